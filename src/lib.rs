@@ -1,0 +1,6 @@
+//! crate docs
+
+pub mod name;
+pub mod proto;
+pub mod rpc;
+pub use proto::google::cloud::video::livestream::v1 as model;

@@ -1,0 +1,440 @@
+//! Typed resource names: a string that is known to name one kind of resource.
+//!
+//! A channel's name and an input's are both text; sending one for the other costs a round trip
+//! and, at worst, the wrong channel. Here text becomes a typed name at the edge of the program,
+//! and a name of another kind does not compile. Names are built from ids, parsed from whole
+//! patterns only, and walked up and down:
+//!
+//! ```
+//! use livestream_client::name::{ChannelName, LocationName};
+//!
+//! let location = LocationName::new("my-project", "us-central1")?;
+//! let channel = location.channel("evening-news")?;
+//! assert_eq!(channel.as_str(), "projects/my-project/locations/us-central1/channels/evening-news");
+//! assert_eq!(channel.parent(), location);
+//!
+//! let event = channel.event("ad-break-1")?;
+//! assert!(event.as_str().parse::<ChannelName>().is_err());
+//! # Ok::<(), livestream_client::name::InvalidName>(())
+//! ```
+//!
+//! A project *number* is as good as a project *id*: the service uses both, so two different names
+//! can mean one resource. Ids are refused only where no document of the API allows them.
+
+use std::{
+    fmt,
+    hash::Hash,
+    str::{FromStr, Split},
+    sync::Arc,
+};
+
+/// A typed resource name ([AIP-122](https://google.aip.dev/122)).
+///
+/// Clones share one allocation. Order, equality and hash are those of the text.
+pub trait ResourceName:
+    Clone + fmt::Debug + fmt::Display + FromStr<Err = InvalidName> + Ord + Hash + Send + Sync + 'static
+{
+    /// What this name is below; a name without a parent is its own.
+    type Parent: ResourceName;
+    /// The resource type, such as `livestream.googleapis.com/Channel`
+    /// ([AIP-123](https://google.aip.dev/123)).
+    const TYPE: &'static str;
+    /// The pattern that whole names match, with a variable in each `{}`.
+    const PATTERN: &'static str;
+
+    /// The whole name as text.
+    fn as_str(&self) -> &str;
+
+    /// Whether the text is a name of this kind.
+    ///
+    /// # Errors
+    /// Which part of the text is at fault, and why.
+    fn check(text: &str) -> Result<(), InvalidName> {
+        check(Self::TYPE, Self::PATTERN, text)
+    }
+}
+
+/// A text that is not a name of the kind asked for; tells which part is at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidName {
+    resource_type: &'static str,
+    pattern: &'static str,
+    text: String,
+    fault: Fault,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fault {
+    /// A fixed segment reads otherwise.
+    Segment { expected: &'static str, found: String },
+    /// A variable holds what its kind never does.
+    Variable { variable: &'static str, reason: &'static str },
+    /// The text ends before the pattern does.
+    Short { missing: &'static str },
+    /// The text goes on after the pattern's end.
+    Long { rest: String },
+}
+
+impl InvalidName {
+    /// The variable of the pattern that is at fault, such as `channel`, where it is one.
+    pub fn part(&self) -> Option<&'static str> {
+        match &self.fault {
+            Fault::Variable { variable, .. } => Some(variable),
+            Fault::Short { missing } => variable(missing),
+            Fault::Segment { .. } | Fault::Long { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for InvalidName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.resource_type.rsplit('/').next().unwrap_or(self.resource_type);
+        write!(f, "not a name of a {kind} (`{}`): {:?}: ", self.pattern, self.text)?;
+        match &self.fault {
+            Fault::Segment { expected, found } => write!(f, "`{expected}` expected at {found:?}"),
+            Fault::Variable { variable, reason } => write!(f, "the {variable} {reason}"),
+            Fault::Short { missing } => write!(f, "it ends before `{missing}`"),
+            Fault::Long { rest } => write!(f, "it goes on with {rest:?}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidName {}
+
+fn check(
+    resource_type: &'static str,
+    pattern: &'static str,
+    text: &str,
+) -> Result<(), InvalidName> {
+    find_fault(pattern, text).map_or(Ok(()), |fault| {
+        Err(InvalidName { resource_type, pattern, text: text.to_owned(), fault })
+    })
+}
+
+fn find_fault(pattern: &'static str, text: &str) -> Option<Fault> {
+    let mut segments = text.split('/');
+    for expected in pattern.split('/') {
+        let Some(found) = segments.next() else {
+            return Some(Fault::Short { missing: expected });
+        };
+        match variable(expected) {
+            Some(variable) => {
+                if let Err(reason) = check_variable(variable, found) {
+                    return Some(Fault::Variable { variable, reason });
+                }
+            }
+            None if found != expected => {
+                return Some(Fault::Segment { expected, found: found.to_owned() });
+            }
+            None => {}
+        }
+    }
+    let rest = segments.next()?;
+    Some(Fault::Long { rest: format!("/{rest}") })
+}
+
+/// The variable's name in a segment such as `{channel}`.
+fn variable(segment: &'static str) -> Option<&'static str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
+}
+
+fn check_variable(variable: &str, value: &str) -> Result<(), &'static str> {
+    match variable {
+        "project" => check_chars(value, 100, b"-_.:"),
+        "location" | "network" => check_chars(value, 63, b"-"),
+        "operation" => check_chars(value, 255, b"-_."),
+        "secret" | "version" => check_chars(value, 255, b"-_"),
+        _ => check_id(value),
+    }
+}
+
+/// Ids as the loosest document of the API has them: the service definition allows lower-case
+/// letters, digits and inner hyphens; the reference of DVR sessions also capitals and underscores.
+pub(crate) fn check_id(value: &str) -> Result<(), &'static str> {
+    check_chars(value, 63, b"-_")
+}
+
+fn check_chars(value: &str, most: usize, marks: &[u8]) -> Result<(), &'static str> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || marks.contains(&byte);
+    if value.is_empty() {
+        Err("is empty")
+    } else if value.len() > most {
+        Err("is too long")
+    } else if !value.bytes().all(is_allowed) {
+        Err("has a character that no name has there")
+    } else {
+        Ok(())
+    }
+}
+
+/// Puts ids into a pattern's variables, in order.
+fn build(
+    resource_type: &'static str,
+    pattern: &'static str,
+    ids: &[&str],
+) -> Result<Arc<str>, InvalidName> {
+    let mut text = String::with_capacity(pattern.len() + ids.iter().map(|id| id.len()).sum::<usize>());
+    let mut ids = ids.iter();
+    for segment in pattern.split('/') {
+        if !text.is_empty() {
+            text.push('/');
+        }
+        let part = match variable(segment) {
+            Some(_) => ids.next().copied().unwrap_or_default(),
+            None => segment,
+        };
+        text.push_str(part);
+    }
+    check(resource_type, pattern, &text)?;
+    Ok(text.into())
+}
+
+/// The first `segments` segments of a name.
+fn prefix(text: &str, segments: usize) -> &str {
+    match text.match_indices('/').nth(segments - 1) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}
+
+fn segment(text: &str, at: usize) -> &str {
+    Split::nth(&mut text.split('/'), at).expect("a checked name has all segments of its pattern")
+}
+
+/// Declares one kind of name: its type, pattern, variables (with the segment that each stands at),
+/// parent and children.
+macro_rules! resource_name {
+    (
+        $(#[$doc:meta])*
+        $name:ident = $type:literal, $pattern:literal;
+        ids { $($id:ident @ $at:literal),+ }
+        parent $parent:ident @ $up:literal;
+        children { $($(#[$child_doc:meta])* $child:ident -> $child_name:ident / $collection:literal),* $(,)? }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(std::sync::Arc<str>);
+
+        impl $name {
+            #[doc = concat!("Builds `", $pattern, "` from its ids.")]
+            ///
+            /// # Errors
+            /// Names the id that no document of the API allows.
+            pub fn new($($id: impl AsRef<str>),+) -> Result<Self, $crate::name::InvalidName> {
+                let ids = [$($id.as_ref()),+];
+                $crate::name::build(Self::TYPE, Self::PATTERN, &ids).map(Self)
+            }
+
+            /// The whole name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            $(
+                #[doc = concat!("The `{", stringify!($id), "}` part.")]
+                pub fn $id(&self) -> &str {
+                    $crate::name::segment(&self.0, $at)
+                }
+            )+
+
+            /// The last part: the id of the resource within its collection.
+            pub fn id(&self) -> &str {
+                self.0.rsplit('/').next().unwrap_or_default()
+            }
+
+            /// The name that this one is below; one without a parent is its own.
+            pub fn parent(&self) -> $parent {
+                $parent($crate::name::prefix(&self.0, $up).into())
+            }
+
+            $(
+                $(#[$child_doc])*
+                ///
+                /// # Errors
+                /// If no document of the API allows the id.
+                pub fn $child(&self, id: impl AsRef<str>) -> Result<$child_name, $crate::name::InvalidName> {
+                    let text = format!(concat!("{}/", $collection, "/{}"), self.0, id.as_ref());
+                    <$child_name as $crate::name::ResourceName>::check(&text)?;
+                    Ok($child_name(text.into()))
+                }
+            )*
+        }
+
+        impl $crate::name::ResourceName for $name {
+            type Parent = $parent;
+            const TYPE: &'static str = $type;
+            const PATTERN: &'static str = $pattern;
+
+            fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl $name {
+            const TYPE: &'static str = $type;
+            const PATTERN: &'static str = $pattern;
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::name::InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                <Self as $crate::name::ResourceName>::check(text)?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&$name> for String {
+            fn from(name: &$name) -> Self {
+                name.as_str().to_owned()
+            }
+        }
+    };
+}
+
+resource_name! {
+    /// A Google Cloud project, by id or number: `projects/{project}`.
+    ProjectName = "cloudresourcemanager.googleapis.com/Project", "projects/{project}";
+    ids { project @ 1 }
+    parent ProjectName @ 2;
+    children {
+        /// A location of this project.
+        location -> LocationName / "locations",
+    }
+}
+
+resource_name! {
+    /// A region within a project, such as `us-central1`: `projects/{project}/locations/{location}`.
+    LocationName = "locations.googleapis.com/Location", "projects/{project}/locations/{location}";
+    ids { project @ 1, location @ 3 }
+    parent ProjectName @ 2;
+    children {
+        /// A channel of this location.
+        channel -> ChannelName / "channels",
+        /// An input of this location.
+        input -> InputName / "inputs",
+        /// An asset of this location.
+        asset -> AssetName / "assets",
+        /// A pool of this location; the service knows only `default`.
+        pool -> PoolName / "pools",
+        /// A long-running operation of this location.
+        operation -> OperationName / "operations",
+    }
+}
+
+resource_name! {
+    /// A channel: `projects/{project}/locations/{location}/channels/{channel}`.
+    ChannelName = "livestream.googleapis.com/Channel",
+        "projects/{project}/locations/{location}/channels/{channel}";
+    ids { project @ 1, location @ 3, channel @ 5 }
+    parent LocationName @ 4;
+    children {
+        /// An event of this channel.
+        event -> EventName / "events",
+        /// A clip cut from this channel.
+        clip -> ClipName / "clips",
+        /// A DVR session of this channel.
+        dvr_session -> DvrSessionName / "dvrSessions",
+    }
+}
+
+resource_name! {
+    /// An input: `projects/{project}/locations/{location}/inputs/{input}`.
+    InputName = "livestream.googleapis.com/Input",
+        "projects/{project}/locations/{location}/inputs/{input}";
+    ids { project @ 1, location @ 3, input @ 5 }
+    parent LocationName @ 4;
+    children {}
+}
+
+resource_name! {
+    /// An event: `projects/{project}/locations/{location}/channels/{channel}/events/{event}`.
+    EventName = "livestream.googleapis.com/Event",
+        "projects/{project}/locations/{location}/channels/{channel}/events/{event}";
+    ids { project @ 1, location @ 3, channel @ 5, event @ 7 }
+    parent ChannelName @ 6;
+    children {}
+}
+
+resource_name! {
+    /// A clip: `projects/{project}/locations/{location}/channels/{channel}/clips/{clip}`.
+    ClipName = "livestream.googleapis.com/Clip",
+        "projects/{project}/locations/{location}/channels/{channel}/clips/{clip}";
+    ids { project @ 1, location @ 3, channel @ 5, clip @ 7 }
+    parent ChannelName @ 6;
+    children {}
+}
+
+resource_name! {
+    /// A DVR session:
+    /// `projects/{project}/locations/{location}/channels/{channel}/dvrSessions/{dvr_session}`.
+    DvrSessionName = "livestream.googleapis.com/DvrSession",
+        "projects/{project}/locations/{location}/channels/{channel}/dvrSessions/{dvr_session}";
+    ids { project @ 1, location @ 3, channel @ 5, dvr_session @ 7 }
+    parent ChannelName @ 6;
+    children {}
+}
+
+resource_name! {
+    /// An asset: `projects/{project}/locations/{location}/assets/{asset}`.
+    AssetName = "livestream.googleapis.com/Asset",
+        "projects/{project}/locations/{location}/assets/{asset}";
+    ids { project @ 1, location @ 3, asset @ 5 }
+    parent LocationName @ 4;
+    children {}
+}
+
+resource_name! {
+    /// A pool: `projects/{project}/locations/{location}/pools/{pool}`.
+    PoolName = "livestream.googleapis.com/Pool",
+        "projects/{project}/locations/{location}/pools/{pool}";
+    ids { project @ 1, location @ 3, pool @ 5 }
+    parent LocationName @ 4;
+    children {}
+}
+
+resource_name! {
+    /// A long-running operation: `projects/{project}/locations/{location}/operations/{operation}`.
+    OperationName = "longrunning.googleapis.com/Operation",
+        "projects/{project}/locations/{location}/operations/{operation}";
+    ids { project @ 1, location @ 3, operation @ 5 }
+    parent LocationName @ 4;
+    children {}
+}
+
+resource_name! {
+    /// A VPC network, as a pool's peering names it: `projects/{project}/global/networks/{network}`.
+    NetworkName = "compute.googleapis.com/Network",
+        "projects/{project}/global/networks/{network}";
+    ids { project @ 1, network @ 4 }
+    parent ProjectName @ 2;
+    children {}
+}
+
+resource_name! {
+    /// One version of a secret in Secret Manager:
+    /// `projects/{project}/secrets/{secret}/versions/{version}`.
+    SecretVersionName = "secretmanager.googleapis.com/SecretVersion",
+        "projects/{project}/secrets/{secret}/versions/{version}";
+    ids { project @ 1, secret @ 3, version @ 5 }
+    parent ProjectName @ 2;
+    children {}
+}

@@ -8,7 +8,7 @@ use prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
     ReflectMessage, Value,
 };
-use std::{collections::BTreeSet, env, error::Error, fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeSet, env, error::Error, fmt::Write as _, fs, path::Path, process::Command};
 
 /// The entry points, each with the feature that asks for it; what they import comes along.
 const ROOTS: &[(&str, Option<&str>)] = &[
@@ -22,6 +22,7 @@ const NOT_GENERATED: &str = "google.api";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
+    println!("cargo::rustc-env=RUSTC_VERSION={}", rustc_version()?);
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
 
@@ -38,6 +39,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("descriptors.bin"), pool.encode_to_vec())?;
     fs::write(out.join("facts.rs"), facts(&pool)?)?;
     generate_stubs(compiler.file_descriptor_set(), &pool)
+}
+
+/// Such as `1.91.0`: told to the service in `x-goog-api-client`.
+fn rustc_version() -> Result<String, Box<dyn Error>> {
+    let told = Command::new(env::var("RUSTC")?).arg("--version").output()?;
+    let told = String::from_utf8(told.stdout)?;
+    Ok(told.split(' ').nth(1).unwrap_or("unknown").to_owned())
 }
 
 fn is_enabled(feature: &str) -> bool {

@@ -1,0 +1,206 @@
+//! One HTTP/2 connection.
+//!
+//! It stands right on `h2`: a request is put on the wire by the task that makes the call, with no
+//! queue and no worker in between, and errors keep the reasons by which a retry is decided.
+
+use super::{BoxIo, Fault, pool::Lease};
+use crate::{error::BoxError, policy::Delivery};
+use bytes::Bytes;
+use h2::{
+    Ping, PingPong, RecvStream, SendStream,
+    client::{self, SendRequest},
+};
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame};
+use http_body_util::BodyExt;
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{sleep, timeout};
+use tonic::{Code, body::Body};
+
+/// How a connection finds out that its peer is gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeepAlive {
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
+}
+
+/// Sends requests on one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    send: SendRequest<Bytes>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+/// The connection itself: must be driven for anything to move.
+pub(crate) struct Driver {
+    connection: client::Connection<BoxIo, Bytes>,
+    pings: Option<PingPong>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+/// What a stream may hold before its reader takes it; a channel of six renditions is about 1 kB, a
+/// page of a thousand about 1 MB.
+const STREAM_WINDOW: u32 = 2 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
+
+/// Shakes hands, and waits for the server's settings: a connection that breaks before them has
+/// surely carried no request, and after them the server's stream limit is known.
+pub(crate) async fn handshake(io: BoxIo) -> Result<(Sender, Driver), BoxError> {
+    let (send, mut connection) = client::Builder::new()
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .enable_push(false)
+        .initial_max_send_streams(0)
+        .handshake(io)
+        .await?;
+    poll_fn(|cx| {
+        if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
+            let error = ended.err().map_or_else(|| "closed by the server".into(), BoxError::from);
+            return Poll::Ready(Err(error));
+        }
+        match connection.max_concurrent_send_streams() {
+            0 => Poll::Pending,
+            _ => Poll::Ready(Ok::<_, BoxError>(())),
+        }
+    })
+    .await?;
+    let in_flight = Arc::new(AtomicUsize::new(0));
+    let pings = connection.ping_pong();
+    let sender = Sender { send, in_flight: in_flight.clone() };
+    Ok((sender, Driver { connection, pings, in_flight }))
+}
+
+impl Sender {
+    /// The calls under way, to be kept by the pool.
+    pub(super) fn in_flight(&self) -> &AtomicUsize {
+        &self.in_flight
+    }
+
+    /// How many streams the server allows at once.
+    pub(super) fn max_streams(&self) -> usize {
+        self.send.current_max_send_streams()
+    }
+
+    /// Sends a request, whose place in the pool is `lease`.
+    ///
+    /// Gives the request back if the connection takes no more: it has surely not been sent.
+    pub(super) async fn send(
+        &self,
+        request: Request<Body>,
+        lease: Lease,
+    ) -> Result<Result<Response<Incoming>, BoxError>, Request<Body>> {
+        let Ok(mut ready) = self.send.clone().ready().await else { return Err(request) };
+        let (head, body) = request.into_parts();
+        let is_empty = body.is_end_stream();
+        let head_alone = Request::from_parts(head.clone(), ());
+        let Ok((response, stream)) = ready.send_request(head_alone, is_empty) else {
+            return Err(Request::from_parts(head, body));
+        };
+        Ok(async {
+            if !is_empty {
+                pump(body, stream).await?;
+            }
+            let response = response.await?;
+            Ok(response.map(|stream| Incoming { stream, _lease: lease }))
+        }
+        .await)
+    }
+}
+
+/// Sends the body as fast as the server takes it.
+async fn pump(mut body: Body, mut stream: SendStream<Bytes>) -> Result<(), BoxError> {
+    while let Some(frame) = body.frame().await {
+        match frame?.into_data() {
+            Ok(data) if body.is_end_stream() => return Ok(stream.send_data(data, true)?),
+            Ok(data) => {
+                stream.reserve_capacity(data.len());
+                while stream.capacity() < data.len() {
+                    match poll_fn(|cx| stream.poll_capacity(cx)).await {
+                        Some(granted) => granted?,
+                        None => return Ok(()), // The server has answered and wants no more.
+                    };
+                }
+                stream.send_data(data, false)?;
+            }
+            Err(_) => return Err("a gRPC request has no trailers".into()),
+        }
+    }
+    Ok(stream.send_data(Bytes::new(), true)?)
+}
+
+impl Driver {
+    /// Runs the connection until it ends: closed by either side, or its peer found dead.
+    pub(super) async fn run(mut self, keep_alive: Option<KeepAlive>) {
+        let pings = self.pings.take().zip(keep_alive);
+        tokio::select! {
+            _ = self.connection => {}
+            () = watch(pings, &self.in_flight) => {}
+        }
+    }
+}
+
+/// Returns once a ping goes unanswered. Pings only while calls wait: idle pings are held against a
+/// client.
+async fn watch(pings: Option<(PingPong, KeepAlive)>, in_flight: &AtomicUsize) {
+    let Some((mut pings, every)) = pings else { return std::future::pending().await };
+    loop {
+        sleep(every.interval).await;
+        if in_flight.load(Ordering::Relaxed) == 0 {
+            continue;
+        }
+        if !matches!(timeout(every.timeout, pings.ping(Ping::opaque())).await, Ok(Ok(_))) {
+            return;
+        }
+    }
+}
+
+/// A response body as it arrives; holds the call's place in the pool until it is dropped.
+#[derive(Debug)]
+pub struct Incoming {
+    stream: RecvStream,
+    _lease: Lease,
+}
+
+impl HttpBody for Incoming {
+    type Data = Bytes;
+    type Error = h2::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        let stream = &mut self.stream;
+        match std::task::ready!(stream.poll_data(cx)) {
+            Some(Ok(data)) => {
+                let _ = stream.flow_control().release_capacity(data.len());
+                Poll::Ready(Some(Ok(Frame::data(data))))
+            }
+            // The server ends a stream so when it answers before it has read the request.
+            Some(Err(e)) if e.reason() == Some(h2::Reason::NO_ERROR) => Poll::Ready(None),
+            Some(Err(e)) => Poll::Ready(Some(Err(e))),
+            None => {
+                let trailers = std::task::ready!(stream.poll_trailers(cx));
+                Poll::Ready(trailers.transpose().map(|found| found.map(Frame::trailers)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_end_stream()
+    }
+}
+
+/// No connection can be driven outside a runtime.
+pub(super) fn needs_runtime() -> Fault {
+    let message = "calls need a Tokio runtime: make them inside one";
+    Fault::new(Code::FailedPrecondition, Delivery::NeverFinal, message)
+}

@@ -1,0 +1,130 @@
+//! The tower stack that every call goes through, and the connections below it.
+//!
+//! ```text
+//! Deadline       one instant by which the whole call ends, whatever happens below
+//!   Headers      who is calling, and which origin: the same for every attempt
+//!     Retry      the request as bytes, sent until `policy::verdict` says stop
+//!       AttemptTimeout   what this attempt really has, told to the service in `grpc-timeout`
+//!         Unary          the whole answer, trailers included, so that the timeout above covers it
+//!           Auth         a fresh token for each attempt
+//!             your own layers
+//!               Connections
+//! ```
+//!
+//! Each layer works on `http::Request<tonic::body::Body>` and can be used under any tonic stub. A
+//! layer acts on unary calls that it knows, by the options that a [`Call`](crate::Call) sends along
+//! or by their path; anything else passes through untouched.
+
+mod auth;
+mod base;
+mod connect;
+mod fault;
+mod headers;
+mod http2;
+mod pool;
+mod retry;
+mod timeout;
+mod tls;
+mod unary;
+
+pub use auth::{Auth, AuthLayer};
+pub(crate) use base::Base;
+pub use connect::Endpoint;
+pub(crate) use connect::{BoxIo, Connector};
+pub(crate) use fault::{Course, Fault};
+pub use headers::{Headers, HeadersLayer};
+pub use pool::{Connections, PoolLimits};
+pub use retry::{RetryLayer, Retrying};
+pub use timeout::{AttemptTimeout, AttemptTimeoutLayer, Deadline, DeadlineLayer};
+pub use tls::Tls;
+pub use unary::{Answer, Unary, UnaryLayer};
+
+use crate::{
+    policy::{Budget, Retry, Timeouts},
+    rpc::{Class, Method},
+};
+use std::{pin::Pin, time::Duration};
+use tokio::time::Instant;
+use tonic::body::Body;
+use tower::ServiceBuilder;
+
+pub(crate) type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+/// The stack over the client's connections.
+pub(crate) type Stack = Deadline<Headers<Retrying<AttemptTimeout<Unary<Auth<Base>>>>>>;
+
+/// Puts the stack together; its order is argued above.
+pub(crate) fn stack(
+    defaults: Defaults,
+    budget: Budget,
+    headers: HeadersLayer,
+    unary: UnaryLayer,
+    auth: AuthLayer,
+    base: Base,
+) -> Stack {
+    ServiceBuilder::new()
+        .layer(DeadlineLayer::with_defaults(defaults))
+        .layer(headers)
+        .layer(RetryLayer::with_defaults(defaults, budget))
+        .layer(AttemptTimeoutLayer::with_defaults(defaults))
+        .layer(unary)
+        .layer(auth)
+        .service(base)
+}
+
+/// What holds for a call that brings no options of its own, and which calls there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Defaults {
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: Retry,
+    pub(crate) lookup: Lookup,
+}
+
+/// Finds the class of a unary method by its path; `None` for what must pass through untouched.
+pub type Lookup = fn(path: &str) -> Option<Class>;
+
+/// The methods of this crate, as a raw stub calls them: whether the encoded request carries a
+/// `request_id` cannot be seen, so a mutation counts as one without.
+pub fn class_of_path(path: &str) -> Option<Class> {
+    Method::of_path(path).map(|method| match method.class() {
+        Class::Read => Class::Read,
+        Class::Keyed | Class::Unkeyed => Class::Unkeyed,
+    })
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { timeouts: Timeouts::default(), retry: Retry::default(), lookup: class_of_path }
+    }
+}
+
+/// One call's options and deadline: travels in the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallContext {
+    pub(crate) class: Class,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: Retry,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl CallContext {
+    /// What the caller sent along, or what the path is known for.
+    fn of(request: &http::Request<Body>, defaults: &Defaults) -> Option<Self> {
+        request.extensions().get().copied().or_else(|| {
+            let class = (defaults.lookup)(request.uri().path())?;
+            let Defaults { timeouts, retry, .. } = *defaults;
+            Some(Self { class, timeouts, retry, deadline: None })
+        })
+    }
+
+    /// The deadline, set now unless a layer above has set it.
+    fn deadline(&mut self, now: Instant) -> Instant {
+        *self.deadline.get_or_insert_with(|| after(now, self.timeouts.total()))
+    }
+}
+
+/// `now + wait`, or thirty years from now where that overflows.
+fn after(now: Instant, wait: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+    now.checked_add(wait.min(FAR)).unwrap_or(now)
+}

@@ -1,0 +1,179 @@
+//! Sends a request until [`verdict`] says stop.
+//!
+//! The request's body is collected once; every attempt sends the same bytes, so that the
+//! `request_id` in it holds.
+
+use super::{Answer, BoxFuture, CallContext, Course, Defaults, Fault, Lookup};
+use crate::{
+    error::BoxError,
+    policy::{Attempt, Budget, Delivery, Retry, ServerDelay, Timeouts, Verdict, may_have_run, verdict},
+};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, request};
+use http_body_util::{BodyExt, Full};
+use std::{
+    mem,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+use tonic::{Code, body::Body};
+use tonic_types::StatusExt;
+use tower::{Layer, Service, ServiceExt};
+
+/// Repeats failed unary calls, as far as it is safe and worthwhile.
+#[derive(Clone, Debug)]
+pub struct Retrying<S> {
+    inner: S,
+    defaults: Defaults,
+    budget: Budget,
+}
+
+/// Puts [`Retrying`] over a service that settles its answers ([`Unary`](super::Unary)).
+#[derive(Clone, Debug)]
+pub struct RetryLayer {
+    defaults: Defaults,
+    budget: Budget,
+}
+
+impl RetryLayer {
+    /// Retries each call whose path `lookup` knows, by its class; others pass through.
+    pub fn new(retry: Retry, budget: Budget, lookup: Lookup) -> Self {
+        let timeouts = Timeouts::default();
+        Self::with_defaults(Defaults { timeouts, retry, lookup }, budget)
+    }
+
+    pub(crate) const fn with_defaults(defaults: Defaults, budget: Budget) -> Self {
+        Self { defaults, budget }
+    }
+}
+
+impl<S> Layer<S> for RetryLayer {
+    type Service = Retrying<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Retrying { inner, defaults: self.defaults, budget: self.budget.clone() }
+    }
+}
+
+impl<S, B> Service<Request<Body>> for Retrying<S>
+where
+    S: Service<Request<Body>, Response = Response<Answer<B>>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Send + 'static,
+{
+    type Response = Response<Answer<B>>;
+    type Error = BoxError;
+    type Future = BoxFuture<Self::Response, BoxError>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let next = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, next);
+        let Some(context) = CallContext::of(&request, &self.defaults) else {
+            let mut ready = ready;
+            let call = ready.call(request);
+            return Box::pin(async { call.await.map_err(Into::into) });
+        };
+        Box::pin(repeat(ready, request, context, self.budget.clone()))
+    }
+}
+
+async fn repeat<S, B>(
+    mut service: S,
+    request: Request<Body>,
+    mut context: CallContext,
+    budget: Budget,
+) -> Result<Response<Answer<B>>, BoxError>
+where
+    S: Service<Request<Body>, Response = Response<Answer<B>>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    let begun = Instant::now();
+    let deadline = context.deadline(begun);
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let mut course = Course::default();
+    loop {
+        course.attempts += 1;
+        let outcome = service.call(rebuild(&head, &body, context)).await.map_err(Into::into);
+        let outcome = match outcome {
+            Ok(response) if response.body().code() == Some(Code::Ok) => {
+                budget.deposit();
+                return Ok(response);
+            }
+            Ok(response) => Ok(response),
+            Err(error) => Err(Fault::from_error(error)),
+        };
+        let (code, delivery, server_delay) = match &outcome {
+            Ok(response) => answered(response),
+            Err(fault) => (fault.code, fault.delivery, ServerDelay::Unsaid),
+        };
+        course.may_have_run |= context.class != crate::rpc::Class::Read && may_have_run(code, delivery);
+        course.elapsed = begun.elapsed();
+        let attempt = Attempt {
+            class: context.class,
+            code,
+            delivery,
+            attempts: course.attempts,
+            server_delay,
+            remaining: deadline.saturating_duration_since(Instant::now()),
+        };
+        match verdict(&context.retry, &attempt, &budget, fastrand::f64()) {
+            Verdict::RetryAfter(wait) => sleep(wait).await,
+            Verdict::Stop(_) => return conclude(outcome, course),
+        }
+        // Ready only after the wait: readiness may not keep that long.
+        service.ready().await.map_err(Into::into)?;
+    }
+}
+
+/// The request of one attempt: the same head and the same bytes.
+fn rebuild(head: &request::Parts, body: &Bytes, context: CallContext) -> Request<Body> {
+    let mut request = Request::new(Body::new(Full::new(body.clone())));
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = head.uri.clone();
+    *request.version_mut() = head.version;
+    *request.headers_mut() = head.headers.clone();
+    *request.extensions_mut() = head.extensions.clone();
+    request.extensions_mut().insert(context);
+    request
+}
+
+/// What the service's answer says for the decision.
+fn answered<B>(response: &Response<Answer<B>>) -> (Code, Delivery, ServerDelay) {
+    let code = response.body().code().unwrap_or(Code::Unknown);
+    let delay = [Some(response.headers()), response.body().trailers()]
+        .into_iter()
+        .flatten()
+        .map(server_delay)
+        .find(|delay| *delay != ServerDelay::Unsaid);
+    (code, Delivery::Answered, delay.unwrap_or_default())
+}
+
+fn server_delay(headers: &HeaderMap) -> ServerDelay {
+    if let Some(pushback) = headers.get("grpc-retry-pushback-ms") {
+        let millis = pushback.to_str().ok().and_then(|text| text.parse().ok());
+        return millis.map_or(ServerDelay::Never, |ms| ServerDelay::After(Duration::from_millis(ms)));
+    }
+    tonic::Status::from_header_map(headers)
+        .and_then(|status| status.get_details_retry_info()?.retry_delay)
+        .map_or(ServerDelay::Unsaid, ServerDelay::After)
+}
+
+fn conclude<B>(
+    outcome: Result<Response<Answer<B>>, Fault>,
+    course: Course,
+) -> Result<Response<Answer<B>>, BoxError> {
+    match outcome {
+        Ok(mut response) => {
+            response.extensions_mut().insert(course);
+            Ok(response)
+        }
+        Err(fault) => Err(Fault { course, ..fault }.into()),
+    }
+}

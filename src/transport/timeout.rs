@@ -1,0 +1,183 @@
+//! The two limits on time: one for the call, one for each attempt.
+//!
+//! A timeout that ends at the response headers, or starts only once a connection is ready, lets a
+//! stalled handshake or body hang for ever. These two bound everything below them: readiness,
+//! connecting, sending, headers and, with [`Unary`](super::Unary) below, the body.
+
+use super::{BoxFuture, CallContext, Defaults, Fault, Lookup};
+use crate::{
+    error::BoxError,
+    policy::{Retry, Timeouts},
+};
+use http::{HeaderValue, Request, Response};
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, timeout_at};
+use tonic::body::Body;
+use tower::{Layer, Service, ServiceExt};
+
+/// Bounds a whole call, retries and waits included. Goes above [`Retrying`](super::Retrying).
+#[derive(Clone, Debug)]
+pub struct Deadline<S> {
+    inner: S,
+    defaults: Defaults,
+}
+
+/// Puts [`Deadline`] over a service.
+#[derive(Clone, Copy, Debug)]
+pub struct DeadlineLayer {
+    defaults: Defaults,
+}
+
+impl DeadlineLayer {
+    /// Gives `timeouts` to each call whose path `lookup` knows; others pass through.
+    pub fn new(timeouts: Timeouts, lookup: Lookup) -> Self {
+        Self::with_defaults(Defaults { timeouts, lookup, retry: Retry::default() })
+    }
+
+    pub(crate) const fn with_defaults(defaults: Defaults) -> Self {
+        Self { defaults }
+    }
+}
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = Deadline<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Deadline { inner, defaults: self.defaults }
+    }
+}
+
+impl<S, B> Service<Request<Body>> for Deadline<S>
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+{
+    type Response = Response<B>;
+    type Error = BoxError;
+    type Future = BoxFuture<Self::Response, BoxError>;
+
+    /// Always ready: waiting for readiness is part of the call's time.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let inner = self.inner.clone();
+        let Some(mut context) = CallContext::of(&request, &self.defaults) else {
+            return Box::pin(async { inner.oneshot(request).await.map_err(Into::into) });
+        };
+        let deadline = context.deadline(Instant::now());
+        request.extensions_mut().insert(context);
+        Box::pin(async move {
+            match timeout_at(deadline, inner.oneshot(request)).await {
+                Ok(result) => result.map_err(Into::into),
+                Err(_) => Err(Fault::timed_out(context.timeouts.total()).into()),
+            }
+        })
+    }
+}
+
+/// Bounds one attempt by its own limit and by what is left of the call, and tells the service in
+/// `grpc-timeout`. Goes below [`Retrying`](super::Retrying).
+#[derive(Clone, Debug)]
+pub struct AttemptTimeout<S> {
+    inner: S,
+    defaults: Defaults,
+}
+
+/// Puts [`AttemptTimeout`] over a service.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptTimeoutLayer {
+    defaults: Defaults,
+}
+
+impl AttemptTimeoutLayer {
+    /// Gives `timeouts` to each call whose path `lookup` knows; others pass through.
+    pub fn new(timeouts: Timeouts, lookup: Lookup) -> Self {
+        Self::with_defaults(Defaults { timeouts, lookup, retry: Retry::default() })
+    }
+
+    pub(crate) const fn with_defaults(defaults: Defaults) -> Self {
+        Self { defaults }
+    }
+}
+
+impl<S> Layer<S> for AttemptTimeoutLayer {
+    type Service = AttemptTimeout<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        AttemptTimeout { inner, defaults: self.defaults }
+    }
+}
+
+impl<S, B> Service<Request<Body>> for AttemptTimeout<S>
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+{
+    type Response = Response<B>;
+    type Error = BoxError;
+    type Future = BoxFuture<Self::Response, BoxError>;
+
+    /// Always ready: waiting for readiness is part of the attempt's time.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let inner = self.inner.clone();
+        let Some(mut context) = CallContext::of(&request, &self.defaults) else {
+            return Box::pin(async { inner.oneshot(request).await.map_err(Into::into) });
+        };
+        let now = Instant::now();
+        let left = context.deadline(now).saturating_duration_since(now);
+        let limit = context.timeouts.attempt().map_or(left, |attempt| attempt.min(left));
+        request.headers_mut().insert("grpc-timeout", encode_timeout(limit));
+        Box::pin(async move {
+            match timeout_at(super::after(now, limit), inner.oneshot(request)).await {
+                Ok(result) => result.map_err(Into::into),
+                Err(_) => Err(Fault::timed_out(limit).into()),
+            }
+        })
+    }
+}
+
+/// At most eight digits and a unit, rounded down so that the service never waits for longer than
+/// we do ([gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)).
+fn encode_timeout(limit: Duration) -> HeaderValue {
+    const MOST: u128 = 99_999_999;
+    let units = [
+        (limit.as_nanos(), 'n'),
+        (limit.as_micros(), 'u'),
+        (limit.as_millis(), 'm'),
+        (u128::from(limit.as_secs()), 'S'),
+        (u128::from(limit.as_secs() / 60), 'M'),
+    ];
+    let (value, unit) = units
+        .into_iter()
+        .find(|(value, _)| *value <= MOST)
+        .unwrap_or((u128::from(limit.as_secs() / 3600).min(MOST), 'H'));
+    HeaderValue::try_from(format!("{value}{unit}")).expect("digits and a letter")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_encoded_in_the_finest_unit_that_fits() {
+        let encoded = |limit| encode_timeout(limit).to_str().expect("ascii").to_owned();
+        assert_eq!(encoded(Duration::ZERO), "0n");
+        assert_eq!(encoded(Duration::from_millis(50)), "50000000n");
+        assert_eq!(encoded(Duration::from_secs(60)), "60000000u");
+        assert_eq!(encoded(Duration::from_secs(600)), "600000m");
+        assert_eq!(encoded(Duration::from_secs(200_000)), "200000S");
+        assert_eq!(encoded(Duration::from_secs(10_000_000_000)), "2777777H");
+        assert_eq!(encoded(Duration::MAX), "99999999H");
+    }
+}

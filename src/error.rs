@@ -41,6 +41,7 @@ struct Inner {
     subject: Subject,
     field: Option<Cow<'static, str>>,
     operation: Option<OperationName>,
+    request_id: Option<String>,
     may_have_run: bool,
     attempts: u32,
     elapsed: Duration,
@@ -65,11 +66,17 @@ impl Error {
             subject: Subject::default(),
             field: None,
             operation: None,
+            request_id: None,
             may_have_run: false,
             attempts: 0,
             elapsed: Duration::ZERO,
             source: None,
         }))
+    }
+
+    /// An answer that no service of this API gives.
+    pub(crate) fn unreadable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::Internal, message)
     }
 
     /// What the service said. `attempts` and the like are the caller's to add.
@@ -97,6 +104,11 @@ impl Error {
         self.0.attempts = attempts;
         self.0.elapsed = elapsed;
         self.0.may_have_run = may_have_run;
+        self
+    }
+
+    pub(crate) fn with_request_id(mut self, id: &str) -> Self {
+        self.0.request_id = Some(id.to_owned());
         self
     }
 
@@ -148,9 +160,16 @@ impl Error {
         self.0.field.as_deref()
     }
 
-    /// The operation that goes on without its waiter, to be resumed by this name.
+    /// The operation that was waited for. After [`Code::DeadlineExceeded`] it goes on, and can be
+    /// resumed by this name.
     pub fn operation(&self) -> Option<&OperationName> {
         self.0.operation.as_ref()
+    }
+
+    /// The id under which the request was sent. To send the request again under the same id is safe
+    /// for 60 minutes: the service carries it out once.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
     }
 
     /// How often the request was sent or about to be; 0 where it was refused before that.
@@ -242,7 +261,7 @@ impl fmt::Display for Error {
             f.write_str(" (it may have been carried out)")?;
         }
         if let Some(operation) = &self.0.operation {
-            write!(f, " (operation {operation} goes on)")?;
+            write!(f, " [{operation}]")?;
         }
         Ok(())
     }
@@ -259,6 +278,7 @@ impl fmt::Debug for Error {
             .field("reason", &self.reason())
             .field("field", &inner.field)
             .field("operation", &inner.operation)
+            .field("request_id", &inner.request_id)
             .field("attempts", &inner.attempts)
             .field("elapsed", &inner.elapsed)
             .field("may_have_run", &inner.may_have_run)

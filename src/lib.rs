@@ -1,10 +1,21 @@
 //! crate docs
 
+mod call;
+mod client;
 mod error;
+mod livestream;
 pub mod name;
+mod operation;
+mod page;
 pub mod policy;
 pub mod proto;
 pub mod rpc;
 pub mod transport;
+
+pub use call::{Call, Deliver};
+pub use client::{Builder, Client, GrpcStack};
 pub use error::Error;
+pub use livestream::LivestreamClient;
+pub use operation::{Operation, PollPolicy, Progress};
+pub use page::{Items, Pages};
 pub use proto::google::cloud::video::livestream::v1 as model;

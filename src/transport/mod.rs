@@ -28,9 +28,11 @@ mod tls;
 mod unary;
 
 pub use auth::{Auth, AuthLayer};
-pub(crate) use base::Base;
+pub(crate) use auth::application_default;
+pub(crate) use base::{Base, Custom, custom};
 pub use connect::Endpoint;
 pub(crate) use connect::{BoxIo, Connector};
+pub(crate) use http2::KeepAlive;
 pub(crate) use fault::{Course, Fault};
 pub use headers::{Headers, HeadersLayer};
 pub use pool::{Connections, PoolLimits};

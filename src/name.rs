@@ -18,6 +18,17 @@
 //! # Ok::<(), livestream_client::name::InvalidName>(())
 //! ```
 //!
+//! What takes a channel's name takes no other:
+//!
+//! ```compile_fail,E0308
+//! use livestream_client::name::{ChannelName, InputName};
+//!
+//! fn stop(channel: &ChannelName) {}
+//!
+//! let input: InputName = "projects/p/locations/l/inputs/camera".parse().unwrap();
+//! stop(&input);
+//! ```
+//!
 //! A project *number* is as good as a project *id*: the service uses both, so two different names
 //! can mean one resource. Ids are refused only where no document of the API allows them.
 
@@ -173,20 +184,45 @@ fn build(
     pattern: &'static str,
     ids: &[&str],
 ) -> Result<Arc<str>, InvalidName> {
-    let mut text = String::with_capacity(pattern.len() + ids.iter().map(|id| id.len()).sum::<usize>());
+    let mut text =
+        String::with_capacity(pattern.len() + ids.iter().map(|id| id.len()).sum::<usize>());
     let mut ids = ids.iter();
+    let mut fault = None;
     for segment in pattern.split('/') {
         if !text.is_empty() {
             text.push('/');
         }
-        let part = match variable(segment) {
-            Some(_) => ids.next().copied().unwrap_or_default(),
-            None => segment,
+        let Some(variable) = variable(segment) else {
+            text.push_str(segment);
+            continue;
         };
-        text.push_str(part);
+        let id = ids.next().copied().unwrap_or_default();
+        text.push_str(id);
+        if let Err(reason) = check_variable(variable, id) {
+            fault = fault.or(Some(Fault::Variable { variable, reason }));
+        }
     }
-    check(resource_type, pattern, &text)?;
-    Ok(text.into())
+    match fault {
+        Some(fault) => Err(InvalidName { resource_type, pattern, text, fault }),
+        None => Ok(text.into()),
+    }
+}
+
+/// Puts an id below a checked name, as the last variable of a child's pattern.
+fn build_child<N: ResourceName>(parent: &str, id: &str) -> Result<Arc<str>, InvalidName> {
+    let mut last = N::PATTERN.rsplit('/');
+    let variable = last.next().and_then(variable).expect("a child's pattern ends in a variable");
+    let collection = last.next().expect("a child's pattern has a collection");
+    let text = format!("{parent}/{collection}/{id}");
+    match check_variable(variable, id) {
+        Ok(()) => Ok(text.into()),
+        Err(reason) => Err(InvalidName {
+            resource_type: N::TYPE,
+            pattern: N::PATTERN,
+            text,
+            fault: Fault::Variable { variable, reason },
+        }),
+    }
 }
 
 /// The first `segments` segments of a name.
@@ -209,7 +245,7 @@ macro_rules! resource_name {
         $name:ident = $type:literal, $pattern:literal;
         ids { $($id:ident @ $at:literal),+ }
         parent $parent:ident @ $up:literal;
-        children { $($(#[$child_doc:meta])* $child:ident -> $child_name:ident / $collection:literal),* $(,)? }
+        children { $($(#[$child_doc:meta])* $child:ident -> $child_name:ident),* $(,)? }
     ) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -253,9 +289,7 @@ macro_rules! resource_name {
                 /// # Errors
                 /// If no document of the API allows the id.
                 pub fn $child(&self, id: impl AsRef<str>) -> Result<$child_name, $crate::name::InvalidName> {
-                    let text = format!(concat!("{}/", $collection, "/{}"), self.0, id.as_ref());
-                    <$child_name as $crate::name::ResourceName>::check(&text)?;
-                    Ok($child_name(text.into()))
+                    $crate::name::build_child::<$child_name>(&self.0, id.as_ref()).map($child_name)
                 }
             )*
         }
@@ -317,7 +351,7 @@ resource_name! {
     parent ProjectName @ 2;
     children {
         /// A location of this project.
-        location -> LocationName / "locations",
+        location -> LocationName,
     }
 }
 
@@ -328,15 +362,15 @@ resource_name! {
     parent ProjectName @ 2;
     children {
         /// A channel of this location.
-        channel -> ChannelName / "channels",
+        channel -> ChannelName,
         /// An input of this location.
-        input -> InputName / "inputs",
+        input -> InputName,
         /// An asset of this location.
-        asset -> AssetName / "assets",
+        asset -> AssetName,
         /// A pool of this location; the service knows only `default`.
-        pool -> PoolName / "pools",
+        pool -> PoolName,
         /// A long-running operation of this location.
-        operation -> OperationName / "operations",
+        operation -> OperationName,
     }
 }
 
@@ -348,11 +382,11 @@ resource_name! {
     parent LocationName @ 4;
     children {
         /// An event of this channel.
-        event -> EventName / "events",
+        event -> EventName,
         /// A clip cut from this channel.
-        clip -> ClipName / "clips",
+        clip -> ClipName,
         /// A DVR session of this channel.
-        dvr_session -> DvrSessionName / "dvrSessions",
+        dvr_session -> DvrSessionName,
     }
 }
 

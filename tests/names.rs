@@ -1,0 +1,334 @@
+//! Typed names: what is one, what is not, and what the refusal says.
+
+#![allow(clippy::unwrap_used)]
+
+use livestream_client::name::*;
+use proptest::prelude::*;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
+
+/// Calls a macro or function once for each of the twelve kinds.
+macro_rules! for_every_kind {
+    ($apply:ident $($args:tt)*) => {{
+        $apply::<ProjectName> $($args)*;
+        $apply::<LocationName> $($args)*;
+        $apply::<ChannelName> $($args)*;
+        $apply::<InputName> $($args)*;
+        $apply::<EventName> $($args)*;
+        $apply::<ClipName> $($args)*;
+        $apply::<DvrSessionName> $($args)*;
+        $apply::<AssetName> $($args)*;
+        $apply::<PoolName> $($args)*;
+        $apply::<OperationName> $($args)*;
+        $apply::<NetworkName> $($args)*;
+        $apply::<SecretVersionName> $($args)*;
+    }};
+}
+
+const LOCATION: &str = "projects/my-project/locations/us-central1";
+const CHANNEL: &str = "projects/my-project/locations/us-central1/channels/news";
+
+#[test]
+fn patterns_are_those_of_the_service_definition() {
+    fn add<N: ResourceName>(patterns: &mut BTreeMap<&str, &str>) {
+        assert_eq!(patterns.insert(N::TYPE, N::PATTERN), None, "{} twice", N::TYPE);
+    }
+    let mut ours = BTreeMap::new();
+    for_every_kind!(add(&mut ours));
+
+    let facts: Value = serde_json::from_str(include_str!("data/livestream_v1.json")).unwrap();
+    let messages = facts["messages"].as_object().unwrap().values();
+    let resources = messages.filter_map(|message| message.get("resource"));
+    let resources = resources.map(|r| (r["type"].as_str().unwrap(), &r["pattern"]));
+    let definitions = facts["resource_definitions"].as_object().unwrap();
+    let definitions = definitions.iter().map(|(name, pattern)| (name.as_str(), pattern));
+    let mut theirs = resources
+        .chain(definitions)
+        .map(|(name, pattern)| (name, pattern[0].as_str().unwrap()))
+        .collect::<BTreeMap<_, _>>();
+    assert_eq!(theirs.len(), 9);
+    // What every Google API shares stands in no service's definition.
+    theirs.extend([
+        ("cloudresourcemanager.googleapis.com/Project", "projects/{project}"),
+        ("locations.googleapis.com/Location", "projects/{project}/locations/{location}"),
+        (
+            "longrunning.googleapis.com/Operation",
+            "projects/{project}/locations/{location}/operations/{operation}",
+        ),
+    ]);
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn every_kind_is_built_from_its_ids() {
+    macro_rules! built {
+        ($kind:ident ($($id:ident = $value:literal),+) $text:literal) => {
+            let name = $kind::new($($value),+).unwrap();
+            assert_eq!(name.as_str(), $text);
+            $(assert_eq!(name.$id(), $value);)+
+            assert_eq!(name.id(), $text.rsplit('/').next().unwrap());
+            assert_eq!($text.parse(), Ok(name));
+        };
+    }
+    built!(ProjectName(project = "p") "projects/p");
+    built!(LocationName(project = "p", location = "l") "projects/p/locations/l");
+    built!(ChannelName(project = "p", location = "l", channel = "c")
+        "projects/p/locations/l/channels/c");
+    built!(InputName(project = "p", location = "l", input = "i") "projects/p/locations/l/inputs/i");
+    built!(EventName(project = "p", location = "l", channel = "c", event = "e")
+        "projects/p/locations/l/channels/c/events/e");
+    built!(ClipName(project = "p", location = "l", channel = "c", clip = "x")
+        "projects/p/locations/l/channels/c/clips/x");
+    built!(DvrSessionName(project = "p", location = "l", channel = "c", dvr_session = "d")
+        "projects/p/locations/l/channels/c/dvrSessions/d");
+    built!(AssetName(project = "p", location = "l", asset = "a") "projects/p/locations/l/assets/a");
+    built!(PoolName(project = "p", location = "l", pool = "default")
+        "projects/p/locations/l/pools/default");
+    built!(OperationName(project = "p", location = "l", operation = "o.1_2")
+        "projects/p/locations/l/operations/o.1_2");
+    built!(NetworkName(project = "p", network = "n") "projects/p/global/networks/n");
+    built!(SecretVersionName(project = "p", secret = "s", version = "latest")
+        "projects/p/secrets/s/versions/latest");
+}
+
+#[test]
+fn names_lead_down_to_their_children_and_back_up() {
+    let project = ProjectName::new("my-project").unwrap();
+    let location = project.location("us-central1").unwrap();
+    assert_eq!(location.as_str(), LOCATION);
+    assert_eq!(location.parent(), project);
+    assert_eq!(project.parent(), project, "a project is its own parent");
+
+    macro_rules! children {
+        ($parent:expr; $($child:ident in $collection:literal),+) => {$(
+            let child = $parent.$child("some-id").unwrap();
+            assert_eq!(child.as_str(), format!(concat!("{}/", $collection, "/some-id"), $parent));
+            assert_eq!(child.parent(), $parent);
+            assert_eq!(child.id(), "some-id");
+            for bad in ["", "a/b", "a b", &"x".repeat(256)] {
+                assert_eq!($parent.$child(bad).unwrap_err().part(), Some(stringify!($child)));
+            }
+        )+};
+    }
+    children!(location; channel in "channels", input in "inputs", asset in "assets",
+        pool in "pools", operation in "operations");
+    let channel = location.channel("news").unwrap();
+    children!(channel; event in "events", clip in "clips", dvr_session in "dvrSessions");
+
+    let network = NetworkName::new("my-project", "vpc").unwrap();
+    let version = SecretVersionName::new("my-project", "key", "7").unwrap();
+    assert_eq!([network.parent(), version.parent()], [project.clone(), project]);
+}
+
+#[test]
+fn a_refusal_names_the_part_at_fault() {
+    /// Rows of a text, the variable at fault (empty: none), and the end of what is said.
+    fn refuse<N: ResourceName>(rows: &[(&str, &str, &str)]) {
+        for (text, part, words) in rows {
+            let refusal = text.parse::<N>().map(|_| ()).unwrap_err();
+            assert_eq!(refusal.part().unwrap_or_default(), *part, "{refusal}");
+            let (kind, pattern) = (N::TYPE.rsplit('/').next().unwrap(), N::PATTERN);
+            let whole = format!("not a name of a {kind} (`{pattern}`): {text:?}: {words}");
+            assert_eq!(refusal.to_string(), whole);
+            assert_eq!(N::check(text), Err(refusal));
+        }
+    }
+    refuse::<ChannelName>(&[
+        ("", "", "`projects` expected at \"\""),
+        ("projects", "project", "it ends before `{project}`"),
+        ("projects//locations/l/channels/c", "project", "the project is empty"),
+        ("projects/p/locations//channels/c", "location", "the location is empty"),
+        ("projects/p/locations/l", "", "it ends before `channels`"),
+        ("projects/p/locations/l/channels", "channel", "it ends before `{channel}`"),
+        ("projects/p/locations/l/channels/", "channel", "the channel is empty"),
+        ("projects/p/locations/l/channels/c/", "", "it goes on with \"/\""),
+        ("projects/p/locations/l/channels/c/events/d", "", "it goes on with \"/events\""),
+        ("projects/p/locations/l/inputs/i", "", "`channels` expected at \"inputs\""),
+        ("projects/p/locations/l/Channels/c", "", "`channels` expected at \"Channels\""),
+        (" projects/p/locations/l/channels/c", "", "`projects` expected at \" projects\""),
+        ("/projects/p/locations/l/channels/c", "", "`projects` expected at \"\""),
+        ("//livestream.googleapis.com/projects/p", "", "`projects` expected at \"\""),
+    ]);
+    refuse::<EventName>(&[
+        (CHANNEL, "", "it ends before `events`"),
+        ("projects/p/locations/l/channels/c/clips/c", "", "`events` expected at \"clips\""),
+    ]);
+    refuse::<DvrSessionName>(&[
+        (
+            "projects/p/locations/l/channels/c/dvrSessions/",
+            "dvr_session",
+            "the dvr_session is empty",
+        ),
+        (
+            "projects/p/locations/l/channels/c/dvr_sessions/d",
+            "",
+            "`dvrSessions` expected at \"dvr_sessions\"",
+        ),
+    ]);
+    refuse::<OperationName>(&[("operations/o", "", "`projects` expected at \"operations\"")]);
+    refuse::<NetworkName>(&[("projects/p/networks/n", "", "`global` expected at \"networks\"")]);
+    refuse::<SecretVersionName>(&[("projects/p/secrets/s", "", "it ends before `versions`")]);
+
+    let odd = |part| format!("the {part} has a character that no name has there");
+    let long = "x".repeat(64);
+    refuse::<ChannelName>(&[(
+        &format!("{LOCATION}/channels/{long}"),
+        "channel",
+        "the channel is too long",
+    )]);
+    refuse::<LocationName>(&[("projects/p/locations/us_1", "location", &odd("location"))]);
+    refuse::<ProjectName>(&[("projects/a b", "project", &odd("project"))]);
+    for id in
+        ["näws", "новости", "𝕏", "ne ws", "news\0", "news\n", "new%73", "a:1", "a.1", "*", "{c}"]
+    {
+        refuse::<ChannelName>(&[(
+            &format!("{LOCATION}/channels/{id}"),
+            "channel",
+            &odd("channel"),
+        )]);
+    }
+}
+
+#[test]
+fn building_names_the_id_at_fault() {
+    let refuse = |project: &str, location: &str, channel: &str, part, words: &str| {
+        let refusal = ChannelName::new(project, location, channel).unwrap_err();
+        assert_eq!(refusal.part(), Some(part));
+        assert!(refusal.to_string().ends_with(&format!(": the {part} {words}")), "{refusal}");
+    };
+    let odd = "has a character that no name has there";
+    refuse("", "l", "c", "project", "is empty");
+    refuse("p", "l", "", "channel", "is empty");
+    refuse("p", &"l".repeat(64), "c", "location", "is too long");
+    // An id with a slash would shift the segments behind it.
+    refuse("p/locations/l", "l", "c", "project", odd);
+    refuse("p", "l/channels/c", "c", "location", odd);
+    refuse("p", "l", "c/events/e", "channel", odd);
+    // Of several, the first.
+    refuse("", "", "", "project", "is empty");
+
+    let project = ProjectName::new("p").unwrap();
+    let refusal = project.location("l/channels/c").unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "not a name of a Location (`projects/{project}/locations/{location}`): \
+         \"projects/p/locations/l/channels/c\": the location has a character that no name has there"
+    );
+}
+
+#[test]
+fn every_id_that_some_document_allows_is_accepted() {
+    let longest = "x".repeat(63);
+    for id in ["a", "0", "evening-news", "News_2", "UPPER", "_", "a-", &longest] {
+        let name = ChannelName::new("my-project", "us-central1", id).unwrap();
+        assert_eq!(name.channel(), id);
+    }
+    for project in ["my-project", "123456789012", "example.com:proj", "sub.example.com:proj-1"] {
+        let text = format!("projects/{project}/locations/us-central1/inputs/camera");
+        assert_eq!(text.parse::<InputName>().unwrap().project(), project);
+    }
+    let operation = "operation-1680275595137-5f833a5f91017-14a21659-0b4784fb";
+    let text = format!("projects/123456789012/locations/us-central1/operations/{operation}");
+    assert_eq!(text.parse::<OperationName>().unwrap().operation(), operation);
+}
+
+#[test]
+fn only_the_own_kind_is_accepted() {
+    fn check_all<N: ResourceName>(texts: &[String]) {
+        let own = sample(N::PATTERN, &mut ["x"].into_iter().cycle());
+        let accepted = texts.iter().filter(|text| text.parse::<N>().is_ok()).collect::<Vec<_>>();
+        assert_eq!(accepted, [&own], "{}", N::TYPE);
+    }
+    fn add<N: ResourceName>(texts: &mut Vec<String>) {
+        texts.push(sample(N::PATTERN, &mut ["x"].into_iter().cycle()));
+    }
+    let mut texts = Vec::new();
+    for_every_kind!(add(&mut texts));
+    for_every_kind!(check_all(&texts));
+}
+
+#[test]
+fn names_are_texts_to_everything_that_compares_them() {
+    let name = |id: &str| ChannelName::new("p", "l", id).unwrap();
+    assert_eq!(name("a"), name("a"));
+    assert_ne!(name("a"), name("b"));
+    assert!(name("a") < name("b") && name("Z") < name("a"), "by bytes, as text");
+    assert_eq!(HashSet::from([name("a"), name("b"), name("a")]).len(), 2);
+
+    let (number, id) = (ProjectName::new("12").unwrap(), ProjectName::new("p").unwrap());
+    assert_ne!(number, id, "even where they mean one project");
+}
+
+#[test]
+fn a_clone_shares_its_text() {
+    let name = CHANNEL.parse::<ChannelName>().unwrap();
+    assert_eq!(name.clone().as_str().as_ptr(), name.as_str().as_ptr());
+}
+
+#[test]
+fn names_show_themselves() {
+    let name = CHANNEL.parse::<ChannelName>().unwrap();
+    assert_eq!(format!("{name}"), CHANNEL);
+    assert_eq!(format!("{name:?}"), format!("ChannelName({CHANNEL})"));
+    let width = CHANNEL.len() + 3;
+    assert_eq!(format!("{name:>width$}|"), format!("   {CHANNEL}|"));
+    assert_eq!(AsRef::<str>::as_ref(&name), CHANNEL);
+    assert_eq!(String::from(&name), CHANNEL);
+}
+
+/// A name of the pattern, with the ids given in its variables.
+fn sample<'a>(pattern: &str, ids: &mut impl Iterator<Item = &'a str>) -> String {
+    let segments = pattern.split('/').map(|segment| match segment.starts_with('{') {
+        true => ids.next().unwrap(),
+        false => segment,
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// Whatever is accepted is kept to the letter.
+fn is_kept<N: ResourceName + fmt::Display>(text: &str) -> bool {
+    let Ok(name) = text.parse::<N>() else { return false };
+    assert_eq!(name.to_string(), text);
+    assert_eq!(name.as_str(), text);
+    assert_eq!(name.to_string().parse::<N>(), Ok(name));
+    true
+}
+
+proptest! {
+    #[test]
+    fn valid_ids_make_a_name_of_every_kind(
+        project in "[a-z][a-z0-9-]{4,28}[a-z0-9]|[0-9]{6,13}|[a-z]{1,9}\\.[a-z]{2,3}:[a-z][a-z0-9-]{4,20}",
+        ids in prop::collection::vec("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", 3),
+    ) {
+        fn check_kind<N: ResourceName>(project: &str, ids: &[String]) {
+            let ids = std::iter::once(project).chain(ids.iter().map(String::as_str));
+            let text = sample(N::PATTERN, &mut ids.into_iter());
+            assert!(is_kept::<N>(&text), "{text}");
+        }
+        for_every_kind!(check_kind(&project, &ids));
+    }
+
+    #[test]
+    fn no_text_makes_a_parser_panic(text in any::<String>()) {
+        for_every_kind!(is_kept(&text));
+    }
+
+    #[test]
+    fn no_nearly_valid_text_makes_a_parser_panic(
+        text in "(/?(projects|locations|global|networks|channels|events|inputs|[a-z{}:%\\x00é-]{0,3})){0,9}/?",
+    ) {
+        for_every_kind!(is_kept(&text));
+    }
+
+    #[test]
+    fn no_id_reaches_another_segment(id in "\\PC{0,70}") {
+        let location = LOCATION.parse::<LocationName>().unwrap();
+        if let Ok(channel) = location.channel(&id) {
+            prop_assert_eq!(channel.channel(), &id);
+            prop_assert_eq!(channel.parent(), location);
+        }
+    }
+}

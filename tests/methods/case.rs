@@ -1,0 +1,100 @@
+//! One case: a call, what it has to send, and what its answer has to become.
+
+use crate::recorder::{Recorder, Sent};
+use livestream_client::{
+    Call, Error, LivestreamClient, Operation,
+    proto::google::longrunning::{Operation as RawOperation, operation::Result::Response},
+    rpc::{LongRunning, Rpc},
+};
+use prost_types::Any;
+use std::{
+    fmt::Debug,
+    future::{Future, IntoFuture},
+    mem,
+    pin::Pin,
+};
+use uuid::Uuid;
+
+/// One call, not sent yet.
+pub(crate) struct Case {
+    /// The RPC's name.
+    pub(crate) name: &'static str,
+    /// What `x-goog-request-params` has to say.
+    pub(crate) route: String,
+    /// Sends the call, checks request and answer, and yields what was sent.
+    pub(crate) run: Pin<Box<dyn Future<Output = Sent>>>,
+}
+
+impl Case {
+    /// An RPC that answers at once.
+    pub(crate) fn unary<R>(
+        name: &'static str,
+        (field, value): (&str, &str),
+        call: impl FnOnce(&LivestreamClient) -> Call<R> + 'static,
+        request: R,
+        answer: R::Response,
+    ) -> Self
+    where
+        R: Rpc + Debug + PartialEq,
+        R::Response: Debug + PartialEq,
+        Call<R>: IntoFuture<Output = Result<R::Response, Error>>,
+    {
+        let run = Box::pin(async move {
+            let (recorder, client) = connect(&answer);
+            assert_eq!(call(&client).await.expect(name), answer, "{name}");
+            check_request(name, &recorder, request)
+        });
+        Self { name, route: route(field, value), run }
+    }
+
+    /// An RPC that starts an operation; here one that is done at once.
+    pub(crate) fn long_running<R>(
+        name: &'static str,
+        (field, value): (&str, &str),
+        call: impl FnOnce(&LivestreamClient) -> Call<R> + 'static,
+        request: R,
+        output: R::Output,
+    ) -> Self
+    where
+        R: LongRunning + Debug + PartialEq,
+        R::Output: Debug + PartialEq,
+        Call<R>: IntoFuture<Output = Result<Operation<R::Output, R::Metadata>, Error>>,
+    {
+        let run = Box::pin(async move {
+            let response = Any::from_msg(&output).expect("an answer can be packed");
+            let (recorder, client) = connect(&RawOperation {
+                name: "projects/1/locations/us-central1/operations/operation-1".into(),
+                done: true,
+                result: Some(Response(response)),
+                ..Default::default()
+            });
+            let operation = call(&client).await.expect(name);
+            assert_eq!(operation.wait().await.expect(name), output, "{name}");
+            check_request(name, &recorder, request)
+        });
+        Self { name, route: route(field, value), run }
+    }
+}
+
+/// The routing header of a resource name, in which only `/` and `:` are not unreserved.
+fn route(field: &str, value: &str) -> String {
+    format!("{field}={}", value.replace('/', "%2F").replace(':', "%3A"))
+}
+
+fn connect(answer: &impl prost::Message) -> (Recorder, LivestreamClient) {
+    let recorder = Recorder::answering(answer);
+    let client = LivestreamClient::builder().channel(recorder.clone()).build();
+    (recorder, client.expect("a client over a channel of one's own needs nothing else"))
+}
+
+/// The request is the expected one, but for a `request_id` that the client has filled in.
+fn check_request<R: Rpc + Debug + PartialEq>(name: &str, recorder: &Recorder, expected: R) -> Sent {
+    let sent = recorder.take_only();
+    let mut request = sent.message::<R>();
+    if let Some(id) = request.request_id_mut() {
+        let id = Uuid::try_parse(&mem::take(id)).expect(name);
+        assert_eq!(id.get_version_num(), 4, "{name}: {id}");
+    }
+    assert_eq!(request, expected, "{name}");
+    sent
+}

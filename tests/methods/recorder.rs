@@ -1,0 +1,96 @@
+//! A service that keeps what it is sent and gives one fixed answer: a user's own channel, in the
+//! client's eyes.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue};
+use http_body_util::{BodyExt, Full};
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+use tonic::body::Body;
+
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    answer: Bytes,
+    sent: Arc<Mutex<Vec<Sent>>>,
+}
+
+/// One request as it arrived.
+pub(crate) struct Sent {
+    pub(crate) method: http::Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Recorder {
+    pub(crate) fn answering(message: &impl prost::Message) -> Self {
+        let mut frame = BytesMut::new();
+        frame.put_u8(0);
+        frame.put_u32(message.encoded_len().try_into().expect("a test's answer is small"));
+        message.encode(&mut frame).expect("the buffer grows");
+        Self { answer: frame.freeze(), sent: Arc::default() }
+    }
+
+    /// The one request that arrived; there is none left then.
+    pub(crate) fn take_only(&self) -> Sent {
+        let mut sent = self.sent.lock().expect("no test panics under the lock");
+        assert_eq!(sent.len(), 1, "one call sends one request");
+        sent.remove(0)
+    }
+}
+
+impl tower::Service<http::Request<Body>> for Recorder {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let Self { answer, sent } = self.clone();
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.expect("the client's body ends well").to_bytes();
+            sent.lock().expect("no test panics under the lock").push(Sent {
+                method: head.method,
+                path: head.uri.path().to_owned(),
+                headers: head.headers,
+                body,
+            });
+            let trailers = HeaderMap::from_iter([(
+                http::HeaderName::from_static("grpc-status"),
+                HeaderValue::from_static("0"),
+            )]);
+            let body = Full::new(answer).with_trailers(async { Some(Ok(trailers)) });
+            let response = http::Response::builder()
+                .header(http::header::CONTENT_TYPE, "application/grpc")
+                .body(Body::new(body))
+                .expect("the header is valid");
+            Ok(response)
+        })
+    }
+}
+
+impl Sent {
+    /// All values of a header.
+    pub(crate) fn header(&self, name: &str) -> Vec<&str> {
+        let values = self.headers.get_all(name).iter();
+        values.map(|value| value.to_str().expect("the value is visible ASCII")).collect()
+    }
+
+    /// The message of the body: one uncompressed gRPC frame, and nothing after it.
+    pub(crate) fn message<M: prost::Message + Default>(&self) -> M {
+        let (prefix, message) = self.body.split_at(5);
+        let length = u32::try_from(message.len()).expect("a test's request is small");
+        assert_eq!(prefix[0], 0, "not compressed");
+        assert_eq!(prefix[1..], length.to_be_bytes(), "the frame's length is that of the rest");
+        M::decode(message).expect("the body holds the request message")
+    }
+}

@@ -8,7 +8,9 @@ use prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
     ReflectMessage, Value,
 };
-use std::{collections::BTreeSet, env, error::Error, fmt::Write as _, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet, env, error::Error, fmt::Write as _, fs, path::Path, process::Command,
+};
 
 /// The entry points, each with the feature that asks for it; what they import comes along.
 const ROOTS: &[(&str, Option<&str>)] = &[
@@ -29,10 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_imports(true).include_source_info(true);
     compiler.open_files(
-        ROOTS
-            .iter()
-            .filter(|(_, feature)| feature.is_none_or(is_enabled))
-            .map(|(file, _)| file),
+        ROOTS.iter().filter(|(_, feature)| feature.is_none_or(is_enabled)).map(|(file, _)| file),
     )?;
     let pool = compiler.descriptor_pool();
 
@@ -98,7 +97,11 @@ fn facts(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
     Ok(out)
 }
 
-fn write_rpc(out: &mut String, method: &MethodDescriptor, route: &Route) -> Result<(), Box<dyn Error>> {
+fn write_rpc(
+    out: &mut String,
+    method: &MethodDescriptor,
+    route: &Route,
+) -> Result<(), Box<dyn Error>> {
     let (input, output) = (method.input(), method.output());
     let request = rust_type(&input);
     let request_id = input.fields().find(is_request_id);
@@ -124,11 +127,20 @@ fn write_rpc(out: &mut String, method: &MethodDescriptor, route: &Route) -> Resu
     )?;
     let mut steps = route.field.split('.').collect::<Vec<_>>();
     let last = steps.pop().expect("split yields at least one part");
-    let holder = steps.first().map(|step| format!("self.{step}.as_ref().map_or(\"\", |m| &m.{last})"));
+    let holder =
+        steps.first().map(|step| format!("self.{step}.as_ref().map_or(\"\", |m| &m.{last})"));
     let value = holder.unwrap_or_else(|| format!("&self.{last}"));
-    writeln!(out, "    fn route(&self) -> (&'static str, &str) {{ ({:?}, {value}) }}", route.field)?;
+    writeln!(
+        out,
+        "    fn route(&self) -> (&'static str, &str) {{ ({:?}, {value}) }}",
+        route.field
+    )?;
     if let Some(field) = &request_id {
-        writeln!(out, "    fn request_id(&self) -> Option<&str> {{ Some(&self.{}) }}", field.name())?;
+        writeln!(
+            out,
+            "    fn request_id(&self) -> Option<&str> {{ Some(&self.{}) }}",
+            field.name()
+        )?;
         writeln!(
             out,
             "    fn request_id_mut(&mut self) -> Option<&mut String> {{ Some(&mut self.{}) }}",
@@ -142,7 +154,10 @@ fn write_rpc(out: &mut String, method: &MethodDescriptor, route: &Route) -> Resu
     writeln!(out, "        Ok(())\n    }}\n}}")?;
 
     if let Some((t, m)) = result {
-        writeln!(out, "impl LongRunning for {request} {{ type Output = {t}; type Metadata = {m}; }}")?;
+        writeln!(
+            out,
+            "impl LongRunning for {request} {{ type Output = {t}; type Metadata = {m}; }}"
+        )?;
     }
     write_paged(out, &request, &input, &output)
 }
@@ -153,7 +168,8 @@ fn write_paged(
     input: &MessageDescriptor,
     output: &MessageDescriptor,
 ) -> Result<(), Box<dyn Error>> {
-    let asks = ["page_size", "page_token"].iter().all(|name| input.get_field_by_name(name).is_some());
+    let asks =
+        ["page_size", "page_token"].iter().all(|name| input.get_field_by_name(name).is_some());
     if !asks || output.get_field_by_name("next_page_token").is_none() {
         return Ok(());
     }
@@ -193,7 +209,8 @@ fn check(field: &FieldDescriptor, route: &Route) -> Option<String> {
                 name_type(&resource),
                 route.field,
             )),
-            _ => is_required(field).then(|| format!("check::present({name:?}, self.{name}.is_some())")),
+            _ => is_required(field)
+                .then(|| format!("check::present({name:?}, self.{name}.is_some())")),
         };
     }
     let is_text = matches!(field.kind(), Kind::String) && !field.is_list();
@@ -221,7 +238,10 @@ fn check(field: &FieldDescriptor, route: &Route) -> Option<String> {
         .then(|| format!("check::present({name:?}, !self.{name}.is_empty())"))
 }
 
-fn write_redacted_debug(out: &mut String, message: &MessageDescriptor) -> Result<(), Box<dyn Error>> {
+fn write_redacted_debug(
+    out: &mut String,
+    message: &MessageDescriptor,
+) -> Result<(), Box<dyn Error>> {
     writeln!(out, "impl std::fmt::Debug for {} {{", rust_type(message))?;
     writeln!(out, "    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {{")?;
     writeln!(out, "        f.debug_struct({:?})", message.name())?;
@@ -254,7 +274,9 @@ impl Route {
             .ok_or_else(|| format!("{}: the route has no verb", method.full_name()))?;
         let fields = template.split('{').skip(1).collect::<Vec<_>>();
         let [field] = fields[..] else {
-            return Err(format!("{}: one routed field expected in {template}", method.full_name()).into());
+            return Err(
+                format!("{}: one routed field expected in {template}", method.full_name()).into()
+            );
         };
         let end = field.find(['=', '}']).ok_or("a route's field has no end")?;
         Ok(Some(Self { verb: verb.into(), field: field[..end].into() }))
@@ -263,7 +285,8 @@ impl Route {
 
 /// The Rust types of the result and the metadata that `google.longrunning.operation_info` names.
 fn long_running(method: &MethodDescriptor) -> Result<Option<(String, String)>, Box<dyn Error>> {
-    let Some(Value::Message(info)) = extension(&method.options(), "google.longrunning.operation_info")
+    let Some(Value::Message(info)) =
+        extension(&method.options(), "google.longrunning.operation_info")
     else {
         return Ok(None);
     };
@@ -300,7 +323,8 @@ fn name_type(resource: &str) -> String {
 
 fn is_required(field: &FieldDescriptor) -> bool {
     const REQUIRED: i32 = 2;
-    let Some(Value::List(behaviours)) = extension(&field.options(), "google.api.field_behavior") else {
+    let Some(Value::List(behaviours)) = extension(&field.options(), "google.api.field_behavior")
+    else {
         return false;
     };
     behaviours.contains(&Value::EnumNumber(REQUIRED))
@@ -313,7 +337,8 @@ fn is_request_id(field: &FieldDescriptor) -> bool {
 
 /// The resource type that a field refers to, and whether it is that of the field's children.
 fn reference(field: &FieldDescriptor) -> Option<(String, bool)> {
-    let Some(Value::Message(to)) = extension(&field.options(), "google.api.resource_reference") else {
+    let Some(Value::Message(to)) = extension(&field.options(), "google.api.resource_reference")
+    else {
         return None;
     };
     let of = |name| text(&to, name).filter(|t| !t.is_empty());
@@ -321,7 +346,8 @@ fn reference(field: &FieldDescriptor) -> Option<(String, bool)> {
 }
 
 fn resource_type(message: &MessageDescriptor) -> Option<String> {
-    let Some(Value::Message(resource)) = extension(&message.options(), "google.api.resource") else {
+    let Some(Value::Message(resource)) = extension(&message.options(), "google.api.resource")
+    else {
         return None;
     };
     text(&resource, "type")

@@ -25,7 +25,6 @@ use tower::Service;
 
 /// What every call of a client shares.
 #[derive(Debug)]
-#[expect(unreachable_pub, reason = "a hidden argument of a public trait")]
 pub struct Core {
     pub(crate) stack: Stack,
     pub(crate) defaults: Defaults,
@@ -124,10 +123,6 @@ impl<R: Rpc> Call<R> {
         self
     }
 
-    pub(crate) fn core(&self) -> &Arc<Core> {
-        &self.core
-    }
-
     /// Sends the request; yields the answer as it came.
     pub(crate) async fn send(self) -> Result<R::Response, Error> {
         let result = exchange(&self.core, &self.request, self.options).await;
@@ -153,7 +148,8 @@ impl<R: LongRunning> Call<R> {
 
 impl<R: Clone> Clone for Call<R> {
     fn clone(&self) -> Self {
-        let (core, request, options) = (self.core.clone(), self.request.clone(), self.options.clone());
+        let (core, request, options) =
+            (self.core.clone(), self.request.clone(), self.options.clone());
         Self { core, request, options }
     }
 }
@@ -191,7 +187,6 @@ pub trait Deliver<Response>: sealed::Sealed {
 }
 
 mod sealed {
-    #[expect(unreachable_pub, reason = "a bound of a public trait, and nobody else's")]
     pub trait Sealed {}
 }
 
@@ -215,7 +210,11 @@ impl<T, M> Deliver<longrunning::Operation> for LongRunningKind<T, M> {
     }
 }
 
-async fn exchange<R: Rpc>(core: &Core, request: &R, options: Options) -> Result<R::Response, Error> {
+async fn exchange<R: Rpc>(
+    core: &Core,
+    request: &R,
+    options: Options,
+) -> Result<R::Response, Error> {
     request.check()?;
     let mut stack = core.stack.clone();
     let answer = stack.call(wrap(request, options)).await;
@@ -286,5 +285,6 @@ fn decode<M: Message + Default>(data: Bytes) -> Result<M, Error> {
     if data.len() != length + 5 {
         return Err(Error::unreadable("the answer is not one whole message"));
     }
-    M::decode(data.slice(5..)).map_err(|e| Error::unreadable("the answer cannot be decoded").with_source(e))
+    M::decode(data.slice(5..))
+        .map_err(|e| Error::unreadable("the answer cannot be decoded").with_source(e))
 }

@@ -31,7 +31,6 @@ pub trait Client: sealed::Sealed + Sized {
 }
 
 pub(crate) mod sealed {
-    #[expect(unreachable_pub, reason = "a bound of a public trait, and nobody else's")]
     pub trait Sealed {}
 }
 
@@ -305,7 +304,8 @@ impl<C: Client> Builder<C> {
             let origin = if host.contains("://") { host } else { format!("http://{host}") };
             return Endpoint::new(origin);
         }
-        let domain = self.universe_domain.clone().or_else(|| variable("GOOGLE_CLOUD_UNIVERSE_DOMAIN"));
+        let domain =
+            self.universe_domain.clone().or_else(|| variable("GOOGLE_CLOUD_UNIVERSE_DOMAIN"));
         let domain = domain.as_deref().unwrap_or("googleapis.com");
         Endpoint::new(format!("https://{}.{domain}", C::SERVICE))
     }
@@ -323,7 +323,8 @@ impl<C: Client> Builder<C> {
                 application_default(&self.scopes, quota_project, domain)?
             }
         };
-        let is_private = endpoint.is_encrypted() || endpoint.is_loopback() || self.channel.is_some();
+        let is_private =
+            endpoint.is_encrypted() || endpoint.is_loopback() || self.channel.is_some();
         if !is_private && !self.allows_plaintext_tokens {
             let message = format!(
                 "tokens are not sent over plaintext to {endpoint}: use https, \
@@ -332,7 +333,8 @@ impl<C: Client> Builder<C> {
             return Err(Error::new(Code::FailedPrecondition, message));
         }
         let project = quota_project.map(HeaderValue::try_from).transpose().map_err(|e| {
-            Error::new(Code::InvalidArgument, "the quota project is not a header value").with_source(e)
+            Error::new(Code::InvalidArgument, "the quota project is not a header value")
+                .with_source(e)
         })?;
         Ok(AuthLayer::new(credentials).with_quota_project(project))
     }

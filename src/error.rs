@@ -100,7 +100,12 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_course(mut self, attempts: u32, elapsed: Duration, may_have_run: bool) -> Self {
+    pub(crate) fn with_course(
+        mut self,
+        attempts: u32,
+        elapsed: Duration,
+        may_have_run: bool,
+    ) -> Self {
         self.0.attempts = attempts;
         self.0.elapsed = elapsed;
         self.0.may_have_run = may_have_run;
@@ -131,7 +136,8 @@ impl Error {
     /// `PreconditionFailure`, `QuotaFailure`, `RetryInfo` and the others of
     /// [AIP-193](https://google.aip.dev/193). Empty where it sent none that can be read.
     pub fn details(&self) -> &ErrorDetails {
-        static NONE: std::sync::LazyLock<ErrorDetails> = std::sync::LazyLock::new(ErrorDetails::new);
+        static NONE: std::sync::LazyLock<ErrorDetails> =
+            std::sync::LazyLock::new(ErrorDetails::new);
         self.0.details.as_deref().unwrap_or(&NONE)
     }
 
@@ -313,6 +319,11 @@ impl From<InvalidName> for Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let inner = error.0;
-        Self::with_details_and_metadata(inner.code, inner.message, inner.raw_details, inner.metadata)
+        Self::with_details_and_metadata(
+            inner.code,
+            inner.message,
+            inner.raw_details,
+            inner.metadata,
+        )
     }
 }

@@ -83,7 +83,8 @@ pub struct Operation<T, M> {
 impl<T, M> Operation<T, M> {
     pub(crate) fn started(core: Arc<Core>, state: longrunning::Operation) -> Result<Self, Error> {
         let name = state.name.parse().map_err(|e| {
-            Error::unreadable("the service started an operation without a proper name").with_source(e)
+            Error::unreadable("the service started an operation without a proper name")
+                .with_source(e)
         })?;
         Ok(Self { state: Some(state), ..Self::resumed(core, name) })
     }
@@ -236,7 +237,8 @@ where
     fn unpack<P: Message + Name + Default>(&self, any: &Any, what: &str) -> Result<P, Error> {
         let found = any.type_url.rsplit('/').next().unwrap_or_default();
         if found != P::full_name() {
-            let message = format!("the operation's {what} is a `{found}`, not a `{}`", P::full_name());
+            let message =
+                format!("the operation's {what} is a `{found}`, not a `{}`", P::full_name());
             return Err(self.error(Error::unreadable(message)));
         }
         P::decode(&*any.value).map_err(|e| {

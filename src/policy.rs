@@ -266,7 +266,9 @@ pub fn verdict(retry: &Retry, attempt: &Attempt, budget: &Budget, jitter: f64) -
     let wait = match attempt.server_delay {
         ServerDelay::Never => return Verdict::Stop(Stop::Pushback),
         ServerDelay::After(delay) => delay.min(retry.max_server_delay),
-        ServerDelay::Unsaid => retry.backoff.ceiling(attempt.attempts).mul_f64(jitter.clamp(0.0, 1.0)),
+        ServerDelay::Unsaid => {
+            retry.backoff.ceiling(attempt.attempts).mul_f64(jitter.clamp(0.0, 1.0))
+        }
     };
     if wait >= attempt.remaining {
         return Verdict::Stop(Stop::Deadline);
@@ -336,7 +338,11 @@ mod tests {
 
     #[test]
     fn classes_and_deliveries_decide() {
-        use {Class::*, Code::*, Delivery::*};
+        use {
+            Class::*,
+            Code::*,
+            Delivery::{Answered, Never, NeverFinal, Unknown},
+        };
         let half = Verdict::RetryAfter(SECOND / 2);
         let expected = [
             (Read, Unavailable, Answered, half),
@@ -351,7 +357,11 @@ mod tests {
             (Read, Unauthenticated, NeverFinal, Verdict::Stop(Stop::Final)),
         ];
         for (class, code, delivery, verdict) in expected {
-            assert_eq!(decide(attempt(class, code, delivery)), verdict, "{class:?} {code:?} {delivery:?}");
+            assert_eq!(
+                decide(attempt(class, code, delivery)),
+                verdict,
+                "{class:?} {code:?} {delivery:?}"
+            );
         }
     }
 
@@ -379,7 +389,8 @@ mod tests {
     fn attempts_and_time_run_out() {
         let base = attempt(Class::Read, Code::Unavailable, Delivery::Answered);
         let five = Retry::default().with_max_attempts(5);
-        let after = |attempts| verdict(&five, &Attempt { attempts, ..base }, &Budget::default(), 0.0);
+        let after =
+            |attempts| verdict(&five, &Attempt { attempts, ..base }, &Budget::default(), 0.0);
         assert_eq!(after(4), Verdict::RetryAfter(Duration::ZERO));
         assert_eq!(after(5), Verdict::Stop(Stop::Attempts));
 

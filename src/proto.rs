@@ -17,5 +17,4 @@ include!(concat!(env!("OUT_DIR"), "/stubs.rs"));
 
 /// The descriptors of all services here, annotations included, as an encoded `FileDescriptorSet`:
 /// for reflection, or for tools that read the API's shape.
-pub const FILE_DESCRIPTOR_SET: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

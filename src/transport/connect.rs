@@ -41,7 +41,8 @@ impl Endpoint {
     pub fn new(text: impl AsRef<str>) -> Result<Self, Error> {
         let text = text.as_ref();
         let refuse = || {
-            let message = format!("not an endpoint such as https://livestream.googleapis.com: {text:?}");
+            let message =
+                format!("not an endpoint such as https://livestream.googleapis.com: {text:?}");
             Error::new(Code::InvalidArgument, message)
         };
         let uri: Uri = text.parse().map_err(|_| refuse())?;
@@ -164,11 +165,12 @@ impl Connector {
 impl TlsTo {
     fn new(endpoint: &Endpoint, tls: &Tls) -> Result<Self, Error> {
         let connector = TlsConnector::from(Arc::new(tls.config()?));
-        let server = ServerName::try_from(endpoint.host().to_owned())
-            .map_err(|e: InvalidDnsNameError| {
+        let server = ServerName::try_from(endpoint.host().to_owned()).map_err(
+            |e: InvalidDnsNameError| {
                 let message = format!("no certificate can name {:?}", endpoint.host());
                 Error::new(Code::InvalidArgument, message).with_source(e)
-            })?;
+            },
+        )?;
         Ok(Self { connector, server })
     }
 }
@@ -244,10 +246,19 @@ mod tests {
 
     #[test]
     fn endpoints_are_bare_origins() {
-        for good in ["https://livestream.googleapis.com", "http://127.0.0.1:8080/", "http://[::1]:9"] {
+        for good in
+            ["https://livestream.googleapis.com", "http://127.0.0.1:8080/", "http://[::1]:9"]
+        {
             assert!(Endpoint::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "livestream.googleapis.com", "ftp://h", "https://h/v1", "https://u:p@h", "https://"] {
+        for bad in [
+            "",
+            "livestream.googleapis.com",
+            "ftp://h",
+            "https://h/v1",
+            "https://u:p@h",
+            "https://",
+        ] {
             assert!(Endpoint::new(bad).is_err(), "{bad}");
         }
     }

@@ -78,7 +78,8 @@ impl Fault {
     /// The error of the call, without its method and resource.
     pub(crate) fn into_error(self) -> Error {
         let Course { attempts, elapsed, may_have_run } = self.course;
-        let error = Error::new(self.code, self.message).with_course(attempts, elapsed, may_have_run);
+        let error =
+            Error::new(self.code, self.message).with_course(attempts, elapsed, may_have_run);
         match self.cause.source {
             Some(source) => error.with_source(source),
             None => error,
@@ -141,9 +142,17 @@ fn classify(error: &(dyn StdError + 'static)) -> (Code, Delivery) {
         if error.is::<tokio::time::error::Elapsed>() {
             return (Code::DeadlineExceeded, Delivery::Unknown);
         }
-        link = error.source();
+        link = beneath(error);
     }
     (Code::Unknown, Delivery::Unknown)
+}
+
+/// An I/O error's `source` leaves out the very error that it wraps.
+fn beneath<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
 }
 
 /// As gRPC maps HTTP/2 error codes; but a lost stream counts as UNAVAILABLE.

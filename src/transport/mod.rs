@@ -27,14 +27,14 @@ mod timeout;
 mod tls;
 mod unary;
 
-pub use auth::{Auth, AuthLayer};
 pub(crate) use auth::application_default;
+pub use auth::{Auth, AuthLayer};
 pub(crate) use base::{Base, Custom, custom};
 pub use connect::Endpoint;
 pub(crate) use connect::{BoxIo, Connector};
-pub(crate) use http2::KeepAlive;
 pub(crate) use fault::{Course, Fault};
 pub use headers::{Headers, HeadersLayer};
+pub(crate) use http2::KeepAlive;
 pub use pool::{Connections, PoolLimits};
 pub use retry::{RetryLayer, Retrying};
 pub use timeout::{AttemptTimeout, AttemptTimeoutLayer, Deadline, DeadlineLayer};

@@ -151,7 +151,8 @@ impl Pool {
 
     /// A place on the open connection with the fewest calls, if one has room.
     fn lease(self: &Arc<Self>, state: &State) -> Option<Lease> {
-        let slot = state.open.iter().filter(|slot| slot.has_room()).min_by_key(|slot| slot.calls())?;
+        let slot =
+            state.open.iter().filter(|slot| slot.has_room()).min_by_key(|slot| slot.calls())?;
         slot.sender.in_flight().fetch_add(1, Ordering::Relaxed);
         Some(Lease { slot: slot.clone(), pool: Arc::downgrade(self) })
     }
@@ -237,7 +238,9 @@ impl Opening {
         let limit = pool.connector.limit();
         let opened = timeout(limit, async {
             let io = pool.connector.connect().await?;
-            handshake(io).await.map_err(|e| pool.connector.unreachable("no HTTP/2 with").with_source(e))
+            handshake(io)
+                .await
+                .map_err(|e| pool.connector.unreachable("no HTTP/2 with").with_source(e))
         });
         let opened = opened.await.unwrap_or_else(|_| {
             Err(pool.connector.unreachable(&format!("no connection within {limit:?} to")))

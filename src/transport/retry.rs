@@ -6,7 +6,9 @@
 use super::{Answer, BoxFuture, CallContext, Course, Defaults, Fault, Lookup};
 use crate::{
     error::BoxError,
-    policy::{Attempt, Budget, Delivery, Retry, ServerDelay, Timeouts, Verdict, may_have_run, verdict},
+    policy::{
+        Attempt, Budget, Delivery, Retry, ServerDelay, Timeouts, Verdict, may_have_run, verdict,
+    },
 };
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, request};
@@ -113,7 +115,8 @@ where
             Ok(response) => answered(response),
             Err(fault) => (fault.code, fault.delivery, ServerDelay::Unsaid),
         };
-        course.may_have_run |= context.class != crate::rpc::Class::Read && may_have_run(code, delivery);
+        course.may_have_run |=
+            context.class != crate::rpc::Class::Read && may_have_run(code, delivery);
         course.elapsed = begun.elapsed();
         let attempt = Attempt {
             class: context.class,
@@ -158,7 +161,8 @@ fn answered<B>(response: &Response<Answer<B>>) -> (Code, Delivery, ServerDelay) 
 fn server_delay(headers: &HeaderMap) -> ServerDelay {
     if let Some(pushback) = headers.get("grpc-retry-pushback-ms") {
         let millis = pushback.to_str().ok().and_then(|text| text.parse().ok());
-        return millis.map_or(ServerDelay::Never, |ms| ServerDelay::After(Duration::from_millis(ms)));
+        return millis
+            .map_or(ServerDelay::Never, |ms| ServerDelay::After(Duration::from_millis(ms)));
     }
     tonic::Status::from_header_map(headers)
         .and_then(|status| status.get_details_retry_info()?.retry_delay)
@@ -174,6 +178,9 @@ fn conclude<B>(
             response.extensions_mut().insert(course);
             Ok(response)
         }
-        Err(fault) => Err(Fault { course, ..fault }.into()),
+        Err(mut fault) => {
+            fault.course = course;
+            Err(fault.into())
+        }
     }
 }

@@ -148,7 +148,10 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for Answer<B> {
     }
 }
 
-async fn settle<B>(response: Response<B>, max_answer: usize) -> Result<Response<Answer<B>>, BoxError>
+async fn settle<B>(
+    response: Response<B>,
+    max_answer: usize,
+) -> Result<Response<Answer<B>>, BoxError>
 where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -225,7 +228,8 @@ fn too_large(length: usize, max_answer: usize) -> Fault {
 /// malformed details go: tonic's own parser panics on them.
 fn put_status_right(headers: &mut HeaderMap) -> Option<Code> {
     let raw = headers.get("grpc-status")?;
-    let known = raw.to_str().ok().and_then(|text| text.parse().ok()).filter(|n| (0..=16).contains(n));
+    let known =
+        raw.to_str().ok().and_then(|text| text.parse().ok()).filter(|n| (0..=16).contains(n));
     let code = known.map(Code::from_i32);
     if code.is_none() {
         let message = format!("malformed grpc-status {raw:?}");

@@ -68,7 +68,7 @@ impl Case {
                 result: Some(Response(response)),
                 ..Default::default()
             });
-            let operation = call(&client).await.expect(name);
+            let mut operation = call(&client).await.expect(name);
             assert_eq!(operation.wait().await.expect(name), output, "{name}");
             check_request(name, &recorder, request)
         });

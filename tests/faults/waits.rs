@@ -202,3 +202,15 @@ async fn waits_are_drawn_from_below_the_backoffs_ceiling() {
     assert!(waits.len() > 20, "the waits are drawn, not fixed: {waits:?}");
     assert!(waits.first() < Some(&500) && waits.last() > Some(&1500), "{waits:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_ends_on_the_deadlines_own_tick_is_followed_by_no_attempt() {
+    let (server, builder) = Server::in_memory(|exchange| async {
+        ask_to_wait(exchange, Duration::from_micros(999_900));
+    });
+    let client = builder.timeouts(Timeouts::new(millis(1000))).build().expect("a client");
+    let begun = Instant::now();
+    let error = read(&client).await.expect_err("unavailable");
+    assert_failed(&error, Code::Unavailable, 1, false);
+    assert_eq!((server.attempts(), begun.elapsed()), (1, millis(1000)));
+}

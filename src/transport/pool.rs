@@ -7,8 +7,8 @@
 //! such a connection has not been sent, and goes to another.
 
 use super::{
-    BoxFuture, Connector, Fault,
-    http2::{Incoming, KeepAlive, Sender, handshake, needs_runtime},
+    BoxFuture, CallContext, Connector, Fault, before_sending,
+    http2::{Driver, Incoming, KeepAlive, Sender, handshake, needs_runtime},
 };
 use crate::error::BoxError;
 use http::{Request, Response};
@@ -110,8 +110,10 @@ impl Service<Request<Body>> for Connections {
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let pool = self.0.clone();
         Box::pin(async move {
+            let deadline = CallContext::deadline_of(&request);
             for _ in 0..MOST_TURNS {
-                let lease = pool.acquire().await?;
+                let place = before_sending(deadline, "a connection", pool.acquire());
+                let lease = place.await?;
                 let slot = lease.slot.clone();
                 match slot.sender.send(request, lease).await {
                     Ok(answer) => return answer,
@@ -175,6 +177,18 @@ impl Pool {
         Ok(())
     }
 
+    /// Connects, within the connector's limit.
+    async fn open(&self) -> Result<(Sender, Driver), Fault> {
+        let limit = self.connector.limit();
+        let opened = timeout(limit, async {
+            let io = self.connector.connect().await?;
+            let failed = |e| self.connector.unreachable("no HTTP/2 with").with_source(e);
+            handshake(io).await.map_err(failed)
+        });
+        let too_late = || self.connector.unreachable(&format!("no connection within {limit:?} to"));
+        opened.await.unwrap_or_else(|_| Err(too_late()))
+    }
+
     /// Hands free places to those who wait, in their order.
     fn serve_waiting(self: &Arc<Self>, state: &mut State) {
         while !state.waiting.is_empty() {
@@ -234,33 +248,21 @@ struct Opening {
 
 impl Opening {
     async fn run(mut self) {
-        let pool = self.pool.clone();
-        let limit = pool.connector.limit();
-        let opened = timeout(limit, async {
-            let io = pool.connector.connect().await?;
-            handshake(io)
-                .await
-                .map_err(|e| pool.connector.unreachable("no HTTP/2 with").with_source(e))
-        });
-        let opened = opened.await.unwrap_or_else(|_| {
-            Err(pool.connector.unreachable(&format!("no connection within {limit:?} to")))
-        });
-        let (sender, driver) = match opened {
+        let (sender, driver) = match self.pool.open().await {
             Ok(parts) => parts,
             Err(fault) => {
                 self.outcome = Some(Err(fault));
                 return;
             }
         };
-        let most = pool.limits.max_calls_per_connection.max(1);
-        let capacity = sender.max_streams().clamp(1, most);
+        let (limits, keep_alive) = (self.pool.limits, self.pool.keep_alive);
+        let capacity = sender.max_streams().clamp(1, limits.max_calls_per_connection.max(1));
         let slot = Arc::new(Slot { sender, capacity });
-        let (keep_alive, pool) = (pool.keep_alive, Arc::downgrade(&pool));
-        self.outcome = Some(Ok(slot.clone()));
+        // The connection ends with the client: what drives it must not keep the pool alive.
+        let (pool, watched) = (Arc::downgrade(&self.pool), Arc::downgrade(&slot));
+        self.outcome = Some(Ok(slot));
         drop(self);
 
-        let watched = Arc::downgrade(&slot);
-        drop(slot);
         driver.run(keep_alive).await;
         if let (Some(pool), Some(slot)) = (pool.upgrade(), watched.upgrade()) {
             pool.retire(&slot);

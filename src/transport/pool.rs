@@ -17,6 +17,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering},
     task::{Context, Poll},
+    time::Instant,
 };
 use tokio::{sync::oneshot, time::timeout};
 use tonic::body::Body;
@@ -61,11 +62,8 @@ struct State {
 struct Slot {
     sender: Sender,
     capacity: usize,
+    opened: Instant,
 }
-
-/// How many connections a call tries before it leaves the rest to the retry policy, which waits: a
-/// server that closes each connection at once must not be dialled in a loop.
-const MOST_TURNS: usize = 3;
 
 /// One call's place on a connection, free again when it is dropped.
 #[derive(Debug)]
@@ -111,7 +109,8 @@ impl Service<Request<Body>> for Connections {
         let pool = self.0.clone();
         Box::pin(async move {
             let deadline = CallContext::deadline_of(&request);
-            for _ in 0..MOST_TURNS {
+            let mut turned_away = None;
+            loop {
                 let place = before_sending(deadline, "a connection", pool.acquire());
                 let lease = place.await?;
                 let slot = lease.slot.clone();
@@ -120,8 +119,12 @@ impl Service<Request<Body>> for Connections {
                     Err(unsent) => request = unsent,
                 }
                 pool.retire(&slot);
+                // A server that turns a new connection away too is left to the retry policy, which
+                // waits: it must not be dialled in a loop.
+                if slot.opened > *turned_away.get_or_insert_with(Instant::now) {
+                    return Err(pool.connector.unreachable("connections close at once:").into());
+                }
             }
-            Err(pool.connector.unreachable("every connection closes at once:").into())
         })
     }
 }
@@ -257,7 +260,7 @@ impl Opening {
         };
         let (limits, keep_alive) = (self.pool.limits, self.pool.keep_alive);
         let capacity = sender.max_streams().clamp(1, limits.max_calls_per_connection.max(1));
-        let slot = Arc::new(Slot { sender, capacity });
+        let slot = Arc::new(Slot { sender, capacity, opened: Instant::now() });
         // The connection ends with the client: what drives it must not keep the pool alive.
         let (pool, watched) = (Arc::downgrade(&self.pool), Arc::downgrade(&slot));
         self.outcome = Some(Ok(slot));

@@ -236,7 +236,7 @@ fn put_status_right(headers: &mut HeaderMap) -> Option<Code> {
         let message = format!("malformed grpc-status {raw:?}");
         headers.extend(status_headers(Code::Unknown, &message));
     }
-    if let Some(message) = headers.get("grpc-message").and_then(|value| legible(value)) {
+    if let Some(message) = headers.get("grpc-message").and_then(legible) {
         headers.insert("grpc-message", message);
     }
     let is_base64 = |value: &HeaderValue| BASE64.decode(value).is_ok();

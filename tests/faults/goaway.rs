@@ -1,11 +1,15 @@
 //! GOAWAY: the service's front ends send one about hourly, to every connection.
 
 use super::{
-    assert_failed, channel, client_for, millis, operation, preview, read, server::framed, start,
-    wire::Wire, within,
+    assert_failed, channel, client_for, millis, operation, preview, quickly, read, server::framed,
+    start, wire::Wire, within,
 };
-use livestream_client::{model::PreviewInputResponse, policy::Retry};
-use tokio::{net::TcpListener, sync::oneshot};
+use livestream_client::{model::PreviewInputResponse, policy::Retry, transport::PoolLimits};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 use tonic::Code;
 
 async fn listen() -> (TcpListener, u16) {
@@ -104,4 +108,72 @@ async fn a_call_that_it_includes_may_still_be_lost() {
     // A keyed mutation survives the same.
     let _started = within(millis(2000), start(&client)).await.expect("sent again");
     server.await.expect("no panic").expect("no broken pipe");
+}
+
+#[tokio::test]
+async fn on_every_connection_at_once_it_goes_unseen_too() {
+    const CONNECTIONS: usize = 5;
+    let (listener, port) = listen().await;
+    let (sent, are_sent) = oneshot::channel();
+    let server = tokio::spawn(async move {
+        let mut draining = Vec::new();
+        for _ in 0..CONNECTIONS {
+            draining.push((Wire::accept(&listener).await?, 0));
+        }
+        // Each keeps a call and has room for another, as the client sees it.
+        for (wire, slow) in &mut draining {
+            let quick = wire.request().await?;
+            *slow = wire.request().await?;
+            wire.succeed(quick, &framed(&channel())).await?;
+            wire.go_away(*slow).await?;
+        }
+        sent.send(()).expect("the test waits");
+        let mut fresh = Wire::accept(&listener).await?;
+        let stream = fresh.request().await?;
+        fresh.succeed(stream, &framed(&PreviewInputResponse::default())).await?;
+        for (wire, slow) in &mut draining {
+            wire.succeed(*slow, &framed(&channel())).await?;
+        }
+        std::io::Result::Ok((fresh, draining))
+    });
+    let limits = PoolLimits { max_connections: CONNECTIONS, max_calls_per_connection: 2 };
+    let client = client_for(port).pool(limits).retry(Retry::never()).build().expect("a client");
+    let mut calls = JoinSet::new();
+    for _ in 0..2 * CONNECTIONS {
+        calls.spawn(within(millis(2000), read(&client)));
+    }
+    are_sent.await.expect("the calls arrive");
+    for _ in 0..CONNECTIONS {
+        // Its GOAWAY was sent right behind each answer.
+        let quick = calls.join_next().await.expect("a call").expect("no panic");
+        quick.expect("an answer");
+    }
+    within(millis(2000), preview(&client)).await.expect("the call finds a new connection");
+    for slow in calls.join_all().await {
+        slow.expect("completes");
+    }
+    server.await.expect("no panic").expect("no broken pipe");
+}
+
+#[tokio::test]
+async fn on_every_new_connection_it_is_left_to_the_retry_policy() {
+    const ATTEMPTS: u32 = 3;
+    let (listener, port) = listen().await;
+    let dials = Arc::new(AtomicU32::new(0));
+    let counted = dials.clone();
+    let server = tokio::spawn(async move {
+        let mut wires = Vec::new();
+        while let Ok(mut wire) = Wire::accept(&listener).await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let _ = wire.go_away(0).await;
+            wires.push(wire);
+        }
+    });
+    let retry = quickly().with_max_attempts(ATTEMPTS);
+    let client = client_for(port).retry(retry).build().expect("a client");
+    let error = within(millis(2000), preview(&client)).await.expect_err("turned away");
+    assert_failed(&error, Code::Unavailable, ATTEMPTS, false);
+    let dials = dials.load(Ordering::SeqCst);
+    assert!((ATTEMPTS..=2 * ATTEMPTS).contains(&dials), "{dials} dials");
+    server.abort();
 }

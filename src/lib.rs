@@ -2,6 +2,8 @@
 
 mod call;
 mod client;
+#[cfg(feature = "emulator")]
+pub mod emulator;
 mod error;
 mod livestream;
 pub mod name;

@@ -323,6 +323,10 @@ impl World {
         limit: Limit,
     ) -> Result<(), Status> {
         let most = self.settings.most(limit);
+        if T::table(self).len() + self.operations.running() < most {
+            // Far from any limit: no need to count, which a test with 10,000 channels would feel.
+            return Ok(());
+        }
         let prefix = format!("{parent}/{}/", T::COLLECTION);
         let is_new = |name: &&String| {
             !name[prefix.len()..].contains('/') && !T::table(self).contains_key(*name)

@@ -3,6 +3,8 @@
 mod call;
 mod client;
 mod error;
+#[cfg(feature = "json")]
+pub mod json;
 mod livestream;
 pub mod name;
 mod operation;

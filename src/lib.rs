@@ -5,6 +5,8 @@ mod client;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod error;
+#[cfg(feature = "json")]
+pub mod json;
 mod livestream;
 pub mod name;
 mod operation;

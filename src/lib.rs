@@ -1,4 +1,5 @@
-//! crate docs
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod call;
 mod client;

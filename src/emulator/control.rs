@@ -75,8 +75,9 @@ impl Emulator {
 
     /// Something goes wrong with a channel, event, clip, DVR session, asset or operation.
     ///
-    /// An operation on it ends with that error. A running channel is in `STREAMING_ERROR` then (see
-    /// [`Emulator::recover`]), an asset in `ERROR`, the others are `FAILED`, each with the error.
+    /// A running channel is in `STREAMING_ERROR` then (see [`Emulator::recover`]), an asset in
+    /// `ERROR`, the others are `FAILED`, each with the error. Where an operation works on it, that
+    /// ends with the error too; what it was to change or to delete goes on as before.
     ///
     /// # Errors
     /// `NOT_FOUND` if nothing of that name can fail, `FAILED_PRECONDITION` if it is over.

@@ -227,10 +227,13 @@ pub(super) fn update(
     let finish = {
         let name = name.clone();
         move |world: &mut World| {
-            world.edit::<DvrSession>(&name, |session| mask::apply(&chosen, &from, session))?;
-            if world.find::<DvrSession>(&name)?.state() == State::Updating {
-                go_on(world, &name, was);
+            match world.find::<DvrSession>(&name)?.state() {
+                State::Updating => {}
+                // An update of the channel came in between.
+                other => return Err(fault::wrong_state(&name, other.as_str_name(), "UPDATING")),
             }
+            world.edit::<DvrSession>(&name, |session| mask::apply(&chosen, &from, session))?;
+            go_on(world, &name, was);
             world.find(&name).cloned()
         }
     };

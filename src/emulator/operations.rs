@@ -46,6 +46,11 @@ impl Operations {
         self.targets.get(target).map(|operation| &**operation)
     }
 
+    /// How many there are that are not done.
+    pub(super) fn running(&self) -> usize {
+        self.jobs.len()
+    }
+
     /// The names of the resources with a certain beginning that are being worked on.
     pub(super) fn targets_below(&self, prefix: &str) -> impl Iterator<Item = &String> {
         let from = self.targets.range(prefix.to_owned()..);

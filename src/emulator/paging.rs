@@ -75,7 +75,7 @@ pub(super) fn page<'a, T: Listed + 'a>(
         }
     }
     found.sort_by(|(one, _), (other, _)| order.compare(one, other));
-    let is_before = |position: &Position| {
+    let is_before = |position: &Position<'_>| {
         start.as_ref().is_some_and(|start| order.compare(position, start).is_le())
     };
     let begin = found.partition_point(|(position, _)| is_before(position));
@@ -90,14 +90,14 @@ pub(super) fn page<'a, T: Listed + 'a>(
 
 /// Where an item stands in a listing.
 #[derive(Debug)]
-struct Position {
+struct Position<'a> {
     created: SystemTime,
-    name: String,
+    name: Cow<'a, str>,
 }
 
-impl Position {
-    fn of(item: &impl Listed) -> Self {
-        Self { created: item.created(), name: item.name().to_owned() }
+impl<'a> Position<'a> {
+    fn of(item: &'a impl Listed) -> Self {
+        Self { created: item.created(), name: item.name().into() }
     }
 
     fn to_token(&self, query: &Query<'_>) -> String {
@@ -121,13 +121,14 @@ impl Position {
     }
 }
 
-fn read_token(token: &str) -> Option<(u64, Position)> {
+fn read_token(token: &str) -> Option<(u64, Position<'static>)> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
     let mut parts = text.splitn(4, ' ');
     let print = parts.next()?.parse().ok()?;
     let since = Duration::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     let created = SystemTime::UNIX_EPOCH.checked_add(since)?;
-    Some((print, Position { created, name: parts.next()?.to_owned() }))
+    let name = parts.next()?.to_owned().into();
+    Some((print, Position { created, name }))
 }
 
 /// Everything but the page size must stay the same from page to page.
@@ -179,7 +180,7 @@ impl Order {
         Ok(Self(keys))
     }
 
-    fn compare(&self, one: &Position, other: &Position) -> Ordering {
+    fn compare(&self, one: &Position<'_>, other: &Position<'_>) -> Ordering {
         self.0.iter().fold(Ordering::Equal, |settled, (key, direction)| {
             settled.then_with(|| {
                 let up = match key {

@@ -143,7 +143,9 @@ impl<T: Resource> Listed for T {
     fn field(&self, path: &str) -> Option<Cow<'_, str>> {
         match path {
             "name" => Some(Resource::name(self).into()),
-            "state" | "streaming_state" => Some(self.state_name().into()),
+            "state" | "streaming_state" => {
+                Some(self.state_name()).filter(|name| !name.is_empty()).map(Into::into)
+            }
             _ => {
                 let key = path.strip_prefix("labels.")?;
                 Some(self.labels().get(key).map_or("", |value| value).into())
@@ -158,7 +160,7 @@ impl World {
             now,
             settings,
             agenda: Agenda::default(),
-            random: Random(seed),
+            random: Random { seed, drawn: 0 },
             answers: Answers::default(),
             operations: Operations::default(),
             channels: Table::new(),
@@ -321,6 +323,10 @@ impl World {
         limit: Limit,
     ) -> Result<(), Status> {
         let most = self.settings.most(limit);
+        if T::table(self).len() + self.operations.running() < most {
+            // Far from any limit: no need to count, which a test with 10,000 channels would feel.
+            return Ok(());
+        }
         let prefix = format!("{parent}/{}/", T::COLLECTION);
         let is_new = |name: &&String| {
             !name[prefix.len()..].contains('/') && !T::table(self).contains_key(*name)
@@ -348,13 +354,16 @@ fn is_id(id: &str) -> bool {
 }
 
 /// A sequence of numbers that its seed determines.
-struct Random(u64);
+struct Random {
+    seed: u64,
+    drawn: u64,
+}
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(1);
+        self.drawn += 1;
         let mut hasher = DefaultHasher::new();
-        self.0.hash(&mut hasher);
+        (self.seed, self.drawn).hash(&mut hasher);
         hasher.finish()
     }
 }

@@ -33,7 +33,8 @@ impl Default for Manners {
 
 /// Serves on a thread of its own, for as long as the process lasts.
 pub fn serve(answer: impl Message, manners: Manners) -> SocketAddr {
-    serve_with(manners, move |_| frame(&answer))
+    let answer = frame(&answer);
+    serve_with(manners, move |_| answer.clone())
 }
 
 /// Serves what `answer` makes of each request's bytes.
@@ -123,7 +124,6 @@ pub fn channel(id: usize) -> Channel {
             frame_rate: 30.0,
             bitrate_bps: mbit * 1_000_000,
             profile: "high".into(),
-            preset: "veryfast".into(),
             ..Default::default()
         };
         let codec_settings = Some(CodecSettings::H264(h264));

@@ -1,8 +1,13 @@
-//! crate docs
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod call;
 mod client;
+#[cfg(feature = "emulator")]
+pub mod emulator;
 mod error;
+#[cfg(feature = "json")]
+pub mod json;
 mod livestream;
 pub mod name;
 mod operation;
@@ -11,11 +16,13 @@ pub mod policy;
 pub mod proto;
 pub mod rpc;
 pub mod transport;
+mod watch;
 
 pub use call::{Call, Deliver};
 pub use client::{Builder, Client, GrpcStack};
 pub use error::Error;
 pub use livestream::LivestreamClient;
-pub use operation::{Operation, PollPolicy, Progress};
+pub use operation::{Operation, PollPolicy, Progress, SharedWaits};
 pub use page::{Items, Pages};
 pub use proto::google::cloud::video::livestream::v1 as model;
+pub use watch::{WatchPolicy, Watched};

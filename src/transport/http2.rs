@@ -102,8 +102,10 @@ impl Sender {
         let (head, body) = request.into_parts();
         let is_empty = body.is_end_stream();
         let head_alone = Request::from_parts(head.clone(), ());
-        let Ok((response, stream)) = ready.send_request(head_alone, is_empty) else {
-            return Err(Request::from_parts(head, body));
+        let (response, stream) = match ready.send_request(head_alone, is_empty) {
+            Ok(sent) => sent,
+            Err(e) if e.is_go_away() || e.is_io() => return Err(Request::from_parts(head, body)),
+            Err(e) => return Ok(Err(unfit(e).into())),
         };
         Ok(async {
             if !is_empty && let Err(e) = pump(body, stream).await {
@@ -200,6 +202,12 @@ impl HttpBody for Incoming {
     fn is_end_stream(&self) -> bool {
         self.stream.is_end_stream()
     }
+}
+
+/// The connection is well, and the next would say the same.
+fn unfit(error: h2::Error) -> Fault {
+    let message = "HTTP/2 cannot carry these headers";
+    Fault::new(Code::InvalidArgument, Delivery::NeverFinal, message).with_source(error)
 }
 
 /// No connection can be driven outside a runtime.

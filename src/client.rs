@@ -224,8 +224,10 @@ impl<C: Client> Builder<C> {
     }
 
     /// Pings a connection with calls on it every `interval`, and gives it up if no answer comes
-    /// within `timeout`; 30 s and 10 s unless set.
+    /// within `timeout`; 30 s and 10 s unless set, and at least 100 ms each.
     pub fn keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
+        const LEAST: Duration = Duration::from_millis(100);
+        let (interval, timeout) = (interval.max(LEAST), timeout.max(LEAST));
         self.keep_alive = Some(KeepAlive { interval, timeout });
         self
     }

@@ -6,6 +6,7 @@
 
 pub mod proxy;
 pub mod tls;
+pub mod token;
 
 use bytes::Bytes;
 use h2::server::{self, SendResponse};

@@ -31,7 +31,7 @@ pub(crate) use auth::application_default;
 pub use auth::{Auth, AuthLayer};
 pub(crate) use base::{Base, Custom, custom};
 pub use connect::Endpoint;
-pub(crate) use connect::{BoxIo, Connector};
+pub(crate) use connect::{BoxIo, Connector, without_user};
 pub(crate) use fault::{Course, Fault};
 pub use headers::{Headers, HeadersLayer};
 pub(crate) use http2::KeepAlive;

@@ -7,7 +7,7 @@
 use super::{BoxFuture, CallContext, Course, Defaults, Fault, Lookup};
 use crate::{
     error::BoxError,
-    policy::{Retry, Timeouts},
+    policy::{Delivery, Retry, Timeouts},
     rpc::Class,
 };
 use http::{HeaderValue, Request, Response};
@@ -15,8 +15,11 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::{Instant, timeout_at};
-use tonic::body::Body;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
+use tonic::{Code, body::Body};
 use tower::{Layer, Service, ServiceExt};
 
 /// Bounds a whole call, retries and waits included. Goes above [`Retrying`](super::Retrying).
@@ -67,6 +70,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if Handle::try_current().is_err() {
+            return Box::pin(async { Err(needs_runtime().into()) });
+        }
         let inner = self.inner.clone();
         let Some(mut context) = CallContext::of(&request, &self.defaults) else {
             return Box::pin(async { inner.oneshot(request).await.map_err(Into::into) });
@@ -88,6 +94,12 @@ where
             }
         })
     }
+}
+
+/// Timers and connections would panic outside a runtime.
+fn needs_runtime() -> Fault {
+    let message = "calls need a Tokio runtime: make them inside one";
+    Fault::new(Code::FailedPrecondition, Delivery::NeverFinal, message)
 }
 
 /// Bounds one attempt by its own limit and by what is left of the call, and tells the service in

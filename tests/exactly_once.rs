@@ -25,7 +25,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{io::duplex, task::JoinSet};
+use tokio::{
+    io::{DuplexStream, duplex},
+    task::JoinSet,
+};
 use tonic::Code;
 
 const CALLERS: usize = 200;
@@ -76,6 +79,35 @@ async fn without_request_ids_a_lost_answer_fails_the_call_and_nothing_is_repeate
     assert!(carried_out > CALLS / 20 && not > CALLS / 30, "{carried_out} had run, {not} had not");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn breaking_connections_repeat_nothing_that_may_have_run() {
+    const CALLS: usize = 10_000;
+    let service = Arc::new(Service { breaks_connections: true, ..Default::default() });
+    let keyed = client(&service).build().expect("a client");
+    for (channel, result) in call_all(&keyed, CALLS).await {
+        let error = result.err();
+        assert!(error.is_none(), "{channel}: {error:?}");
+        assert_eq!(service.starts_of(channel), 1, "{channel}");
+    }
+
+    let service = Arc::new(Service { breaks_connections: true, ..Default::default() });
+    let unkeyed = client(&service).without_request_ids().build().expect("a client");
+    let mut failed = 0;
+    for (channel, result) in call_all(&unkeyed, CALLS).await {
+        let starts = service.starts_of(channel);
+        match result {
+            Ok(()) => assert_eq!(starts, 1, "{channel}"),
+            Err(error) => {
+                failed += 1;
+                assert!(error.may_have_run(), "{error:?}");
+                assert!(starts <= 1, "{channel} was started {starts} times");
+            }
+        }
+    }
+    // What a GOAWAY left out was sent again, and so most calls came through.
+    assert!((1..CALLS / 2).contains(&failed), "{failed} calls failed");
+}
+
 /// Starts each channel once, from many callers; yields what became of each.
 async fn call_all(client: &LivestreamClient, calls: usize) -> Vec<(usize, Result<(), Error>)> {
     let mut callers = JoinSet::new();
@@ -117,6 +149,8 @@ fn client(service: &Arc<Service>) -> Builder<LivestreamClient> {
 /// The channels that were started, how often, and under which ids.
 #[derive(Default)]
 struct Service {
+    /// Whether connections break, rather than single streams.
+    breaks_connections: bool,
     requests: AtomicUsize,
     before: AtomicUsize,
     after: AtomicUsize,
@@ -208,57 +242,69 @@ impl Service {
             data.extend_from_slice(&chunk);
         }
         let request = StartChannelRequest::decode(&data[5..]).expect("a whole request");
-        match Fate::of(self.requests.fetch_add(1, Ordering::SeqCst)) {
+        let number = self.requests.fetch_add(1, Ordering::SeqCst);
+        let fate = if self.breaks_connections { Fate::Answered } else { Fate::of(number) };
+        // An answer fails where its connection is gone; the client is told by that.
+        let _ = match fate {
             Fate::Answered => answer(reply, &self.carry_out(request)),
             Fate::LostBefore(fault) => {
                 self.before.fetch_add(1, Ordering::SeqCst);
-                fail(reply, fault);
+                fail(reply, fault)
             }
             Fate::LostAfter(fault) => {
                 self.after.fetch_add(1, Ordering::SeqCst);
                 self.carry_out(request);
-                fail(reply, fault);
+                fail(reply, fault)
+            }
+        };
+    }
+}
+
+/// Serves one connection; where connections break, after a few hundred requests.
+async fn serve(socket: DuplexStream, service: Arc<Service>) {
+    let mut connection = h2::server::handshake(socket).await.expect("the client speaks HTTP/2");
+    for number in 0_usize.. {
+        let Some(Ok((request, reply))) = connection.accept().await else { return };
+        let handler = service.clone();
+        tokio::spawn(async move { handler.handle(request, reply).await });
+        if service.breaks_connections {
+            match number {
+                // What was accepted goes on, what comes later is left out.
+                200 if fastrand::bool() => connection.graceful_shutdown(),
+                250 if fastrand::bool() => connection.abrupt_shutdown(Reason::NO_ERROR),
+                300 => return,
+                _ => {}
             }
         }
     }
 }
 
-async fn serve(socket: tokio::io::DuplexStream, service: Arc<Service>) {
-    let mut connection = h2::server::handshake(socket).await.expect("the client speaks HTTP/2");
-    while let Some(Ok((request, reply))) = connection.accept().await {
-        let service = service.clone();
-        tokio::spawn(async move { service.handle(request, reply).await });
-    }
-}
-
-/// The client waits for each answer, so that its stream is open.
-const OPEN: &str = "the client is waiting";
-
-fn answer(mut reply: SendResponse<Bytes>, operation: &Operation) {
+fn answer(mut reply: SendResponse<Bytes>, operation: &Operation) -> Result<(), h2::Error> {
     let mut frame = BytesMut::new();
     frame.put_u8(0);
     frame.put_u32(operation.encoded_len().try_into().expect("short"));
     operation.encode(&mut frame).expect("the buffer grows");
-    let mut stream = reply.send_response(head(), false).expect(OPEN);
-    stream.send_data(frame.freeze(), false).expect(OPEN);
-    stream.send_trailers(status("0")).expect(OPEN);
+    let mut stream = reply.send_response(head(), false)?;
+    stream.send_data(frame.freeze(), false)?;
+    stream.send_trailers(status("0"))
 }
 
-fn fail(mut reply: SendResponse<Bytes>, fault: Fault) {
+fn fail(mut reply: SendResponse<Bytes>, fault: Fault) -> Result<(), h2::Error> {
     match fault {
         Fault::Refuse => reply.send_reset(Reason::REFUSED_STREAM),
         Fault::Reset => reply.send_reset(Reason::INTERNAL_ERROR),
         Fault::Unavailable => {
             let mut response = head();
             response.headers_mut().extend(status("14"));
-            reply.send_response(response, true).expect(OPEN);
+            reply.send_response(response, true)?;
         }
         Fault::HalfAnAnswer => {
-            let mut stream = reply.send_response(head(), false).expect(OPEN);
-            stream.send_data(Bytes::from_static(&[0, 0, 0]), false).expect(OPEN);
+            let mut stream = reply.send_response(head(), false)?;
+            stream.send_data(Bytes::from_static(&[0, 0, 0]), false)?;
             stream.send_reset(Reason::INTERNAL_ERROR);
         }
     }
+    Ok(())
 }
 
 fn head() -> Response<()> {

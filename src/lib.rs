@@ -10,7 +10,9 @@ mod page;
 pub mod policy;
 pub mod proto;
 pub mod rpc;
+pub mod time;
 pub mod transport;
+mod window;
 
 pub use call::{Call, Deliver};
 pub use client::{Builder, Client, GrpcStack};

@@ -4,6 +4,7 @@ mod call;
 mod client;
 mod error;
 mod livestream;
+pub mod mask;
 pub mod name;
 mod operation;
 mod page;

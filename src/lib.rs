@@ -1,6 +1,7 @@
 //! crate docs
 
 mod call;
+pub mod check;
 mod client;
 mod error;
 mod livestream;

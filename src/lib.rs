@@ -4,6 +4,7 @@ mod call;
 pub mod check;
 mod client;
 mod error;
+pub mod ladder;
 mod livestream;
 pub mod mask;
 pub mod name;

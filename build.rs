@@ -322,13 +322,19 @@ fn write_redacted_debug(
     writeln!(out, "        f.debug_struct({:?})", message.name())?;
     for field in message.fields() {
         let name = field.name();
-        match is_secret(&field) {
-            true => writeln!(out, "            .field({name:?}, &Redacted::of(&self.{name}))")?,
-            false => writeln!(out, "            .field({name:?}, &self.{name})")?,
-        }
+        let value = match (is_secret(&field), field.kind()) {
+            (true, _) => format!("Redacted::of(&self.{})", identifier(name)),
+            (false, Kind::Enum(_)) => format!("self.{}()", identifier(name)),
+            (false, _) => format!("self.{}", identifier(name)),
+        };
+        writeln!(out, "            .field({name:?}, &{value})")?;
     }
     writeln!(out, "            .finish()\n    }}\n}}")?;
     Ok(())
+}
+
+fn identifier(field: &str) -> String {
+    if field == "type" { "r#type".into() } else { field.into() }
 }
 
 /// The verb and the one routed field of a method's `google.api.http` rule.

@@ -19,8 +19,8 @@ mod pools;
 use crate::{
     call::{Call, Core},
     client::{Builder, Client, GrpcStack, sealed},
-    name::OperationName,
-    operation::Operation,
+    name::{LocationName, OperationName},
+    operation::{Operation, SharedWaits},
     rpc::{LongRunning, Rpc},
     transport,
 };
@@ -92,6 +92,11 @@ impl LivestreamClient {
         operation: &OperationName,
     ) -> Operation<R::Output, R::Metadata> {
         Operation::resumed(self.core.clone(), operation.clone())
+    }
+
+    /// Waits for many operations of a location with few requests: see [`SharedWaits`].
+    pub fn shared_waits(&self, location: &LocationName) -> SharedWaits {
+        SharedWaits::new(self.core.clone(), location.clone())
     }
 
     /// The whole stack as a service for a raw tonic stub, such as

@@ -7,8 +7,8 @@
 //! such a connection has not been sent, and goes to another.
 
 use super::{
-    BoxFuture, Connector, Fault,
-    http2::{Incoming, KeepAlive, Sender, handshake, needs_runtime},
+    BoxFuture, CallContext, Connector, Fault, before_sending,
+    http2::{Driver, Incoming, KeepAlive, Sender, handshake, needs_runtime},
 };
 use crate::error::BoxError;
 use http::{Request, Response};
@@ -17,6 +17,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering},
     task::{Context, Poll},
+    time::Instant,
 };
 use tokio::{sync::oneshot, time::timeout};
 use tonic::body::Body;
@@ -61,11 +62,8 @@ struct State {
 struct Slot {
     sender: Sender,
     capacity: usize,
+    opened: Instant,
 }
-
-/// How many connections a call tries before it leaves the rest to the retry policy, which waits: a
-/// server that closes each connection at once must not be dialled in a loop.
-const MOST_TURNS: usize = 3;
 
 /// One call's place on a connection, free again when it is dropped.
 #[derive(Debug)]
@@ -110,16 +108,23 @@ impl Service<Request<Body>> for Connections {
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let pool = self.0.clone();
         Box::pin(async move {
-            for _ in 0..MOST_TURNS {
-                let lease = pool.acquire().await?;
+            let deadline = CallContext::deadline_of(&request);
+            let mut turned_away = None;
+            loop {
+                let place = before_sending(deadline, "a connection", pool.acquire());
+                let lease = place.await?;
                 let slot = lease.slot.clone();
                 match slot.sender.send(request, lease).await {
                     Ok(answer) => return answer,
                     Err(unsent) => request = unsent,
                 }
                 pool.retire(&slot);
+                // A server that turns a new connection away too is left to the retry policy, which
+                // waits: it must not be dialled in a loop.
+                if slot.opened > *turned_away.get_or_insert_with(Instant::now) {
+                    return Err(pool.connector.unreachable("connections close at once:").into());
+                }
             }
-            Err(pool.connector.unreachable("every connection closes at once:").into())
         })
     }
 }
@@ -173,6 +178,18 @@ impl Pool {
         let opening = Opening { pool: self.clone(), outcome: None };
         runtime.spawn(opening.run());
         Ok(())
+    }
+
+    /// Connects, within the connector's limit.
+    async fn open(&self) -> Result<(Sender, Driver), Fault> {
+        let limit = self.connector.limit();
+        let opened = timeout(limit, async {
+            let io = self.connector.connect().await?;
+            let failed = |e| self.connector.unreachable("no HTTP/2 with").with_source(e);
+            handshake(io).await.map_err(failed)
+        });
+        let too_late = || self.connector.unreachable(&format!("no connection within {limit:?} to"));
+        opened.await.unwrap_or_else(|_| Err(too_late()))
     }
 
     /// Hands free places to those who wait, in their order.
@@ -234,33 +251,21 @@ struct Opening {
 
 impl Opening {
     async fn run(mut self) {
-        let pool = self.pool.clone();
-        let limit = pool.connector.limit();
-        let opened = timeout(limit, async {
-            let io = pool.connector.connect().await?;
-            handshake(io)
-                .await
-                .map_err(|e| pool.connector.unreachable("no HTTP/2 with").with_source(e))
-        });
-        let opened = opened.await.unwrap_or_else(|_| {
-            Err(pool.connector.unreachable(&format!("no connection within {limit:?} to")))
-        });
-        let (sender, driver) = match opened {
+        let (sender, driver) = match self.pool.open().await {
             Ok(parts) => parts,
             Err(fault) => {
                 self.outcome = Some(Err(fault));
                 return;
             }
         };
-        let most = pool.limits.max_calls_per_connection.max(1);
-        let capacity = sender.max_streams().clamp(1, most);
-        let slot = Arc::new(Slot { sender, capacity });
-        let (keep_alive, pool) = (pool.keep_alive, Arc::downgrade(&pool));
-        self.outcome = Some(Ok(slot.clone()));
+        let (limits, keep_alive) = (self.pool.limits, self.pool.keep_alive);
+        let capacity = sender.max_streams().clamp(1, limits.max_calls_per_connection.max(1));
+        let slot = Arc::new(Slot { sender, capacity, opened: Instant::now() });
+        // The connection ends with the client: what drives it must not keep the pool alive.
+        let (pool, watched) = (Arc::downgrade(&self.pool), Arc::downgrade(&slot));
+        self.outcome = Some(Ok(slot));
         drop(self);
 
-        let watched = Arc::downgrade(&slot);
-        drop(slot);
         driver.run(keep_alive).await;
         if let (Some(pool), Some(slot)) = (pool.upgrade(), watched.upgrade()) {
             pool.retire(&slot);

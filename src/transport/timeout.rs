@@ -4,10 +4,11 @@
 //! stalled handshake or body hang for ever. These two bound everything below them: readiness,
 //! connecting, sending, headers and, with [`Unary`](super::Unary) below, the body.
 
-use super::{BoxFuture, CallContext, Defaults, Fault, Lookup};
+use super::{BoxFuture, CallContext, Course, Defaults, Fault, Lookup};
 use crate::{
     error::BoxError,
     policy::{Retry, Timeouts},
+    rpc::Class,
 };
 use http::{HeaderValue, Request, Response};
 use std::{
@@ -75,7 +76,15 @@ where
         Box::pin(async move {
             match timeout_at(deadline, inner.oneshot(request)).await {
                 Ok(result) => result.map_err(Into::into),
-                Err(_) => Err(Fault::timed_out(context.timeouts.total()).into()),
+                // The attempt below ends at the same instant, and knows better what became of it.
+                // Where it comes too late all the same, the worst is assumed.
+                Err(_) => {
+                    let elapsed = context.timeouts.total();
+                    let may_have_run = context.class != Class::Read;
+                    let mut fault = Fault::timed_out(elapsed);
+                    fault.course = Course { attempts: 1, elapsed, may_have_run };
+                    Err(fault.into())
+                }
             }
         })
     }
@@ -138,8 +147,11 @@ where
         let left = context.deadline(now).saturating_duration_since(now);
         let limit = context.timeouts.attempt().map_or(left, |attempt| attempt.min(left));
         request.headers_mut().insert("grpc-timeout", encode_timeout(limit));
+        let deadline = super::after(now, limit);
+        context.deadline = Some(deadline);
+        *request.extensions_mut().get_or_insert(context) = context;
         Box::pin(async move {
-            match timeout_at(super::after(now, limit), inner.oneshot(request)).await {
+            match timeout_at(deadline, inner.oneshot(request)).await {
                 Ok(result) => result.map_err(Into::into),
                 Err(_) => Err(Fault::timed_out(limit).into()),
             }

@@ -97,7 +97,7 @@ pub(crate) struct Connector {
 
 /// How the bare stream below TLS comes to be.
 #[derive(Clone, Debug)]
-enum Dial {
+pub(crate) enum Dial {
     Tcp(Arc<Matcher>),
     Custom(BoxCloneSyncService<Uri, BoxIo, BoxError>),
 }
@@ -118,15 +118,13 @@ impl Connector {
     /// Dials by TCP, or through the proxy that the environment names.
     pub(crate) fn new(endpoint: Endpoint, tls: &Tls, limit: Duration) -> Result<Self, Error> {
         let tls = endpoint.is_encrypted().then(|| TlsTo::new(&endpoint, tls)).transpose()?;
-        // A proxy has no business with what never leaves this machine.
-        let proxies =
-            if endpoint.is_loopback() { Matcher::builder().build() } else { Matcher::from_env() };
-        Ok(Self { endpoint, dial: Dial::Tcp(Arc::new(proxies)), tls, limit })
+        let dial = Dial::to(&endpoint);
+        Ok(Self { endpoint, dial, tls, limit })
     }
 
     /// Dials by TCP through this proxy, whatever the environment says.
     pub(crate) fn with_proxy(mut self, proxy: &str) -> Self {
-        self.dial = Dial::Tcp(Arc::new(Matcher::builder().all(proxy).build()));
+        self.dial = Dial::through(proxy);
         self
     }
 
@@ -137,10 +135,7 @@ impl Connector {
     }
 
     pub(super) async fn connect(&self) -> Result<BoxIo, Fault> {
-        let io = match &self.dial {
-            Dial::Tcp(proxies) => dial_tcp(proxies, self.endpoint.uri()).await,
-            Dial::Custom(dial) => dial.clone().oneshot(self.endpoint.uri().clone()).await,
-        };
+        let io = self.dial.open(self.endpoint.uri()).await;
         let io = io.map_err(|e| self.unreachable("no connection to").with_source(e))?;
         let Some(tls) = &self.tls else { return Ok(io) };
         let encrypted = tls.connector.connect(tls.server.clone(), io).await;
@@ -159,6 +154,29 @@ impl Connector {
 
     pub(super) fn unreachable(&self, what: &str) -> Fault {
         Fault::new(Code::Unavailable, Delivery::Never, format!("{what} {}", self.endpoint))
+    }
+}
+
+impl Dial {
+    /// By TCP, or through the proxy that the environment names for this endpoint.
+    pub(crate) fn to(endpoint: &Endpoint) -> Self {
+        // A proxy has no business with what never leaves this machine.
+        let proxies =
+            if endpoint.is_loopback() { Matcher::builder().build() } else { Matcher::from_env() };
+        Self::Tcp(Arc::new(proxies))
+    }
+
+    /// By TCP through this proxy, whatever the environment says.
+    pub(crate) fn through(proxy: &str) -> Self {
+        Self::Tcp(Arc::new(Matcher::builder().all(proxy).build()))
+    }
+
+    /// Opens a bare stream to this host.
+    pub(crate) async fn open(&self, target: &Uri) -> Result<BoxIo, BoxError> {
+        match self {
+            Self::Tcp(proxies) => dial_tcp(proxies, target).await,
+            Self::Custom(dial) => dial.clone().oneshot(target.clone()).await,
+        }
     }
 }
 

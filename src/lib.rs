@@ -16,6 +16,8 @@ pub mod policy;
 pub mod proto;
 pub mod rpc;
 pub mod transport;
+#[cfg(feature = "volcengine")]
+pub mod volcengine;
 mod watch;
 
 pub use call::{Call, Deliver};

@@ -20,6 +20,8 @@ pub mod proto;
 pub mod rpc;
 pub mod time;
 pub mod transport;
+#[cfg(feature = "volcengine")]
+pub mod volcengine;
 mod watch;
 mod window;
 

@@ -196,7 +196,7 @@ fn slices_are_cut_from_ranges_and_from_now() {
     let text = Slice::last(Duration::MAX, at(9)).unwrap_err().to_string();
     assert_eq!(text, "`time_slice.markin_time` is a time that this system cannot hold");
 
-    let clip = Clip::of_manifest("hls", "gs://bucket/clip", [slice.clone()]);
+    let clip = Clip::of_manifest("hls", "gs://bucket/clip", [slice]);
     assert_eq!(clip.clip_manifests[0].manifest_key, "hls");
     assert_eq!((&*clip.output_uri, clip.slices), ("gs://bucket/clip", vec![slice]));
 }

@@ -250,7 +250,7 @@ fn an_address_that_cannot_be_formed_is_refused_with_its_field() {
     );
     assert_eq!(text(Channel::default().dvr_output_uri("s", "hls")), "`output.uri` is required");
     let mut session = DvrSession::of_manifest("main", []);
-    assert!(text(session.output_uri_on(&channel)).starts_with("`name` is not a name of a Dvr"));
+    assert!(text(session.output_uri_on(&channel)).starts_with("`name` is not a name of kind Dvr"));
     session.name = "projects/p/locations/l/channels/c/dvrSessions/evening".into();
     session.dvr_manifests.clear();
     assert_eq!(text(session.output_uri_on(&channel)), "`dvr_manifests` is required");

@@ -266,7 +266,7 @@ fn distributions_push_a_stream_of_their_protocol() {
         &whole,
         phrase,
         &[
-            "`distributions[0].srt_push.passphrase_secret_version` is not a name of a SecretVersion \
+            "`distributions[0].srt_push.passphrase_secret_version` is not a name of kind SecretVersion \
          (`projects/{project}/secrets/{secret}/versions/{version}`): \"open\": `projects` expected \
          at \"open\"",
         ],

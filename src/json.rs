@@ -19,8 +19,8 @@
 //! JSON numbers are no longer read (serde_json then shows them as maps), and an error says so.
 //!
 //! **Secrets are written as they are.** This is the form that goes over the wire: it has the bearer
-//! token of a `PreviewInputResponse` and the stream key of an RTMP push in clear text, unlike
-//! `Debug`. An error can quote the value that it could not read.
+//! token of a `PreviewInputResponse`, the address of an input and the stream key of an RTMP push in
+//! clear text, unlike `Debug`. An error can quote the value that it could not read.
 //!
 //! ```
 //! use livestream_client::{json, model::DvrSession};

@@ -20,7 +20,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 use tokio::time::{sleep, timeout};
@@ -88,6 +88,12 @@ impl Sender {
     /// How many streams the server allows at once.
     pub(super) fn max_streams(&self) -> usize {
         self.send.current_max_send_streams()
+    }
+
+    /// Whether the connection takes more calls: it has not ended, and no GOAWAY has come.
+    pub(super) fn is_open(&self) -> bool {
+        let ready = self.send.clone().poll_ready(&mut Context::from_waker(Waker::noop()));
+        !matches!(ready, Poll::Ready(Err(_)))
     }
 
     /// Sends a request, whose place in the pool is `lease`.
@@ -208,10 +214,4 @@ impl HttpBody for Incoming {
 fn unfit(error: h2::Error) -> Fault {
     let message = "HTTP/2 cannot carry these headers";
     Fault::new(Code::InvalidArgument, Delivery::NeverFinal, message).with_source(error)
-}
-
-/// No connection can be driven outside a runtime.
-pub(super) fn needs_runtime() -> Fault {
-    let message = "calls need a Tokio runtime: make them inside one";
-    Fault::new(Code::FailedPrecondition, Delivery::NeverFinal, message)
 }

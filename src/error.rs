@@ -230,6 +230,12 @@ impl Error {
         self.0.code == Code::ResourceExhausted
     }
 
+    /// It may pass by itself: unavailable, out of time, or over a quota. Says nothing of whether the
+    /// request was carried out: see [`may_have_run`](Self::may_have_run).
+    pub fn is_transient(&self) -> bool {
+        self.is_unavailable() || self.is_deadline_exceeded() || self.is_resource_exhausted()
+    }
+
     /// The call or the operation was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.0.code == Code::Cancelled

@@ -1,21 +1,35 @@
-//! crate docs
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod call;
+pub mod check;
 mod client;
+#[cfg(feature = "emulator")]
+pub mod emulator;
 mod error;
+#[cfg(feature = "json")]
+pub mod json;
+pub mod ladder;
 mod livestream;
+pub mod mask;
 pub mod name;
 mod operation;
 mod page;
 pub mod policy;
 pub mod proto;
 pub mod rpc;
+pub mod time;
 pub mod transport;
+#[cfg(feature = "volcengine")]
+pub mod volcengine;
+mod watch;
+mod window;
 
 pub use call::{Call, Deliver};
 pub use client::{Builder, Client, GrpcStack};
 pub use error::Error;
 pub use livestream::LivestreamClient;
-pub use operation::{Operation, PollPolicy, Progress};
+pub use operation::{Operation, PollPolicy, Progress, SharedWaits};
 pub use page::{Items, Pages};
 pub use proto::google::cloud::video::livestream::v1 as model;
+pub use watch::{WatchPolicy, Watched};

@@ -5,6 +5,10 @@
 //! nothing else: the operation goes on, and its name resumes it, in another process too
 //! ([AIP-151](https://google.aip.dev/151)).
 
+mod shared;
+
+pub use shared::SharedWaits;
+
 use crate::{
     call::{Call, Core},
     error::Error,
@@ -206,11 +210,10 @@ where
         }
         *polls += 1;
         if begun.elapsed() >= self.policy.limit {
-            let message = format!("the operation was not done within {:?}", self.policy.limit);
-            return Err(self.error(Error::new(Code::DeadlineExceeded, message)));
+            return Err(self.expired(self.policy.limit));
         }
         match self.refresh().await {
-            Err(e) if !is_passing(&e) => Err(self.error(e)),
+            Err(e) if !e.is_transient() => Err(self.error(e)),
             _ => Ok(()),
         }
     }
@@ -247,14 +250,14 @@ where
         })
     }
 
+    fn expired(&self, limit: Duration) -> Error {
+        let message = format!("the operation was not done within {limit:?}, and goes on");
+        self.error(Error::new(Code::DeadlineExceeded, message))
+    }
+
     fn error(&self, error: Error) -> Error {
         error.with_operation(self.name.clone())
     }
-}
-
-/// Whether a failed poll says nothing about the operation: the next may succeed.
-fn is_passing(error: &Error) -> bool {
-    error.is_unavailable() || error.is_deadline_exceeded() || error.is_resource_exhausted()
 }
 
 fn failure(status: &rpc::Status) -> Error {

@@ -1,8 +1,9 @@
 //! Listings as streams, page by page or item by item.
 //!
-//! Each page is a call of its own, with its own deadline and retries. An empty page that names a
-//! next one does not end a listing; a service that names the same page twice would never end it,
-//! which is an error ([AIP-158](https://google.aip.dev/158)).
+//! Each page is a call of its own, with its own deadline and retries. While the caller works on one
+//! page, the next is already being fetched. An empty page that names a next one does not end a
+//! listing; a service that names a page twice would never end it, which is an error
+//! ([AIP-158](https://google.aip.dev/158)).
 
 use crate::{
     call::Call,
@@ -10,13 +11,13 @@ use crate::{
     rpc::{Page, Paged},
 };
 use futures_core::Stream;
-use futures_util::stream;
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     fmt, mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
+use tokio::{runtime::Handle, task::JoinHandle};
 
 impl<R: Paged> Call<R> {
     /// The most items that a page may hold; 0 leaves it to the service, which may give fewer.
@@ -24,52 +25,139 @@ impl<R: Paged> Call<R> {
         self.with(|request| *request.page_size_mut() = size)
     }
 
-    /// Starts at the page that this token names, instead of the first.
+    /// Starts at the page that this token names, instead of the first: resumes a listing.
     pub fn page_token(self, token: impl Into<String>) -> Self {
         self.with(|request| *request.page_token_mut() = token.into())
     }
 
     /// The listing, a page at a time.
     pub fn pages(self) -> Pages<R> {
-        let pages = stream::try_unfold(Some(self), |next| async {
-            let Some(call) = next else { return Ok(None) };
-            let page = R::page(call.clone().send().await?);
-            let next = following(call, &page)?;
-            Ok(Some((page, next)))
-        });
-        Pages(Box::pin(pages))
+        Pages { next: Next::Idle(self), seen: HashSet::new(), reads_ahead: true }
     }
 
     /// The listing, an item at a time.
+    ///
+    /// ```
+    /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
+    /// # let location = livestream_client::name::LocationName::new("p", "us-central1")?;
+    /// use tokio_stream::StreamExt;
+    ///
+    /// let mut channels = client.list_channels(&location).page_size(100).items();
+    /// while let Some(channel) = channels.next().await {
+    ///     println!("{}", channel?.name);
+    /// }
+    /// for location in channels.unreachable() {
+    ///     println!("without the channels of {location}");
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn items(self) -> Items<R> {
         Items { pages: self.pages(), items: VecDeque::new(), unreachable: Vec::new() }
     }
 }
 
-/// The call for the page after this one, if there is one.
-fn following<R: Paged>(mut call: Call<R>, page: &Page<R::Item>) -> Result<Option<Call<R>>, Error> {
-    if page.next_page_token.is_empty() {
-        return Ok(None);
-    }
-    let mut last = String::new();
-    call = call.with(|request| last = mem::take(request.page_token_mut()));
-    if last == page.next_page_token {
-        let message = "the service names the same page twice: the listing would never end";
-        let error = Error::unreadable(message);
-        return Err(error.with_subject(R::METHOD, call.request().route().1));
-    }
-    Ok(Some(call.page_token(&page.next_page_token)))
+/// The pages of a listing, as a [`Stream`]. It ends after the last page, or after an error.
+#[must_use = "a listing does nothing until it is polled"]
+pub struct Pages<R: Paged> {
+    next: Next<R>,
+    seen: HashSet<String>,
+    reads_ahead: bool,
 }
 
-/// The pages of a listing, as a [`Stream`].
-#[must_use = "a listing does nothing until it is polled"]
-pub struct Pages<R: Paged>(Pin<Box<dyn Stream<Item = Result<Page<R::Item>, Error>> + Send>>);
+enum Next<R: Paged> {
+    Idle(Call<R>),
+    Coming(Coming<R>),
+    End,
+}
+
+/// A page under way, and the call that asked for it.
+type Coming<R> = Pin<Box<dyn Future<Output = Result<Fetched<R>, Error>> + Send>>;
+type Fetched<R> = (Page<<R as Paged>::Item>, Call<R>);
+
+impl<R: Paged> Pages<R> {
+    /// Whether the next page is fetched while the caller works on the last; true unless set.
+    ///
+    /// Turn it off where listings are seldom read to their end, to save the request.
+    pub fn read_ahead(mut self, reads_ahead: bool) -> Self {
+        self.reads_ahead = reads_ahead;
+        self
+    }
+
+    /// The call for the page after this one, if there is one.
+    fn following(&mut self, page: &Page<R::Item>, call: Call<R>) -> Result<Option<Call<R>>, Error> {
+        let token = &page.next_page_token;
+        if token.is_empty() {
+            return Ok(None);
+        }
+        if !self.seen.insert(token.clone()) {
+            let message = "the service names a page twice: the listing would never end";
+            let error = Error::unreadable(message);
+            return Err(error.with_subject(R::METHOD, call.request().route().1));
+        }
+        Ok(Some(call.page_token(token)))
+    }
+}
+
+async fn fetch<R: Paged>(call: Call<R>) -> Result<Fetched<R>, Error> {
+    let page = R::page(call.clone().send().await?);
+    Ok((page, call))
+}
 
 impl<R: Paged> Stream for Pages<R> {
     type Item = Result<Page<R::Item>, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(cx)
+        let pages = &mut *self;
+        let mut coming = match mem::replace(&mut pages.next, Next::End) {
+            Next::Idle(call) => Box::pin(fetch(call)) as Coming<R>,
+            Next::Coming(coming) => coming,
+            Next::End => return Poll::Ready(None),
+        };
+        let Poll::Ready(fetched) = coming.as_mut().poll(cx) else {
+            pages.next = Next::Coming(coming);
+            return Poll::Pending;
+        };
+        Poll::Ready(Some(fetched.and_then(|(page, call)| {
+            pages.next = match pages.following(&page, call)? {
+                None => Next::End,
+                Some(call) if pages.reads_ahead => Next::Coming(start(fetch(call))),
+                Some(call) => Next::Idle(call),
+            };
+            Ok(page)
+        })))
+    }
+}
+
+impl<R: Paged> Unpin for Pages<R> {}
+
+/// Starts a fetch on the runtime, so that it goes on while nobody polls the stream.
+fn start<T: Send + 'static>(
+    fetch: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Pin<Box<dyn Future<Output = Result<T, Error>> + Send>> {
+    match Handle::try_current() {
+        Ok(runtime) => Box::pin(Started(runtime.spawn(fetch))),
+        Err(_) => Box::pin(fetch),
+    }
+}
+
+/// A task that ends when nobody waits for it any more.
+struct Started<T>(JoinHandle<Result<T, Error>>);
+
+impl<T> Future for Started<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = ready!(Pin::new(&mut self.0).poll(cx));
+        Poll::Ready(ended.unwrap_or_else(|e| {
+            let message = "the next page was lost with the runtime that fetched it";
+            Err(Error::new(tonic::Code::Cancelled, message).with_source(e))
+        }))
+    }
+}
+
+impl<T> Drop for Started<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -79,7 +167,7 @@ impl<R: Paged> fmt::Debug for Pages<R> {
     }
 }
 
-/// The items of a listing, as a [`Stream`].
+/// The items of a listing, as a [`Stream`]. It ends after the last item, or after an error.
 #[must_use = "a listing does nothing until it is polled"]
 pub struct Items<R: Paged> {
     pages: Pages<R>,
@@ -88,6 +176,12 @@ pub struct Items<R: Paged> {
 }
 
 impl<R: Paged> Items<R> {
+    /// Whether the next page is fetched while the caller works on the last; true unless set.
+    pub fn read_ahead(mut self, reads_ahead: bool) -> Self {
+        self.pages = self.pages.read_ahead(reads_ahead);
+        self
+    }
+
     /// The locations that the service could not reach in the pages so far: their items are missing.
     pub fn unreachable(&self) -> &[String] {
         &self.unreachable
@@ -98,15 +192,22 @@ impl<R: Paged> Items<R> {
     /// # Errors
     /// If a page cannot be had; what came before it is then lost.
     pub async fn collect(mut self) -> Result<Vec<R::Item>, Error> {
+        self.drain().await
+    }
+
+    /// All items that are left, leaving the stream at its end to ask what was unreachable.
+    ///
+    /// # Errors
+    /// As [`collect`](Self::collect).
+    pub async fn drain(&mut self) -> Result<Vec<R::Item>, Error> {
         let mut all = Vec::new();
-        while let Some(item) = std::future::poll_fn(|cx| Pin::new(&mut self).poll_next(cx)).await {
+        while let Some(item) = std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await {
             all.push(item?);
         }
         Ok(all)
     }
 }
 
-// Items are only moved in and out of the queue.
 impl<R: Paged> Unpin for Items<R> {}
 
 impl<R: Paged> Stream for Items<R> {

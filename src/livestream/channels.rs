@@ -47,7 +47,7 @@ impl LivestreamClient {
     ///     output: Some(Output { uri: "gs://my-bucket/news/".into() }),
     ///     ..Default::default()
     /// };
-    /// let creating = client.create_channel(&location, config, "news").await?;
+    /// let mut creating = client.create_channel(&location, config, "news").await?;
     /// let channel = creating.wait().await?;
     /// assert!(channel.name.ends_with("/channels/news"));
     /// # Ok(())

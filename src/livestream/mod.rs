@@ -5,6 +5,7 @@
 
 mod assets;
 mod channels;
+mod checked;
 mod clips;
 mod distributions;
 mod dvr_sessions;
@@ -17,11 +18,10 @@ mod pools;
 
 use crate::{
     call::{Call, Core},
-    client::{Builder, Client, GrpcStack, sealed},
-    name::OperationName,
-    operation::Operation,
+    client::{Builder, Client, GrpcStack, grpc_stack, sealed},
+    name::{LocationName, OperationName},
+    operation::{Operation, SharedWaits},
     rpc::{LongRunning, Rpc},
-    transport,
 };
 use std::{fmt, sync::Arc};
 
@@ -93,6 +93,11 @@ impl LivestreamClient {
         Operation::resumed(self.core.clone(), operation.clone())
     }
 
+    /// Waits for many operations of a location with few requests: see [`SharedWaits`].
+    pub fn shared_waits(&self, location: &LocationName) -> SharedWaits {
+        SharedWaits::new(self.core.clone(), location.clone())
+    }
+
     /// The whole stack as a service for a raw tonic stub, such as
     /// [`LivestreamServiceClient`](crate::model::livestream_service_client::LivestreamServiceClient).
     ///
@@ -111,7 +116,7 @@ impl LivestreamClient {
     /// # Ok(()) }
     /// ```
     pub fn stack(&self) -> GrpcStack {
-        transport::custom(self.core.stack.clone())
+        grpc_stack(self.core.stack.clone())
     }
 }
 

@@ -4,7 +4,7 @@
 //! of the last answer are kept here between calls. Whatever the credentials do, a call gets an
 //! error, never a panic: they are known to panic where their runtime is gone.
 
-use super::{BoxFuture, Fault};
+use super::{BoxFuture, CallContext, Fault, before_sending};
 use crate::{
     error::{BoxError, Error},
     policy::Delivery,
@@ -128,7 +128,9 @@ where
         let (inner, tokens) = (self.inner.clone(), self.tokens.clone());
         Box::pin(async move {
             if let Some(tokens) = tokens {
-                tokens.sign(request.headers_mut()).await?;
+                let deadline = CallContext::deadline_of(&request);
+                let signed = tokens.sign(request.headers_mut());
+                before_sending(deadline, "a token", signed).await?;
             }
             inner.oneshot(request).await.map_err(Into::into)
         })

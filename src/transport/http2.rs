@@ -112,8 +112,11 @@ impl Sender {
             return Err(Request::from_parts(head, body));
         };
         Ok(async {
-            if !is_empty {
-                pump(body, stream).await?;
+            if !is_empty && let Err(e) = pump(body, stream).await {
+                // Why a stream ended under its body, the answer tells.
+                if !e.is::<h2::Error>() {
+                    return Err(e);
+                }
             }
             let response = response.await?;
             Ok(response.map(|stream| Incoming { stream, _lease: lease }))

@@ -7,7 +7,7 @@
 //! such a connection has not been sent, and goes to another.
 
 use super::{
-    BoxFuture, Connector, Fault,
+    BoxFuture, CallContext, Connector, Fault, before_sending,
     http2::{Driver, Incoming, KeepAlive, Sender, handshake},
 };
 use crate::error::BoxError;
@@ -115,9 +115,10 @@ impl Service<Request<Body>> for Connections {
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let pool = self.0.clone();
         Box::pin(async move {
+            let deadline = CallContext::deadline_of(&request);
             let (begun, mut turns) = (Instant::now(), 0);
             while turns < MOST_TURNS {
-                let lease = pool.acquire().await?;
+                let lease = before_sending(deadline, "a connection", pool.acquire()).await?;
                 let slot = lease.slot.clone();
                 match slot.sender.send(request, lease).await {
                     Ok(answer) => return answer,
@@ -127,7 +128,7 @@ impl Service<Request<Body>> for Connections {
                 // Older connections may all have ended unseen, as when the server restarts.
                 turns += usize::from(slot.since >= begun);
             }
-            Err(pool.connector.unreachable("every connection closes at once:").into())
+            Err(pool.connector.unreachable("connections close at once:").into())
         })
     }
 }

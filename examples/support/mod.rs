@@ -1,0 +1,156 @@
+//! What the examples share: the resources that they set up, and how they show a long operation.
+#![allow(dead_code, reason = "each example uses a part of it")]
+
+use indicatif::{ProgressBar, ProgressStyle};
+use livestream_client::{
+    Error, LivestreamClient, Operation, PollPolicy,
+    emulator::Emulator,
+    model::{
+        AudioStream, Channel, ElementaryStream, Input, InputAttachment, Manifest, MuxStream,
+        OperationMetadata, RetentionConfig, SegmentSettings, VideoStream, channel::Output,
+        elementary_stream::ElementaryStream as Stream, input, manifest::ManifestType, video_stream,
+    },
+    name::{ChannelName, InputName, LocationName},
+    policy::Backoff,
+};
+use prost::{Message, Name};
+use std::{
+    pin::pin,
+    time::{Duration, SystemTime},
+};
+use tokio_stream::StreamExt;
+
+pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// A service in this process, a client of it, and a place to work in.
+pub struct Studio {
+    pub emulator: Emulator,
+    pub client: LivestreamClient,
+    pub location: LocationName,
+}
+
+impl Studio {
+    pub fn open() -> Result<Self> {
+        let emulator = Emulator::new();
+        let often = Backoff::new(Duration::from_millis(100), Duration::from_millis(500), 1.5);
+        let policy = PollPolicy::new(often, Duration::from_secs(60));
+        let client = emulator.client_builder().poll_policy(policy).build()?;
+        Ok(Self { emulator, client, location: LocationName::new("my-project", "us-central1")? })
+    }
+
+    /// The service's time: it runs faster than ours. Against the real service: `SystemTime::now()`.
+    pub fn now(&self) -> SystemTime {
+        self.emulator.now()
+    }
+}
+
+/// An input that encoders push RTMP to.
+pub fn rtmp_input() -> Input {
+    let mut input = Input::default();
+    input.set_type(input::Type::RtmpPush);
+    input
+}
+
+/// A channel with one HD rendition in HLS, whose past is kept for `retention`.
+pub fn channel(input: &InputName, retention: Duration) -> Channel {
+    let h264 = video_stream::H264CodecSettings {
+        width_pixels: 1280,
+        height_pixels: 720,
+        frame_rate: 30.0,
+        bitrate_bps: 3_000_000,
+        ..Default::default()
+    };
+    let video = VideoStream { codec_settings: Some(video_stream::CodecSettings::H264(h264)) };
+    let audio = AudioStream {
+        codec: "aac".into(),
+        bitrate_bps: 160_000,
+        channel_count: 2,
+        sample_rate_hertz: 48_000,
+        ..Default::default()
+    };
+    let elementary =
+        |key: &str, stream| ElementaryStream { key: key.into(), elementary_stream: Some(stream) };
+    let mux = |key: &str, stream: &str| MuxStream {
+        key: key.into(),
+        container: "fmp4".into(),
+        elementary_streams: vec![stream.into()],
+        segment_settings: Some(SegmentSettings { segment_duration: seconds(2) }),
+        ..Default::default()
+    };
+    let mut manifest = Manifest {
+        key: "hls".into(),
+        file_name: "main.m3u8".into(),
+        mux_streams: vec!["hd".into(), "stereo".into()],
+        ..Default::default()
+    };
+    manifest.set_type(ManifestType::Hls);
+    Channel {
+        input_attachments: vec![InputAttachment {
+            key: "camera".into(),
+            input: input.into(),
+            ..Default::default()
+        }],
+        output: Some(Output { uri: "gs://my-bucket/evening-news".into() }),
+        elementary_streams: vec![
+            elementary("h264", Stream::VideoStream(video)),
+            elementary("aac", Stream::AudioStream(audio)),
+        ],
+        mux_streams: vec![mux("hd", "h264"), mux("stereo", "aac")],
+        manifests: vec![manifest],
+        retention_config: Some(RetentionConfig {
+            retention_window_duration: seconds(retention.as_secs()),
+        }),
+        ..Default::default()
+    }
+}
+
+pub fn seconds(seconds: u64) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration { seconds: seconds.cast_signed(), nanos: 0 })
+}
+
+/// Creates an input and a channel that uses it, and starts the channel.
+pub async fn start_channel(
+    client: &LivestreamClient,
+    location: &LocationName,
+    id: &str,
+    retention: Duration,
+) -> Result<ChannelName> {
+    let input = location.input(format!("{id}-camera"))?;
+    client.create_input(location, rtmp_input(), input.id()).wait().await?;
+    client.create_channel(location, channel(&input, retention), id).wait().await?;
+    let channel = location.channel(id)?;
+    client.start_channel(&channel).wait().await?;
+    Ok(channel)
+}
+
+/// Stops a channel, and deletes it with its input.
+pub async fn remove_channel(client: &LivestreamClient, channel: &ChannelName) -> Result {
+    client.stop_channel(channel).wait().await?;
+    client.delete_channel(channel).force(true).wait().await?;
+    let input = channel.parent().input(format!("{}-camera", channel.id()))?;
+    client.delete_input(&input).wait().await?;
+    Ok(())
+}
+
+/// Waits for an operation behind a progress bar.
+pub async fn show<T>(
+    what: &str,
+    operation: Operation<T, OperationMetadata>,
+) -> std::result::Result<T, Error>
+where
+    T: Message + Name + Default + 'static,
+{
+    let style =
+        ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("a valid template");
+    let bar = ProgressBar::new_spinner().with_style(style).with_message(what.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let mut progress = pin!(operation.progress());
+    while let Some(step) = progress.next().await {
+        if let Some(result) = step?.result {
+            bar.finish_and_clear();
+            println!("✓ {what}");
+            return Ok(result);
+        }
+    }
+    unreachable!("the progress of an operation ends with its result or an error")
+}

@@ -1,0 +1,138 @@
+//! An in-process Live Stream service: the whole API with real state, in virtual time.
+//!
+//! A program that drives the service takes minutes per step, costs money, and cannot be made to see
+//! a failing recording on demand. The emulator answers the same RPCs by the same rules, so a test
+//! runs the real client against it. It is *stateful*: what was created is there, ids are taken,
+//! states forbid calls, operations end. And its time is *virtual*: starting a channel still takes
+//! ten minutes, but these pass as fast as one likes, or only when told to.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), tonic::Status> {
+//! use livestream_client::{emulator::Emulator, model, model::input::Type, name::LocationName};
+//! use std::time::Duration;
+//!
+//! let emulator = Emulator::builder().manual_clock().build();
+//! # use model::livestream_service_client::LivestreamServiceClient;
+//! let mut stub = LivestreamServiceClient::new(emulator.service());
+//!
+//! let mut input = model::Input::default();
+//! input.set_type(Type::RtmpPush);
+//! let request = model::CreateInputRequest {
+//!     parent: "projects/my-project/locations/us-central1".to_owned(),
+//!     input_id: "camera".to_owned(),
+//!     input: Some(input),
+//!     ..Default::default()
+//! };
+//! let operation = stub.create_input(request).await?.into_inner();
+//! assert!(!operation.done);
+//!
+//! emulator.advance(Duration::from_secs(180));
+//! let name = "projects/my-project/locations/us-central1/inputs/camera".to_owned();
+//! let input = stub.get_input(model::GetInputRequest { name }).await?.into_inner();
+//! assert!(input.uri.starts_with("rtmp://"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Three ways in, all to one world: [`Emulator::service`] for a stub in the same task,
+//! [`Emulator::connect`] for HTTP/2 without a network, and [`Emulator::serve`] for other programs;
+//! the `livestream-emulator` program is the last of these.
+//!
+//! What it leaves out: pictures and sound, Cloud Storage, IAM, request quotas. It checks how the
+//! parts of a resource fit together, but not every codec setting.
+
+mod answers;
+mod assets;
+mod channels;
+mod clips;
+mod clock;
+mod control;
+mod distributions;
+mod dvr_sessions;
+mod events;
+mod fault;
+mod inputs;
+mod locations;
+mod mask;
+mod operations;
+mod paging;
+mod pools;
+mod serve;
+mod service;
+mod settings;
+mod streaming;
+mod world;
+
+pub use serve::EmulatorService;
+pub use settings::{Builder, Limit, Work};
+
+use clock::Clock;
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use world::World;
+
+/// An emulated Live Stream service. Clones share one world.
+#[derive(Clone)]
+pub struct Emulator(Arc<Shared>);
+
+struct Shared {
+    clock: Mutex<Clock>,
+    world: Mutex<World>,
+}
+
+impl Emulator {
+    /// How many times faster than real time virtual time runs unless [`Builder::speed`] says
+    /// otherwise: an input is created in 1.5 s, a channel started in 5 s.
+    ///
+    /// Faster would begin to break promises that the service makes to clients in real time, such as
+    /// remembering a `request_id` for an hour, which are 30 s at this speed.
+    pub const DEFAULT_SPEED: u32 = 120;
+
+    /// An empty service, whose time begins now and runs at [`Emulator::DEFAULT_SPEED`].
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Makes choices first.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    fn from_parts(clock: Clock, world: World) -> Self {
+        Self(Arc::new(Shared { clock: Mutex::new(clock), world: Mutex::new(world) }))
+    }
+
+    /// The world as it is now: everything that was due has happened.
+    fn world(&self) -> MutexGuard<'_, World> {
+        let mut world = self.0.world.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the world's lock, so that requests are served in the order of their times.
+        let now = self.clock().now();
+        world.advance_to(now);
+        world
+    }
+
+    fn clock(&self) -> MutexGuard<'_, Clock> {
+        // A clock is good whatever happened to the thread that held it.
+        self.0.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn advance_clock(&self, by: Duration) {
+        self.clock().advance(by);
+    }
+}
+
+impl Default for Emulator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator").finish_non_exhaustive()
+    }
+}

@@ -16,12 +16,10 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Uri,
     header::{CONTENT_TYPE, TE},
 };
-use http_body_util::Full;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use prost::Message;
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
-use tonic::{Code, Status, body::Body};
-use tower::Service;
+use tonic::{Code, Status};
 
 /// What every call of a client shares.
 #[derive(Debug)]
@@ -216,8 +214,9 @@ async fn exchange<R: Rpc>(
     options: Options,
 ) -> Result<R::Response, Error> {
     request.check()?;
-    let mut stack = core.stack.clone();
-    let answer = stack.call(wrap(request, options)).await;
+    let (request, context) = wrap(request, options);
+    let (retrying, request) = core.stack.pass(request);
+    let answer = retrying.send(request, context).await;
     let (head, body) = answer.map_err(|e| Fault::from_error(e).into_error())?.into_parts();
     let Answer::Settled { data, trailers, code } = body else {
         return Err(Error::unreadable("the answer was not settled"));
@@ -236,25 +235,27 @@ async fn exchange<R: Rpc>(
     Err(error.with_course(attempts, elapsed, may_have_run))
 }
 
-/// The request on its way down: framed, routed, and with its options in the extensions.
-fn wrap<R: Rpc>(request: &R, options: Options) -> Request<Body> {
-    let Options { timeouts, retry, headers } = options;
+/// The request on its way down, framed and routed, and the options that go along.
+fn wrap<R: Rpc>(request: &R, options: Options) -> (Request<Bytes>, CallContext) {
+    let Options { timeouts, retry, mut headers } = options;
     let class = match R::METHOD.class() {
         Class::Keyed if request.request_id().is_none_or(str::is_empty) => Class::Unkeyed,
         class => class,
     };
-    let mut wrapped = Request::new(Body::new(Full::new(frame(request))));
+    headers.reserve(HEADERS);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(HeaderName::from_static("x-goog-request-params"), routing(request));
+    let mut wrapped = Request::new(frame(request));
     *wrapped.method_mut() = http::Method::POST;
     *wrapped.version_mut() = http::Version::HTTP_2;
     *wrapped.uri_mut() = Uri::from_static(R::METHOD.path());
     *wrapped.headers_mut() = headers;
-    let fixed = wrapped.headers_mut();
-    fixed.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    fixed.insert(TE, HeaderValue::from_static("trailers"));
-    fixed.insert(HeaderName::from_static("x-goog-request-params"), routing(request));
-    wrapped.extensions_mut().insert(CallContext { class, timeouts, retry, deadline: None });
-    wrapped
+    (wrapped, CallContext { class, timeouts, retry, deadline: None })
 }
+
+/// About how many headers a call has once all layers have added theirs.
+const HEADERS: usize = 10;
 
 /// The gRPC frame: no compression, the length, the message.
 fn frame(message: &impl Message) -> Bytes {

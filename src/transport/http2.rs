@@ -107,10 +107,9 @@ impl Sender {
         let Ok(mut ready) = self.send.clone().ready().await else { return Err(request) };
         let (head, body) = request.into_parts();
         let is_empty = body.is_end_stream();
-        let head_alone = Request::from_parts(head.clone(), ());
-        let (response, stream) = match ready.send_request(head_alone, is_empty) {
+        let (response, stream) = match ready.send_request(Request::from_parts(head, ()), is_empty) {
             Ok(sent) => sent,
-            Err(e) if e.is_go_away() || e.is_io() => return Err(Request::from_parts(head, body)),
+            Err(e) if e.is_go_away() || e.is_io() => return Ok(Err(turned_away(e).into())),
             Err(e) => return Ok(Err(unfit(e).into())),
         };
         Ok(async {
@@ -208,6 +207,12 @@ impl HttpBody for Incoming {
     fn is_end_stream(&self) -> bool {
         self.stream.is_end_stream()
     }
+}
+
+/// The connection ended between its being ready and now: too seldom to keep every request for it.
+fn turned_away(error: h2::Error) -> Fault {
+    let message = "the connection ended before the request was sent";
+    Fault::new(Code::Unavailable, Delivery::Never, message).with_source(error)
 }
 
 /// The connection is well, and the next would say the same.

@@ -16,6 +16,8 @@ pub mod policy;
 pub mod proto;
 pub mod rpc;
 pub mod transport;
+#[cfg(feature = "visionai")]
+pub mod visionai;
 mod watch;
 
 pub use call::{Call, Deliver};

@@ -202,6 +202,10 @@ fn fail(world: &mut World, name: &str, error: &Status) -> Result<(), Status> {
     } else if world.find::<Asset>(name).is_ok() {
         assets::fail(world, name, error);
     } else {
+        #[cfg(feature = "visionai")]
+        if super::visionai::fail(world, name) {
+            return Ok(());
+        }
         return Err(fault::not_found(name));
     }
     Ok(())

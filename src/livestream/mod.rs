@@ -5,6 +5,7 @@
 
 mod assets;
 mod channels;
+mod checked;
 mod clips;
 mod distributions;
 mod dvr_sessions;

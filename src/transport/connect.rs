@@ -41,8 +41,9 @@ impl Endpoint {
     pub fn new(text: impl AsRef<str>) -> Result<Self, Error> {
         let text = text.as_ref();
         let refuse = || {
+            let shown = without_user(text);
             let message =
-                format!("not an endpoint such as https://livestream.googleapis.com: {text:?}");
+                format!("not an endpoint such as https://livestream.googleapis.com: {shown:?}");
             Error::new(Code::InvalidArgument, message)
         };
         let uri: Uri = text.parse().map_err(|_| refuse())?;
@@ -75,8 +76,14 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(self.0.to_string().trim_end_matches('/'))
     }
+}
+
+/// What may be shown of a text that should be an origin: a user and a password may stand before
+/// the host.
+pub(crate) fn without_user(text: &str) -> &str {
+    text.rsplit_once('@').map_or(text, |(_, host)| host)
 }
 
 /// A byte stream to a server.
@@ -125,9 +132,17 @@ impl Connector {
     }
 
     /// Dials by TCP through this proxy, whatever the environment says.
-    pub(crate) fn with_proxy(mut self, proxy: &str) -> Self {
-        self.dial = Dial::Tcp(Arc::new(Matcher::builder().all(proxy).build()));
-        self
+    pub(crate) fn with_proxy(mut self, proxy: &str) -> Result<Self, Error> {
+        let matcher = Matcher::builder().all(proxy).build();
+        let found = matcher.intercept(self.endpoint.uri());
+        if !found.is_some_and(|found| PROXIES.contains(&found.uri().scheme_str().unwrap_or(""))) {
+            // The text is not shown: it may hold a password.
+            let message = "not a proxy such as http://proxy:3128 or socks5h://proxy:1080; \
+                           the scheme is http, socks4, socks4a, socks5 or socks5h";
+            return Err(Error::new(Code::InvalidArgument, message));
+        }
+        self.dial = Dial::Tcp(Arc::new(matcher));
+        Ok(self)
     }
 
     /// Lets `connect` open the bare stream; TLS still goes over it where the endpoint has `https`.
@@ -187,6 +202,9 @@ async fn dial_tcp(proxies: &Matcher, target: &Uri) -> Result<BoxIo, BoxError> {
     }
 }
 
+/// How proxies are spoken to.
+const PROXIES: &[&str] = &["http", "socks4", "socks4a", "socks5", "socks5h"];
+
 async fn dial_proxy(tcp: HttpConnector, proxy: &Intercept, target: Uri) -> Result<BoxIo, BoxError> {
     let at = proxy.uri().clone();
     match at.scheme_str() {
@@ -211,7 +229,11 @@ async fn dial_proxy(tcp: HttpConnector, proxy: &Intercept, target: Uri) -> Resul
                 None => open(socks, target).await,
             }
         }
-        other => Err(format!("a proxy by {other:?} is not supported: use http or socks5").into()),
+        other => {
+            let scheme = other.unwrap_or_default();
+            Err(format!("the proxy in the environment has scheme {scheme}: use one of {PROXIES:?}")
+                .into())
+        }
     }
 }
 

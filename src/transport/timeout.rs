@@ -4,18 +4,22 @@
 //! stalled handshake or body hang for ever. These two bound everything below them: readiness,
 //! connecting, sending, headers and, with [`Unary`](super::Unary) below, the body.
 
-use super::{BoxFuture, CallContext, Defaults, Fault, Lookup};
+use super::{BoxFuture, CallContext, Course, Defaults, Fault, Lookup};
 use crate::{
     error::BoxError,
-    policy::{Retry, Timeouts},
+    policy::{Delivery, Retry, Timeouts},
+    rpc::Class,
 };
 use http::{HeaderValue, Request, Response};
 use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::{Instant, timeout_at};
-use tonic::body::Body;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
+use tonic::{Code, body::Body};
 use tower::{Layer, Service, ServiceExt};
 
 /// Bounds a whole call, retries and waits included. Goes above [`Retrying`](super::Retrying).
@@ -66,6 +70,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if Handle::try_current().is_err() {
+            return Box::pin(async { Err(needs_runtime().into()) });
+        }
         let inner = self.inner.clone();
         let Some(mut context) = CallContext::of(&request, &self.defaults) else {
             return Box::pin(async { inner.oneshot(request).await.map_err(Into::into) });
@@ -75,10 +82,24 @@ where
         Box::pin(async move {
             match timeout_at(deadline, inner.oneshot(request)).await {
                 Ok(result) => result.map_err(Into::into),
-                Err(_) => Err(Fault::timed_out(context.timeouts.total()).into()),
+                // The attempt below ends at the same instant, and knows better what became of it.
+                // Where it comes too late all the same, the worst is assumed.
+                Err(_) => {
+                    let elapsed = context.timeouts.total();
+                    let may_have_run = context.class != Class::Read;
+                    let mut fault = Fault::timed_out(elapsed);
+                    fault.course = Course { attempts: 1, elapsed, may_have_run };
+                    Err(fault.into())
+                }
             }
         })
     }
+}
+
+/// Timers and connections would panic outside a runtime.
+fn needs_runtime() -> Fault {
+    let message = "calls need a Tokio runtime: make them inside one";
+    Fault::new(Code::FailedPrecondition, Delivery::NeverFinal, message)
 }
 
 /// Bounds one attempt by its own limit and by what is left of the call, and tells the service in
@@ -138,8 +159,11 @@ where
         let left = context.deadline(now).saturating_duration_since(now);
         let limit = context.timeouts.attempt().map_or(left, |attempt| attempt.min(left));
         request.headers_mut().insert("grpc-timeout", encode_timeout(limit));
+        let deadline = super::after(now, limit);
+        context.deadline = Some(deadline);
+        *request.extensions_mut().get_or_insert(context) = context;
         Box::pin(async move {
-            match timeout_at(super::after(now, limit), inner.oneshot(request)).await {
+            match timeout_at(deadline, inner.oneshot(request)).await {
                 Ok(result) => result.map_err(Into::into),
                 Err(_) => Err(Fault::timed_out(limit).into()),
             }

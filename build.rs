@@ -18,6 +18,7 @@ const ROOTS: &[(&str, Option<&str>)] = &[
     ("google/cloud/visionai/v1/streams_service.proto", Some("visionai")),
     ("google/longrunning/operations.proto", None),
     ("google/cloud/location/locations.proto", None),
+    ("volcengine/live/v20230101/time_shift.proto", Some("volcengine")),
 ];
 
 /// Annotations only: nothing of it is sent.
@@ -64,7 +65,7 @@ fn generate_stubs(
     files.file.retain(|file| file.package() != NOT_GENERATED);
     let mut builder = tonic_prost_build::configure()
         .build_client(true)
-        .build_server(is_enabled("emulator"))
+        .build_server(is_enabled("emulator") || is_enabled("volcengine"))
         .build_transport(false)
         .emit_rerun_if_changed(false)
         .include_file("stubs.rs");

@@ -16,7 +16,12 @@ use livestream_client::{
     model::{GetChannelRequest, livestream_service_client::LivestreamServiceClient},
     name::ChannelName,
 };
-use std::{fs, hint::black_box, net::SocketAddr, time::{Duration, Instant}};
+use std::{
+    fs,
+    hint::black_box,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio::{runtime::Runtime, task::JoinSet};
 use tonic::transport::Channel;
 
@@ -149,7 +154,9 @@ impl CredentialsProvider for Token {
         if known.get::<EntityTag>() == Some(&self.0) {
             return Ok(CacheableResource::NotModified);
         }
-        let token = HeaderValue::from_static("Bearer ya29.a-token-as-long-as-real-ones-are-which-is-about-two-hundred-bytes-in-all");
+        let token = HeaderValue::from_static(
+            "Bearer ya29.a-token-as-long-as-real-ones-are-which-is-about-two-hundred-bytes-in-all",
+        );
         let data = HeaderMap::from_iter([(http::header::AUTHORIZATION, token)]);
         Ok(CacheableResource::New { entity_tag: self.0.clone(), data })
     }

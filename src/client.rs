@@ -23,7 +23,7 @@ use http::{HeaderValue, Request, Response, Uri};
 use http_body::Body as HttpBody;
 use std::{env, fmt, marker::PhantomData, sync::Arc, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tonic::{Code, body::Body};
+use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 /// A client that a [`Builder`] can build.
@@ -42,7 +42,25 @@ pub(crate) mod sealed {
 }
 
 /// A service over the whole stack, for a raw tonic stub.
-pub type GrpcStack = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+///
+/// Its error is a [`Status`], so that a task can be spawned around a stub's call: with a boxed error
+/// the compiler cannot tell that the call is `Send`.
+pub type GrpcStack = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
+
+/// Boxes a stack for a raw tonic stub.
+pub(crate) fn grpc_stack<S, B>(stack: S) -> GrpcStack
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let stack = stack
+        .map_response(|response: Response<B>| response.map(Body::new))
+        .map_err(|error: S::Error| Status::from_error(error.into()));
+    BoxCloneSyncService::new(stack)
+}
 
 /// The scope that the API asks of its callers.
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";

@@ -22,6 +22,8 @@ pub mod time;
 pub mod transport;
 #[cfg(feature = "visionai")]
 pub mod visionai;
+#[cfg(feature = "volcengine")]
+pub mod volcengine;
 mod watch;
 mod window;
 

@@ -196,7 +196,7 @@ fn slices_are_cut_from_ranges_and_from_now() {
     let text = Slice::last(Duration::MAX, at(9)).unwrap_err().to_string();
     assert_eq!(text, "`time_slice.markin_time` is a time that this system cannot hold");
 
-    let clip = Clip::of_manifest("hls", "gs://bucket/clip", [slice.clone()]);
+    let clip = Clip::of_manifest("hls", "gs://bucket/clip", [slice]);
     assert_eq!(clip.clip_manifests[0].manifest_key, "hls");
     assert_eq!((&*clip.output_uri, clip.slices), ("gs://bucket/clip", vec![slice]));
 }
@@ -250,7 +250,7 @@ fn an_address_that_cannot_be_formed_is_refused_with_its_field() {
     );
     assert_eq!(text(Channel::default().dvr_output_uri("s", "hls")), "`output.uri` is required");
     let mut session = DvrSession::of_manifest("main", []);
-    assert!(text(session.output_uri_on(&channel)).starts_with("`name` is not a name of a Dvr"));
+    assert!(text(session.output_uri_on(&channel)).starts_with("`name` is not a name of kind Dvr"));
     session.name = "projects/p/locations/l/channels/c/dvrSessions/evening".into();
     session.dvr_manifests.clear();
     assert_eq!(text(session.output_uri_on(&channel)), "`dvr_manifests` is required");

@@ -127,9 +127,17 @@ pub fn channel(id: usize) -> Channel {
             ..Default::default()
         };
         let codec_settings = Some(CodecSettings::H264(h264));
-        elementary.push((format!("video-{height}p"), Stream::VideoStream(VideoStream { codec_settings })));
+        elementary.push((
+            format!("video-{height}p"),
+            Stream::VideoStream(VideoStream { codec_settings }),
+        ));
     }
-    let audio = AudioStream { codec: "aac".into(), bitrate_bps: 160_000, channel_count: 2, ..Default::default() };
+    let audio = AudioStream {
+        codec: "aac".into(),
+        bitrate_bps: 160_000,
+        channel_count: 2,
+        ..Default::default()
+    };
     elementary.push(("audio-stereo".into(), Stream::AudioStream(audio)));
     for (key, _) in &elementary {
         muxes.push(MuxStream {

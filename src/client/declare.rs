@@ -71,7 +71,7 @@ macro_rules! client {
             ///
             $(#[$stack])*
             pub fn stack(&self) -> $crate::GrpcStack {
-                $crate::transport::custom(self.core.stack.clone())
+                $crate::client::grpc_stack(self.core.stack.clone())
             }
         }
 

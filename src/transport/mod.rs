@@ -31,12 +31,13 @@ pub(crate) use auth::application_default;
 pub use auth::{Auth, AuthLayer};
 pub(crate) use base::{Base, Custom, custom};
 pub use connect::Endpoint;
-pub(crate) use connect::{BoxIo, Connector, without_user};
+pub(crate) use connect::{BoxIo, Connector, Dial, without_user};
 pub(crate) use fault::{Course, Fault};
 pub use headers::{Headers, HeadersLayer};
 pub(crate) use http2::KeepAlive;
 pub use pool::{Connections, PoolLimits};
 pub use retry::{RetryLayer, Retrying};
+pub(crate) use timeout::told_timeout;
 pub use timeout::{AttemptTimeout, AttemptTimeoutLayer, Deadline, DeadlineLayer};
 pub use tls::Tls;
 pub use unary::{Answer, Unary, UnaryLayer};
@@ -110,11 +111,15 @@ pub(crate) struct CallContext {
 }
 
 impl CallContext {
-    /// What the caller sent along, or what the path is known for.
+    /// What the caller sent along, or what the path is known for; a raw stub's call tells its
+    /// time in `grpc-timeout`.
     fn of(request: &http::Request<Body>, defaults: &Defaults) -> Option<Self> {
         request.extensions().get().copied().or_else(|| {
             let class = (defaults.lookup)(request.uri().path())?;
-            let Defaults { timeouts, retry, .. } = *defaults;
+            let Defaults { mut timeouts, retry, .. } = *defaults;
+            if let Some(total) = told_timeout(request.headers()) {
+                timeouts = timeouts.with_total(total);
+            }
             Some(Self { class, timeouts, retry, deadline: None })
         })
     }

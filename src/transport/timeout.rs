@@ -10,7 +10,7 @@ use crate::{
     policy::{Delivery, Retry, Timeouts},
     rpc::Class,
 };
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use std::{
     task::{Context, Poll},
     time::Duration,
@@ -36,7 +36,8 @@ pub struct DeadlineLayer {
 }
 
 impl DeadlineLayer {
-    /// Gives `timeouts` to each call whose path `lookup` knows; others pass through.
+    /// Gives `timeouts` to each call whose path `lookup` knows; others pass through. A call that
+    /// comes with a `grpc-timeout`, as by [`tonic::Request::set_timeout`], gets that in all.
     pub fn new(timeouts: Timeouts, lookup: Lookup) -> Self {
         Self::with_defaults(Defaults { timeouts, lookup, retry: Retry::default() })
     }
@@ -189,6 +190,25 @@ fn encode_timeout(limit: Duration) -> HeaderValue {
     HeaderValue::try_from(format!("{value}{unit}")).expect("digits and a letter")
 }
 
+/// What `grpc-timeout` says; `None` where it is absent or malformed.
+pub(crate) fn told_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let value = digits.parse::<u64>().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(value * 3600),
+        "M" => Duration::from_secs(value * 60),
+        "S" => Duration::from_secs(value),
+        "m" => Duration::from_millis(value),
+        "u" => Duration::from_micros(value),
+        "n" => Duration::from_nanos(value),
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,5 +223,23 @@ mod tests {
         assert_eq!(encoded(Duration::from_secs(200_000)), "200000S");
         assert_eq!(encoded(Duration::from_secs(10_000_000_000)), "2777777H");
         assert_eq!(encoded(Duration::MAX), "99999999H");
+    }
+
+    #[test]
+    fn told_timeouts_are_read_back_and_malformed_ones_are_not() {
+        let told = |text: &'static str| {
+            told_timeout(&HeaderMap::from_iter([(
+                http::HeaderName::from_static("grpc-timeout"),
+                HeaderValue::from_static(text),
+            )]))
+        };
+        for (text, seconds) in [("2H", 7200.0), ("3M", 180.0), ("4S", 4.0), ("5m", 0.005)] {
+            assert_eq!(told(text), Some(Duration::from_secs_f64(seconds)), "{text}");
+        }
+        assert_eq!(told("6u"), Some(Duration::from_micros(6)));
+        assert_eq!(told("00000007n"), Some(Duration::from_nanos(7)));
+        for malformed in ["", "S", "1", "-1S", "+1S", "123456789S", "1s"] {
+            assert_eq!(told(malformed), None, "{malformed}");
+        }
     }
 }

@@ -106,7 +106,7 @@ fn a_channel_has_an_output_in_cloud_storage_and_a_name_of_a_channel() {
     broken(
         &whole,
         |c| c.name = "channels/c".into(),
-        &["`name` is not a name of a Channel \
+        &["`name` is not a name of kind Channel \
          (`projects/{project}/locations/{location}/channels/{channel}`): \"channels/c\": \
          `projects` expected at \"channels\""],
     );
@@ -239,7 +239,7 @@ fn inputs_are_named_and_have_one_backup_at_most() {
     broken(
         &whole,
         |c| c.input_attachments[1].input = "studio".into(),
-        &["`input_attachments[1].input` is not a name of a Input \
+        &["`input_attachments[1].input` is not a name of kind Input \
          (`projects/{project}/locations/{location}/inputs/{input}`): \"studio\": \
          `projects` expected at \"studio\""],
     );

@@ -5,12 +5,16 @@
 
 mod channel;
 mod context;
+mod files;
 mod outputs;
 mod requests;
 mod resources;
 mod tracks;
 
 use livestream_client::check::{Check, Context};
+
+/// What breaks a rule, and the end of what is then said.
+type Case<T> = (fn(&mut T), &'static str);
 
 /// Breaks a rule in a message that breaks none, and expects exactly these violations.
 #[track_caller]

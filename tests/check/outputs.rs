@@ -1,6 +1,6 @@
 //! The rules of mux streams, manifests, distributions, sprite sheets and encryption.
 
-use super::{broken, channel::whole, seconds};
+use super::{Case, broken, channel::whole, seconds};
 use livestream_client::model::{
     Channel, Distribution, Encryption, SpriteSheet,
     distribution::Endpoint,
@@ -266,7 +266,7 @@ fn distributions_push_a_stream_of_their_protocol() {
         &whole,
         phrase,
         &[
-            "`distributions[0].srt_push.passphrase_secret_version` is not a name of a SecretVersion \
+            "`distributions[0].srt_push.passphrase_secret_version` is not a name of kind SecretVersion \
          (`projects/{project}/secrets/{secret}/versions/{version}`): \"open\": `projects` expected \
          at \"open\"",
         ],
@@ -275,7 +275,7 @@ fn distributions_push_a_stream_of_their_protocol() {
 
 #[test]
 fn sprite_sheets_are_within_limits() {
-    let cases: [(fn(&mut SpriteSheet), &str); 11] = [
+    let cases: [Case<SpriteSheet>; 11] = [
         (|s| s.format = "png".into(), "format` is `png`, not one of `jpeg`"),
         (|s| s.file_prefix = String::new(), "file_prefix` is required"),
         (|s| s.sprite_width_pixels = 0, "sprite_width_pixels` is required"),

@@ -64,7 +64,7 @@ fn an_update_is_held_only_to_what_it_changes() {
     broken(
         &update,
         |r| channel(r).name = "c".into(),
-        &["`channel.name` is not a name of a Channel \
+        &["`channel.name` is not a name of kind Channel \
          (`projects/{project}/locations/{location}/channels/{channel}`): \"c\": `projects` \
          expected at \"c\""],
     );

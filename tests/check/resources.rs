@@ -218,7 +218,7 @@ fn a_dvr_session_has_one_manifest_and_windows_that_end_after_they_start() {
         &session,
         |s| s.name = "projects/p".into(),
         &[
-            "`name` is not a name of a DvrSession (`projects/{project}/locations/{location}/channels/\
+            "`name` is not a name of kind DvrSession (`projects/{project}/locations/{location}/channels/\
          {channel}/dvrSessions/{dvr_session}`): \"projects/p\": it ends before `locations`",
         ],
     );
@@ -291,7 +291,7 @@ fn a_pool_names_its_network_with_the_number_of_a_project() {
     broken(
         &pool,
         |p| p.network_config = network("studio"),
-        &["`network_config.peered_network` is not a name of a Network \
+        &["`network_config.peered_network` is not a name of kind Network \
          (`projects/{project}/global/networks/{network}`): \"studio\": `projects` expected at \
          \"studio\""],
     );

@@ -1,6 +1,6 @@
 //! The rules of elementary streams.
 
-use super::{broken, channel::whole, seconds};
+use super::{Case, broken, channel::whole, seconds};
 use livestream_client::model::{
     AudioStream, Channel, ElementaryStream, TextStream,
     audio_stream::AudioMapping,
@@ -81,7 +81,7 @@ fn a_track_has_a_kind_and_video_a_codec() {
 #[test]
 fn pictures_have_even_sides_within_limits() {
     let at = |text: &str| format!("`elementary_streams[0].video_stream.h264.{text}");
-    let cases: [(fn(&mut H264CodecSettings), &str); 8] = [
+    let cases: [Case<H264CodecSettings>; 8] = [
         (|v| v.width_pixels = 0, "width_pixels` is required"),
         (|v| v.width_pixels = 641, "width_pixels` is 641, and must be even"),
         (|v| v.width_pixels = 318, "width_pixels` is 318, outside of 320 to 4096"),
@@ -206,7 +206,7 @@ fn groups_of_pictures_are_2_to_20_seconds_long_and_all_the_same() {
 #[test]
 fn the_encoders_other_settings_are_within_limits() {
     let at = |text: &str| format!("`elementary_streams[0].video_stream.h264.{text}");
-    let cases: [(fn(&mut H264CodecSettings), &str); 8] = [
+    let cases: [Case<H264CodecSettings>; 8] = [
         (|v| v.vbv_size_bits = -1, "vbv_size_bits` is -1, and cannot be negative"),
         (|v| v.vbv_fullness_bits = -1, "vbv_fullness_bits` is -1, and cannot be negative"),
         (|v| v.b_frame_count = -1, "b_frame_count` is -1, and cannot be negative"),
@@ -240,7 +240,7 @@ fn the_encoders_other_settings_are_within_limits() {
 
 #[test]
 fn audio_is_within_limits_unless_it_is_passed_through() {
-    let cases: [(fn(&mut AudioStream), &str); 7] = [
+    let cases: [Case<AudioStream>; 7] = [
         (|a| a.codec = "mp3".into(), "codec` is `mp3`, not one of `aac`"),
         (|a| a.bitrate_bps = 0, "bitrate_bps` is required"),
         (|a| a.bitrate_bps = 10_000_001, "bitrate_bps` is 10000001, outside of 1 to 10000000"),

@@ -222,12 +222,14 @@ async fn exchange<R: Rpc>(
     let Answer::Settled { data, trailers, code } = body else {
         return Err(Error::unreadable("the answer was not settled"));
     };
+    // A success at the first attempt brings none.
+    let first = Course { attempts: 1, ..Course::default() };
+    let Course { attempts, elapsed, may_have_run } =
+        head.extensions.get().copied().unwrap_or(first);
     if code == Code::Ok {
         let has_run = R::METHOD.class() != Class::Read;
-        return decode(data).map_err(|e| e.with_course(1, Duration::ZERO, has_run));
+        return decode(data).map_err(|e| e.with_course(attempts, elapsed, has_run));
     }
-    let Course { attempts, elapsed, may_have_run } =
-        head.extensions.get().copied().unwrap_or_default();
     let status = trailers.as_ref().and_then(Status::from_header_map);
     let status = status.or_else(|| Status::from_header_map(&head.headers));
     let error = Error::from_status(status.unwrap_or_else(|| Status::new(code, "")));

@@ -30,8 +30,10 @@ mod unary;
 pub(crate) use auth::application_default;
 pub use auth::{Auth, AuthLayer};
 pub(crate) use base::{Base, Custom, custom};
+#[cfg(feature = "volcengine")]
+pub(crate) use connect::Dial;
 pub use connect::Endpoint;
-pub(crate) use connect::{BoxIo, Connector, Dial, without_user};
+pub(crate) use connect::{BoxIo, Connector, without_user};
 pub(crate) use fault::{Course, Fault};
 pub use headers::{Headers, HeadersLayer};
 pub(crate) use http2::KeepAlive;

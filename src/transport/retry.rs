@@ -105,8 +105,12 @@ where
         course.attempts += 1;
         let outcome = service.call(rebuild(&head, &body, context)).await.map_err(Into::into);
         let outcome = match outcome {
-            Ok(response) if response.body().code() == Some(Code::Ok) => {
+            Ok(mut response) if response.body().code() == Some(Code::Ok) => {
                 budget.deposit();
+                if course.attempts > 1 {
+                    course.elapsed = begun.elapsed();
+                    response.extensions_mut().insert(course);
+                }
                 return Ok(response);
             }
             Ok(response) => Ok(response),

@@ -1,5 +1,11 @@
 //! How a client is put together: what it calls, as whom, and by which policy.
 
+mod declare;
+mod mixins;
+
+pub(crate) use declare::client;
+pub(crate) use mixins::mixins;
+
 use crate::{
     call::Core,
     error::{BoxError, Error},

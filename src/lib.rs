@@ -20,6 +20,8 @@ pub mod proto;
 pub mod rpc;
 pub mod time;
 pub mod transport;
+#[cfg(feature = "visionai")]
+pub mod visionai;
 #[cfg(feature = "volcengine")]
 pub mod volcengine;
 mod watch;

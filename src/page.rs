@@ -8,7 +8,7 @@
 use crate::{
     call::Call,
     error::Error,
-    rpc::{Page, Paged},
+    rpc::{Filtered, Ordered, Page, Paged},
 };
 use futures_core::Stream;
 use std::{
@@ -53,6 +53,27 @@ impl<R: Paged> Call<R> {
     /// ```
     pub fn items(self) -> Items<R> {
         Items { pages: self.pages(), items: VecDeque::new(), unreachable: Vec::new() }
+    }
+}
+
+impl<R: Filtered> Call<R> {
+    /// Lists only what matches an expression, such as `labels.show = "news"`, in the syntax of
+    /// [AIP-160](https://google.aip.dev/160).
+    ///
+    /// Empty lists everything. The service does not document which fields it can filter by; an
+    /// expression that it cannot use fails with `INVALID_ARGUMENT`.
+    pub fn filter(self, filter: impl Into<String>) -> Self {
+        self.with(|request| *request.filter_mut() = filter.into())
+    }
+}
+
+impl<R: Ordered> Call<R> {
+    /// Sorts by fields, separated by commas, with ` desc` after those that descend, such as
+    /// `create_time desc` ([AIP-132](https://google.aip.dev/132#ordering)).
+    ///
+    /// Empty leaves the order to the service, which for some listings takes this as a hint only.
+    pub fn order_by(self, order_by: impl Into<String>) -> Self {
+        self.with(|request| *request.order_by_mut() = order_by.into())
     }
 }
 

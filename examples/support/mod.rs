@@ -7,7 +7,7 @@ use livestream_client::{
     emulator::Emulator,
     model::{
         AudioStream, Channel, ElementaryStream, Input, InputAttachment, Manifest, MuxStream,
-        OperationMetadata, RetentionConfig, SegmentSettings, VideoStream, channel::Output,
+        RetentionConfig, SegmentSettings, VideoStream, channel::Output,
         elementary_stream::ElementaryStream as Stream, input, manifest::ManifestType, video_stream,
     },
     name::{ChannelName, InputName, LocationName},
@@ -133,12 +133,10 @@ pub async fn remove_channel(client: &LivestreamClient, channel: &ChannelName) ->
 }
 
 /// Waits for an operation behind a progress bar.
-pub async fn show<T>(
-    what: &str,
-    operation: Operation<T, OperationMetadata>,
-) -> std::result::Result<T, Error>
+pub async fn show<T, M>(what: &str, operation: Operation<T, M>) -> std::result::Result<T, Error>
 where
     T: Message + Name + Default + 'static,
+    M: Message + Name + Default + 'static,
 {
     let style =
         ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("a valid template");

@@ -41,7 +41,7 @@ use std::{fmt, sync::Arc};
 /// ```
 #[derive(Clone)]
 pub struct LivestreamClient {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
 }
 
 impl LivestreamClient {
@@ -90,6 +90,24 @@ impl LivestreamClient {
         &self,
         operation: &OperationName,
     ) -> Operation<R::Output, R::Metadata> {
+        self.resume_as(operation)
+    }
+
+    /// [`resume`](Self::resume) by what the operation yields and what its metadata is, where the
+    /// request that started it is not known.
+    ///
+    /// ```
+    /// # async fn example(client: livestream_client::LivestreamClient, stored: livestream_client::name::OperationName) -> Result<(), livestream_client::Error> {
+    /// use livestream_client::model::{Channel, OperationMetadata};
+    ///
+    /// let channel = client.resume_as::<Channel, OperationMetadata>(&stored).wait().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn resume_as<T, M>(&self, operation: &OperationName) -> Operation<T, M>
+    where
+        T: prost::Message + prost::Name + Default,
+        M: prost::Message + prost::Name + Default,
+    {
         Operation::resumed(self.core.clone(), operation.clone())
     }
 

@@ -208,13 +208,26 @@ where
     ///
     /// The stream ends after the state in which [`Progress::result`] is there, or with an error as
     /// from [`wait`](Self::wait).
-    pub fn progress(self) -> impl Stream<Item = Result<Progress<T, M>, Error>> + Send + 'static
+    ///
+    /// ```
+    /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
+    /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
+    /// use tokio_stream::StreamExt;
+    ///
+    /// let mut progress = client.start_channel(&channel).await?.progress();
+    /// while let Some(step) = progress.next().await {
+    ///     let step = step?;
+    ///     println!("{:?} after {:?}", step.metadata, step.elapsed);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn progress(self) -> impl Stream<Item = Result<Progress<T, M>, Error>> + Send + Unpin
     where
         T: 'static,
         M: 'static,
     {
         let begun = Instant::now();
-        stream::try_unfold((Some(self), 0), move |(operation, mut polls)| async move {
+        Box::pin(stream::try_unfold((Some(self), 0), move |(operation, mut polls)| async move {
             let Some(mut operation) = operation else { return Ok(None) };
             if polls > 0 || operation.state.is_none() {
                 operation.step(&mut polls, begun).await?;
@@ -224,7 +237,7 @@ where
             let progress = Progress { metadata, result, elapsed: begun.elapsed() };
             let rest = progress.result.is_none().then_some(operation);
             Ok(Some((progress, (rest, polls))))
-        })
+        }))
     }
 
     /// One poll of a wait, after the pause that is due before it, within the wait's limit.

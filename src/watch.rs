@@ -58,10 +58,9 @@ impl LivestreamClient {
     /// ```
     /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
     /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
-    /// use std::pin::pin;
     /// use tokio_stream::StreamExt;
     ///
-    /// let mut changes = pin!(client.watch(&channel));
+    /// let mut changes = client.watch(&channel);
     /// while let Some(channel) = changes.next().await {
     ///     println!("{:?}", channel?.streaming_state());
     /// }
@@ -70,7 +69,7 @@ impl LivestreamClient {
     pub fn watch<N: Watched>(
         &self,
         name: &N,
-    ) -> impl Stream<Item = Result<N::Resource, Error>> + Send + use<N> {
+    ) -> impl Stream<Item = Result<N::Resource, Error>> + Send + Unpin + use<N> {
         self.watch_with(name, self.core.poll)
     }
 
@@ -79,11 +78,11 @@ impl LivestreamClient {
         &self,
         name: &N,
         policy: PollPolicy,
-    ) -> impl Stream<Item = Result<N::Resource, Error>> + Send + use<N> {
-        stream::try_unfold(Watch::new(self, name, policy), |mut watch| async move {
+    ) -> impl Stream<Item = Result<N::Resource, Error>> + Send + Unpin + use<N> {
+        Box::pin(stream::try_unfold(Watch::new(self, name, policy), |mut watch| async move {
             let resource = watch.change().await?;
             Ok(Some((resource, watch)))
-        })
+        }))
     }
 
     /// Waits until the resource is in this state, and yields it as it then is.

@@ -12,7 +12,6 @@ use livestream_client::{
 };
 use std::{
     env,
-    pin::pin,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -95,7 +94,7 @@ async fn create_and_wait(service: &str) {
     let create = client.create_channel(&location, emulator_support::channel(), "news");
     let operation = create.await.expect("a good channel");
     let name = operation.name().clone();
-    let mut progress = pin!(operation.progress());
+    let mut progress = operation.progress();
     while let Some(step) = progress.next().await {
         step.expect("the service is there");
         println!("waiting for {name}");

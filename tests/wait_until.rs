@@ -17,7 +17,6 @@ use livestream_client::{
     rpc::Rpc,
 };
 use std::{
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -130,7 +129,7 @@ async fn a_watch_looks_less_often_while_nothing_changes_and_anew_after_a_change(
     let Studio { client, channel, log, .. } = &studio;
     studio.make_channel().await;
     let before = log.count(GetChannelRequest::METHOD);
-    let mut changes = pin!(client.watch_with(channel, PollPolicy::default()));
+    let mut changes = client.watch_with(channel, PollPolicy::default());
     let first = changes.next().await.expect("a first state").expect("there");
     assert_eq!(first.streaming_state(), StreamingState::Stopped);
     assert_eq!(log.count(GetChannelRequest::METHOD) - before, 1, "the first look is at once");

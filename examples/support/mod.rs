@@ -14,10 +14,7 @@ use livestream_client::{
     policy::Backoff,
 };
 use prost::{Message, Name};
-use std::{
-    pin::pin,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 use tokio_stream::StreamExt;
 
 pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -144,7 +141,7 @@ where
         ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("a valid template");
     let bar = ProgressBar::new_spinner().with_style(style).with_message(what.to_owned());
     bar.enable_steady_tick(Duration::from_millis(100));
-    let mut progress = pin!(operation.progress());
+    let mut progress = operation.progress();
     while let Some(step) = progress.next().await {
         if let Some(result) = step?.result {
             bar.finish_and_clear();

@@ -16,7 +16,6 @@ use livestream_client::{
     policy::Backoff,
 };
 use std::{
-    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -116,7 +115,7 @@ impl Studio {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (changes, written) = (self.client.watch(name), seen.clone());
         let task = tokio::spawn(async move {
-            let mut changes = pin!(changes);
+            let mut changes = changes;
             loop {
                 match changes.next().await.expect("a watch ends with an error") {
                     Ok(resource) => written.lock().expect("not poisoned").push(look(&resource)),

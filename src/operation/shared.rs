@@ -30,12 +30,10 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    runtime::Handle,
     sync::{Notify, oneshot},
     task::yield_now,
     time::{Instant, sleep, sleep_until, timeout},
 };
-use tonic::Code;
 
 /// Waits for many operations of one location with few requests. Clones share the polling.
 ///
@@ -129,7 +127,7 @@ impl SharedWaits {
 /// The operation once it is done.
 async fn settled(shared: &Arc<Shared>, name: &OperationName) -> Settled {
     loop {
-        let mut joined = Joined::new(shared, name)?;
+        let mut joined = Joined::new(shared, name);
         if let Ok(settled) = (&mut joined.settled).await {
             return settled;
         }
@@ -146,10 +144,7 @@ struct Joined<'a> {
 }
 
 impl<'a> Joined<'a> {
-    fn new(shared: &'a Arc<Shared>, name: &'a OperationName) -> Result<Self, Error> {
-        let runtime = Handle::try_current().map_err(|e| {
-            Error::new(Code::FailedPrecondition, "waiting needs a Tokio runtime").with_source(e)
-        })?;
+    fn new(shared: &'a Arc<Shared>, name: &'a OperationName) -> Self {
         let (tell, settled) = oneshot::channel();
         let is_polling = {
             let mut waiting = shared.waiting();
@@ -161,10 +156,11 @@ impl<'a> Joined<'a> {
             std::mem::replace(&mut waiting.is_polling, true)
         };
         shared.bell.notify_one();
+        // Not under the lock: a runtime that is shutting down drops the task at once.
         if !is_polling {
-            runtime.spawn(Poller::new(shared.clone()).run());
+            tokio::spawn(Poller::new(shared.clone()).run());
         }
-        Ok(Self { shared, name, settled })
+        Self { shared, name, settled }
     }
 }
 

@@ -4,16 +4,18 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use livestream_client::{
     Error, LivestreamClient, Operation, PollPolicy,
-    emulator::Emulator,
+    emulator::{self, Emulator},
     model::{
         AudioStream, Channel, ElementaryStream, Input, InputAttachment, Manifest, MuxStream,
-        OperationMetadata, RetentionConfig, SegmentSettings, VideoStream, channel::Output,
-        elementary_stream::ElementaryStream as Stream, input, manifest::ManifestType, video_stream,
+        OperationMetadata, RetentionConfig, SegmentSettings, TimeInterval, VideoStream,
+        channel::Output, elementary_stream::ElementaryStream as Stream, input,
+        manifest::ManifestType, video_stream,
     },
     name::{ChannelName, InputName, LocationName},
     policy::Backoff,
 };
 use prost::{Message, Name};
+use prost_types::FieldMask;
 use std::time::{Duration, SystemTime};
 use tokio_stream::StreamExt;
 
@@ -28,8 +30,13 @@ pub struct Studio {
 
 impl Studio {
     pub fn open() -> Result<Self> {
-        let emulator = Emulator::new();
-        let often = Backoff::new(Duration::from_millis(100), Duration::from_millis(500), 1.5);
+        Self::with(Emulator::builder())
+    }
+
+    /// Five minutes of the service's time pass in half a second of ours.
+    pub fn with(emulator: emulator::Builder) -> Result<Self> {
+        let emulator = emulator.speed(600).build();
+        let often = Backoff::new(Duration::from_millis(50), Duration::from_millis(250), 1.5);
         let policy = PollPolicy::new(often, Duration::from_secs(60));
         let client = emulator.client_builder().poll_policy(policy).build()?;
         Ok(Self { emulator, client, location: LocationName::new("my-project", "us-central1")? })
@@ -99,6 +106,16 @@ pub fn channel(input: &InputName, retention: Duration) -> Channel {
         }),
         ..Default::default()
     }
+}
+
+/// A stretch of time, as windows of DVR sessions have it.
+pub fn interval(start: SystemTime, end: SystemTime) -> TimeInterval {
+    TimeInterval { start_time: Some(start.into()), end_time: Some(end.into()) }
+}
+
+/// The one field that an update is to change.
+pub fn mask(path: &str) -> FieldMask {
+    FieldMask { paths: vec![path.into()] }
 }
 
 pub fn seconds(seconds: u64) -> Option<prost_types::Duration> {

@@ -10,7 +10,8 @@
 mod support;
 
 use livestream_client::{
-    LivestreamClient,
+    Error, LivestreamClient,
+    emulator::{Emulator, Work},
     model::{
         Channel, DvrSession, RetentionConfig,
         channel::StreamingState,
@@ -22,11 +23,16 @@ use std::time::{Duration, SystemTime};
 use support::{Result, Studio, interval, mask, remove_channel, seconds, show, start_channel};
 use tokio_stream::StreamExt;
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::main]
 async fn main() -> Result {
-    let studio = Studio::open()?;
+    // Some states pass in seconds; here they last for minutes, to be seen.
+    let works = [Work::AcceptDvrSession, Work::UpdateDvrSession, Work::PostProcessDvrSession];
+    let emulator =
+        works.into_iter().fold(Emulator::builder(), |all, work| all.takes(work, 10 * MINUTE));
+    let studio = Studio::with(emulator)?;
     let Studio { emulator, client, location } = &studio;
     let channel = start_channel(client, location, "match", 24 * HOUR).await?;
     client.wait_until(&channel, StreamingState::Streaming).await?;
@@ -55,10 +61,9 @@ async fn main() -> Result {
     let kept_longer = keep(client, &channel, 48 * HOUR).await?;
 
     // Two days later.
-    emulator.advance(48 * HOUR);
-    client.wait_until(&name, State::Finished).await?;
+    emulator.advance((begin + 48 * HOUR).duration_since(studio.now())?);
+    states.await??;
     show("DVR session deleted", client.delete_dvr_session(&name).await?).await?;
-    states.await?;
     remove_channel(client, &channel).await?;
     if let Some(successor) = kept_longer {
         remove_channel(client, &successor).await?;
@@ -71,16 +76,20 @@ fn window(start: SystemTime, end: SystemTime) -> Vec<DvrWindow> {
     vec![DvrWindow { kind: Some(dvr_window::Kind::TimeInterval(interval(start, end))) }]
 }
 
-/// Tells of each state of a session, until it is gone.
-async fn print_states(client: LivestreamClient, session: DvrSessionName) {
+/// Tells of each state of a session, until it is over.
+async fn print_states(
+    client: LivestreamClient,
+    session: DvrSessionName,
+) -> std::result::Result<(), Error> {
     let mut changes = client.watch(&session);
-    while let Some(change) = changes.next().await {
-        match change {
-            Ok(session) => println!("  session: {}", session.state().as_str_name()),
-            Err(e) if e.is_not_found() => println!("  session: gone"),
-            Err(e) => println!("✗ {e}"),
+    while let Some(session) = changes.next().await {
+        let session = session?;
+        println!("  session: {}", session.state().as_str_name());
+        if matches!(session.state(), State::Finished | State::Failed) {
+            break;
         }
     }
+    Ok(())
 }
 
 /// Has a channel keep its past for longer. The service documents which fields of a channel can be

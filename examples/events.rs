@@ -9,12 +9,12 @@
 mod support;
 
 use livestream_client::model::{
-    Channel, Event, InputAttachment,
+    Event, InputAttachment,
     channel::StreamingState,
     event::{AdBreakTask, InputSwitchTask, State, Task},
 };
 use std::time::Duration;
-use support::{Result, Studio, rtmp_input, seconds, show};
+use support::{Result, Studio, channel, rtmp_input, seconds, show};
 use tokio_stream::StreamExt;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -24,13 +24,13 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 async fn main() -> Result {
     let studio = Studio::open()?;
     let Studio { client, location, .. } = &studio;
-    let [studio_input, stage] = [location.input("studio")?, location.input("stage")?];
-    for input in [&studio_input, &stage] {
-        show("input created", client.create_input(location, rtmp_input(), input.id()).await?)
-            .await?;
+    let (desk, stage) = (location.input("desk")?, location.input("stage")?);
+    for input in [&desk, &stage] {
+        let create = client.create_input(location, rtmp_input(), input.id()).await?;
+        show("input created", create).await?;
     }
     let news = location.channel("evening-news")?;
-    let mut config: Channel = support::channel(&studio_input, DAY);
+    let mut config = channel(&desk, DAY);
     config.input_attachments.push(InputAttachment {
         key: "stage".into(),
         input: (&stage).into(),
@@ -83,7 +83,7 @@ async fn main() -> Result {
     }
     show("channel stopped", client.stop_channel(&news).await?).await?;
     show("channel deleted", client.delete_channel(&news).await?).await?;
-    for input in [&studio_input, &stage] {
+    for input in [&desk, &stage] {
         show("input deleted", client.delete_input(input).await?).await?;
     }
     println!("nothing is left");

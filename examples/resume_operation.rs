@@ -44,7 +44,7 @@ async fn begin(client: LivestreamClient, channel: &ChannelName, note: &Path) -> 
     fs::write(note, start.name().as_str())?;
     println!("✓ starting under {}", start.name());
     // To drop a wait ends the polling, and nothing else.
-    let moment = Duration::from_millis(300);
+    let moment = Duration::from_millis(100);
     if tokio::time::timeout(moment, start.wait()).await.is_err() {
         println!("✗ interrupted after {moment:?}");
     }

@@ -144,7 +144,7 @@ async fn ten_thousand_operations_cost_at_most_a_hundred_requests_a_tick() {
     let emulator = Emulator::builder()
         .speed(1)
         .limit(Limit::Channels, 20_000)
-        .takes(Work::CreateChannel, 60 * SECOND)
+        .takes(Work::CreateChannel, 30 * SECOND)
         .build();
     let observed = Observed::new(emulator.service());
     let client = observed.client();
@@ -207,6 +207,21 @@ async fn what_is_behind_a_history_is_found_and_remembered() {
     assert_eq!(last, Some(4), "the four pages that hold them, and nothing before");
     records.finish();
     assert_eq!(all_resolve(pending).await, 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_page_shows_is_heard_in_turn() {
+    let records = Records::new(ids("old", 100_000));
+    let observed = records.serve();
+    let client = observed.client();
+    let pending = wait_for(&client, &client.shared_waits(&location()), ids("hidden", 1_000));
+    pass(60).await;
+    records.finish();
+    let before = ticks(&observed.log()).len();
+    assert_eq!(all_resolve(pending).await, 1_000);
+    let ticks = ticks(&observed.log());
+    assert_at_most(100, &ticks);
+    assert!(ticks.len() - before <= 12, "ninety at least in each: {ticks:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -33,9 +33,9 @@ impl Studio {
         Self::with(Emulator::builder())
     }
 
-    /// Five minutes of the service's time pass in half a second of ours.
+    /// Ten minutes of the service's time pass in half a second of ours.
     pub fn with(emulator: emulator::Builder) -> Result<Self> {
-        let emulator = emulator.speed(600).build();
+        let emulator = emulator.speed(1200).build();
         let often = Backoff::new(Duration::from_millis(50), Duration::from_millis(250), 1.5);
         let policy = PollPolicy::new(often, Duration::from_secs(60));
         let client = emulator.client_builder().poll_policy(policy).build()?;

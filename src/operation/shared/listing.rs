@@ -22,8 +22,10 @@ pub(super) struct Listing {
 const PAGE_SIZE: i32 = 500;
 /// A page is read only if it may serve this many waiters; for fewer, gets are used.
 const WORTH_A_PAGE: usize = 4;
-/// For this many unheard operations, one more page in vain is put up with in a tick.
+/// For this many unheard operations, one more page in vain is put up with in a tick …
 const WORTH_A_PAGE_IN_VAIN: usize = 16;
+/// … but never more than these: the listing may hold none of them.
+const MOST_PAGES_IN_VAIN: usize = 10;
 /// The most pages in one tick; what is left of the requests is for gets.
 const MOST_PAGES: usize = MOST_REQUESTS * 3 / 4;
 /// The rest that a page is followed by: half of the 300 lists a minute that a region allows.
@@ -36,7 +38,8 @@ impl Listing {
         // Pages in vain move the front, until one shows something.
         let mut is_front = self.rest.is_none();
         let mut token = self.rest.take().unwrap_or_else(|| self.front.clone());
-        let mut patience = 1 + shared.unheard(tick) / WORTH_A_PAGE_IN_VAIN;
+        let worth = 1 + shared.unheard(tick) / WORTH_A_PAGE_IN_VAIN;
+        let mut patience = worth.min(MOST_PAGES_IN_VAIN);
         let mut pages = 0;
         while patience > 0 && shared.unheard(tick) >= WORTH_A_PAGE {
             if pages == MOST_PAGES {

@@ -17,10 +17,15 @@ const ROOTS: &[(&str, Option<&str>)] = &[
     ("google/cloud/video/livestream/v1/service.proto", None),
     ("google/longrunning/operations.proto", None),
     ("google/cloud/location/locations.proto", None),
+    ("volcengine/live/v20230101/time_shift.proto", Some("volcengine")),
 ];
 
 /// Annotations only: nothing of it is sent.
 const NOT_GENERATED: &str = "google.api";
+
+/// Of `google.api.FieldBehavior`.
+const REQUIRED: i32 = 2;
+const OUTPUT_ONLY: i32 = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
@@ -59,7 +64,7 @@ fn generate_stubs(
     files.file.retain(|file| file.package() != NOT_GENERATED);
     let mut builder = tonic_prost_build::configure()
         .build_client(true)
-        .build_server(is_enabled("emulator"))
+        .build_server(is_enabled("emulator") || is_enabled("volcengine"))
         .build_transport(false)
         .emit_rerun_if_changed(false)
         .include_file("stubs.rs");
@@ -81,6 +86,7 @@ fn facts(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
         for method in service.methods() {
             if let Some(route) = Route::of(&method)? {
                 write_rpc(&mut out, &method, &route)?;
+                write_maskable(&mut out, &method.input(), &route)?;
                 paths.insert((path(&method), rust_type(&method.input())));
             }
         }
@@ -160,6 +166,76 @@ fn write_rpc(
         )?;
     }
     write_paged(out, &request, &input, &output)
+}
+
+/// What a mask can name of the resource that an update request carries (a path goes through single
+/// messages only, so there are few), what the service alone sets, and what two of them differ in.
+fn write_maskable(
+    out: &mut String,
+    input: &MessageDescriptor,
+    route: &Route,
+) -> Result<(), Box<dyn Error>> {
+    let carrier = route.field.split_once('.').and_then(|(field, _)| input.get_field_by_name(field));
+    let Some(Kind::Message(resource)) = carrier.map(|field| field.kind()) else { return Ok(()) };
+    if input.get_field_by_name("update_mask").is_none() {
+        return Ok(());
+    }
+    let mut paths = Vec::new();
+    collect_paths(&resource, "", &mut paths);
+    writeln!(out, "impl crate::mask::Maskable for {} {{", rust_type(&resource))?;
+    writeln!(out, "    const PATHS: &'static [&'static str] = &{paths:?};")?;
+    writeln!(out, "    fn clear_outputs(&mut self) {{\n        let m = self;")?;
+    out.push_str(&clear_outputs(&resource));
+    writeln!(out, "    }}\n    fn differing(&self, other: &Self) -> Vec<&'static str> {{")?;
+    writeln!(out, "        let mut fields = Vec::new();")?;
+    for field in resource.fields() {
+        if field.containing_oneof().is_some() {
+            return Err(format!("{}: a oneof cannot be compared yet", field.full_name()).into());
+        }
+        let (name, member) = (field.name(), member(&field));
+        writeln!(out, "        if self.{member} != other.{member} {{ fields.push({name:?}); }}")?;
+    }
+    writeln!(out, "        fields\n    }}\n}}")?;
+    Ok(())
+}
+
+/// Statements that clear what is `OUTPUT_ONLY` in a message `m`, at any depth.
+fn clear_outputs(message: &MessageDescriptor) -> String {
+    let mut out = String::new();
+    for field in message.fields().filter(|field| field.containing_oneof().is_none()) {
+        let member = member(&field);
+        if behaves(&field, OUTPUT_ONLY) {
+            out += &format!("        m.{member} = Default::default();\n");
+        } else if let Kind::Message(inner) = field.kind()
+            && !field.is_map()
+            && inner.package_name() != "google.protobuf"
+        {
+            let inner = clear_outputs(&inner);
+            if !inner.is_empty() {
+                out += &format!("        for m in &mut m.{member} {{\n{inner}        }}\n");
+            }
+        }
+    }
+    out
+}
+
+/// The field's name in Rust.
+fn member(field: &FieldDescriptor) -> String {
+    if field.name() == "type" { "r#type".into() } else { field.name().into() }
+}
+
+fn collect_paths(message: &MessageDescriptor, prefix: &str, out: &mut Vec<String>) {
+    for field in message.fields() {
+        let path = format!("{prefix}{}", field.name());
+        out.push(path.clone());
+        if let Kind::Message(inner) = field.kind()
+            && !field.is_list()
+            && !field.is_map()
+            && inner.package_name() != "google.protobuf"
+        {
+            collect_paths(&inner, &format!("{path}."), out);
+        }
+    }
 }
 
 fn write_paged(
@@ -328,12 +404,15 @@ fn name_type(resource: &str) -> String {
 }
 
 fn is_required(field: &FieldDescriptor) -> bool {
-    const REQUIRED: i32 = 2;
-    let Some(Value::List(behaviours)) = extension(&field.options(), "google.api.field_behavior")
-    else {
-        return false;
-    };
-    behaviours.contains(&Value::EnumNumber(REQUIRED))
+    behaves(field, REQUIRED)
+}
+
+/// Whether a field is annotated with this value of `google.api.field_behavior`.
+fn behaves(field: &FieldDescriptor, behaviour: i32) -> bool {
+    match extension(&field.options(), "google.api.field_behavior") {
+        Some(Value::List(behaviours)) => behaviours.contains(&Value::EnumNumber(behaviour)),
+        _ => false,
+    }
 }
 
 /// AIP-155 gives the field its name; not every one is also annotated as a UUID.

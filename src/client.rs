@@ -8,6 +8,7 @@ use crate::{
     transport::{
         self, AuthLayer, Base, BoxIo, Connections, Connector, Custom, Defaults, Endpoint,
         HeadersLayer, KeepAlive, PoolLimits, Tls, UnaryLayer, application_default, class_of_path,
+        without_user,
     },
 };
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use http::{HeaderValue, Request, Response, Uri};
 use http_body::Body as HttpBody;
 use std::{env, fmt, marker::PhantomData, sync::Arc, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tonic::{Code, body::Body};
+use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 /// A client that a [`Builder`] can build.
@@ -35,7 +36,25 @@ pub(crate) mod sealed {
 }
 
 /// A service over the whole stack, for a raw tonic stub.
-pub type GrpcStack = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+///
+/// Its error is a [`Status`], so that a task can be spawned around a stub's call: with a boxed error
+/// the compiler cannot tell that the call is `Send`.
+pub type GrpcStack = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
+
+/// Boxes a stack for a raw tonic stub.
+pub(crate) fn grpc_stack<S, B>(stack: S) -> GrpcStack
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let stack = stack
+        .map_response(|response: Response<B>| response.map(Body::new))
+        .map_err(|error: S::Error| Status::from_error(error.into()));
+    BoxCloneSyncService::new(stack)
+}
 
 /// The scope that the API asks of its callers.
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -224,8 +243,10 @@ impl<C: Client> Builder<C> {
     }
 
     /// Pings a connection with calls on it every `interval`, and gives it up if no answer comes
-    /// within `timeout`; 30 s and 10 s unless set.
+    /// within `timeout`; 30 s and 10 s unless set, and at least 100 ms each.
     pub fn keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
+        const LEAST: Duration = Duration::from_millis(100);
+        let (interval, timeout) = (interval.max(LEAST), timeout.max(LEAST));
         self.keep_alive = Some(KeepAlive { interval, timeout });
         self
     }
@@ -279,6 +300,8 @@ impl<C: Client> Builder<C> {
     /// If the endpoint or a setting cannot be used, if tokens would go over plaintext, or if no
     /// credentials are found. Application Default Credentials need a Tokio runtime around this.
     pub fn build(mut self) -> Result<C, Error> {
+        set_by_variable(&mut self.universe_domain, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
+        set_by_variable(&mut self.quota_project, "GOOGLE_CLOUD_QUOTA_PROJECT");
         let endpoint = self.find_endpoint()?;
         let auth = self.authenticate(&endpoint)?;
         let headers = HeadersLayer::new(endpoint.uri()).expect("an endpoint is a whole origin");
@@ -300,13 +323,11 @@ impl<C: Client> Builder<C> {
         }
         let is_own = self.channel.is_some() || self.dial.is_some();
         if let Some(host) = variable(C::EMULATOR_VARIABLE).filter(|_| !is_own) {
-            self.identity.get_or_insert(Identity::Anonymous);
+            self.identity = Some(Identity::Anonymous);
             let origin = if host.contains("://") { host } else { format!("http://{host}") };
             return Endpoint::new(origin);
         }
-        let domain =
-            self.universe_domain.clone().or_else(|| variable("GOOGLE_CLOUD_UNIVERSE_DOMAIN"));
-        let domain = domain.as_deref().unwrap_or("googleapis.com");
+        let domain = self.universe_domain.as_deref().unwrap_or("googleapis.com");
         Endpoint::new(format!("https://{}.{domain}", C::SERVICE))
     }
 
@@ -323,8 +344,9 @@ impl<C: Client> Builder<C> {
                 application_default(&self.scopes, quota_project, domain)?
             }
         };
-        let is_private =
-            endpoint.is_encrypted() || endpoint.is_loopback() || self.channel.is_some();
+        // To a proxy, even what is meant for this machine goes over the network.
+        let stays_here = endpoint.is_loopback() && self.proxy.is_none();
+        let is_private = endpoint.is_encrypted() || stays_here || self.channel.is_some();
         if !is_private && !self.allows_plaintext_tokens {
             let message = format!(
                 "tokens are not sent over plaintext to {endpoint}: use https, \
@@ -345,7 +367,7 @@ impl<C: Client> Builder<C> {
             None => {
                 let mut connector = Connector::new(endpoint, &self.tls, self.connect_timeout)?;
                 if let Some(proxy) = &self.proxy {
-                    connector = connector.with_proxy(proxy);
+                    connector = connector.with_proxy(proxy)?;
                 }
                 if let Some(dial) = self.dial.take() {
                     connector = connector.with_dial(dial);
@@ -363,6 +385,10 @@ impl<C: Client> Builder<C> {
     }
 }
 
+fn set_by_variable(setting: &mut Option<String>, name: &str) {
+    *setting = setting.take().or_else(|| variable(name));
+}
+
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -370,7 +396,7 @@ fn variable(name: &str) -> Option<String> {
 impl<C> fmt::Debug for Builder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("endpoint", &self.endpoint)
+            .field("endpoint", &self.endpoint.as_deref().map(without_user))
             .field("universe_domain", &self.universe_domain)
             .field("quota_project", &self.quota_project)
             .field("tls", &self.tls)

@@ -2,9 +2,9 @@
 //! message here: what the REST reference shows, and what a channel kept as a file looks like.
 //!
 //! The mapping is prost-reflect's, over the descriptors that the crate carries anyway: unlike
-//! pbjson it generates no code for some two hundred messages, and it also covers prost's own
-//! well-known types and the messages inside of an `Any`. It costs one pass through the wire form,
-//! which files and terminals do not notice.
+//! pbjson it adds no generated code per message, and it also covers prost's own well-known types
+//! and the messages inside of an `Any`. It costs one pass through the wire form, which files and
+//! terminals do not notice.
 //!
 //! Reading takes field names in camel case or as in the proto files, enum values by name or number,
 //! times as RFC 3339, durations as seconds such as `60s`; a `null` is a field left out. An unknown
@@ -15,9 +15,12 @@
 //! that a file under version control changes only where its message does. Enum values that this
 //! version does not know are written as numbers, and numbers are read back.
 //!
+//! One limit: where another crate of the program switches on serde_json's `arbitrary_precision`,
+//! JSON numbers are no longer read (serde_json then shows them as maps), and an error says so.
+//!
 //! **Secrets are written as they are.** This is the form that goes over the wire: it has the bearer
-//! token of a `PreviewInputResponse` and the stream key of an RTMP push in clear text, unlike
-//! `Debug`. An error can quote the value that it could not read.
+//! token of a `PreviewInputResponse`, the address of an input and the stream key of an RTMP push in
+//! clear text, unlike `Debug`. An error can quote the value that it could not read.
 //!
 //! ```
 //! use livestream_client::{json, model::DvrSession};
@@ -35,8 +38,8 @@
 //! let refused = json::from_str::<DvrSession>(r#"{"dvrManifests": [{"manifest": "main"}]}"#);
 //! assert_eq!(
 //!     refused.unwrap_err().to_string(),
-//!     "cannot read DvrSession: dvrManifests[0]: unrecognized field name 'manifest' \
-//!      at line 1 column 30"
+//!     "DvrSession cannot be read: dvrManifests[0]: unrecognized field name 'manifest' \
+//!      at line 1 column 29"
 //! );
 //! # Ok::<(), json::Error>(())
 //! ```
@@ -118,7 +121,7 @@ pub fn to_string_pretty<T: Message + Name>(message: &T) -> Result<String, Error>
 /// The message has no JSON form: a time or duration is out of range (years 1 to 9999, and about
 /// ±10,000 years), or an `Any` holds a type that this crate does not know. The error tells the path.
 pub fn to_value<T: Message + Name>(message: &T) -> Result<Value, Error> {
-    let fail = |path, reason: &dyn fmt::Display| Error::new::<T>("write", path, reason);
+    let fail = |path, reason: &dyn fmt::Display| Error::new::<T>("written", path, reason);
     let message = reflect(message).map_err(|reason| fail(String::new(), &reason))?;
     if let Some(path) = odd_time(&message) {
         return Err(fail(path, &"its nanos are out of range or have the wrong sign"));
@@ -129,6 +132,7 @@ pub fn to_value<T: Message + Name>(message: &T) -> Result<Value, Error> {
         Ok(mut value) => {
             // Maps come in random order, and another crate may have switched off serde_json's own.
             value.sort_all_objects();
+            shorten_numbers(&mut value);
             Ok(value)
         }
         Err(reason) => Err(fail(track.path().to_string(), &reason)),
@@ -172,6 +176,23 @@ fn odd_time_in(value: &Field) -> Option<String> {
             .find_map(|(i, item)| odd_time_in(item).map(|rest| format!("[{i}]{rest}"))),
         // No map of this API has messages for values.
         _ => None,
+    }
+}
+
+/// Whole numbers stand without a fraction, as the service writes them: 60 frames a second, not 60.0.
+fn shorten_numbers(value: &mut Value) {
+    /// Up to here every whole `f64` is exact.
+    const MOST: f64 = (1_u64 << 53) as f64;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() <= MOST);
+            if let Some(whole) = whole {
+                *value = Value::from(whole as i64);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(shorten_numbers),
+        _ => {}
     }
 }
 
@@ -290,7 +311,8 @@ impl<'de, T: Message + Name + Default> Deserialize<'de> for Json<T> {
 /// Why a message could not be read or written, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    action: &'static str,
+    /// What cannot be done: the message cannot be `read`, or `written`.
+    done: &'static str,
     message: &'static str,
     path: String,
     reason: String,
@@ -298,14 +320,14 @@ pub struct Error {
 }
 
 impl Error {
-    fn new<T: Name>(action: &'static str, path: String, reason: &dyn fmt::Display) -> Self {
+    fn new<T: Name>(done: &'static str, path: String, reason: &dyn fmt::Display) -> Self {
         // serde_path_to_error says `.` for the whole and `?` where it cannot tell.
         let path = path.trim_matches(['.', '?']);
         let reason = reason.to_string();
         // Some formats tell the path too.
         let rest = reason.strip_prefix(path).and_then(|rest| rest.strip_prefix(": "));
         Self {
-            action,
+            done,
             message: T::NAME,
             path: path.to_owned(),
             reason: rest.unwrap_or(&reason).trim_end().to_owned(),
@@ -333,7 +355,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: ", self.action, self.message)?;
+        write!(f, "{} cannot be {}: ", self.message, self.done)?;
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }
@@ -346,7 +368,11 @@ impl std::error::Error for Error {}
 /// So that `?` works in a program that reads a resource and then sends it.
 impl From<Error> for crate::Error {
     fn from(error: Error) -> Self {
-        InvalidField::new(error.path.clone(), error.to_string()).into()
+        let reason = format!("cannot be {}: {}", error.done, error.reason);
+        match error.path.is_empty() {
+            true => InvalidField::new(error.message, reason).into(),
+            false => InvalidField::new(error.path, reason).into(),
+        }
     }
 }
 

@@ -2,21 +2,28 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod call;
+pub mod check;
 mod client;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod error;
 #[cfg(feature = "json")]
 pub mod json;
+pub mod ladder;
 mod livestream;
+pub mod mask;
 pub mod name;
 mod operation;
 mod page;
 pub mod policy;
 pub mod proto;
 pub mod rpc;
+pub mod time;
 pub mod transport;
+#[cfg(feature = "volcengine")]
+pub mod volcengine;
 mod watch;
+mod window;
 
 pub use call::{Call, Deliver};
 pub use client::{Builder, Client, GrpcStack};

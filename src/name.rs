@@ -100,7 +100,7 @@ impl InvalidName {
 impl fmt::Display for InvalidName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.resource_type.rsplit('/').next().unwrap_or(self.resource_type);
-        write!(f, "not a name of a {kind} (`{}`): {:?}: ", self.pattern, self.text)?;
+        write!(f, "not a name of kind {kind} (`{}`): {:?}: ", self.pattern, self.text)?;
         match &self.fault {
             Fault::Segment { expected, found } => write!(f, "`{expected}` expected at {found:?}"),
             Fault::Variable { variable, reason } => write!(f, "the {variable} {reason}"),

@@ -35,6 +35,12 @@ impl Timeouts {
         Self { total, attempt: None }
     }
 
+    /// Another bound on the whole call.
+    pub const fn with_total(mut self, total: Duration) -> Self {
+        self.total = total;
+        self
+    }
+
     /// Bounds each attempt too, so that a silent connection leaves time for another.
     pub const fn with_attempt(mut self, limit: Duration) -> Self {
         self.attempt = Some(limit);

@@ -154,7 +154,7 @@ impl fmt::Display for Method {
     }
 }
 
-/// A field of a request that no document of the API allows.
+/// A field of a request, or of a resource, that no document of the API allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidField {
     field: Cow<'static, str>,
@@ -169,7 +169,7 @@ impl InvalidField {
         Self { field: field.into(), reason: reason.into() }
     }
 
-    /// The field's path from the request, such as `channel.name`.
+    /// The field's path from the message that was looked at, such as `channel.name`.
     pub fn field(&self) -> &str {
         &self.field
     }

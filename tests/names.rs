@@ -131,7 +131,7 @@ fn a_refusal_names_the_part_at_fault() {
             let refusal = text.parse::<N>().map(|_| ()).unwrap_err();
             assert_eq!(refusal.part().unwrap_or_default(), *part, "{refusal}");
             let (kind, pattern) = (N::TYPE.rsplit('/').next().unwrap(), N::PATTERN);
-            let whole = format!("not a name of a {kind} (`{pattern}`): {text:?}: {words}");
+            let whole = format!("not a name of kind {kind} (`{pattern}`): {text:?}: {words}");
             assert_eq!(refusal.to_string(), whole);
             assert_eq!(N::check(text), Err(refusal));
         }
@@ -214,7 +214,7 @@ fn building_names_the_id_at_fault() {
     let refusal = project.location("l/channels/c").unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        "not a name of a Location (`projects/{project}/locations/{location}`): \
+        "not a name of kind Location (`projects/{project}/locations/{location}`): \
          \"projects/p/locations/l/channels/c\": the location has a character that no name has there"
     );
 }

@@ -394,7 +394,7 @@ fn spoilt<R: Name>() -> Vec<(String, DynamicMessage, &'static str)> {
             &good.to_uppercase(),
         ];
         out.extend(
-            bad.map(|name| (fact.route.clone(), with_name::<R>(name), "is not a name of a ")),
+            bad.map(|name| (fact.route.clone(), with_name::<R>(name), "is not a name of kind ")),
         );
     }
     let odd = "has a character that no name has there";

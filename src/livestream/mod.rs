@@ -5,6 +5,7 @@
 
 mod assets;
 mod channels;
+mod checked;
 mod clips;
 mod distributions;
 mod dvr_sessions;
@@ -17,11 +18,10 @@ mod pools;
 
 use crate::{
     call::{Call, Core},
-    client::{Builder, Client, GrpcStack, sealed},
+    client::{Builder, Client, GrpcStack, grpc_stack, sealed},
     name::{LocationName, OperationName},
     operation::{Operation, SharedWaits},
     rpc::{LongRunning, Rpc},
-    transport,
 };
 use std::{fmt, sync::Arc};
 
@@ -134,7 +134,7 @@ impl LivestreamClient {
     /// # Ok(()) }
     /// ```
     pub fn stack(&self) -> GrpcStack {
-        transport::custom(self.core.stack.clone())
+        grpc_stack(self.core.stack.clone())
     }
 }
 

@@ -4,7 +4,7 @@
 //! of the last answer are kept here between calls. Whatever the credentials do, a call gets an
 //! error, never a panic: they are known to panic where their runtime is gone.
 
-use super::{BoxFuture, Fault};
+use super::{BoxFuture, CallContext, Fault, before_sending};
 use crate::{
     error::{BoxError, Error},
     policy::Delivery,
@@ -92,7 +92,7 @@ pub(crate) fn application_default(
         builder = builder.with_universe_domain(domain);
     }
     let built = catch_unwind(AssertUnwindSafe(|| builder.build()));
-    let missing = "no Application Default Credentials: run `gcloud auth application-default login`, \
+    let missing = "no usable Application Default Credentials: run `gcloud auth application-default login`, \
                    set GOOGLE_APPLICATION_CREDENTIALS, or give credentials to the client's builder";
     match built {
         Ok(Ok(credentials)) => Ok(credentials),
@@ -128,7 +128,9 @@ where
         let (inner, tokens) = (self.inner.clone(), self.tokens.clone());
         Box::pin(async move {
             if let Some(tokens) = tokens {
-                tokens.sign(request.headers_mut()).await?;
+                let deadline = CallContext::deadline_of(&request);
+                let signed = tokens.sign(request.headers_mut());
+                before_sending(deadline, "a token", signed).await?;
             }
             inner.oneshot(request).await.map_err(Into::into)
         })
@@ -174,17 +176,22 @@ async fn without_panic<F: Future>(future: F) -> Option<F::Output> {
 }
 
 fn panicked() -> Fault {
-    let message = "the credentials panicked, most likely because the Tokio runtime in which they \
-                   were built has ended: build the client in the runtime that uses it";
+    let message = "the credentials panicked. Either the Tokio runtime in which they were built has \
+                   ended: build them, and the client, in one that lives as long as the client. Or \
+                   they were built before the program had a rustls crypto provider: install one \
+                   first (`CryptoProvider::install_default`). Or the system has no root \
+                   certificates to reach the token service with: install some (`ca-certificates`)";
     Fault::new(Code::Unauthenticated, Delivery::NeverFinal, message)
 }
 
 fn refused(error: CredentialsError) -> Fault {
     let fault = if error.is_transient() {
-        let message = "no token could be fetched for the moment";
+        let message = "no token could be fetched for the moment; outside Google Cloud, \
+                       `gcloud auth application-default login` gives credentials";
         Fault::new(Code::Unavailable, Delivery::Never, message)
     } else {
-        let message = "the credentials give no token; a client built anew starts afresh";
+        let message = "the credentials give no token, and will not by themselves: \
+                       put right what the source names, and build the client anew";
         Fault::new(Code::Unauthenticated, Delivery::NeverFinal, message)
     };
     fault.with_source(error)

@@ -41,8 +41,9 @@ impl Endpoint {
     pub fn new(text: impl AsRef<str>) -> Result<Self, Error> {
         let text = text.as_ref();
         let refuse = || {
+            let shown = without_user(text);
             let message =
-                format!("not an endpoint such as https://livestream.googleapis.com: {text:?}");
+                format!("not an endpoint such as https://livestream.googleapis.com: {shown:?}");
             Error::new(Code::InvalidArgument, message)
         };
         let uri: Uri = text.parse().map_err(|_| refuse())?;
@@ -75,8 +76,14 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(self.0.to_string().trim_end_matches('/'))
     }
+}
+
+/// What may be shown of a text that should be an origin: a user and a password may stand before
+/// the host.
+pub(crate) fn without_user(text: &str) -> &str {
+    text.rsplit_once('@').map_or(text, |(_, host)| host)
 }
 
 /// A byte stream to a server.
@@ -97,7 +104,7 @@ pub(crate) struct Connector {
 
 /// How the bare stream below TLS comes to be.
 #[derive(Clone, Debug)]
-enum Dial {
+pub(crate) enum Dial {
     Tcp(Arc<Matcher>),
     Custom(BoxCloneSyncService<Uri, BoxIo, BoxError>),
 }
@@ -118,16 +125,14 @@ impl Connector {
     /// Dials by TCP, or through the proxy that the environment names.
     pub(crate) fn new(endpoint: Endpoint, tls: &Tls, limit: Duration) -> Result<Self, Error> {
         let tls = endpoint.is_encrypted().then(|| TlsTo::new(&endpoint, tls)).transpose()?;
-        // A proxy has no business with what never leaves this machine.
-        let proxies =
-            if endpoint.is_loopback() { Matcher::builder().build() } else { Matcher::from_env() };
-        Ok(Self { endpoint, dial: Dial::Tcp(Arc::new(proxies)), tls, limit })
+        let dial = Dial::to(&endpoint);
+        Ok(Self { endpoint, dial, tls, limit })
     }
 
     /// Dials by TCP through this proxy, whatever the environment says.
-    pub(crate) fn with_proxy(mut self, proxy: &str) -> Self {
-        self.dial = Dial::Tcp(Arc::new(Matcher::builder().all(proxy).build()));
-        self
+    pub(crate) fn with_proxy(mut self, proxy: &str) -> Result<Self, Error> {
+        self.dial = Dial::through(proxy, &self.endpoint)?;
+        Ok(self)
     }
 
     /// Lets `connect` open the bare stream; TLS still goes over it where the endpoint has `https`.
@@ -137,10 +142,7 @@ impl Connector {
     }
 
     pub(super) async fn connect(&self) -> Result<BoxIo, Fault> {
-        let io = match &self.dial {
-            Dial::Tcp(proxies) => dial_tcp(proxies, self.endpoint.uri()).await,
-            Dial::Custom(dial) => dial.clone().oneshot(self.endpoint.uri().clone()).await,
-        };
+        let io = self.dial.open(self.endpoint.uri()).await;
         let io = io.map_err(|e| self.unreachable("no connection to").with_source(e))?;
         let Some(tls) = &self.tls else { return Ok(io) };
         let encrypted = tls.connector.connect(tls.server.clone(), io).await;
@@ -159,6 +161,37 @@ impl Connector {
 
     pub(super) fn unreachable(&self, what: &str) -> Fault {
         Fault::new(Code::Unavailable, Delivery::Never, format!("{what} {}", self.endpoint))
+    }
+}
+
+impl Dial {
+    /// By TCP, or through the proxy that the environment names for this endpoint.
+    pub(crate) fn to(endpoint: &Endpoint) -> Self {
+        // A proxy has no business with what never leaves this machine.
+        let proxies =
+            if endpoint.is_loopback() { Matcher::builder().build() } else { Matcher::from_env() };
+        Self::Tcp(Arc::new(proxies))
+    }
+
+    /// By TCP through this proxy, whatever the environment says.
+    pub(crate) fn through(proxy: &str, endpoint: &Endpoint) -> Result<Self, Error> {
+        let matcher = Matcher::builder().all(proxy).build();
+        let found = matcher.intercept(endpoint.uri());
+        if !found.is_some_and(|found| PROXIES.contains(&found.uri().scheme_str().unwrap_or(""))) {
+            // The text is not shown: it may hold a password.
+            let message = "not a proxy such as http://proxy:3128 or socks5h://proxy:1080; \
+                           the scheme is http, socks4, socks4a, socks5 or socks5h";
+            return Err(Error::new(Code::InvalidArgument, message));
+        }
+        Ok(Self::Tcp(Arc::new(matcher)))
+    }
+
+    /// Opens a bare stream to this host.
+    pub(crate) async fn open(&self, target: &Uri) -> Result<BoxIo, BoxError> {
+        match self {
+            Self::Tcp(proxies) => dial_tcp(proxies, target).await,
+            Self::Custom(dial) => dial.clone().oneshot(target.clone()).await,
+        }
     }
 }
 
@@ -187,6 +220,9 @@ async fn dial_tcp(proxies: &Matcher, target: &Uri) -> Result<BoxIo, BoxError> {
     }
 }
 
+/// How proxies are spoken to.
+const PROXIES: &[&str] = &["http", "socks4", "socks4a", "socks5", "socks5h"];
+
 async fn dial_proxy(tcp: HttpConnector, proxy: &Intercept, target: Uri) -> Result<BoxIo, BoxError> {
     let at = proxy.uri().clone();
     match at.scheme_str() {
@@ -211,7 +247,11 @@ async fn dial_proxy(tcp: HttpConnector, proxy: &Intercept, target: Uri) -> Resul
                 None => open(socks, target).await,
             }
         }
-        other => Err(format!("a proxy by {other:?} is not supported: use http or socks5").into()),
+        other => {
+            let scheme = other.unwrap_or_default();
+            Err(format!("the proxy in the environment has scheme {scheme}: use one of {PROXIES:?}")
+                .into())
+        }
     }
 }
 

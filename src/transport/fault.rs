@@ -52,7 +52,9 @@ impl Fault {
 
     /// The time for one attempt, or for the call, ran out; the request may be on its way.
     pub(crate) fn timed_out(limit: Duration) -> Self {
-        let message = format!("no answer within {limit:?}");
+        // What is left of a call's time is odd to the nanosecond.
+        let millis = u64::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+        let message = format!("no answer within {:?}", Duration::from_millis(millis));
         Self::new(Code::DeadlineExceeded, Delivery::Unknown, message)
     }
 

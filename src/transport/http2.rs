@@ -3,8 +3,8 @@
 //! It stands right on `h2`: a request is put on the wire by the task that makes the call, with no
 //! queue and no worker in between, and errors keep the reasons by which a retry is decided.
 
-use super::{BoxIo, Fault, pool::Lease};
-use crate::{error::BoxError, policy::Delivery};
+use super::{BoxIo, pool::Lease};
+use crate::error::BoxError;
 use bytes::Bytes;
 use h2::{
     Ping, PingPong, RecvStream, SendStream,
@@ -20,11 +20,11 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 use tokio::time::{sleep, timeout};
-use tonic::{Code, body::Body};
+use tonic::body::Body;
 
 /// How a connection finds out that its peer is gone.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +90,12 @@ impl Sender {
         self.send.current_max_send_streams()
     }
 
+    /// Whether the connection takes more calls: it has not ended, and no GOAWAY has come.
+    pub(super) fn is_open(&self) -> bool {
+        let ready = self.send.clone().poll_ready(&mut Context::from_waker(Waker::noop()));
+        !matches!(ready, Poll::Ready(Err(_)))
+    }
+
     /// Sends a request, whose place in the pool is `lease`.
     ///
     /// Gives the request back if the connection takes no more: it has surely not been sent.
@@ -106,8 +112,11 @@ impl Sender {
             return Err(Request::from_parts(head, body));
         };
         Ok(async {
-            if !is_empty {
-                pump(body, stream).await?;
+            if !is_empty && let Err(e) = pump(body, stream).await {
+                // Why a stream ended under its body, the answer tells.
+                if !e.is::<h2::Error>() {
+                    return Err(e);
+                }
             }
             let response = response.await?;
             Ok(response.map(|stream| Incoming { stream, _lease: lease }))
@@ -197,10 +206,4 @@ impl HttpBody for Incoming {
     fn is_end_stream(&self) -> bool {
         self.stream.is_end_stream()
     }
-}
-
-/// No connection can be driven outside a runtime.
-pub(super) fn needs_runtime() -> Fault {
-    let message = "calls need a Tokio runtime: make them inside one";
-    Fault::new(Code::FailedPrecondition, Delivery::NeverFinal, message)
 }

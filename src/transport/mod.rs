@@ -31,23 +31,24 @@ pub(crate) use auth::application_default;
 pub use auth::{Auth, AuthLayer};
 pub(crate) use base::{Base, Custom, custom};
 pub use connect::Endpoint;
-pub(crate) use connect::{BoxIo, Connector};
+pub(crate) use connect::{BoxIo, Connector, Dial, without_user};
 pub(crate) use fault::{Course, Fault};
 pub use headers::{Headers, HeadersLayer};
 pub(crate) use http2::KeepAlive;
 pub use pool::{Connections, PoolLimits};
 pub use retry::{RetryLayer, Retrying};
+pub(crate) use timeout::told_timeout;
 pub use timeout::{AttemptTimeout, AttemptTimeoutLayer, Deadline, DeadlineLayer};
 pub use tls::Tls;
 pub use unary::{Answer, Unary, UnaryLayer};
 
 use crate::{
-    policy::{Budget, Retry, Timeouts},
+    policy::{Budget, Delivery, Retry, Timeouts},
     rpc::{Class, Method},
 };
 use std::{pin::Pin, time::Duration};
-use tokio::time::Instant;
-use tonic::body::Body;
+use tokio::time::{Instant, timeout_at};
+use tonic::{Code, body::Body};
 use tower::ServiceBuilder;
 
 pub(crate) type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
@@ -110,13 +111,23 @@ pub(crate) struct CallContext {
 }
 
 impl CallContext {
-    /// What the caller sent along, or what the path is known for.
+    /// What the caller sent along, or what the path is known for; a raw stub's call tells its
+    /// time in `grpc-timeout`.
     fn of(request: &http::Request<Body>, defaults: &Defaults) -> Option<Self> {
         request.extensions().get().copied().or_else(|| {
             let class = (defaults.lookup)(request.uri().path())?;
-            let Defaults { timeouts, retry, .. } = *defaults;
+            let Defaults { mut timeouts, retry, .. } = *defaults;
+            if let Some(total) = told_timeout(request.headers()) {
+                timeouts = timeouts.with_total(total);
+            }
             Some(Self { class, timeouts, retry, deadline: None })
         })
+    }
+
+    /// The deadline of the call or, below [`AttemptTimeout`], of the attempt; `None` for what passes
+    /// through untouched.
+    fn deadline_of(request: &http::Request<Body>) -> Option<Instant> {
+        request.extensions().get::<Self>()?.deadline
     }
 
     /// The deadline, set now unless a layer above has set it.
@@ -129,4 +140,18 @@ impl CallContext {
 fn after(now: Instant, wait: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
     now.checked_add(wait.min(FAR)).unwrap_or(now)
+}
+
+/// Waits for what a request cannot be sent without. Where the time runs out here, rather than in the
+/// layers above, it is known that nothing was sent.
+async fn before_sending<T>(
+    deadline: Option<Instant>,
+    what: &str,
+    wait: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let Some(deadline) = deadline else { return wait.await };
+    timeout_at(deadline, wait).await.unwrap_or_else(|_| {
+        let message = format!("time ran out before there was {what}");
+        Err(Fault::new(Code::DeadlineExceeded, Delivery::Never, message))
+    })
 }

@@ -7,18 +7,22 @@
 //! such a connection has not been sent, and goes to another.
 
 use super::{
-    BoxFuture, Connector, Fault,
-    http2::{Incoming, KeepAlive, Sender, handshake, needs_runtime},
+    BoxFuture, CallContext, Connector, Fault, before_sending,
+    http2::{Driver, Incoming, KeepAlive, Sender, handshake},
 };
 use crate::error::BoxError;
 use http::{Request, Response};
 use std::{
     collections::VecDeque,
-    fmt,
+    fmt, ptr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering},
     task::{Context, Poll},
 };
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 use tonic::body::Body;
 use tower::Service;
 
@@ -61,10 +65,11 @@ struct State {
 struct Slot {
     sender: Sender,
     capacity: usize,
+    since: Instant,
 }
 
-/// How many connections a call tries before it leaves the rest to the retry policy, which waits: a
-/// server that closes each connection at once must not be dialled in a loop.
+/// How many new connections a call tries before it leaves the rest to the retry policy, which waits:
+/// a server that closes each connection at once must not be dialled in a loop.
 const MOST_TURNS: usize = 3;
 
 /// One call's place on a connection, free again when it is dropped.
@@ -110,16 +115,20 @@ impl Service<Request<Body>> for Connections {
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let pool = self.0.clone();
         Box::pin(async move {
-            for _ in 0..MOST_TURNS {
-                let lease = pool.acquire().await?;
+            let deadline = CallContext::deadline_of(&request);
+            let (begun, mut turns) = (Instant::now(), 0);
+            while turns < MOST_TURNS {
+                let lease = before_sending(deadline, "a connection", pool.acquire()).await?;
                 let slot = lease.slot.clone();
                 match slot.sender.send(request, lease).await {
                     Ok(answer) => return answer,
                     Err(unsent) => request = unsent,
                 }
                 pool.retire(&slot);
+                // Older connections may all have ended unseen, as when the server restarts.
+                turns += usize::from(slot.since >= begun);
             }
-            Err(pool.connector.unreachable("every connection closes at once:").into())
+            Err(pool.connector.unreachable("connections close at once:").into())
         })
     }
 }
@@ -131,22 +140,28 @@ impl Pool {
     }
 
     async fn acquire(self: &Arc<Self>) -> Result<Lease, Fault> {
-        let receiver = {
+        let (place, openings) = {
             let mut state = self.state();
-            if let Some(lease) = self.lease(&state) {
-                // Growing ahead of need is a favour to later calls: this one has its place.
-                let _ = self.grow(&mut state);
-                return Ok(lease);
+            let mut place = self.lease(&state).ok_or(());
+            if place.is_err() {
+                // A connection that is full and got GOAWAY would keep its place until it is empty.
+                state.open.retain(|slot| slot.sender.is_open());
+                place = self.lease(&state).ok_or(());
             }
-            let (sender, receiver) = oneshot::channel();
-            state.waiting.push_back(sender);
-            if let Err(fault) = self.grow(&mut state) {
-                state.waiting.pop_back();
-                return Err(fault);
-            }
-            receiver
+            let place = place.map_err(|()| {
+                let (sender, receiver) = oneshot::channel();
+                state.waiting.push_back(sender);
+                receiver
+            });
+            (place, self.grow(&mut state))
         };
-        receiver.await.unwrap_or_else(|_| Err(self.connector.unreachable("gave up connecting to")))
+        openings.into_iter().for_each(Opening::spawn);
+        match place {
+            Ok(lease) => Ok(lease),
+            Err(wait) => wait
+                .await
+                .unwrap_or_else(|_| Err(self.connector.unreachable("gave up connecting to"))),
+        }
     }
 
     /// A place on the open connection with the fewest calls, if one has room.
@@ -157,22 +172,22 @@ impl Pool {
         Some(Lease { slot: slot.clone(), pool: Arc::downgrade(self) })
     }
 
-    /// Opens another connection if those waiting need one, or if the open ones are nearly full.
-    fn grow(self: &Arc<Self>, state: &mut State) -> Result<(), Fault> {
-        let per_connection = self.limits.max_calls_per_connection.max(1);
+    /// The connections to open: as many as those who wait need, or one if the open ones are nearly
+    /// full. To be spawned without the lock: a runtime that shuts down drops a task at once.
+    #[must_use]
+    fn grow(self: &Arc<Self>, state: &mut State) -> Vec<Opening> {
         let calls: usize = state.open.iter().map(|slot| slot.calls()).sum();
         let places: usize = state.open.iter().map(|slot| slot.capacity).sum();
         let is_nearly_full = places > 0 && calls * 10 > places * 9 && state.opening == 0;
-        let is_short = state.waiting.len() > state.opening * per_connection;
-        let may_grow = state.open.len() + state.opening < self.limits.max_connections.max(1);
-        if !may_grow || !(is_nearly_full || is_short) {
-            return Ok(());
-        }
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| needs_runtime())?;
-        state.opening += 1;
-        let opening = Opening { pool: self.clone(), outcome: None };
-        runtime.spawn(opening.run());
-        Ok(())
+        // What the server allowed so far is what it will allow on the next connection.
+        let each = state.open.iter().map(|slot| slot.capacity).max();
+        let each = each.unwrap_or(self.limits.max_calls_per_connection.max(1));
+        let short = state.waiting.len().div_ceil(each).saturating_sub(state.opening);
+        let most = self.limits.max_connections.max(1);
+        let allowed = most.saturating_sub(state.open.len() + state.opening);
+        let wanted = short.max(usize::from(is_nearly_full)).min(allowed);
+        state.opening += wanted;
+        (0..wanted).map(|_| Opening { pool: self.clone(), outcome: None }).collect()
     }
 
     /// Hands free places to those who wait, in their order.
@@ -188,13 +203,13 @@ impl Pool {
     }
 
     /// Takes a connection out that accepts no more calls.
-    fn retire(self: &Arc<Self>, gone: &Arc<Slot>) {
-        let mut state = self.state();
-        state.open.retain(|slot| !Arc::ptr_eq(slot, gone));
-        if !state.waiting.is_empty() {
-            // Without a runtime there is nobody to wait.
-            let _ = self.grow(&mut state);
-        }
+    fn retire(self: &Arc<Self>, gone: &Slot) {
+        let openings = {
+            let mut state = self.state();
+            state.open.retain(|slot| !ptr::eq(&**slot, gone));
+            self.grow(&mut state)
+        };
+        openings.into_iter().for_each(Opening::spawn);
     }
 }
 
@@ -233,60 +248,85 @@ struct Opening {
 }
 
 impl Opening {
-    async fn run(mut self) {
-        let pool = self.pool.clone();
-        let limit = pool.connector.limit();
-        let opened = timeout(limit, async {
-            let io = pool.connector.connect().await?;
-            handshake(io)
-                .await
-                .map_err(|e| pool.connector.unreachable("no HTTP/2 with").with_source(e))
-        });
-        let opened = opened.await.unwrap_or_else(|_| {
-            Err(pool.connector.unreachable(&format!("no connection within {limit:?} to")))
-        });
-        let (sender, driver) = match opened {
-            Ok(parts) => parts,
-            Err(fault) => {
-                self.outcome = Some(Err(fault));
-                return;
-            }
-        };
-        let most = pool.limits.max_calls_per_connection.max(1);
-        let capacity = sender.max_streams().clamp(1, most);
-        let slot = Arc::new(Slot { sender, capacity });
-        let (keep_alive, pool) = (pool.keep_alive, Arc::downgrade(&pool));
-        self.outcome = Some(Ok(slot.clone()));
-        drop(self);
-
-        let watched = Arc::downgrade(&slot);
-        drop(slot);
-        driver.run(keep_alive).await;
-        if let (Some(pool), Some(slot)) = (pool.upgrade(), watched.upgrade()) {
-            pool.retire(&slot);
+    fn spawn(self) {
+        // Where there is no runtime, this is dropped, and those who wait are told.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(self.run());
         }
+    }
+
+    async fn run(mut self) {
+        let keep_alive = self.pool.keep_alive;
+        match self.pool.open().await {
+            Err(fault) => self.outcome = Some(Err(fault)),
+            Ok((slot, driver)) => {
+                let open = Open { pool: Arc::downgrade(&self.pool), slot: Arc::downgrade(&slot) };
+                self.outcome = Some(Ok(slot));
+                // The pool alone keeps the connection from here on, so that it closes with it.
+                drop(self);
+                driver.run(keep_alive).await;
+                drop(open);
+            }
+        }
+    }
+}
+
+impl Pool {
+    async fn open(&self) -> Result<(Arc<Slot>, Driver), Fault> {
+        let limit = self.connector.limit();
+        let opened = timeout(limit, async {
+            let io = self.connector.connect().await?;
+            let failed = |e| self.connector.unreachable("no HTTP/2 with").with_source(e);
+            handshake(io).await.map_err(failed)
+        });
+        let late = |_| self.connector.unreachable(&format!("no connection within {limit:?} to"));
+        let (sender, driver) = opened.await.map_err(late)??;
+        let most = self.limits.max_calls_per_connection.max(1);
+        let capacity = sender.max_streams().clamp(1, most);
+        Ok((Arc::new(Slot { sender, capacity, since: Instant::now() }), driver))
     }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        let pool = &self.pool;
-        let mut state = pool.state();
-        state.opening -= 1;
-        match self.outcome.take() {
-            Some(Ok(slot)) => {
-                state.open.push(slot);
-                pool.serve_waiting(&mut state);
-            }
-            // Those who wait may still get a place on another connection.
-            Some(Err(_)) | None if !state.open.is_empty() || state.opening > 0 => {}
-            Some(Err(fault)) => {
-                for waiter in state.waiting.drain(..) {
-                    let _ = waiter.send(Err(fault.again()));
+        let openings = {
+            let mut state = self.pool.state();
+            state.opening -= 1;
+            match self.outcome.take() {
+                Some(Ok(slot)) => {
+                    state.open.push(slot);
+                    self.pool.serve_waiting(&mut state);
+                    self.pool.grow(&mut state)
+                }
+                // Those who wait may still get a place on another connection.
+                Some(Err(_)) | None if !state.open.is_empty() || state.opening > 0 => Vec::new(),
+                Some(Err(fault)) => {
+                    for waiter in state.waiting.drain(..) {
+                        let _ = waiter.send(Err(fault.again()));
+                    }
+                    Vec::new()
+                }
+                // The runtime ended under the task.
+                None => {
+                    state.waiting.clear();
+                    Vec::new()
                 }
             }
-            // The runtime ended under the task.
-            None => state.waiting.clear(),
+        };
+        openings.into_iter().for_each(Self::spawn);
+    }
+}
+
+/// A connection that is driven; it leaves the pool when that ends, with its runtime too.
+struct Open {
+    pool: Weak<Pool>,
+    slot: Weak<Slot>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let (Some(pool), Some(slot)) = (self.pool.upgrade(), self.slot.upgrade()) {
+            pool.retire(&slot);
         }
     }
 }

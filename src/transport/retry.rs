@@ -9,6 +9,7 @@ use crate::{
     policy::{
         Attempt, Budget, Delivery, Retry, ServerDelay, Timeouts, Verdict, may_have_run, verdict,
     },
+    rpc::Class,
 };
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, request};
@@ -100,7 +101,7 @@ where
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let mut course = Course::default();
-    loop {
+    let outcome = loop {
         course.attempts += 1;
         let outcome = service.call(rebuild(&head, &body, context)).await.map_err(Into::into);
         let outcome = match outcome {
@@ -116,8 +117,7 @@ where
             Err(fault) => (fault.code, fault.delivery, ServerDelay::Unsaid),
         };
         course.may_have_run |=
-            context.class != crate::rpc::Class::Read && may_have_run(code, delivery);
-        course.elapsed = begun.elapsed();
+            context.class != Class::Read && (may_have_run(code, delivery) || is_unread(&outcome));
         let attempt = Attempt {
             class: context.class,
             code,
@@ -128,11 +128,22 @@ where
         };
         match verdict(&context.retry, &attempt, &budget, fastrand::f64()) {
             Verdict::RetryAfter(wait) => sleep(wait).await,
-            Verdict::Stop(_) => return conclude(outcome, course),
+            Verdict::Stop(_) => break outcome,
+        }
+        // A timer may come late; an attempt may not.
+        if Instant::now() >= deadline {
+            break outcome;
         }
         // Ready only after the wait: readiness may not keep that long.
         service.ready().await.map_err(Into::into)?;
-    }
+    };
+    course.elapsed = begun.elapsed();
+    conclude(outcome, course)
+}
+
+/// Whether the service answered, but with more than the client takes: it may well have acted.
+fn is_unread<T>(outcome: &Result<T, Fault>) -> bool {
+    outcome.as_ref().is_err_and(|fault| fault.delivery == Delivery::Answered)
 }
 
 /// The request of one attempt: the same head and the same bytes.

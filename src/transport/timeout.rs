@@ -4,18 +4,22 @@
 //! stalled handshake or body hang for ever. These two bound everything below them: readiness,
 //! connecting, sending, headers and, with [`Unary`](super::Unary) below, the body.
 
-use super::{BoxFuture, CallContext, Defaults, Fault, Lookup};
+use super::{BoxFuture, CallContext, Course, Defaults, Fault, Lookup};
 use crate::{
     error::BoxError,
-    policy::{Retry, Timeouts},
+    policy::{Delivery, Retry, Timeouts},
+    rpc::Class,
 };
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::{Instant, timeout_at};
-use tonic::body::Body;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
+use tonic::{Code, body::Body};
 use tower::{Layer, Service, ServiceExt};
 
 /// Bounds a whole call, retries and waits included. Goes above [`Retrying`](super::Retrying).
@@ -32,7 +36,8 @@ pub struct DeadlineLayer {
 }
 
 impl DeadlineLayer {
-    /// Gives `timeouts` to each call whose path `lookup` knows; others pass through.
+    /// Gives `timeouts` to each call whose path `lookup` knows; others pass through. A call that
+    /// comes with a `grpc-timeout`, as by [`tonic::Request::set_timeout`], gets that in all.
     pub fn new(timeouts: Timeouts, lookup: Lookup) -> Self {
         Self::with_defaults(Defaults { timeouts, lookup, retry: Retry::default() })
     }
@@ -66,6 +71,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if Handle::try_current().is_err() {
+            return Box::pin(async { Err(needs_runtime().into()) });
+        }
         let inner = self.inner.clone();
         let Some(mut context) = CallContext::of(&request, &self.defaults) else {
             return Box::pin(async { inner.oneshot(request).await.map_err(Into::into) });
@@ -75,10 +83,24 @@ where
         Box::pin(async move {
             match timeout_at(deadline, inner.oneshot(request)).await {
                 Ok(result) => result.map_err(Into::into),
-                Err(_) => Err(Fault::timed_out(context.timeouts.total()).into()),
+                // The attempt below ends at the same instant, and knows better what became of it.
+                // Where it comes too late all the same, the worst is assumed.
+                Err(_) => {
+                    let elapsed = context.timeouts.total();
+                    let may_have_run = context.class != Class::Read;
+                    let mut fault = Fault::timed_out(elapsed);
+                    fault.course = Course { attempts: 1, elapsed, may_have_run };
+                    Err(fault.into())
+                }
             }
         })
     }
+}
+
+/// Timers and connections would panic outside a runtime.
+fn needs_runtime() -> Fault {
+    let message = "calls need a Tokio runtime: make them inside one";
+    Fault::new(Code::FailedPrecondition, Delivery::NeverFinal, message)
 }
 
 /// Bounds one attempt by its own limit and by what is left of the call, and tells the service in
@@ -138,8 +160,11 @@ where
         let left = context.deadline(now).saturating_duration_since(now);
         let limit = context.timeouts.attempt().map_or(left, |attempt| attempt.min(left));
         request.headers_mut().insert("grpc-timeout", encode_timeout(limit));
+        let deadline = super::after(now, limit);
+        context.deadline = Some(deadline);
+        *request.extensions_mut().get_or_insert(context) = context;
         Box::pin(async move {
-            match timeout_at(super::after(now, limit), inner.oneshot(request)).await {
+            match timeout_at(deadline, inner.oneshot(request)).await {
                 Ok(result) => result.map_err(Into::into),
                 Err(_) => Err(Fault::timed_out(limit).into()),
             }
@@ -165,6 +190,25 @@ fn encode_timeout(limit: Duration) -> HeaderValue {
     HeaderValue::try_from(format!("{value}{unit}")).expect("digits and a letter")
 }
 
+/// What `grpc-timeout` says; `None` where it is absent or malformed.
+pub(crate) fn told_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let value = digits.parse::<u64>().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(value * 3600),
+        "M" => Duration::from_secs(value * 60),
+        "S" => Duration::from_secs(value),
+        "m" => Duration::from_millis(value),
+        "u" => Duration::from_micros(value),
+        "n" => Duration::from_nanos(value),
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,5 +223,23 @@ mod tests {
         assert_eq!(encoded(Duration::from_secs(200_000)), "200000S");
         assert_eq!(encoded(Duration::from_secs(10_000_000_000)), "2777777H");
         assert_eq!(encoded(Duration::MAX), "99999999H");
+    }
+
+    #[test]
+    fn told_timeouts_are_read_back_and_malformed_ones_are_not() {
+        let told = |text: &'static str| {
+            told_timeout(&HeaderMap::from_iter([(
+                http::HeaderName::from_static("grpc-timeout"),
+                HeaderValue::from_static(text),
+            )]))
+        };
+        for (text, seconds) in [("2H", 7200.0), ("3M", 180.0), ("4S", 4.0), ("5m", 0.005)] {
+            assert_eq!(told(text), Some(Duration::from_secs_f64(seconds)), "{text}");
+        }
+        assert_eq!(told("6u"), Some(Duration::from_micros(6)));
+        assert_eq!(told("00000007n"), Some(Duration::from_nanos(7)));
+        for malformed in ["", "S", "1", "-1S", "+1S", "123456789S", "1s"] {
+            assert_eq!(told(malformed), None, "{malformed}");
+        }
     }
 }

@@ -82,7 +82,7 @@ impl Tls {
     }
 
     /// The configuration for HTTP/2 by ALPN.
-    pub(super) fn config(&self) -> Result<ClientConfig, Error> {
+    pub(crate) fn config(&self) -> Result<ClientConfig, Error> {
         let builder = ClientConfig::builder_with_provider(crypto_provider()?)
             .with_safe_default_protocol_versions()
             .map_err(|e| invalid("TLS cannot be set up", e))?

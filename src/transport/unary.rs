@@ -13,6 +13,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use std::{
     pin::{Pin, pin},
     task::{Context, Poll},
@@ -235,11 +236,25 @@ fn put_status_right(headers: &mut HeaderMap) -> Option<Code> {
         let message = format!("malformed grpc-status {raw:?}");
         headers.extend(status_headers(Code::Unknown, &message));
     }
+    if let Some(message) = headers.get("grpc-message").and_then(legible) {
+        headers.insert("grpc-message", message);
+    }
     let is_base64 = |value: &HeaderValue| BASE64.decode(value).is_ok();
     if headers.get("grpc-status-details-bin").is_some_and(|value| !is_base64(value)) {
         headers.remove("grpc-status-details-bin");
     }
     Some(code.unwrap_or(Code::Unknown))
+}
+
+/// A message that is not UTF-8 below its percent-encoding, with what can be read of it; tonic would
+/// give up on its code too.
+fn legible(message: &HeaderValue) -> Option<HeaderValue> {
+    let decoded = percent_decode(message.as_bytes());
+    if decoded.clone().decode_utf8().is_ok() {
+        return None;
+    }
+    let text = decoded.decode_utf8_lossy();
+    HeaderValue::try_from(utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string()).ok()
 }
 
 /// Binary metadata comes with or without padding.

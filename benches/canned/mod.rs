@@ -1,0 +1,171 @@
+//! A server that answers every call with the same bytes, on a core of its own: it costs the client
+//! under measurement nothing, and does as little as HTTP/2 allows.
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Response};
+use livestream_client::model::{
+    AudioStream, Channel, ElementaryStream, Manifest, MuxStream, SegmentSettings, VideoStream,
+    channel::Output,
+    elementary_stream::ElementaryStream as Stream,
+    video_stream::{CodecSettings, H264CodecSettings},
+};
+use prost::Message;
+use std::{net::SocketAddr, sync::mpsc, thread, time::Duration};
+use tokio::net::{TcpListener, TcpStream};
+
+/// How the server behaves, besides answering.
+#[derive(Clone, Copy, Debug)]
+pub struct Manners {
+    /// The core that it runs on, where there is more than one.
+    pub core: usize,
+    /// How long each call takes.
+    pub delay: Duration,
+    /// The most calls at once on one connection.
+    pub max_streams: u32,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self { core: 1, delay: Duration::ZERO, max_streams: 1000 }
+    }
+}
+
+/// Serves on a thread of its own, for as long as the process lasts.
+pub fn serve(answer: impl Message, manners: Manners) -> SocketAddr {
+    let answer = frame(&answer);
+    serve_with(manners, move |_| answer.clone())
+}
+
+/// Serves what `answer` makes of each request's bytes.
+pub fn serve_with(
+    manners: Manners,
+    answer: impl Fn(Bytes) -> Bytes + Clone + Send + Sync + 'static,
+) -> SocketAddr {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        pin_to(manners.core);
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            tell.send(listener.local_addr().expect("bound")).expect("the bench waits");
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                tokio::spawn(serve_connection(stream, manners, answer.clone()));
+            }
+        });
+    });
+    told.recv().expect("the server starts")
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    manners: Manners,
+    answer: impl Fn(Bytes) -> Bytes + Clone + Send + Sync + 'static,
+) {
+    stream.set_nodelay(true).expect("a TCP socket");
+    let mut connection = h2::server::Builder::new()
+        .max_concurrent_streams(manners.max_streams)
+        .initial_window_size(1 << 20)
+        .initial_connection_window_size(16 << 20)
+        .handshake(stream)
+        .await
+        .expect("an HTTP/2 client");
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        let (answer, trailers) = (answer.clone(), trailers.clone());
+        let reply = async move {
+            let mut body = request.into_body();
+            let mut bytes = BytesMut::new();
+            while let Some(Ok(data)) = body.data().await {
+                let _ = body.flow_control().release_capacity(data.len());
+                bytes.extend_from_slice(&data);
+            }
+            if !manners.delay.is_zero() {
+                tokio::time::sleep(manners.delay).await;
+            }
+            let head = Response::builder().header("content-type", "application/grpc");
+            let head = head.body(()).expect("a valid head");
+            let Ok(mut stream) = respond.send_response(head, false) else { return };
+            let _ = stream.send_data(answer(bytes.freeze()), false);
+            let _ = stream.send_trailers(trailers);
+        };
+        tokio::spawn(reply);
+    }
+}
+
+/// A gRPC frame.
+pub fn frame(message: &impl Message) -> Bytes {
+    let mut frame = BytesMut::new();
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.encoded_len()).expect("a small message"));
+    message.encode(&mut frame).expect("the buffer grows");
+    frame.freeze()
+}
+
+pub fn pin_to(core: usize) {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    if let Some(core) = cores.get(core % cores.len().max(1)) {
+        core_affinity::set_for_current(*core);
+    }
+}
+
+/// A channel of six renditions, about 1.1 kB.
+pub fn channel(id: usize) -> Channel {
+    let renditions = [(1920, 1080, 6), (1280, 720, 4), (960, 540, 3), (640, 360, 2), (480, 270, 1)];
+    let mut elementary = Vec::new();
+    let mut muxes = Vec::new();
+    for (width, height, mbit) in renditions {
+        let h264 = H264CodecSettings {
+            width_pixels: width,
+            height_pixels: height,
+            frame_rate: 30.0,
+            bitrate_bps: mbit * 1_000_000,
+            profile: "high".into(),
+            ..Default::default()
+        };
+        let codec_settings = Some(CodecSettings::H264(h264));
+        elementary.push((
+            format!("video-{height}p"),
+            Stream::VideoStream(VideoStream { codec_settings }),
+        ));
+    }
+    let audio = AudioStream {
+        codec: "aac".into(),
+        bitrate_bps: 160_000,
+        channel_count: 2,
+        ..Default::default()
+    };
+    elementary.push(("audio-stereo".into(), Stream::AudioStream(audio)));
+    for (key, _) in &elementary {
+        muxes.push(MuxStream {
+            key: format!("mux-{key}"),
+            container: "fmp4".into(),
+            elementary_streams: vec![key.clone()],
+            segment_settings: Some(SegmentSettings {
+                segment_duration: Some(prost_types::Duration { seconds: 2, nanos: 0 }),
+            }),
+            ..Default::default()
+        });
+    }
+    let manifest = |key: &str, file: &str| Manifest {
+        key: key.into(),
+        file_name: file.into(),
+        mux_streams: muxes.iter().map(|mux| mux.key.clone()).collect(),
+        max_segment_count: 5,
+        ..Default::default()
+    };
+    Channel {
+        name: format!("projects/my-project/locations/us-central1/channels/channel-{id}"),
+        output: Some(Output { uri: "gs://my-bucket/live/channel".into() }),
+        manifests: vec![manifest("hls", "main.m3u8"), manifest("dash", "main.mpd")],
+        elementary_streams: elementary
+            .into_iter()
+            .map(|(key, stream)| ElementaryStream { key, elementary_stream: Some(stream) })
+            .collect(),
+        mux_streams: muxes,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,229 @@
+//! The four actions as JSON: what each sends, what must hold before, and what it makes of the
+//! result. Results are taken as they come: the rules are for requests alone.
+
+use super::model::{
+    CreateTimeShiftPresetRequest, CreateTimeShiftPresetResponse, DeleteTimeShiftPresetRequest,
+    ListTimeShiftPresetsRequest, ListTimeShiftPresetsResponse, TimeShiftPreset, TimeShiftType,
+    UpdateTimeShiftPresetRequest,
+};
+use crate::rpc::InvalidField;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A request that is one action of the service.
+pub(super) trait Action: Send + Sync {
+    type Answer;
+    const NAME: &'static str;
+
+    /// Whether the service can accept it.
+    fn check(&self) -> Result<(), InvalidField>;
+
+    fn to_json(&self) -> serde_json::Result<Vec<u8>>;
+
+    /// Reads `Result`; null where there is none.
+    fn answer(result: Value) -> serde_json::Result<Self::Answer>;
+}
+
+impl Action for CreateTimeShiftPresetRequest {
+    type Answer = CreateTimeShiftPresetResponse;
+    const NAME: &'static str = "CreateTimeShiftPresetV3";
+
+    fn check(&self) -> Result<(), InvalidField> {
+        check_present("vhost", &self.vhost)?;
+        check_app(&self.app)?;
+        check_stream(&self.stream)?;
+        check_max_shift_time(self.max_shift_time)?;
+        check_present("pull_domain", &self.pull_domain)?;
+        match self.time_shift_type {
+            Some(number) if TimeShiftType::try_from(number).is_err() => {
+                let reason = format!("is {number}: 0 (SHARED) or 1 (INDEPENDENT) expected");
+                Err(InvalidField::new("time_shift_type", reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Body<'a> {
+            vhost: &'a str,
+            app: &'a str,
+            #[serde(skip_serializing_if = "str::is_empty")]
+            stream: &'a str,
+            max_shift_time: i64,
+            pull_domain: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            time_shift_type: Option<i32>,
+        }
+        let Self { vhost, app, stream, max_shift_time, pull_domain, time_shift_type } = self;
+        let (max_shift_time, time_shift_type) = (*max_shift_time, *time_shift_type);
+        let body = Body { vhost, app, stream, max_shift_time, pull_domain, time_shift_type };
+        serde_json::to_vec(&body)
+    }
+
+    fn answer(result: Value) -> serde_json::Result<Self::Answer> {
+        let preset_name = result["PresetName"].as_str().unwrap_or_default().to_owned();
+        Ok(CreateTimeShiftPresetResponse { preset_name })
+    }
+}
+
+impl Action for UpdateTimeShiftPresetRequest {
+    type Answer = ();
+    const NAME: &'static str = "UpdateTimeShiftPresetV3";
+
+    fn check(&self) -> Result<(), InvalidField> {
+        check_present("vhost", &self.vhost)?;
+        check_app(&self.app)?;
+        check_stream(&self.stream)?;
+        check_max_shift_time(self.max_shift_time)
+    }
+
+    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Body<'a> {
+            vhost: &'a str,
+            app: &'a str,
+            #[serde(skip_serializing_if = "str::is_empty")]
+            stream: &'a str,
+            max_shift_time: i64,
+        }
+        let Self { vhost, app, stream, max_shift_time } = self;
+        serde_json::to_vec(&Body { vhost, app, stream, max_shift_time: *max_shift_time })
+    }
+
+    fn answer(_: Value) -> serde_json::Result<()> {
+        Ok(())
+    }
+}
+
+impl Action for DeleteTimeShiftPresetRequest {
+    type Answer = ();
+    const NAME: &'static str = "DeleteTimeShiftPresetV3";
+
+    fn check(&self) -> Result<(), InvalidField> {
+        check_present("vhost", &self.vhost)?;
+        check_app(&self.app)
+    }
+
+    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Body<'a> {
+            vhost: &'a str,
+            app: &'a str,
+        }
+        let Self { vhost, app } = self;
+        serde_json::to_vec(&Body { vhost, app })
+    }
+
+    fn answer(_: Value) -> serde_json::Result<()> {
+        Ok(())
+    }
+}
+
+impl Action for ListTimeShiftPresetsRequest {
+    type Answer = ListTimeShiftPresetsResponse;
+    const NAME: &'static str = "ListTimeShiftPresetV2";
+
+    fn check(&self) -> Result<(), InvalidField> {
+        match &*self.r#type {
+            "" | "vod" | "tos" => Ok(()),
+            other => {
+                let reason = format!("is {other:?}: \"vod\" or \"tos\" expected");
+                Err(InvalidField::new("type", reason))
+            }
+        }
+    }
+
+    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Body<'a> {
+            #[serde(skip_serializing_if = "str::is_empty")]
+            vhost: &'a str,
+            r#type: &'a str,
+        }
+        let r#type = if self.r#type.is_empty() { "vod" } else { &self.r#type };
+        serde_json::to_vec(&Body { vhost: &self.vhost, r#type })
+    }
+
+    fn answer(result: Value) -> serde_json::Result<Self::Answer> {
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Listing {
+            list: Option<Vec<Preset>>,
+        }
+        let listing = Option::<Listing>::deserialize(result)?.unwrap_or_default();
+        let presets = listing.list.unwrap_or_default().into_iter().map(Preset::into_message);
+        Ok(ListTimeShiftPresetsResponse { presets: presets.collect() })
+    }
+}
+
+/// One preset of a listing; any member may be missing or null.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Preset {
+    vhost: Option<String>,
+    app: Option<String>,
+    stream: Option<String>,
+    max_shift_time: Option<i64>,
+    #[serde(rename = "VODNamespace")]
+    vod_namespace: Option<String>,
+    domain: Option<String>,
+    status: Option<i32>,
+    name: Option<String>,
+    bucket: Option<String>,
+    r#type: Option<String>,
+}
+
+impl Preset {
+    fn into_message(self) -> TimeShiftPreset {
+        TimeShiftPreset {
+            vhost: self.vhost.unwrap_or_default(),
+            app: self.app.unwrap_or_default(),
+            stream: self.stream.unwrap_or_default(),
+            max_shift_time: self.max_shift_time.unwrap_or_default(),
+            vod_namespace: self.vod_namespace.unwrap_or_default(),
+            domain: self.domain.unwrap_or_default(),
+            status: self.status,
+            name: self.name.unwrap_or_default(),
+            bucket: self.bucket.unwrap_or_default(),
+            r#type: self.r#type.unwrap_or_default(),
+        }
+    }
+}
+
+fn check_present(field: &'static str, value: &str) -> Result<(), InvalidField> {
+    (!value.is_empty()).then_some(()).ok_or_else(|| InvalidField::new(field, "is required"))
+}
+
+fn check_app(value: &str) -> Result<(), InvalidField> {
+    check_present("app", value)?;
+    check_id("app", value, 30)
+}
+
+/// Empty stands for every stream, or for the app as a whole.
+fn check_stream(value: &str) -> Result<(), InvalidField> {
+    check_id("stream", value, 100)
+}
+
+fn check_id(field: &'static str, value: &str, longest: usize) -> Result<(), InvalidField> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if value.chars().all(is_allowed) && value.len() <= longest {
+        return Ok(());
+    }
+    let reason =
+        format!("is {value:?}: at most {longest} letters, digits, and `_`, `.`, `-` expected");
+    Err(InvalidField::new(field, reason))
+}
+
+fn check_max_shift_time(seconds: i64) -> Result<(), InvalidField> {
+    if [86_400, 259_200, 604_800, 1_296_000].contains(&seconds) {
+        return Ok(());
+    }
+    let reason =
+        format!("is {seconds} s: 86400, 259200, 604800 or 1296000 expected (1, 3, 7 or 15 days)");
+    Err(InvalidField::new("max_shift_time", reason))
+}

@@ -1,0 +1,237 @@
+//! Connections: how many there are, when they come and go, and over how many runtimes.
+//!
+//! Time is virtual and the streams are in memory, so that what takes 50 ms takes exactly that.
+
+mod peer;
+
+use livestream_client::{Error, LivestreamClient, policy::Retry, transport::PoolLimits};
+use peer::{Peer, chain, channel};
+use std::{
+    pin::pin,
+    sync::mpsc,
+    task::{Context, Poll, Waker},
+    thread,
+    time::Duration,
+};
+use tokio::{
+    runtime::{self, Runtime},
+    task::JoinSet,
+    time::{Instant, advance},
+};
+use tonic::Code;
+
+const TAKES: Duration = Duration::from_millis(50);
+
+fn pool(max_connections: usize) -> PoolLimits {
+    PoolLimits { max_connections, ..PoolLimits::default() }
+}
+
+/// Makes all of the calls at once; returns when every one has succeeded.
+async fn flood(client: &LivestreamClient, calls: usize) {
+    let mut tasks = JoinSet::new();
+    for _ in 0..calls {
+        let client = client.clone();
+        tasks.spawn(async move { client.get_channel(&channel()).await });
+    }
+    for outcome in tasks.join_all().await {
+        outcome.expect("the server answers every call");
+    }
+}
+
+/// Keeps `in_flight` calls under way until each of as many tasks has made `rounds` of them.
+async fn sustain(client: &LivestreamClient, in_flight: usize, rounds: usize) -> Duration {
+    let begun = Instant::now();
+    let mut tasks = JoinSet::new();
+    for _ in 0..in_flight {
+        let client = client.clone();
+        tasks.spawn(async move {
+            for _ in 0..rounds {
+                client.get_channel(&channel()).await.expect("the server answers every call");
+            }
+        });
+    }
+    tasks.join_all().await;
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_calls_in_flight_take_the_time_of_one_on_the_pool_and_of_ten_on_one_connection()
+{
+    let (in_flight, rounds) = (1_000, 4);
+    let ideal = TAKES * rounds;
+    let run = async |max_connections| {
+        let peer = Peer::new().allowing(100).taking(TAKES);
+        let client = peer.client().pool(pool(max_connections)).build().expect("valid");
+        (sustain(&client, in_flight, rounds as usize).await, peer.most_open())
+    };
+    let (on_pool, connections) = run(16).await;
+    let (on_one, _) = run(1).await;
+    println!("ideal {ideal:?}, pool {on_pool:?} on {connections} connections, one {on_one:?}");
+    assert!(on_pool <= ideal.mul_f64(1.5), "{on_pool:?}");
+    assert!(on_one >= ideal * 10, "{on_one:?}");
+    assert!((10..=12).contains(&connections), "{connections}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pool_opens_no_more_connections_than_it_may() {
+    let peer = Peer::new().allowing(100).taking(TAKES);
+    let client = peer.client().pool(pool(3)).build().expect("valid");
+    flood(&client, 1_000).await;
+    assert_eq!((peer.most_open(), peer.most_streams()), (3, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_further_connection_opens_before_the_first_is_full() {
+    let peer = Peer::new().allowing(100).taking(TAKES);
+    let client = peer.client().build().expect("valid");
+    flood(&client, 1).await;
+    flood(&client, 90).await;
+    assert_eq!(peer.opened(), 1, "90 of 100 places leave room");
+    flood(&client, 95).await;
+    peer.until_open(2).await;
+    assert_eq!(peer.most_streams(), 95, "no call had to wait for the second connection");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_allows_fewer_calls_gets_fewer_on_each_connection() {
+    let peer = Peer::new().allowing(10).taking(TAKES);
+    let client = peer.client().pool(pool(4)).build().expect("valid");
+    let begun = Instant::now();
+    flood(&client, 100).await;
+    assert_eq!((peer.most_open(), peer.most_streams()), (4, 10));
+    assert_eq!(begun.elapsed().as_millis() / TAKES.as_millis(), 3, "40 at a time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_got_goaway_is_drained_and_calls_go_elsewhere() {
+    let peer = Peer::new().taking(TAKES);
+    // What the GOAWAY leaves out is for the retry policy, which knows that it was never served.
+    let client = peer.client().retry(Retry::default()).build().expect("valid");
+    let running = tokio::spawn({
+        let client = client.clone();
+        async move { flood(&client, 60).await }
+    });
+    peer.until_in_flight(60).await;
+    peer.drain();
+    flood(&client, 60).await;
+    running.await.expect("the calls in flight end as if nothing had happened");
+    assert_eq!((peer.opened(), peer.calls().len()), (2, 120), "no call was lost or served twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_connection_that_got_goaway_keeps_nobody_waiting() {
+    let peer = Peer::new().allowing(1).taking(Duration::from_secs(30));
+    let client = peer.client().pool(pool(1)).build().expect("valid");
+    let begun = Instant::now();
+    let running = tokio::spawn({
+        let client = client.clone();
+        async move { flood(&client, 1).await }
+    });
+    peer.until_in_flight(1).await;
+    peer.drain();
+    advance(Duration::from_secs(1)).await;
+    flood(&client, 1).await;
+    running.await.expect("the call in flight ends well");
+    assert_eq!(begun.elapsed().as_secs(), 31, "the second call did not wait for the first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_server_is_found_by_ping_while_a_call_waits() {
+    let peer = Peer::new().taking(Duration::from_secs(3_600));
+    let client = peer.client().keep_alive(Duration::from_secs(10), Duration::from_secs(5));
+    let client = client.build().expect("valid");
+    let begun = Instant::now();
+    let call = tokio::spawn(client.stop_channel(&channel()).into_future());
+    peer.until_in_flight(1).await;
+    peer.fall_silent();
+    let error = call.await.expect("no panic").expect_err("nobody answers");
+    assert_eq!(begun.elapsed().as_secs(), 15, "a ping after 10 s, given up 5 s later");
+    assert_eq!(error.code(), Code::Unavailable, "{error:?}");
+    assert!(error.may_have_run(), "it was sent: {error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_server_that_answers_pings_is_left_alone() {
+    let peer = Peer::new().taking(Duration::from_secs(50));
+    let client = peer.client().keep_alive(Duration::from_secs(1), Duration::from_secs(1));
+    let client = client.build().expect("valid");
+    flood(&client, 1).await;
+    assert_eq!(peer.opened(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keepalive_without_any_patience_does_not_end_a_sound_connection() {
+    let peer = Peer::new().taking(Duration::from_secs(1));
+    let client = peer.client().keep_alive(Duration::ZERO, Duration::ZERO).build().expect("valid");
+    flood(&client, 1).await;
+    assert_eq!(peer.opened(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_close_when_the_last_clone_of_the_client_is_gone() {
+    let peer = Peer::new();
+    let client = peer.client().build().expect("valid");
+    let clone = client.clone();
+    flood(&client, 150).await;
+    drop(client);
+    flood(&clone, 1).await;
+    assert!(peer.most_open() > 0);
+    drop(clone);
+    peer.until_open(0).await;
+}
+
+fn runtime() -> Runtime {
+    runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+#[test]
+fn a_client_goes_on_in_a_second_runtime_when_the_first_has_ended() {
+    let peer = Peer::new().allowing(2).taking(TAKES);
+    let address = runtime().block_on(peer.listen());
+    let client = LivestreamClient::builder()
+        .endpoint(format!("http://{address}"))
+        .retry(Retry::never())
+        .pool(pool(8));
+    let client = client.build().expect("valid");
+    runtime().block_on(flood(&client, 16));
+    assert!(peer.opened() > 4, "many connections: {}", peer.opened());
+    runtime().block_on(flood(&client, 16));
+}
+
+/// Polls a call once in the context of a runtime that has ended.
+fn call_after_the_end() -> Result<(), Error> {
+    let peer = Peer::new();
+    let ended = runtime();
+    let handle = ended.handle().clone();
+    let client = peer.client().build()?;
+    drop(ended);
+    let _context = handle.enter();
+    let mut call = pin!(client.get_channel(&channel()).into_future());
+    match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome.map(drop),
+        Poll::Pending => panic!("nothing will ever wake this call"),
+    }
+}
+
+#[test]
+fn a_call_in_a_runtime_that_shuts_down_ends_with_an_error() {
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || sender.send(call_after_the_end()));
+    let outcome =
+        ended.recv_timeout(Duration::from_secs(20)).expect("the call neither hangs nor panics");
+    let error = outcome.expect_err("there is nothing to run it");
+    assert_eq!(error.code(), Code::Unavailable, "{}", chain(&error));
+}
+
+#[test]
+fn a_call_outside_any_runtime_says_what_it_needs() {
+    let client = LivestreamClient::builder().endpoint("http://127.0.0.1:1").build();
+    let client = client.expect("no credentials, so no runtime is needed");
+    let mut call = pin!(client.get_channel(&channel()).into_future());
+    let Poll::Ready(Err(error)) = call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    else {
+        panic!("the call ends at once, with an error");
+    };
+    assert_eq!(error.code(), Code::FailedPrecondition);
+    assert!(error.to_string().contains("Tokio runtime"), "{error}");
+}

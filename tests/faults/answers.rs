@@ -1,0 +1,231 @@
+//! Answers that say no, that say it late, or that no gRPC service gives.
+
+use super::{
+    CHANNEL, assert_failed, channel, millis, preview, read,
+    server::{Exchange, Server, finish, framed, send},
+    start, within,
+};
+use bytes::Bytes;
+use livestream_client::model::{
+    GetChannelRequest, livestream_service_client::LivestreamServiceClient,
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+const DEADLINE: std::time::Duration = millis(2000);
+
+/// Every call ends so.
+async fn always(answer: fn(Exchange)) -> Server {
+    Server::start(move |exchange| async move { answer(exchange) }).await
+}
+
+/// The trailers of a status with details: a reason, as every error of Google's services has one.
+fn refusal() -> Vec<(&'static str, String)> {
+    let details = ErrorDetails::with_error_info("CHANNEL_RUNNING", "livestream", []);
+    let status = Status::with_error_details(Code::FailedPrecondition, "stop it first", details);
+    let mut headers = http::HeaderMap::new();
+    status.add_header(&mut headers).expect("a status fits into headers");
+    let text = |name| headers[name].to_str().expect("ASCII").to_owned();
+    ["grpc-status", "grpc-message", "grpc-status-details-bin"].map(|name| (name, text(name))).into()
+}
+
+#[tokio::test]
+async fn an_error_in_the_headers_or_in_late_trailers_keeps_its_code_and_details() {
+    let server = Server::start(|exchange| async {
+        let refusal = refusal();
+        let refusal = refusal.iter().map(|(name, value)| (*name, &**value)).collect::<Vec<_>>();
+        match exchange.number {
+            1 => exchange.fail_with(&refusal),
+            2 => finish(exchange.begin(), &refusal),
+            _ => {
+                let mut stream = exchange.begin();
+                send(&mut stream, framed(&channel()));
+                finish(stream, &refusal);
+            }
+        }
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    for attempts in 1..=3 {
+        let error = within(DEADLINE, start(&client)).await.expect_err("refused");
+        assert_failed(&error, Code::FailedPrecondition, 1, false);
+        assert_eq!(error.message(), "stop it first");
+        assert_eq!(error.reason(), Some("CHANNEL_RUNNING"));
+        assert_eq!(server.attempts(), attempts, "a refusal is final");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_status_is_a_clear_error() {
+    let server = Server::start(|exchange| async {
+        let mut stream = exchange.begin();
+        send(&mut stream, framed(&channel()));
+        stream.send_data(Bytes::new(), true).expect("the stream is open");
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    let error = within(DEADLINE, read(&client)).await.expect_err("no status");
+    assert_failed(&error, Code::Unknown, 1, false);
+    assert!(error.message().contains("without a grpc-status"), "{error}");
+    let error = within(DEADLINE, preview(&client)).await.expect_err("no status");
+    assert_failed(&error, Code::Unknown, 1, true);
+    assert_eq!(server.attempts(), 2);
+}
+
+#[tokio::test]
+async fn a_page_of_html_tells_what_answered() {
+    let server = always(|exchange| exchange.page(200)).await;
+    let client = server.client().build().expect("a client");
+    let error = within(DEADLINE, read(&client)).await.expect_err("no gRPC");
+    assert_failed(&error, Code::Unknown, 1, false);
+    assert!(error.message().contains("text/html"), "{error}");
+
+    let server = always(|exchange| exchange.page(404)).await;
+    let client = server.client().build().expect("a client");
+    let error = within(DEADLINE, start(&client)).await.expect_err("no gRPC");
+    assert_failed(&error, Code::Unimplemented, 1, false);
+    assert_eq!(server.attempts(), 1);
+}
+
+#[tokio::test]
+async fn a_proxys_503_is_unavailable_and_tried_again() {
+    let server = Server::start(|exchange| async {
+        if exchange.number < 3 { exchange.page(503) } else { exchange.succeed(&channel()) }
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    within(DEADLINE, read(&client)).await.expect("the third attempt succeeds");
+    assert_eq!(server.attempts(), 3);
+
+    let server = always(|exchange| exchange.page(503)).await;
+    let client = server.client().build().expect("a client");
+    let call = start(&client).retry(super::quickly().with_max_attempts(3));
+    let error = within(DEADLINE, call).await.expect_err("unavailable");
+    assert_failed(&error, Code::Unavailable, 3, true);
+    let error = within(DEADLINE, preview(&client)).await.expect_err("unavailable");
+    assert_failed(&error, Code::Unavailable, 1, true);
+    assert_eq!(server.attempts(), 4);
+}
+
+#[tokio::test]
+async fn a_malformed_status_is_unknown_and_shown() {
+    for raw in ["gone", "17", "-1", "", "0x0", "99999999999999999999"] {
+        let server = Server::start(move |exchange| async move {
+            if exchange.number == 1 {
+                exchange.fail_with(&[("grpc-status", raw)]);
+            } else {
+                let mut stream = exchange.begin();
+                send(&mut stream, framed(&channel()));
+                finish(stream, &[("grpc-status", raw)]);
+            }
+        })
+        .await;
+        let client = server.client().build().expect("a client");
+        for _ in 0..2 {
+            let error = within(DEADLINE, read(&client)).await.expect_err("no status");
+            assert_failed(&error, Code::Unknown, 1, false);
+            assert!(error.message().contains(&format!("{raw:?}")), "{error}");
+        }
+        assert_eq!(server.attempts(), 2);
+    }
+}
+
+/// What is wrong with the details: not base64, not a `google.rpc.Status`, or a detail in it that is
+/// not what it says it is.
+const MALFORMED_DETAILS: [&str; 3] =
+    ["%%%", "/////w", "Gi0KKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5FcnJvckluZm8SAf8"];
+
+#[tokio::test]
+async fn malformed_details_go_and_the_code_stays() {
+    for details in MALFORMED_DETAILS {
+        let server = Server::start(move |exchange| async move {
+            let status = [
+                ("grpc-status", "9"),
+                ("grpc-message", "no"),
+                ("grpc-status-details-bin", details),
+            ];
+            match exchange.number % 2 {
+                1 => exchange.fail_with(&status),
+                _ => finish(exchange.begin(), &status),
+            }
+        })
+        .await;
+        let client = server.client().build().expect("a client");
+        for _ in 0..2 {
+            let error = within(DEADLINE, start(&client)).await.expect_err("refused");
+            assert_failed(&error, Code::FailedPrecondition, 1, false);
+            assert_eq!((error.message(), error.reason()), ("no", None));
+        }
+        // tonic's own parser panics on what is not base64: a raw stub never sees it.
+        let mut stub = LivestreamServiceClient::new(client.stack());
+        for _ in 0..2 {
+            let request = GetChannelRequest { name: CHANNEL.into() };
+            let status = within(DEADLINE, stub.get_channel(request)).await.expect_err("refused");
+            assert_eq!((status.code(), status.message()), (Code::FailedPrecondition, "no"));
+            assert!(status.get_error_details().error_info().is_none());
+        }
+        assert_eq!(server.attempts(), 4);
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_text_leaves_the_code_alone() {
+    let server = always(|exchange| {
+        exchange.fail_with(&[("grpc-status", "9"), ("grpc-message", "caf%C3%A9 %FF%zz")]);
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    let error = within(DEADLINE, start(&client)).await.expect_err("refused");
+    assert_failed(&error, Code::FailedPrecondition, 1, false);
+    assert_eq!(error.message(), "café \u{fffd}%zz");
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_limit_is_not_read_and_not_asked_for_again() {
+    const LIMIT: usize = 1 << 20;
+    let offered = Arc::new(AtomicUsize::new(0));
+    let counted = offered.clone();
+    let server = Server::start(move |exchange| {
+        let offered = counted.clone();
+        async move {
+            // A gigabyte is announced first; then it comes without an announcement.
+            let prefix = if exchange.number == 1 { 1_u32 << 30 } else { 1 << 10 };
+            let mut stream = exchange.begin();
+            send(&mut stream, [&[0][..], &prefix.to_be_bytes()].concat());
+            let chunk = Bytes::from(vec![0; 1 << 16]);
+            loop {
+                stream.reserve_capacity(chunk.len());
+                match std::future::poll_fn(|cx| stream.poll_capacity(cx)).await {
+                    Some(Ok(granted)) => {
+                        let granted = granted.min(chunk.len());
+                        offered.fetch_add(granted, Ordering::SeqCst);
+                        send(&mut stream, chunk.slice(..granted));
+                    }
+                    _ => return,
+                }
+            }
+        }
+    })
+    .await;
+    let client = server.client().max_answer_size(LIMIT).build().expect("a client");
+    for attempts in 1..=2 {
+        let error = within(DEADLINE, read(&client)).await.expect_err("too long");
+        assert_failed(&error, Code::ResourceExhausted, 1, false);
+        assert!(error.message().contains("limit"), "{error}");
+        assert_eq!(server.attempts(), attempts);
+    }
+    // What was read, and what the stream's window lets the server send unread.
+    let most = 2 * (LIMIT + (2 << 20) + (1 << 16));
+    let offered = offered.load(Ordering::SeqCst);
+    assert!(offered <= most, "the client took {offered} bytes");
+
+    // A service that answers has carried the request out, however long its answer.
+    let error = within(DEADLINE, preview(&client)).await.expect_err("too long");
+    assert_failed(&error, Code::ResourceExhausted, 1, true);
+    // The connection is none the worse for it.
+    assert_eq!(server.connections(), 1);
+}

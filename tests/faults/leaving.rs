@@ -1,0 +1,180 @@
+//! Callers that leave before the answer, clients that are dropped, and servers that come and go.
+
+use super::{
+    channel, millis, operation, preview, read,
+    server::{Exchange, Server},
+    start, within,
+};
+use h2::Reason;
+use livestream_client::{
+    LivestreamClient, model::PreviewInputResponse, policy::Timeouts, transport::PoolLimits,
+};
+use std::{future::IntoFuture, net::SocketAddr, sync::Arc};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::{Notify, mpsc},
+    task::JoinSet,
+    time::timeout,
+};
+
+const DEADLINE: std::time::Duration = millis(2000);
+
+/// Room for one call at a time.
+const ONE: PoolLimits = PoolLimits { max_connections: 1, max_calls_per_connection: 1 };
+
+#[tokio::test]
+async fn a_dropped_call_resets_its_stream_and_frees_its_place() {
+    let arrived = Arc::new(Notify::new());
+    let (resets, mut reset) = mpsc::unbounded_channel();
+    let server = Server::start({
+        let arrived = arrived.clone();
+        move |exchange| {
+            let (arrived, resets) = (arrived.clone(), resets.clone());
+            async move {
+                match exchange.number {
+                    // Dropped before the headers, and after them.
+                    1 => {
+                        arrived.notify_one();
+                        let _ = resets.send(exchange.abandoned().await.ok());
+                    }
+                    2 => {
+                        let mut stream = exchange.begin();
+                        arrived.notify_one();
+                        let reset = std::future::poll_fn(|cx| stream.poll_reset(cx)).await;
+                        let _ = resets.send(reset.ok());
+                    }
+                    _ => exchange.succeed(&channel()),
+                }
+            }
+        }
+    })
+    .await;
+    let client = server.client().pool(ONE).build().expect("a client");
+    for _ in 0..2 {
+        let call = tokio::spawn(read(&client).into_future());
+        arrived.notified().await;
+        // One more waits for the place, and leaves too.
+        assert!(timeout(millis(20), read(&client)).await.is_err(), "there is one place");
+        call.abort();
+        assert!(call.await.is_err_and(|e| e.is_cancelled()));
+        assert_eq!(reset.recv().await.flatten(), Some(Reason::CANCEL));
+    }
+    within(DEADLINE, read(&client)).await.expect("the place is free");
+    assert_eq!((server.attempts(), server.connections()), (3, 1), "nothing was sent for the idle");
+}
+
+#[tokio::test]
+async fn a_call_that_runs_out_of_time_resets_its_stream_too() {
+    let (resets, mut reset) = mpsc::unbounded_channel();
+    let server = Server::start(move |exchange| {
+        let resets = resets.clone();
+        async move {
+            match exchange.number {
+                1 => drop(resets.send(exchange.abandoned().await.ok())),
+                _ => exchange.succeed(&channel()),
+            }
+        }
+    })
+    .await;
+    let client = server.client().pool(ONE).build().expect("a client");
+    let error = within(millis(100), read(&client).timeout(millis(100))).await;
+    assert!(error.expect_err("no answer").is_deadline_exceeded());
+    assert_eq!(reset.recv().await.flatten(), Some(Reason::CANCEL));
+    within(DEADLINE, read(&client)).await.expect("the place is free");
+}
+
+#[tokio::test]
+async fn a_dropped_client_leaves_nothing_running() {
+    let server = Server::start(|exchange| async { exchange.succeed(&channel()) }).await;
+    let client = server.client().build().expect("a client");
+    within(DEADLINE, read(&client)).await.expect("an answer");
+    let clone = client.clone();
+    drop(client);
+    within(DEADLINE, read(&clone)).await.expect("a clone keeps the connection");
+    assert_eq!(server.connections(), 1);
+    drop(clone);
+    timeout(DEADLINE, server.deserted()).await.expect("the connection is closed");
+}
+
+#[tokio::test]
+async fn a_client_dropped_while_it_connects_leaves_nothing_running() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
+    let port = listener.local_addr().expect("bound").port();
+    let client = super::client_for(port).connect_timeout(millis(100)).build().expect("a client");
+    let call = tokio::spawn(read(&client).into_future());
+    let (socket, _) = listener.accept().await.expect("a connection");
+    call.abort();
+    drop(client);
+    let closed = async {
+        // The client's preface, and then the end.
+        let mut bytes = [0; 256];
+        loop {
+            socket.readable().await.expect("a socket");
+            match socket.try_read(&mut bytes) {
+                Ok(0) => return,
+                Err(e) if e.kind() != std::io::ErrorKind::WouldBlock => return,
+                _ => {}
+            }
+        }
+    };
+    timeout(DEADLINE, closed).await.expect("given up by its own limit");
+}
+
+fn answer(exchange: Exchange) {
+    match exchange.arrived.head.uri.path().rsplit('/').next() {
+        Some("GetChannel") => exchange.succeed(&channel()),
+        Some("StartChannel") => exchange.succeed(&operation()),
+        _ => exchange.succeed(&PreviewInputResponse::default()),
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_restarts_under_load_loses_no_call_that_may_be_repeated() {
+    const RESTARTS: usize = 5;
+    let script = |exchange: Exchange| async {
+        tokio::time::sleep(millis(3)).await;
+        answer(exchange);
+    };
+    let mut server = Server::start(script).await;
+    let address = SocketAddr::from(([127, 0, 0, 1], server.port()));
+    let builder = server.client().timeouts(Timeouts::new(millis(10_000)));
+    let limits = PoolLimits { max_connections: 4, max_calls_per_connection: 4 };
+    let client = builder.pool(limits).build().expect("a client");
+
+    let done = Arc::new(Notify::new());
+    let mut workers = JoinSet::new();
+    for _ in 0..12 {
+        workers.spawn(work(client.clone(), done.clone()));
+    }
+    for _ in 0..RESTARTS {
+        tokio::time::sleep(millis(60)).await;
+        assert!(server.attempts() > 0, "under load");
+        server.stop().await;
+        tokio::time::sleep(millis(30)).await;
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseaddr(true).expect("an option");
+        socket.bind(address).expect("the port is free again");
+        server = Server::on(socket.listen(64).expect("the port is ours"), script);
+    }
+    tokio::time::sleep(millis(60)).await;
+    done.notify_waiters();
+    let unsure = workers.join_all().await.into_iter().sum::<usize>();
+    println!("{unsure} unkeyed mutations were cut off by {RESTARTS} restarts");
+}
+
+/// Calls until told to stop; yields how many unkeyed mutations were cut off.
+async fn work(client: LivestreamClient, done: Arc<Notify>) -> usize {
+    let mut unsure = 0;
+    let mut done = std::pin::pin!(done.notified());
+    loop {
+        read(&client).await.expect("a read is repeated");
+        let _started = start(&client).await.expect("a keyed mutation is repeated");
+        if let Err(error) = preview(&client).await {
+            assert!(error.may_have_run(), "it could have been repeated: {error:?}");
+            unsure += 1;
+        }
+        if timeout(millis(0), &mut done).await.is_ok() {
+            return unsure;
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Requests that surely never arrived are sent again; those that may have been carried out are sent
+//! again only where the service can tell a repeat.
+
+use super::{
+    assert_failed, channel, client_for, millis, operation, preview, read,
+    server::{Exchange, Server, framed, send},
+    start, within,
+};
+use h2::Reason;
+use livestream_client::model::{PreviewInputRequest, PreviewInputResponse};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tonic::Code;
+
+const DEADLINE: std::time::Duration = millis(2000);
+
+/// Answers each method with what it answers with.
+fn succeed(exchange: Exchange) {
+    match exchange.arrived.head.uri.path().rsplit('/').next() {
+        Some("GetChannel") => exchange.succeed(&channel()),
+        Some("StartChannel") => exchange.succeed(&operation()),
+        _ => exchange.succeed(&PreviewInputResponse::default()),
+    }
+}
+
+/// Does `fault` to the first request, and answers all others.
+async fn once(fault: fn(Exchange)) -> Server {
+    Server::start(move |exchange| async move {
+        if exchange.number == 1 { fault(exchange) } else { succeed(exchange) }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_sent_again_whatever_it_carries() {
+    let refuse: fn(Exchange) = |exchange| exchange.reset(Reason::REFUSED_STREAM);
+
+    let server = once(refuse).await;
+    let client = server.client().build().expect("a client");
+    within(DEADLINE, read(&client)).await.expect("sent again");
+    assert_eq!(server.attempts(), 2);
+
+    let server = once(refuse).await;
+    let client = server.client().build().expect("a client");
+    within(DEADLINE, preview(&client)).await.expect("sent again");
+    assert_eq!(server.attempts(), 2);
+
+    let server = once(refuse).await;
+    let client = server.client().without_request_ids().build().expect("a client");
+    let _started = within(DEADLINE, start(&client)).await.expect("sent again");
+    assert_eq!(server.attempts(), 2);
+}
+
+#[tokio::test]
+async fn streams_refused_to_the_end_are_known_not_to_have_run() {
+    let server = Server::start(|exchange| async { exchange.reset(Reason::REFUSED_STREAM) }).await;
+    let client = server.client().build().expect("a client");
+    let call = preview(&client).retry(super::quickly().with_max_attempts(3));
+    let error = within(DEADLINE, call).await.expect_err("never accepted");
+    assert_failed(&error, Code::Unavailable, 3, false);
+    assert_eq!(server.attempts(), 3);
+}
+
+/// What befalls the first request after it has arrived; the answer may have begun.
+const AFTER_ARRIVAL: [fn(Exchange); 5] = [
+    |exchange| exchange.reset(Reason::INTERNAL_ERROR),
+    |exchange| exchange.reset(Reason::CANCEL),
+    |exchange| exchange.hang_up(),
+    |exchange| {
+        let mut stream = exchange.begin();
+        send(&mut stream, framed(&channel()).slice(..3));
+        stream.send_reset(Reason::INTERNAL_ERROR);
+    },
+    |exchange| {
+        let line = exchange.line();
+        let mut stream = exchange.begin();
+        send(&mut stream, framed(&channel()).slice(..3));
+        line.notify_one();
+    },
+];
+
+#[tokio::test]
+async fn a_read_or_a_keyed_mutation_survives_the_loss_of_its_answer() {
+    for fault in AFTER_ARRIVAL {
+        let server = once(fault).await;
+        let client = server.client().build().expect("a client");
+        within(DEADLINE, read(&client)).await.expect("sent again");
+        assert_eq!(server.attempts(), 2);
+
+        let server = once(fault).await;
+        let client = server.client().build().expect("a client");
+        let _started = within(DEADLINE, start(&client)).await.expect("sent again");
+        let [first, second] = server.requests().try_into().ok().expect("two attempts");
+        assert_eq!(first.body, second.body, "the request_id holds");
+    }
+}
+
+#[tokio::test]
+async fn an_unkeyed_mutation_whose_answer_is_lost_fails_and_says_that_it_may_have_run() {
+    for fault in AFTER_ARRIVAL {
+        let server = once(fault).await;
+        let client = server.client().build().expect("a client");
+        let error = within(DEADLINE, preview(&client)).await.expect_err("not sent again");
+        assert_failed(&error, Code::Unavailable, 1, true);
+        assert!(error.to_string().contains("may have been carried out"), "{error}");
+        assert_eq!(server.attempts(), 1);
+
+        let server = once(fault).await;
+        let client = server.client().without_request_ids().build().expect("a client");
+        let error = within(DEADLINE, start(&client)).await.expect_err("not sent again");
+        assert_failed(&error, Code::Unavailable, 1, true);
+        assert_eq!(server.attempts(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_keyed_mutation_that_is_lost_at_first_and_refused_later_may_have_run() {
+    let server = Server::start(|exchange| async {
+        match exchange.number {
+            1 => exchange.hang_up(),
+            _ => exchange.fail(Code::FailedPrecondition),
+        }
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    let error = within(DEADLINE, start(&client)).await.expect_err("refused");
+    assert_failed(&error, Code::FailedPrecondition, 2, true);
+}
+
+#[tokio::test]
+async fn refused_connections_are_tried_again() {
+    // Bound, but not listening: the port is ours, and refuses.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has ports");
+    let address = socket.local_addr().expect("bound");
+    let dials = Arc::new(AtomicUsize::new(0));
+    let counted = dials.clone();
+    let connector = tower::service_fn(move |_: http::Uri| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        TcpStream::connect(address)
+    });
+    let builder = client_for(address.port()).connector(connector);
+    let client = builder.retry(super::quickly().with_max_attempts(4)).build().expect("a client");
+    let error = within(DEADLINE, preview(&client)).await.expect_err("nobody listens");
+    assert_failed(&error, Code::Unavailable, 4, false);
+    assert_eq!(dials.load(Ordering::SeqCst), 4, "each attempt dials once");
+}
+
+#[tokio::test]
+async fn a_server_that_comes_up_late_gets_the_call() {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has ports");
+    let port = socket.local_addr().expect("bound").port();
+    let client = client_for(port).build().expect("a client");
+    let call = tokio::spawn(within(DEADLINE, preview(&client)));
+    // At least one attempt is refused before the server listens.
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
+    tokio::task::yield_now().await;
+    let listener = socket.listen(16).expect("the port is ours");
+    let server = Server::on(listener, |exchange| async { succeed(exchange) });
+    call.await.expect("no panic").expect("sent once there is a server");
+    assert_eq!(server.attempts(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_dropped_before_anything_was_sent_is_opened_again() -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let port = listener.local_addr()?.port();
+    let server = tokio::spawn(async move {
+        for _ in 0..2 {
+            drop(listener.accept().await?);
+        }
+        io::Result::Ok(Server::on(listener, |exchange| async { succeed(exchange) }))
+    });
+    let client = client_for(port).build().expect("a client");
+    within(DEADLINE, preview(&client)).await.expect("the third connection holds");
+    let server = server.await.expect("no panic")?;
+    assert_eq!((server.attempts(), server.connections()), (1, 1));
+    let arrived = &server.requests()[0];
+    assert_eq!(arrived.message::<PreviewInputRequest>().name, super::INPUT);
+    Ok(())
+}

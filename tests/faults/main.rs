@@ -1,0 +1,94 @@
+//! What goes wrong between a client and the service, fault by fault, on real sockets.
+//!
+//! Each test is a row of one table: a fault on one side, and on the other the code, the number of
+//! attempts (as the server counts them and as the error tells them), whether the request may have
+//! been carried out, and that the call ended within its deadline and 50 ms.
+//!
+//! Two servers misbehave here, because a well-kept one refuses to: `server` speaks HTTP/2 by h2 and
+//! answers each call as a script says, `wire` writes single frames by hand.
+
+mod answers;
+mod goaway;
+mod leaving;
+mod lost;
+mod server;
+mod stalls;
+mod tokens;
+mod waits;
+mod wire;
+
+use livestream_client::{
+    Builder, Call, Error, LivestreamClient,
+    model::{Channel, GetChannelRequest, PreviewInputRequest, StartChannelRequest},
+    policy::{Backoff, Budget, Retry, Timeouts},
+    proto::google::longrunning::Operation,
+};
+use std::{pin::pin, time::Duration};
+use tokio::time::Instant;
+
+const CHANNEL: &str = "projects/p/locations/us-central1/channels/news";
+const INPUT: &str = "projects/p/locations/us-central1/inputs/camera";
+
+const fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// A client for `http://127.0.0.1:port` that waits a few milliseconds between attempts.
+fn client_for(port: u16) -> Builder<LivestreamClient> {
+    LivestreamClient::builder()
+        .endpoint(format!("http://127.0.0.1:{port}"))
+        .retry(quickly())
+        .budget(Budget::unlimited())
+        .timeouts(Timeouts::new(millis(2000)))
+}
+
+fn quickly() -> Retry {
+    Retry::new(Backoff::new(millis(2), millis(5), 1.3))
+}
+
+/// A read.
+fn read(client: &LivestreamClient) -> Call<GetChannelRequest> {
+    client.call(GetChannelRequest { name: CHANNEL.into() })
+}
+
+/// A mutation that carries a `request_id`, unless the client was told to send none.
+fn start(client: &LivestreamClient) -> Call<StartChannelRequest> {
+    client.call(StartChannelRequest { name: CHANNEL.into(), ..Default::default() })
+}
+
+/// A mutation that has no `request_id`.
+fn preview(client: &LivestreamClient) -> Call<PreviewInputRequest> {
+    client.call(PreviewInputRequest { name: INPUT.into() })
+}
+
+fn channel() -> Channel {
+    Channel { name: CHANNEL.into(), ..Default::default() }
+}
+
+fn operation() -> Operation {
+    let name = "projects/p/locations/us-central1/operations/operation-1".into();
+    Operation { name, ..Default::default() }
+}
+
+/// Holds a call to its deadline: it has to end within 50 ms of a timer of that length, which the
+/// machine's other work delays as much as it delays the call.
+async fn within<C: IntoFuture>(deadline: Duration, call: C) -> C::Output {
+    let mut call = pin!(call.into_future());
+    tokio::select! {
+        biased;
+        output = &mut call => return output,
+        () = tokio::time::sleep(deadline) => {}
+    }
+    let due = Instant::now();
+    let output = call.await;
+    let late = due.elapsed();
+    assert!(late <= millis(50), "ended {late:?} after its deadline of {deadline:?}");
+    output
+}
+
+/// Asserts what a failed call tells of itself.
+#[track_caller]
+fn assert_failed(error: &Error, code: tonic::Code, attempts: u32, may_have_run: bool) {
+    let told = (error.code(), error.attempts(), error.may_have_run());
+    assert_eq!(told, (code, attempts, may_have_run), "{error:?}");
+}

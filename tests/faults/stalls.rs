@@ -1,0 +1,148 @@
+//! A call ends when its time is up, wherever the other side stops.
+
+use super::{
+    assert_failed, channel, client_for, millis, preview, read,
+    server::{Server, framed, send},
+    start, within,
+};
+use bytes::Bytes;
+use livestream_client::policy::Timeouts;
+use std::{future::pending, io, net::SocketAddr};
+use tokio::{
+    io::DuplexStream,
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::timeout,
+};
+use tonic::Code;
+
+const DEADLINE: std::time::Duration = millis(300);
+
+#[tokio::test]
+async fn a_connection_that_never_opens() {
+    let (listener, _queue) = full_backlog().await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let client = client_for(port).build().expect("a client");
+    let error = within(DEADLINE, read(&client).timeout(DEADLINE)).await.expect_err("no answer");
+    assert_failed(&error, Code::DeadlineExceeded, 1, false);
+    // What never had a connection was never sent.
+    let error = within(DEADLINE, start(&client).timeout(DEADLINE)).await.expect_err("no answer");
+    assert_failed(&error, Code::DeadlineExceeded, 1, false);
+}
+
+/// A listener that takes no more connections, not even into its queue.
+async fn full_backlog() -> io::Result<(TcpListener, Vec<TcpStream>)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let listener = socket.listen(1)?;
+    let mut queue = Vec::new();
+    while let Ok(connected) = timeout(millis(50), TcpStream::connect(listener.local_addr()?)).await
+    {
+        queue.push(connected?);
+    }
+    Ok((listener, queue))
+}
+
+#[tokio::test]
+async fn a_connector_that_never_resolves() {
+    let connector = tower::service_fn(|_: http::Uri| pending::<Result<DuplexStream, io::Error>>());
+    let client = client_for(1).connector(connector).build().expect("a client");
+    let error = within(DEADLINE, preview(&client).timeout(DEADLINE)).await.expect_err("no answer");
+    assert_failed(&error, Code::DeadlineExceeded, 1, false);
+}
+
+#[tokio::test]
+async fn an_attempt_without_a_connection_is_followed_by_another() {
+    let connector = tower::service_fn(|_: http::Uri| pending::<Result<DuplexStream, io::Error>>());
+    let timeouts = Timeouts::new(DEADLINE).with_attempt(millis(50));
+    let client = client_for(1).connector(connector).timeouts(timeouts).build().expect("a client");
+    let error = within(DEADLINE, preview(&client)).await.expect_err("no answer");
+    assert_eq!((error.code(), error.may_have_run()), (Code::DeadlineExceeded, false));
+    assert!(error.attempts() > 1, "never sent, so it may be sent again: {error:?}");
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_nobody_answers() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
+    let port = listener.local_addr().expect("bound").port();
+    let held = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((socket, _)) = listener.accept().await {
+            held.push(socket);
+        }
+    });
+    let builder = client_for(port).endpoint(format!("https://127.0.0.1:{port}")).anonymous();
+    let client = builder.build().expect("a client");
+    let error = within(DEADLINE, read(&client).timeout(DEADLINE)).await.expect_err("no answer");
+    assert_failed(&error, Code::DeadlineExceeded, 1, false);
+
+    // The limit on connecting covers the handshake too, and leaves time for other attempts.
+    let builder = client_for(port).endpoint(format!("https://127.0.0.1:{port}")).anonymous();
+    let client = builder.connect_timeout(millis(100)).build().expect("a client");
+    let call = preview(&client).retry(super::quickly().with_max_attempts(2));
+    let error = within(DEADLINE, call.timeout(DEADLINE)).await.expect_err("no connection");
+    assert_failed(&error, Code::Unavailable, 2, false);
+    held.abort();
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing() {
+    let server = Server::start(|exchange| async {
+        let _ = exchange.abandoned().await;
+    })
+    .await;
+    let client = server.client().timeouts(Timeouts::new(DEADLINE)).build().expect("a client");
+    let error = within(DEADLINE, read(&client)).await.expect_err("no answer");
+    assert_failed(&error, Code::DeadlineExceeded, 1, false);
+    let error = within(DEADLINE, start(&client)).await.expect_err("no answer");
+    assert_failed(&error, Code::DeadlineExceeded, 1, true);
+    assert_eq!(server.attempts(), 2);
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_after_the_headers() {
+    let server = Server::start(|exchange| async {
+        let _stream = exchange.begin();
+        pending::<()>().await;
+    })
+    .await;
+    let client = server.client().timeouts(Timeouts::new(DEADLINE)).build().expect("a client");
+    let error = within(DEADLINE, read(&client)).await.expect_err("no answer");
+    assert_failed(&error, Code::DeadlineExceeded, 1, false);
+    let error = within(DEADLINE, preview(&client)).await.expect_err("no answer");
+    assert_failed(&error, Code::DeadlineExceeded, 1, true);
+    assert_eq!(server.attempts(), 2);
+}
+
+#[tokio::test]
+async fn a_message_that_stalls_half_way_and_trailers_that_never_come() {
+    let server = Server::start(|exchange| async {
+        let message = framed(&channel());
+        let length = if exchange.number == 1 { message.len() / 2 } else { message.len() };
+        let mut stream = exchange.begin();
+        send(&mut stream, Bytes::copy_from_slice(&message[..length]));
+        pending::<()>().await;
+    })
+    .await;
+    let client = server.client().timeouts(Timeouts::new(DEADLINE)).build().expect("a client");
+    for attempts in 1..=2 {
+        let error = within(DEADLINE, read(&client)).await.expect_err("no whole answer");
+        assert_failed(&error, Code::DeadlineExceeded, 1, false);
+        assert_eq!(server.attempts(), attempts);
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_stalls_leaves_time_for_the_next() {
+    let server = Server::start(|exchange| async {
+        if exchange.number == 1 {
+            let _ = exchange.abandoned().await;
+        } else {
+            exchange.succeed(&channel());
+        }
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    let call = read(&client).attempt_timeout(millis(100));
+    within(millis(2000), call).await.expect("the second attempt succeeds");
+    assert_eq!(server.attempts(), 2);
+}

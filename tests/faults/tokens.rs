@@ -1,0 +1,145 @@
+//! Tokens: a fresh one for each attempt, and a clear word where there is none.
+
+use super::{
+    assert_failed, channel, millis, preview, read,
+    server::{Arrived, Server},
+    within,
+};
+use google_cloud_auth::{
+    credentials::{CacheableResource, CredentialsProvider, EntityTag},
+    errors::CredentialsError,
+};
+use http::{Extensions, HeaderMap, HeaderValue, header::AUTHORIZATION};
+use livestream_client::policy::Timeouts;
+use std::{
+    error::Error as _,
+    fmt,
+    future::pending,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+use tonic::Code;
+
+const DEADLINE: std::time::Duration = millis(2000);
+
+/// What the credentials give when asked for the n-th time, from 1.
+enum Token {
+    Fresh(&'static str),
+    /// The one that the client already has, if it has one.
+    Unchanged,
+    Missing {
+        is_transient: bool,
+    },
+    Pending,
+}
+
+/// Credentials by a script.
+struct Scripted {
+    asked: AtomicUsize,
+    script: fn(usize) -> Token,
+}
+
+impl fmt::Debug for Scripted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scripted")
+    }
+}
+
+impl CredentialsProvider for Scripted {
+    async fn headers(
+        &self,
+        known: Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        match (self.script)(self.asked.fetch_add(1, Ordering::SeqCst) + 1) {
+            Token::Fresh(token) => {
+                let value = HeaderValue::try_from(format!("Bearer {token}"));
+                let data = [(AUTHORIZATION, value.expect("ASCII"))].into_iter().collect();
+                Ok(CacheableResource::New { entity_tag: EntityTag::new(), data })
+            }
+            Token::Unchanged => {
+                assert!(known.get::<EntityTag>().is_some(), "the client says what it has");
+                Ok(CacheableResource::NotModified)
+            }
+            Token::Missing { is_transient } => {
+                Err(CredentialsError::from_msg(is_transient, "the metadata server is out"))
+            }
+            Token::Pending => pending().await,
+        }
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
+    }
+}
+
+fn credentials(script: fn(usize) -> Token) -> Scripted {
+    Scripted { asked: AtomicUsize::new(0), script }
+}
+
+/// Fails the first request of each three, and the second.
+async fn third_time_lucky() -> Server {
+    Server::start(|exchange| async {
+        match exchange.number % 3 {
+            0 => exchange.succeed(&channel()),
+            _ => exchange.fail(Code::Unavailable),
+        }
+    })
+    .await
+}
+
+fn tokens(requests: &[Arrived]) -> Vec<&str> {
+    requests.iter().map(|arrived| arrived.header("authorization")).collect()
+}
+
+#[tokio::test]
+async fn a_token_that_expires_between_attempts_is_replaced() {
+    let server = third_time_lucky().await;
+    let credentials = credentials(|asked| match asked {
+        1 => Token::Fresh("old"),
+        2 => Token::Unchanged,
+        _ => Token::Fresh("new"),
+    });
+    let client = server.client().credentials(credentials).build().expect("a client");
+    within(DEADLINE, read(&client)).await.expect("the third attempt succeeds");
+    assert_eq!(tokens(&server.requests()), ["Bearer old", "Bearer old", "Bearer new"]);
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_fetched_for_a_while_is_asked_for_again() {
+    let server = Server::start(|exchange| async { exchange.succeed(&channel()) }).await;
+    let credentials = credentials(|asked| match asked {
+        ..3 => Token::Missing { is_transient: true },
+        _ => Token::Fresh("late"),
+    });
+    let client = server.client().credentials(credentials).build().expect("a client");
+    within(DEADLINE, read(&client)).await.expect("the third token is there");
+    assert_eq!(tokens(&server.requests()), ["Bearer late"]);
+}
+
+#[tokio::test]
+async fn a_token_that_stays_away_while_there_is_time_leaves_nothing_sent() {
+    let server = Server::start(|exchange| async { exchange.succeed(&channel()) }).await;
+    let missing = credentials(|_| Token::Missing { is_transient: true });
+    let client = server.client().credentials(missing).build().expect("a client");
+    let call = preview(&client).retry(super::quickly().with_max_attempts(3));
+    let error = within(DEADLINE, call).await.expect_err("no token");
+    assert_failed(&error, Code::Unavailable, 3, false);
+
+    let silent = credentials(|_| Token::Pending);
+    let builder = server.client().credentials(silent).timeouts(Timeouts::new(millis(200)));
+    let client = builder.build().expect("a client");
+    let error = within(millis(200), preview(&client)).await.expect_err("no token");
+    assert_failed(&error, Code::DeadlineExceeded, 1, false);
+    assert_eq!(server.attempts(), 0);
+}
+
+#[tokio::test]
+async fn credentials_that_fail_for_good_say_why() {
+    let server = Server::start(|exchange| async { exchange.succeed(&channel()) }).await;
+    let credentials = credentials(|_| Token::Missing { is_transient: false });
+    let client = server.client().credentials(credentials).build().expect("a client");
+    let error = within(DEADLINE, read(&client)).await.expect_err("no token");
+    assert_failed(&error, Code::Unauthenticated, 1, false);
+    let why = error.source().expect("a cause").to_string();
+    assert!(why.contains("the metadata server is out"), "{why}");
+    assert_eq!(server.attempts(), 0);
+}

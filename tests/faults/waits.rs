@@ -1,0 +1,216 @@
+//! When attempts are made: after the waits that the service or the policy asks for, and never past
+//! the deadline.
+
+use super::{
+    assert_failed, channel, millis, operation, read,
+    server::{Exchange, Server},
+    start, within,
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use livestream_client::{
+    model::StartChannelRequest,
+    policy::{Backoff, Retry, Timeouts},
+};
+use std::{collections::BTreeSet, time::Duration};
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+const DEADLINE: Duration = millis(2000);
+
+/// Fails, and asks by `RetryInfo` to be tried again after `delay`.
+fn ask_to_wait(exchange: Exchange, delay: Duration) {
+    let details = ErrorDetails::with_retry_info(Some(delay));
+    let status = Status::with_error_details(Code::Unavailable, "", details);
+    let details = BASE64_STANDARD.encode(status.details());
+    exchange.fail_with(&[("grpc-status", "14"), ("grpc-status-details-bin", &details)]);
+}
+
+#[tokio::test]
+async fn retry_info_is_waited_for() {
+    let server = Server::start(|exchange| async {
+        match exchange.number {
+            1 => ask_to_wait(exchange, millis(2000)),
+            _ => exchange.succeed(&channel()),
+        }
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    within(millis(5000), read(&client).timeout(millis(5000))).await.expect("tried again");
+    let [first, second] = server.requests().try_into().ok().expect("two attempts");
+    assert!(second.at - first.at >= millis(2000), "{:?}", second.at - first.at);
+}
+
+#[tokio::test]
+async fn pushback_is_waited_for_and_wins_over_the_backoff() {
+    let server = Server::start(|exchange| async {
+        match exchange.number {
+            1 => exchange.fail_with(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", "150")]),
+            _ => exchange.succeed(&channel()),
+        }
+    })
+    .await;
+    let slow = Retry::new(Backoff::new(millis(60_000), millis(60_000), 1.0));
+    let client = server.client().retry(slow).build().expect("a client");
+    within(DEADLINE, read(&client)).await.expect("tried again");
+    let [first, second] = server.requests().try_into().ok().expect("two attempts");
+    assert!(second.at - first.at >= millis(150), "{:?}", second.at - first.at);
+}
+
+#[tokio::test]
+async fn a_wait_beyond_the_deadline_is_not_begun() {
+    let server = Server::start(|exchange| async { ask_to_wait(exchange, millis(2000)) }).await;
+    let client = server.client().build().expect("a client");
+    let begun = Instant::now();
+    let call = read(&client).timeout(millis(1000));
+    let error = within(millis(1000), call).await.expect_err("unavailable");
+    assert_failed(&error, Code::Unavailable, 1, false);
+    assert!(begun.elapsed() < millis(500), "it waited {:?} for nothing", begun.elapsed());
+    assert_eq!(server.attempts(), 1);
+}
+
+#[tokio::test]
+async fn a_service_that_asks_not_to_be_asked_again_is_not() {
+    let server = Server::start(|exchange| async {
+        exchange.fail_with(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", "-1")]);
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    let error = within(DEADLINE, read(&client)).await.expect_err("unavailable");
+    assert_failed(&error, Code::Unavailable, 1, false);
+    assert_eq!(server.attempts(), 1);
+}
+
+#[tokio::test]
+async fn no_attempt_begins_after_the_deadline() {
+    const THREE: Duration = millis(3000);
+    // The service asks for 2 s twice: the second wait would end at 4 s.
+    let server = Server::start(|exchange| async { ask_to_wait(exchange, millis(2000)) }).await;
+    let asked = async {
+        let client = server.client().timeouts(Timeouts::new(THREE)).build().expect("a client");
+        let begun = Instant::now();
+        let error = within(THREE, read(&client)).await.expect_err("unavailable");
+        assert_failed(&error, Code::Unavailable, 2, false);
+        assert_eq!(server.attempts(), 2);
+        assert!(server.requests().iter().all(|arrived| arrived.at - begun <= THREE));
+    };
+    // The backoff draws waits of up to 2 s.
+    let drawn = async {
+        let server = Server::start(|exchange| async { exchange.fail(Code::Unavailable) }).await;
+        let backoff = Retry::new(Backoff::new(millis(2000), millis(2000), 1.0));
+        let builder = server.client().timeouts(Timeouts::new(THREE)).retry(backoff);
+        let client = builder.build().expect("a client");
+        let begun = Instant::now();
+        let error = within(THREE, read(&client)).await.expect_err("unavailable");
+        assert_failed(&error, Code::Unavailable, server.attempts(), false);
+        assert!(server.requests().iter().all(|arrived| arrived.at - begun <= THREE));
+    };
+    // The second attempt has 1 s left, and says so.
+    let silent = async {
+        let server = Server::start(|exchange| async {
+            match exchange.number {
+                1 => ask_to_wait(exchange, millis(2000)),
+                _ => drop(exchange.abandoned().await),
+            }
+        })
+        .await;
+        let client = server.client().timeouts(Timeouts::new(THREE)).build().expect("a client");
+        let error = within(THREE, read(&client)).await.expect_err("no answer");
+        assert_failed(&error, Code::DeadlineExceeded, 2, false);
+        let [first, second] = server.requests().try_into().ok().expect("two attempts");
+        assert!(first.timeout() <= THREE && first.timeout() > millis(2500));
+        assert!(second.timeout() <= millis(1000), "{:?}", second.timeout());
+    };
+    tokio::join!(asked, drawn, silent);
+}
+
+#[tokio::test]
+async fn each_attempt_says_what_it_really_has() {
+    let server = Server::start(|exchange| async {
+        match exchange.number {
+            ..4 => exchange.fail_with(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", "30")]),
+            _ => exchange.succeed(&channel()),
+        }
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    within(DEADLINE, read(&client)).await.expect("the fourth attempt succeeds");
+    let told = server.requests().iter().map(|arrived| arrived.timeout()).collect::<Vec<_>>();
+    assert!(told[0] <= DEADLINE && told.len() == 4, "{told:?}");
+    for pair in told.windows(2) {
+        assert!(pair[1] + millis(30) <= pair[0], "{told:?}");
+    }
+
+    // An attempt's own limit is what it has, until less is left of the call's.
+    let call = read(&client).attempt_timeout(millis(500));
+    within(DEADLINE, call).await.expect("the fifth request succeeds");
+    assert_eq!(server.requests()[4].timeout(), millis(500));
+}
+
+#[tokio::test]
+async fn attempts_send_the_same_bytes_and_calls_do_not() {
+    let server = Server::start(|exchange| async {
+        match exchange.number % 3 {
+            0 => exchange.succeed(&operation()),
+            _ => exchange.fail(Code::Unavailable),
+        }
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    let calls = [start(&client), start(&client)];
+    let ids = calls.clone().map(|call| call.request().request_id.clone());
+    for call in calls {
+        let _started = within(DEADLINE, call).await.expect("the third attempt succeeds");
+    }
+    let requests = server.requests();
+    assert_eq!(requests.len(), 6);
+    for (arrived, id) in requests.chunks(3).zip(&ids) {
+        for attempt in arrived {
+            assert_eq!(attempt.message::<StartChannelRequest>().request_id, *id);
+            assert_eq!(attempt.body, arrived[0].body);
+        }
+        assert!(uuid::Uuid::try_parse(id).is_ok_and(|id| id.get_version_num() == 4), "{id}");
+    }
+    assert_ne!(ids[0], ids[1]);
+
+    let client = server.client().without_request_ids().build().expect("a client");
+    assert_eq!(start(&client).request().request_id, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_are_drawn_from_below_the_backoffs_ceiling() {
+    const ATTEMPTS: u32 = 6;
+    let backoff = Backoff::new(millis(1000), millis(3000), 2.0);
+    let (server, builder) =
+        Server::in_memory(|exchange| async { exchange.fail(Code::Unavailable) });
+    let retry = Retry::new(backoff).with_max_attempts(ATTEMPTS);
+    let client = builder.retry(retry).build().expect("a client");
+    let mut waits = BTreeSet::new();
+    for _ in 0..8 {
+        let before = server.requests().len();
+        let error = read(&client).timeout(millis(60_000)).await.expect_err("unavailable");
+        assert_failed(&error, Code::Unavailable, ATTEMPTS, false);
+        for (pair, attempts) in server.requests()[before..].windows(2).zip(1..) {
+            let wait = pair[1].at - pair[0].at;
+            // The clock's ticks are milliseconds.
+            let most = backoff.ceiling(attempts) + millis(1);
+            assert!(wait <= most, "{wait:?} after attempt {attempts}, {most:?} at most");
+            waits.insert(wait.as_millis());
+        }
+    }
+    // Forty even draws: fewer than half of them alike, and not all in one half of the range.
+    assert!(waits.len() > 20, "the waits are drawn, not fixed: {waits:?}");
+    assert!(waits.first() < Some(&500) && waits.last() > Some(&1500), "{waits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_ends_on_the_deadlines_own_tick_is_followed_by_no_attempt() {
+    let (server, builder) = Server::in_memory(|exchange| async {
+        ask_to_wait(exchange, Duration::from_micros(999_900));
+    });
+    let client = builder.timeouts(Timeouts::new(millis(1000))).build().expect("a client");
+    let begun = Instant::now();
+    let error = read(&client).await.expect_err("unavailable");
+    assert_failed(&error, Code::Unavailable, 1, false);
+    assert_eq!((server.attempts(), begun.elapsed()), (1, millis(1000)));
+}

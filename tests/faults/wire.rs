@@ -1,0 +1,102 @@
+//! HTTP/2 by hand: single frames, in an order that no server library would write.
+//!
+//! Requests are not read beyond their frames' heads: HPACK stays shut. Answers spell their headers
+//! out, which HPACK allows.
+
+use bytes::{BufMut, BytesMut};
+use std::io;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+};
+
+/// A connection from the client, after both sides have sent their settings.
+pub(crate) struct Wire(BufReader<TcpStream>);
+
+/// Frame types ([RFC 9113](https://www.rfc-editor.org/rfc/rfc9113#section-6)).
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+
+const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+impl Wire {
+    /// Takes the next connection through its first frames.
+    pub(crate) async fn accept(listener: &TcpListener) -> io::Result<Self> {
+        let (socket, _) = listener.accept().await?;
+        socket.set_nodelay(true)?;
+        let mut wire = Self(BufReader::new(socket));
+        let mut preface = [0; 24];
+        wire.0.read_exact(&mut preface).await?;
+        assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        wire.write(SETTINGS, 0, 0, &[]).await?;
+        Ok(wire)
+    }
+
+    /// Reads until a request is there in full, and yields its stream.
+    pub(crate) async fn request(&mut self) -> io::Result<u32> {
+        loop {
+            let (kind, flags, stream, payload) = self.read().await?;
+            match kind {
+                HEADERS | DATA if flags & END_STREAM != 0 => return Ok(stream),
+                SETTINGS if flags & ACK == 0 => self.write(SETTINGS, ACK, 0, &[]).await?,
+                PING if flags & ACK == 0 => self.write(PING, ACK, 0, &payload).await?,
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads until the client closes the connection.
+    pub(crate) async fn closed(mut self) {
+        while self.read().await.is_ok() {}
+    }
+
+    /// Takes no streams above `last`: those have not been, and will not be, looked at.
+    pub(crate) async fn go_away(&mut self, last: u32) -> io::Result<()> {
+        let mut payload = last.to_be_bytes().to_vec();
+        payload.extend(0_u32.to_be_bytes());
+        self.write(GOAWAY, 0, 0, &payload).await
+    }
+
+    /// Answers a stream with one message.
+    pub(crate) async fn succeed(&mut self, stream: u32, message: &[u8]) -> io::Result<()> {
+        let head = literals(&[(":status", "200"), ("content-type", "application/grpc")]);
+        let trailers = literals(&[("grpc-status", "0")]);
+        self.write(HEADERS, END_HEADERS, stream, &head).await?;
+        self.write(DATA, 0, stream, message).await?;
+        self.write(HEADERS, END_HEADERS | END_STREAM, stream, &trailers).await
+    }
+
+    async fn read(&mut self) -> io::Result<(u8, u8, u32, Vec<u8>)> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).await?;
+        let [a, b, c, kind, flags, id @ ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        self.0.read_exact(&mut payload).await?;
+        Ok((kind, flags, u32::from_be_bytes(id) & (u32::MAX >> 1), payload))
+    }
+
+    async fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> io::Result<()> {
+        let mut frame = BytesMut::new();
+        frame.put_uint(payload.len() as u64, 3);
+        frame.put_u8(kind);
+        frame.put_u8(flags);
+        frame.put_u32(stream);
+        frame.put_slice(payload);
+        self.0.write_all(&frame).await
+    }
+}
+
+/// Header fields without indexing, and without Huffman's code
+/// ([RFC 7541](https://www.rfc-editor.org/rfc/rfc7541#section-6.2.2)).
+fn literals(fields: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| {
+        let length = u8::try_from(text.len()).ok().filter(|length| *length < 127);
+        [&[length.expect("headers here are short")], text.as_bytes()].concat()
+    };
+    fields.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
+}

@@ -1,0 +1,326 @@
+//! Masks name only what there is, and only what was asked for; the mask of a difference, applied to
+//! the old resource, gives the new one.
+
+#![allow(clippy::unwrap_used)]
+
+use livestream_client::{
+    Error,
+    mask::{self, Changeable, Maskable},
+    model::{
+        Channel, DvrSession, ElementaryStream, Encryption, Input, InputAttachment, InputConfig,
+        LogConfig, Manifest, MuxStream, Pool, PreprocessingConfig, SpriteSheet, StaticOverlay,
+        TimecodeConfig, channel::Output, dvr_session::DvrWindow, input::SecurityRule,
+        pool::NetworkConfig, preprocessing_config,
+    },
+    proto::FILE_DESCRIPTOR_SET,
+};
+use proptest::{collection::vec, option, prelude::*, sample::subsequence};
+use prost::{Message, Name};
+use prost_reflect::{DescriptorPool, DynamicMessage, Kind, ReflectMessage, Value};
+use prost_types::{FieldMask, Timestamp};
+use std::{
+    sync::LazyLock,
+    time::{Duration, UNIX_EPOCH},
+};
+
+static POOL: LazyLock<DescriptorPool> =
+    LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap());
+
+fn dynamic<T: Message + Name>(message: &T) -> DynamicMessage {
+    let descriptor = POOL.get_message_by_name(&T::full_name()).unwrap();
+    DynamicMessage::decode(descriptor, &*message.encode_to_vec()).unwrap()
+}
+
+/// What the service does with an update: each field of the mask takes the value of `new`, or none.
+fn apply<T: Message + Name + Default>(old: &T, new: &T, mask: &FieldMask) -> T {
+    let (mut old, new) = (dynamic(old), dynamic(new));
+    for path in &mask.paths {
+        overwrite(&mut old, &new, path);
+    }
+    T::decode(&*old.encode_to_vec()).unwrap()
+}
+
+fn overwrite(old: &mut DynamicMessage, new: &DynamicMessage, path: &str) {
+    let (field, rest) = path.split_once('.').map_or((path, None), |(f, rest)| (f, Some(rest)));
+    let field = new.descriptor().get_field_by_name(field).unwrap();
+    if let Some(rest) = rest {
+        let inner = new.get_field(&field);
+        let Value::Message(inner) = &*inner else { panic!("{path} is no message") };
+        let Value::Message(held) = old.get_field_mut(&field) else { unreachable!("as in new") };
+        overwrite(held, inner, rest);
+    } else if new.has_field(&field) {
+        old.set_field(&field, new.get_field(&field).into_owned());
+    } else {
+        old.clear_field(&field);
+    }
+}
+
+#[test]
+fn paths_are_those_of_the_definitions() {
+    fn check<T: Changeable>() {
+        let message = POOL.get_message_by_name(&T::full_name()).unwrap();
+        let find = |path: &str| {
+            let (mut message, mut found) = (Some(message.clone()), false);
+            for name in path.split('.') {
+                let field = message.take().and_then(|message| message.get_field_by_name(name));
+                found = field.is_some();
+                message =
+                    field.filter(|field| !field.is_list()).and_then(|field| match field.kind() {
+                        Kind::Message(inner) => Some(inner),
+                        _ => None,
+                    });
+            }
+            found
+        };
+        assert!(T::PATHS.iter().all(|path| find(path)), "{}", T::NAME);
+        let top = message.fields().filter(|field| T::PATHS.contains(&field.name())).count();
+        assert_eq!(top, message.fields().count(), "{}", T::NAME);
+        assert!(T::CHANGEABLE.iter().all(|field| T::PATHS.contains(field)), "{}", T::NAME);
+    }
+    check::<Channel>();
+    check::<Input>();
+    check::<DvrSession>();
+    check::<Pool>();
+    for path in ["output.uri", "labels", "retention_config.retention_window_duration"] {
+        assert!(Channel::PATHS.contains(&path), "{path}");
+    }
+    for path in ["mux_streams.key", "labels.key", "create_time.seconds", "*", ""] {
+        assert!(!Channel::PATHS.contains(&path), "{path}");
+    }
+}
+
+#[test]
+fn unknown_paths_are_refused_with_the_nearest_known_one() {
+    let cases = [
+        ("outputs", Some("output"), "; is it `output`?"),
+        ("inputAttachments", Some("input_attachments"), "; is it `input_attachments`?"),
+        ("output.url", Some("output.uri"), "; is it `output.uri`?"),
+        ("mux_streams.key", Some("mux_streams"), "; a mask can name `mux_streams` as a whole"),
+        ("manifests[0]", Some("manifests"), "; a mask can name `manifests` as a whole"),
+        ("labels.show", Some("labels"), "; a mask can name `labels` as a whole"),
+        ("moon", None, ""),
+        ("*", None, ""),
+        ("", None, ""),
+        ("сигнал", None, ""),
+    ];
+    for (path, suggestion, rest) in cases {
+        let unknown = mask::of::<Channel>(["output", path]).unwrap_err();
+        assert_eq!((unknown.path(), unknown.suggestion()), (path, suggestion));
+        assert_eq!(unknown.to_string(), format!("a Channel has no field `{path}`{rest}"));
+    }
+    let error = Error::from(mask::of::<Pool>(["network"]).unwrap_err());
+    assert_eq!(error.field(), Some("update_mask"));
+    assert_eq!(error.message(), "`update_mask` is wrong: a Pool has no field `network`");
+}
+
+#[test]
+fn a_mask_keeps_the_order_and_drops_repeats() {
+    let mask = mask::of::<Channel>(["retention_config", "output.uri", "retention_config"]).unwrap();
+    assert_eq!(mask.paths, ["retention_config", "output.uri"]);
+    assert_eq!(mask::of::<Channel>([""; 0]).unwrap().paths, [""; 0]);
+}
+
+#[test]
+fn what_only_the_service_sets_makes_no_difference() {
+    let old = Channel { active_input: "studio".into(), ..Default::default() };
+    let mut new = Channel { update_time: Some(Timestamp::default()), ..Default::default() };
+    new.set_streaming_state(livestream_client::model::channel::StreamingState::Streaming);
+    assert_eq!(mask::difference(&old, &new), Ok(None));
+
+    // Nor within what the caller sets.
+    let mut old = DvrSession::of_manifest("hls", []);
+    let mut new = old.clone();
+    old.dvr_manifests[0].output_uri = "gs://bucket/dvr/evening/main.m3u8".into();
+    new.dvr_windows.push(DvrWindow::default());
+    let mask = mask::difference(&old, &new).unwrap().unwrap();
+    assert_eq!(mask.paths, ["dvr_windows"]);
+    old.clear_outputs();
+    assert_eq!(old, DvrSession::of_manifest("hls", []));
+}
+
+#[test]
+fn what_no_update_can_change_is_named() {
+    let mut new = Channel {
+        name: "projects/p/locations/l/channels/c".into(),
+        static_overlays: vec![StaticOverlay::default()],
+        output: Some(Output::default()),
+        ..Default::default()
+    };
+    new.labels.insert("show".into(), "news".into());
+    let fixed = mask::difference(&Channel::default(), &new).unwrap_err();
+    assert_eq!(fixed.fields(), ["name", "labels", "static_overlays"]);
+    assert_eq!(Error::from(fixed).field(), Some("name"));
+
+    let old = DvrSession::of_manifest("hls", []);
+    let fixed = mask::difference(&old, &DvrSession::of_manifest("dash", [])).unwrap_err();
+    assert_eq!(
+        fixed.to_string(),
+        "no update can change `dvr_manifests` of a DvrSession, only `dvr_windows`"
+    );
+}
+
+#[test]
+fn presence_is_a_difference_and_the_order_of_a_map_is_none() {
+    let none = Channel::default();
+    let empty = Channel { log_config: Some(LogConfig::default()), ..Default::default() };
+    for (old, new) in [(&none, &empty), (&empty, &none)] {
+        let mask = mask::difference(old, new).unwrap().unwrap();
+        assert_eq!(mask.paths, ["log_config"]);
+        assert_eq!(&apply(old, new, &mask), new);
+    }
+    let labels = |keys: &mut dyn Iterator<Item = u32>| Channel {
+        labels: keys.map(|key| (key.to_string(), "x".to_owned())).collect(),
+        ..Default::default()
+    };
+    let difference = mask::difference(&labels(&mut (0..50)), &labels(&mut (0..50).rev()));
+    assert_eq!(difference, Ok(None));
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "[a-c]{0,2}"
+}
+
+prop_compose! {
+    fn channels()(
+        keys in vec(vec(text(), 0..3), 6),
+        output in option::of(text()),
+        severity in option::of(0..3),
+        mode in option::of(0..3),
+        timecode in option::of(0..3),
+        label in option::of(text()),
+    ) -> Channel {
+        fn list<T>(keys: &[String], make: impl Fn(String) -> T) -> Vec<T> {
+            keys.iter().cloned().map(make).collect()
+        }
+        Channel {
+            input_attachments: list(&keys[0], |key| InputAttachment { key, ..Default::default() }),
+            elementary_streams: list(&keys[1], |key| ElementaryStream { key, ..Default::default() }),
+            mux_streams: list(&keys[2], |key| MuxStream { key, ..Default::default() }),
+            manifests: list(&keys[3], |key| Manifest { key, ..Default::default() }),
+            sprite_sheets: list(&keys[4], |format| SpriteSheet { format, ..Default::default() }),
+            encryptions: list(&keys[5], |id| Encryption { id, ..Default::default() }),
+            output: output.map(|uri| Output { uri }),
+            log_config: severity.map(|log_severity| LogConfig { log_severity }),
+            input_config: mode.map(|input_switch_mode| InputConfig { input_switch_mode }),
+            timecode_config: timecode
+                .map(|source| TimecodeConfig { source, ..Default::default() }),
+            labels: label.into_iter().map(|key| (key, String::new())).collect(),
+            ..Default::default()
+        }
+    }
+}
+
+prop_compose! {
+    fn inputs()(
+        tier in 0..3,
+        kind in 0..2,
+        lufs in option::of(option::of(-24..0_i32)),
+        ip_ranges in option::of(vec(text(), 0..2)),
+    ) -> Input {
+        Input {
+            tier,
+            r#type: kind,
+            preprocessing_config: lufs.map(|lufs| PreprocessingConfig {
+                audio: lufs.map(|lufs| preprocessing_config::Audio { lufs: lufs.into() }),
+                ..Default::default()
+            }),
+            security_rules: ip_ranges.map(|ip_ranges| SecurityRule { ip_ranges }),
+            ..Default::default()
+        }
+    }
+}
+
+prop_compose! {
+    fn sessions()(ends in vec(1..5_u64, 0..3), key in text()) -> DvrSession {
+        let window = |end| DvrWindow::between(UNIX_EPOCH..UNIX_EPOCH + Duration::from_secs(end));
+        DvrSession::of_manifest(key, ends.into_iter().map(|end| window(end).unwrap()))
+    }
+}
+
+prop_compose! {
+    fn pools()(network in option::of(text()), label in option::of(text())) -> Pool {
+        Pool {
+            network_config: network.map(|peered_network| NetworkConfig { peered_network }),
+            labels: label.into_iter().map(|key| (key, String::new())).collect(),
+            ..Default::default()
+        }
+    }
+}
+
+/// The mask of a difference makes the old the new, names only what differs and may be changed, and
+/// is refused where anything else differs.
+fn check_difference<T>(old: &T, new: &T) -> Result<(), TestCaseError>
+where
+    T: Changeable + Message + Name + Default + std::fmt::Debug,
+{
+    let (held, wanted) = (dynamic(old), dynamic(new));
+    let differs = |field: &str| {
+        let field = held.descriptor().get_field_by_name(field).unwrap();
+        held.has_field(&field) != wanted.has_field(&field)
+            || held.get_field(&field) != wanted.get_field(&field)
+    };
+    match mask::difference(old, new) {
+        Ok(None) => prop_assert_eq!(old, new),
+        Ok(Some(mask)) => {
+            prop_assert_eq!(&apply(old, new, &mask), new);
+            prop_assert!(mask.paths.iter().all(|path| T::CHANGEABLE.contains(&&**path)));
+            prop_assert!(mask.paths.iter().all(|path| differs(path)));
+            prop_assert_eq!(mask::of::<T>(&mask.paths).unwrap(), mask);
+        }
+        Err(fixed) => {
+            prop_assert!(!fixed.fields().is_empty());
+            prop_assert!(fixed.fields().iter().all(|field| differs(field)));
+            prop_assert!(!fixed.fields().iter().any(|field| T::CHANGEABLE.contains(field)));
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn the_mask_of_two_channels_makes_one_the_other(old in channels(), mut new in channels()) {
+        check_difference(&old, &new)?;
+        new.labels = old.labels.clone();
+        prop_assert!(mask::difference(&old, &new).is_ok());
+        check_difference(&old, &new)?;
+    }
+
+    #[test]
+    fn the_mask_of_two_inputs_makes_one_the_other(old in inputs(), mut new in inputs()) {
+        check_difference(&old, &new)?;
+        new.r#type = old.r#type;
+        prop_assert!(mask::difference(&old, &new).is_ok());
+        check_difference(&old, &new)?;
+    }
+
+    #[test]
+    fn the_mask_of_two_sessions_makes_one_the_other(old in sessions(), mut new in sessions()) {
+        check_difference(&old, &new)?;
+        new.dvr_manifests = old.dvr_manifests.clone();
+        prop_assert!(mask::difference(&old, &new).is_ok());
+        check_difference(&old, &new)?;
+    }
+
+    #[test]
+    fn the_mask_of_two_pools_makes_one_the_other(old in pools(), mut new in pools()) {
+        check_difference(&old, &new)?;
+        new.labels = old.labels.clone();
+        prop_assert!(mask::difference(&old, &new).is_ok());
+        check_difference(&old, &new)?;
+    }
+
+    #[test]
+    fn known_paths_round_trip(paths in subsequence(Channel::PATHS, 0..Channel::PATHS.len())) {
+        let mask = mask::of::<Channel>(&paths).unwrap();
+        prop_assert_eq!(&mask.paths, &paths);
+        prop_assert_eq!(mask::of::<Channel>(&mask.paths).unwrap(), mask);
+    }
+
+    #[test]
+    fn any_text_is_a_known_path_or_an_error_that_holds_it(path in "\\PC{0,30}") {
+        match mask::of::<Channel>([&path]) {
+            Ok(mask) => prop_assert!(Channel::PATHS.contains(&&*mask.paths[0])),
+            Err(unknown) => prop_assert_eq!(unknown.path(), path),
+        }
+    }
+}

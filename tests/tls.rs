@@ -1,0 +1,138 @@
+//! Encryption end to end, on real sockets: whom the client trusts, what it shows, and that it speaks
+//! HTTP/2 or nothing.
+
+mod peer;
+
+use livestream_client::{Builder, Error, LivestreamClient, policy::Retry, transport::Tls};
+use peer::{Peer, chain, channel, tls::Authority};
+use std::net::SocketAddr;
+use tonic::Code;
+
+fn client(at: SocketAddr, tls: Tls) -> Builder<LivestreamClient> {
+    let origin = format!("https://localhost:{}", at.port());
+    LivestreamClient::builder().endpoint(origin).anonymous().tls(tls).retry(Retry::never())
+}
+
+fn trusting(authority: &Authority) -> Tls {
+    Tls::without_roots().with_ca_pem(authority.pem()).expect("a certificate")
+}
+
+async fn call(builder: Builder<LivestreamClient>) -> Result<(), Error> {
+    builder.build()?.get_channel(&channel()).await.map(drop)
+}
+
+/// The call never got through; says why.
+async fn refusal(builder: Builder<LivestreamClient>) -> String {
+    let error = call(builder).await.expect_err("this connection must not come about");
+    assert_eq!(error.code(), Code::Unavailable, "{error:?}");
+    assert!(!error.may_have_run(), "nothing was sent: {error:?}");
+    chain(&error)
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own_is_trusted_by_name_and_by_address() {
+    let authority = Authority::new();
+    let peer = Peer::new();
+    let at = peer.listen_tls(authority.server(&["h2"])).await;
+    call(client(at, trusting(&authority))).await.expect("trusted");
+    let by_address = client(at, trusting(&authority)).endpoint(format!("https://{at}"));
+    call(by_address).await.expect("the certificate names the address too");
+    assert_eq!(peer.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn a_stranger_is_refused_and_the_cause_is_told() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let peer = Peer::new();
+    let at = peer.listen_tls(stranger.server(&["h2"])).await;
+    for tls in [Tls::new(), trusting(&authority)] {
+        let why = refusal(client(at, tls)).await;
+        assert!(why.contains("no TLS connection to https://localhost"), "{why}");
+        assert!(why.contains("UnknownIssuer") || why.contains("unknown issuer"), "{why}");
+    }
+    assert!(peer.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_host_is_refused() {
+    let authority = Authority::new();
+    let at = Peer::new().listen_tls(authority.server(&["h2"])).await;
+    let elsewhere =
+        client(at, trusting(&authority)).endpoint(format!("https://[::1]:{}", at.port()));
+    let why = refusal(
+        elsewhere
+            .connector(tower::service_fn(move |_: http::Uri| tokio::net::TcpStream::connect(at))),
+    )
+    .await;
+    assert!(why.contains("not valid for name"), "{why}");
+}
+
+#[tokio::test]
+async fn a_client_shows_its_certificate_where_it_is_asked_for() {
+    let authority = Authority::new();
+    let peer = Peer::new();
+    let at = peer.listen_tls(authority.server_of_clients()).await;
+    let (chain, key) = authority.client();
+    let shown = trusting(&authority).with_identity_pem(chain, key).expect("they fit");
+    call(client(at, shown)).await.expect("known");
+
+    refusal(client(at, trusting(&authority))).await;
+    let (chain, key) = Authority::new().client();
+    let unknown = trusting(&authority).with_identity_pem(chain, key).expect("they fit");
+    refusal(client(at, unknown)).await;
+    assert_eq!(peer.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_speak_http2_is_refused() {
+    let authority = Authority::new();
+    for protocols in [&[][..], &["http/1.1"]] {
+        let peer = Peer::new();
+        let at = peer.listen_tls(authority.server(protocols)).await;
+        let why = refusal(client(at, trusting(&authority))).await;
+        assert!(why.contains("HTTP/2 by ALPN") || why.contains("NoApplicationProtocol"), "{why}");
+        assert!(peer.calls().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_speaks_no_tls_at_all_is_refused() {
+    let at = Peer::new().listen().await;
+    let why = refusal(client(at, Tls::new())).await;
+    assert!(why.contains("no TLS connection"), "{why}");
+}
+
+#[test]
+fn what_is_no_certificate_or_key_is_refused_when_it_is_given() {
+    let (chain, key) = Authority::new().client();
+    let text = |outcome: Result<Tls, Error>| {
+        let error = outcome.expect_err("this is not what it should be");
+        assert_eq!(error.code(), Code::InvalidArgument);
+        error.to_string()
+    };
+    assert!(text(Tls::new().with_ca_pem("")).contains("no certificate"));
+    assert!(text(Tls::new().with_ca_pem(&key)).contains("no certificate"));
+    assert!(text(Tls::new().with_identity_pem("", &key)).contains("no certificate"));
+    assert!(text(Tls::new().with_identity_pem(&chain, "")).contains("no private key"));
+    let garbled = chain.replace("MII", "!!!");
+    assert!(text(Tls::new().with_ca_pem(garbled)).contains("cannot be read"));
+
+    let (_, other) = Authority::new().client();
+    let unfit = Tls::new().with_identity_pem(&chain, other).expect("each can be read");
+    let builder = LivestreamClient::builder().endpoint("https://localhost").anonymous().tls(unfit);
+    let error = builder.build().expect_err("the key is another's");
+    assert_eq!(error.code(), Code::InvalidArgument, "{error:?}");
+    assert!(error.to_string().contains("do not fit"), "{error}");
+}
+
+#[cfg(feature = "native-roots")]
+#[tokio::test]
+async fn the_systems_roots_are_added_to_ones_own() {
+    let authority = Authority::new();
+    let at = Peer::new().listen_tls(authority.server(&["h2"])).await;
+    let with_own = trusting(&authority);
+    match with_own.clone().with_native_roots() {
+        Ok(both) => call(client(at, both)).await.expect("one's own authority is still trusted"),
+        Err(error) => assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}"),
+    }
+}

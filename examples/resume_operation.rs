@@ -13,7 +13,7 @@ use livestream_client::{
     LivestreamClient, model::StartChannelRequest, name::ChannelName, name::OperationName,
 };
 use std::{env, fs, path::Path, process, time::Duration};
-use support::{Result, Studio, channel, remove_channel, rtmp_input, show};
+use support::{Result, Studio, channel, client_of, remove_channel, rtmp_input, show};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -30,7 +30,7 @@ async fn main() -> Result {
     begin(client, &news, &note).await?;
     println!("… and everything that the program knew is gone");
 
-    let client = emulator.client();
+    let client = client_of(&emulator)?;
     go_on(&client, &note).await?;
     fs::remove_file(&note)?;
     remove_channel(&client, &news).await?;

@@ -36,9 +36,7 @@ impl Studio {
     /// Ten minutes of the service's time pass in half a second of ours.
     pub fn with(emulator: emulator::Builder) -> Result<Self> {
         let emulator = emulator.speed(1200).build();
-        let often = Backoff::new(Duration::from_millis(50), Duration::from_millis(250), 1.5);
-        let policy = PollPolicy::new(often, Duration::from_secs(60));
-        let client = emulator.client_builder().poll_policy(policy).build()?;
+        let client = client_of(&emulator)?;
         Ok(Self { emulator, client, location: LocationName::new("my-project", "us-central1")? })
     }
 
@@ -46,6 +44,14 @@ impl Studio {
     pub fn now(&self) -> SystemTime {
         self.emulator.now()
     }
+}
+
+/// A client that polls as often as the service's time runs fast. Against the real service:
+/// `LivestreamClient::new()`.
+pub fn client_of(emulator: &Emulator) -> Result<LivestreamClient> {
+    let often = Backoff::new(Duration::from_millis(50), Duration::from_millis(250), 1.5);
+    let policy = PollPolicy::new(often, Duration::from_secs(60));
+    Ok(emulator.client_builder().poll_policy(policy).build()?)
 }
 
 /// An input that encoders push RTMP to.

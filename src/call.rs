@@ -123,8 +123,16 @@ impl<R: Rpc> Call<R> {
 
     /// Sends the request; yields the answer as it came.
     pub(crate) async fn send(self) -> Result<R::Response, Error> {
-        let result = exchange(&self.core, &self.request, self.options).await;
-        result.map_err(|e| {
+        self.send_then(|_, response| Ok(response)).await
+    }
+
+    /// Sends the request, and reads the answer; an error of either tells what it is about.
+    async fn send_then<T>(
+        self,
+        read: impl FnOnce(&Arc<Core>, R::Response) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let answer = exchange(&self.core, &self.request, self.options).await;
+        answer.and_then(|response| read(&self.core, response)).map_err(|e| {
             let e = e.with_subject(R::METHOD, self.request.route().1);
             match self.request.request_id() {
                 Some(id) if !id.is_empty() => e.with_request_id(id),
@@ -167,10 +175,7 @@ where
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let core = self.core.clone();
-            R::Kind::deliver(&core, self.send().await?)
-        })
+        Box::pin(self.send_then(R::Kind::deliver))
     }
 }
 

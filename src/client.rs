@@ -281,7 +281,7 @@ impl<C: Client> Builder<C> {
         self
     }
 
-    /// How waits for operations poll unless they say otherwise.
+    /// How waits, for operations and for states of resources, poll unless they say otherwise.
     pub fn poll_policy(mut self, policy: PollPolicy) -> Self {
         self.poll = policy;
         self

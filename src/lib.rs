@@ -34,4 +34,4 @@ pub use livestream::LivestreamClient;
 pub use operation::{Operation, PollPolicy, Progress, SharedWaits};
 pub use page::{Items, Pages};
 pub use proto::google::cloud::video::livestream::v1 as model;
-pub use watch::{WatchPolicy, Watched};
+pub use watch::Watched;

@@ -17,7 +17,7 @@ macro_rules! client {
         $(#[$doc])*
         #[derive(Clone)]
         pub struct $client {
-            core: std::sync::Arc<$crate::call::Core>,
+            pub(crate) core: std::sync::Arc<$crate::call::Core>,
         }
 
         impl $client {
@@ -51,6 +51,19 @@ macro_rules! client {
                 &self,
                 operation: &$crate::name::OperationName,
             ) -> $crate::Operation<R::Output, R::Metadata> {
+                self.resume_as(operation)
+            }
+
+            /// [`resume`](Self::resume) by what the operation yields and what its metadata is, where
+            /// the request that started it is not known.
+            pub fn resume_as<T, M>(
+                &self,
+                operation: &$crate::name::OperationName,
+            ) -> $crate::Operation<T, M>
+            where
+                T: prost::Message + prost::Name + Default,
+                M: prost::Message + prost::Name + Default,
+            {
                 $crate::Operation::resumed(self.core.clone(), operation.clone())
             }
 

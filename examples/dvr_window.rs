@@ -17,7 +17,7 @@ use livestream_client::{
         channel::StreamingState,
         dvr_session::{DvrManifest, DvrWindow, State, dvr_window},
     },
-    name::{ChannelName, DvrSessionName},
+    name::DvrSessionName,
 };
 use std::time::{Duration, SystemTime};
 use support::{Result, Studio, interval, mask, remove_channel, seconds, show, start_channel};
@@ -33,7 +33,7 @@ async fn main() -> Result {
     let emulator =
         works.into_iter().fold(Emulator::builder(), |all, work| all.takes(work, 10 * MINUTE));
     let studio = Studio::with(emulator)?;
-    let Studio { emulator, client, location } = &studio;
+    let Studio { client, location, .. } = &studio;
     let channel = start_channel(client, location, "match", 24 * HOUR).await?;
     client.wait_until(&channel, StreamingState::Streaming).await?;
     println!("✓ on air, with 24 hours kept");
@@ -58,16 +58,31 @@ async fn main() -> Result {
     };
     let update = client.update_dvr_session(longer, mask("dvr_windows")).await?;
     show("window widened to 48 hours", update).await?;
-    let kept_longer = keep(client, &channel, 48 * HOUR).await?;
 
-    // Two days later.
-    emulator.advance((begin + 48 * HOUR).duration_since(studio.now())?);
+    // The past must be kept for as long. A new configuration of the channel ends what it records.
+    let change = Channel {
+        name: (&channel).into(),
+        retention_config: Some(RetentionConfig { retention_window_duration: seconds(48 * 3600) }),
+        ..Default::default()
+    };
+    let update = client.update_channel(change, mask("retention_config")).await?;
+    show("retention widened to 48 hours", update).await?;
     states.await??;
-    show("DVR session deleted", client.delete_dvr_session(&name).await?).await?;
-    remove_channel(client, &channel).await?;
-    if let Some(successor) = kept_longer {
-        remove_channel(client, &successor).await?;
+
+    let next = DvrSession {
+        dvr_manifests: vec![DvrManifest { manifest_key: "hls".into(), ..Default::default() }],
+        dvr_windows: window(begin, begin + 48 * HOUR),
+        ..Default::default()
+    };
+    let create = client.create_dvr_session(&channel, next, "two-days").await?;
+    let next = show("DVR session created, of two days", create).await?;
+    println!("  time-shift at {}", next.dvr_manifests[0].output_uri);
+
+    for id in ["evening", "two-days"] {
+        let delete = client.delete_dvr_session(&channel.dvr_session(id)?).await?;
+        show("DVR session deleted", delete).await?;
     }
+    remove_channel(client, &channel).await?;
     println!("nothing is left");
     Ok(())
 }
@@ -90,33 +105,4 @@ async fn print_states(
         }
     }
     Ok(())
-}
-
-/// Has a channel keep its past for longer. The service documents which fields of a channel can be
-/// updated, and its retention is none of them; a channel made anew has what it is given.
-async fn keep(
-    client: &LivestreamClient,
-    channel: &ChannelName,
-    retention: Duration,
-) -> Result<Option<ChannelName>> {
-    let change = Channel {
-        name: channel.into(),
-        retention_config: Some(RetentionConfig {
-            retention_window_duration: seconds(retention.as_secs()),
-        }),
-        ..Default::default()
-    };
-    match client.update_channel(change, mask("retention_config")).await {
-        Ok(update) => {
-            show("retention widened to 48 hours", update).await?;
-            Ok(None)
-        }
-        Err(refusal) => {
-            println!("✗ {}", refusal.message());
-            let id = format!("{}-48h", channel.id());
-            let successor = start_channel(client, &channel.parent(), &id, retention).await?;
-            println!("✓ a second channel started, with 48 hours kept");
-            Ok(Some(successor))
-        }
-    }
 }

@@ -48,6 +48,7 @@ impl Changeable for Channel {
         "log_config",
         "timecode_config",
         "encryptions",
+        "retention_config",
     ];
 }
 

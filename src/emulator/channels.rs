@@ -23,7 +23,7 @@ use tonic::Status;
 
 const UPDATABLE: &[Field<Channel>] = mask::fields!(
     Channel: input_attachments, input_config, output, elementary_streams, mux_streams, manifests,
-    sprite_sheets, log_config, timecode_config, encryptions,
+    sprite_sheets, log_config, timecode_config, encryptions, retention_config,
 );
 
 pub(super) fn create(

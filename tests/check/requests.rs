@@ -97,7 +97,7 @@ fn an_update_refers_to_what_it_does_not_hold() {
 fn a_mask_names_only_what_the_update_can_change() {
     let list = "`input_attachments`, `input_config`, `output`, `elementary_streams`, \
                 `mux_streams`, `manifests`, `sprite_sheets`, `log_config`, `timecode_config`, \
-                `encryptions`";
+                `encryptions`, `retention_config`";
     broken(
         &update,
         |r| r.update_mask = mask(&["log_config", "labels", "log_conf"]),

@@ -1,4 +1,4 @@
-//! A channel kept as a JSON file: read, described, created, and shown as the service has it.
+//! A channel kept as a JSON file: read, checked, described, created, and shown as the service has it.
 //!
 //! ```sh
 //! cargo run --example channel_from_file [FILE]
@@ -10,6 +10,7 @@
 mod support;
 
 use livestream_client::{
+    check::Check,
     json,
     model::{Channel, elementary_stream::ElementaryStream as Stream, video_stream::CodecSettings},
     name::InputName,
@@ -30,8 +31,17 @@ async fn main() -> Result {
     // What a slip of the pen looks like.
     let slip = text.replacen("bitrateBps", "bitrate", 1);
     if let Err(error) = json::from_str::<Channel>(&slip) {
-        println!("with one field misspelt: {error}\n");
+        println!("with one field misspelt: {error}");
     }
+
+    // What the file says must also make sense: every breach of a documented rule is told at once.
+    channel.ensure_valid()?;
+    let mut odd = channel.clone();
+    odd.manifests[0].mux_streams.push("uhd".into());
+    for violation in odd.violations() {
+        println!("with one stream too many: {violation}");
+    }
+    println!();
 
     let studio = Studio::open()?;
     let Studio { client, location, .. } = &studio;

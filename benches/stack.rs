@@ -5,25 +5,16 @@
 
 mod canned;
 
-use canned::{Manners, channel, pin_to, serve};
-use google_cloud_auth::{
-    credentials::{CacheableResource, Credentials, CredentialsProvider, EntityTag},
-    errors::CredentialsError,
-};
-use http::{Extensions, HeaderMap, HeaderValue};
-use livestream_client::{
-    LivestreamClient,
-    model::{GetChannelRequest, livestream_service_client::LivestreamServiceClient},
-    name::ChannelName,
+use canned::{
+    Manners,
+    callers::{ours, theirs},
+    channel, pin_to, serve,
 };
 use std::{
     fs,
-    hint::black_box,
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 use tokio::{runtime::Runtime, task::JoinSet};
-use tonic::transport::Channel;
 
 const ROUNDS: usize = 31;
 
@@ -102,66 +93,4 @@ fn cpu_time() -> Duration {
     let text = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     let nanos = text.split(' ').next().and_then(|text| text.parse().ok()).expect("nanoseconds");
     Duration::from_nanos(nanos)
-}
-
-struct Ours(LivestreamClient, ChannelName);
-
-fn ours(address: SocketAddr) -> Ours {
-    let client = LivestreamClient::builder()
-        .endpoint(format!("http://{address}"))
-        .credentials(Credentials::from(Token(EntityTag::new())))
-        .build()
-        .expect("a client");
-    let name = ChannelName::new("my-project", "us-central1", "channel-1").expect("a valid name");
-    Ours(client, name)
-}
-
-impl Ours {
-    fn call(&self) -> impl Future<Output = ()> + Send + use<> {
-        let call = self.0.get_channel(&self.1);
-        async { drop(black_box(call.await.expect("an answer"))) }
-    }
-}
-
-struct Theirs(LivestreamServiceClient<Channel>, String);
-
-async fn theirs(address: SocketAddr) -> Theirs {
-    let endpoint = Channel::from_shared(format!("http://{address}")).expect("a valid address");
-    let channel = endpoint.tcp_nodelay(true).connect().await.expect("a connection");
-    let name = "projects/my-project/locations/us-central1/channels/channel-1".to_owned();
-    Theirs(LivestreamServiceClient::new(channel), name)
-}
-
-impl Theirs {
-    fn call(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (mut stub, name) = (self.0.clone(), self.1.clone());
-        async move {
-            let answer = stub.get_channel(GetChannelRequest { name }).await.expect("an answer");
-            drop(black_box(answer));
-        }
-    }
-}
-
-/// Credentials whose token never changes.
-#[derive(Debug)]
-struct Token(EntityTag);
-
-impl CredentialsProvider for Token {
-    async fn headers(
-        &self,
-        known: Extensions,
-    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        if known.get::<EntityTag>() == Some(&self.0) {
-            return Ok(CacheableResource::NotModified);
-        }
-        let token = HeaderValue::from_static(
-            "Bearer ya29.a-token-as-long-as-real-ones-are-which-is-about-two-hundred-bytes-in-all",
-        );
-        let data = HeaderMap::from_iter([(http::header::AUTHORIZATION, token)]);
-        Ok(CacheableResource::New { entity_tag: self.0.clone(), data })
-    }
-
-    async fn universe_domain(&self) -> Option<String> {
-        None
-    }
 }

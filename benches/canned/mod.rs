@@ -2,6 +2,8 @@
 //! under measurement nothing, and does as little as HTTP/2 allows.
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
+pub mod callers;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Response};
 use livestream_client::model::{

@@ -152,6 +152,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if Handle::try_current().is_err() {
+            return Box::pin(async { Err(needs_runtime().into()) });
+        }
         let inner = self.inner.clone();
         let Some(mut context) = CallContext::of(&request, &self.defaults) else {
             return Box::pin(async { inner.oneshot(request).await.map_err(Into::into) });

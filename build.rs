@@ -15,6 +15,7 @@ use std::{
 /// The entry points, each with the feature that asks for it; what they import comes along.
 const ROOTS: &[(&str, Option<&str>)] = &[
     ("google/cloud/video/livestream/v1/service.proto", None),
+    ("google/cloud/visionai/v1/streams_service.proto", Some("visionai")),
     ("google/longrunning/operations.proto", None),
     ("google/cloud/location/locations.proto", None),
     ("volcengine/live/v20230101/time_shift.proto", Some("volcengine")),
@@ -164,6 +165,15 @@ fn write_rpc(
             out,
             "impl LongRunning for {request} {{ type Output = {t}; type Metadata = {m}; }}"
         )?;
+    }
+    for (field, name) in [("filter", "Filtered"), ("order_by", "Ordered")] {
+        if input.get_field_by_name(field).is_some() {
+            writeln!(out, "impl {name} for {request} {{")?;
+            writeln!(
+                out,
+                "    fn {field}_mut(&mut self) -> &mut String {{ &mut self.{field} }}\n}}"
+            )?;
+        }
     }
     write_paged(out, &request, &input, &output)
 }
@@ -398,7 +408,7 @@ fn rust_type(message: &MessageDescriptor) -> String {
 fn name_type(resource: &str) -> String {
     let (service, kind) = resource.split_once('/').expect("resource types are `service/Kind`");
     match service.split('.').next() {
-        Some("visionai") => format!("crate::visionai::name::{kind}Name"),
+        Some("visionai") => format!("crate::name::visionai::{kind}Name"),
         _ => format!("crate::name::{kind}Name"),
     }
 }

@@ -12,7 +12,7 @@ mod support;
 use livestream_client::{
     LivestreamClient,
     model::{
-        Clip, DvrSession, TimeInterval,
+        Clip, DvrSession,
         channel::StreamingState,
         clip::{ClipManifest, Slice, TimeSlice, slice},
         dvr_session::{DvrManifest, DvrWindow, dvr_window},
@@ -20,7 +20,7 @@ use livestream_client::{
     name::{ChannelName, LocationName},
 };
 use std::time::{Duration, SystemTime};
-use support::{Result, Studio, channel, rtmp_input, show};
+use support::{Result, Studio, channel, interval, rtmp_input, show};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -124,8 +124,4 @@ async fn tear_down(client: &LivestreamClient, location: &LocationName) -> Result
         show("input deleted", client.delete_input(&input.name.parse()?).await?).await?;
     }
     Ok(())
-}
-
-fn interval(start: SystemTime, end: SystemTime) -> TimeInterval {
-    TimeInterval { start_time: Some(start.into()), end_time: Some(end.into()) }
 }

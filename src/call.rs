@@ -16,12 +16,10 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Uri,
     header::{CONTENT_TYPE, TE},
 };
-use http_body_util::Full;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use prost::Message;
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
-use tonic::{Code, Status, body::Body};
-use tower::Service;
+use tonic::{Code, Status};
 
 /// What every call of a client shares.
 #[derive(Debug)]
@@ -125,8 +123,16 @@ impl<R: Rpc> Call<R> {
 
     /// Sends the request; yields the answer as it came.
     pub(crate) async fn send(self) -> Result<R::Response, Error> {
-        let result = exchange(&self.core, &self.request, self.options).await;
-        result.map_err(|e| {
+        self.send_then(|_, response| Ok(response)).await
+    }
+
+    /// Sends the request, and reads the answer; an error of either tells what it is about.
+    async fn send_then<T>(
+        self,
+        read: impl FnOnce(&Arc<Core>, R::Response) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let answer = exchange(&self.core, &self.request, self.options).await;
+        answer.and_then(|response| read(&self.core, response)).map_err(|e| {
             let e = e.with_subject(R::METHOD, self.request.route().1);
             match self.request.request_id() {
                 Some(id) if !id.is_empty() => e.with_request_id(id),
@@ -169,10 +175,7 @@ where
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let core = self.core.clone();
-            R::Kind::deliver(&core, self.send().await?)
-        })
+        Box::pin(self.send_then(R::Kind::deliver))
     }
 }
 
@@ -216,43 +219,48 @@ async fn exchange<R: Rpc>(
     options: Options,
 ) -> Result<R::Response, Error> {
     request.check()?;
-    let mut stack = core.stack.clone();
-    let answer = stack.call(wrap(request, options)).await;
+    let (request, context) = wrap(request, options);
+    let (retrying, request) = core.stack.pass(request);
+    let answer = retrying.send(request, context).await;
     let (head, body) = answer.map_err(|e| Fault::from_error(e).into_error())?.into_parts();
     let Answer::Settled { data, trailers, code } = body else {
         return Err(Error::unreadable("the answer was not settled"));
     };
+    // A success at the first attempt brings none.
+    let first = Course { attempts: 1, ..Course::default() };
+    let Course { attempts, elapsed, may_have_run } =
+        head.extensions.get().copied().unwrap_or(first);
     if code == Code::Ok {
         let has_run = R::METHOD.class() != Class::Read;
-        return decode(data).map_err(|e| e.with_course(1, Duration::ZERO, has_run));
+        return decode(data).map_err(|e| e.with_course(attempts, elapsed, has_run));
     }
-    let Course { attempts, elapsed, may_have_run } =
-        head.extensions.get().copied().unwrap_or_default();
     let status = trailers.as_ref().and_then(Status::from_header_map);
     let status = status.or_else(|| Status::from_header_map(&head.headers));
     let error = Error::from_status(status.unwrap_or_else(|| Status::new(code, "")));
     Err(error.with_course(attempts, elapsed, may_have_run))
 }
 
-/// The request on its way down: framed, routed, and with its options in the extensions.
-fn wrap<R: Rpc>(request: &R, options: Options) -> Request<Body> {
-    let Options { timeouts, retry, headers } = options;
+/// The request on its way down, framed and routed, and the options that go along.
+fn wrap<R: Rpc>(request: &R, options: Options) -> (Request<Bytes>, CallContext) {
+    let Options { timeouts, retry, mut headers } = options;
     let class = match R::METHOD.class() {
         Class::Keyed if request.request_id().is_none_or(str::is_empty) => Class::Unkeyed,
         class => class,
     };
-    let mut wrapped = Request::new(Body::new(Full::new(frame(request))));
+    headers.reserve(HEADERS);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(HeaderName::from_static("x-goog-request-params"), routing(request));
+    let mut wrapped = Request::new(frame(request));
     *wrapped.method_mut() = http::Method::POST;
     *wrapped.version_mut() = http::Version::HTTP_2;
     *wrapped.uri_mut() = Uri::from_static(R::METHOD.path());
     *wrapped.headers_mut() = headers;
-    let fixed = wrapped.headers_mut();
-    fixed.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    fixed.insert(TE, HeaderValue::from_static("trailers"));
-    fixed.insert(HeaderName::from_static("x-goog-request-params"), routing(request));
-    wrapped.extensions_mut().insert(CallContext { class, timeouts, retry, deadline: None });
-    wrapped
+    (wrapped, CallContext { class, timeouts, retry, deadline: None })
 }
+
+/// About how many headers a call has once all layers have added theirs.
+const HEADERS: usize = 10;
 
 /// The gRPC frame: no compression, the length, the message.
 fn frame(message: &impl Message) -> Bytes {

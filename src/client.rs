@@ -1,5 +1,11 @@
 //! How a client is put together: what it calls, as whom, and by which policy.
 
+mod declare;
+mod mixins;
+
+pub(crate) use declare::client;
+pub(crate) use mixins::mixins;
+
 use crate::{
     call::Core,
     error::{BoxError, Error},
@@ -275,7 +281,7 @@ impl<C: Client> Builder<C> {
         self
     }
 
-    /// How waits for operations poll unless they say otherwise.
+    /// How waits, for operations and for states of resources, poll unless they say otherwise.
     pub fn poll_policy(mut self, policy: PollPolicy) -> Self {
         self.poll = policy;
         self

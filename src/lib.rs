@@ -21,6 +21,8 @@ pub mod proto;
 pub mod rpc;
 pub mod time;
 pub mod transport;
+#[cfg(feature = "visionai")]
+pub mod visionai;
 #[cfg(feature = "volcengine")]
 pub mod volcengine;
 mod watch;
@@ -33,4 +35,4 @@ pub use livestream::LivestreamClient;
 pub use operation::{Operation, PollPolicy, Progress, SharedWaits};
 pub use page::{Items, Pages};
 pub use proto::google::cloud::video::livestream::v1 as model;
-pub use watch::{WatchPolicy, Watched};
+pub use watch::Watched;

@@ -344,6 +344,10 @@ macro_rules! resource_name {
     };
 }
 
+// Below the macro that it uses.
+#[cfg(feature = "visionai")]
+pub mod visionai;
+
 resource_name! {
     /// A Google Cloud project, by id or number: `projects/{project}`.
     ProjectName = "cloudresourcemanager.googleapis.com/Project", "projects/{project}";

@@ -1,8 +1,9 @@
 //! Long-running operations: what runs on at the service, and how to wait for it.
 //!
 //! The service has no call that waits, so waiting is polling: at once, then with growing pauses,
-//! until the operation is done or the wait's own limit is met. Dropping a wait ends the polling and
-//! nothing else: the operation goes on, and its name resumes it, in another process too
+//! until the operation is done or the wait's own limit is met. Each poll rides the retry stack, and
+//! an outage that outlasts a poll is waited out by the next ones. Dropping a wait ends the polling
+//! and nothing else: the operation goes on, and its name resumes it, in another process too
 //! ([AIP-151](https://google.aip.dev/151)).
 
 mod shared;
@@ -27,10 +28,10 @@ use futures_util::stream;
 use prost::{Message, Name};
 use prost_types::Any;
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Status};
 
-/// How a wait polls, and when it gives up.
+/// How a wait polls, for the end of an operation or for a state of a resource, and when it gives up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PollPolicy {
     backoff: Backoff,
@@ -44,14 +45,21 @@ impl PollPolicy {
         Self { backoff, limit }
     }
 
+    /// Gives up after this long; [`Duration::MAX`] never does.
+    pub const fn with_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// How long a wait may take in all.
     pub const fn limit(&self) -> Duration {
         self.limit
     }
 
     /// The pause after the given number of polls: never near zero, as each poll costs quota.
-    fn pause(&self, polls: u32, jitter: f64) -> Duration {
-        self.backoff.ceiling(polls).mul_f64(0.5 + jitter / 2.0)
+    pub(crate) fn pause(&self, polls: u32, jitter: f64) -> Duration {
+        let half = self.backoff.ceiling(polls) / 2;
+        half + half.mul_f64(jitter.clamp(0.0, 1.0))
     }
 }
 
@@ -89,6 +97,7 @@ impl<T, M> Operation<T, M> {
         let name = state.name.parse().map_err(|e| {
             Error::unreadable("the service started an operation without a proper name")
                 .with_source(e)
+                .with_course(1, Duration::ZERO, true)
         })?;
         Ok(Self { state: Some(state), ..Self::resumed(core, name) })
     }
@@ -113,13 +122,28 @@ impl<T, M> Operation<T, M> {
         self.state.as_ref()
     }
 
-    /// Polls by this policy.
+    /// Waits by this policy, instead of the client's.
     pub fn poll_policy(mut self, policy: PollPolicy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Asks the service to stop. An operation that obeys ends with [`Code::Cancelled`].
+    /// Asks the service to stop. An operation that obeys ends with [`Code::Cancelled`]; one that is
+    /// done first ends as it would have.
+    ///
+    /// A clone can cancel what is being waited for:
+    /// ```
+    /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
+    /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
+    /// # let change_of_mind = async {};
+    /// let mut start = client.start_channel(&channel).await?;
+    /// let handle = start.clone();
+    /// tokio::select! {
+    ///     started = start.wait() => drop(started?),
+    ///     () = change_of_mind => handle.cancel().await?,
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As any call; NOT_FOUND if the operation's record is gone.
@@ -157,16 +181,18 @@ where
     /// # Errors
     /// As any call, or what the operation failed of.
     pub async fn poll(&mut self) -> Result<Option<T>, Error> {
-        self.refresh().await?;
+        self.refresh().await.map_err(|e| self.error(e))?;
         self.result()
     }
 
-    /// Waits until the operation is done, and yields its result.
+    /// Waits until the operation is done, and yields its result. Dropping the wait, or losing it
+    /// to an error, leaves the operation as it is: it can be waited for again.
     ///
     /// # Errors
     /// What the operation failed of; [`Code::Cancelled`] if it was cancelled; DEADLINE_EXCEEDED,
     /// with the operation's name, if the policy's limit is met first; INTERNAL if the result is not
-    /// a `T`. A service that cannot be reached for a while does not end the wait.
+    /// a `T`; NOT_FOUND if the operation's record is gone. A service that cannot be reached for a
+    /// while does not end the wait.
     pub async fn wait(&mut self) -> Result<T, Error> {
         let begun = Instant::now();
         let mut polls = 0;
@@ -182,13 +208,26 @@ where
     ///
     /// The stream ends after the state in which [`Progress::result`] is there, or with an error as
     /// from [`wait`](Self::wait).
-    pub fn progress(self) -> impl Stream<Item = Result<Progress<T, M>, Error>> + Send + 'static
+    ///
+    /// ```
+    /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
+    /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
+    /// use tokio_stream::StreamExt;
+    ///
+    /// let mut progress = client.start_channel(&channel).await?.progress();
+    /// while let Some(step) = progress.next().await {
+    ///     let step = step?;
+    ///     println!("{:?} after {:?}", step.metadata, step.elapsed);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn progress(self) -> impl Stream<Item = Result<Progress<T, M>, Error>> + Send + Unpin
     where
         T: 'static,
         M: 'static,
     {
         let begun = Instant::now();
-        stream::try_unfold((Some(self), 0), move |(operation, mut polls)| async move {
+        Box::pin(stream::try_unfold((Some(self), 0), move |(operation, mut polls)| async move {
             let Some(mut operation) = operation else { return Ok(None) };
             if polls > 0 || operation.state.is_none() {
                 operation.step(&mut polls, begun).await?;
@@ -198,23 +237,24 @@ where
             let progress = Progress { metadata, result, elapsed: begun.elapsed() };
             let rest = progress.result.is_none().then_some(operation);
             Ok(Some((progress, (rest, polls))))
-        })
+        }))
     }
 
-    /// One poll of a wait, after the pause that is due before it.
+    /// One poll of a wait, after the pause that is due before it, within the wait's limit.
     async fn step(&mut self, polls: &mut u32, begun: Instant) -> Result<(), Error> {
-        if *polls > 0 {
-            let pause = self.policy.pause(*polls, fastrand::f64());
-            let left = self.policy.limit.saturating_sub(begun.elapsed());
-            sleep(pause.min(left)).await;
-        }
-        *polls += 1;
-        if begun.elapsed() >= self.policy.limit {
-            return Err(self.expired(self.policy.limit));
-        }
-        match self.refresh().await {
-            Err(e) if !e.is_transient() => Err(self.error(e)),
-            _ => Ok(()),
+        let policy = self.policy;
+        let left = policy.limit.saturating_sub(begun.elapsed());
+        let polled = timeout(left, async {
+            if *polls > 0 {
+                sleep(policy.pause(*polls, fastrand::f64())).await;
+            }
+            *polls = polls.saturating_add(1);
+            self.refresh().await
+        });
+        match polled.await {
+            Err(_) => Err(self.expired(policy.limit)),
+            Ok(Err(e)) if !e.is_transient() => Err(self.error(e)),
+            Ok(_) => Ok(()),
         }
     }
 
@@ -260,10 +300,22 @@ where
     }
 }
 
+/// What an operation failed of. An error of code OK is one all the same.
 fn failure(status: &rpc::Status) -> Error {
     let details = status.encode_to_vec().into();
-    let code = Code::from_i32(status.code);
+    let code = match Code::from_i32(status.code) {
+        Code::Ok => Code::Unknown,
+        code => code,
+    };
     Error::from_status(Status::with_details(code, status.message.clone(), details))
+}
+
+/// Another handle on the same operation, with the state that this one has seen.
+impl<T, M> Clone for Operation<T, M> {
+    fn clone(&self) -> Self {
+        let (core, name, state) = (self.core.clone(), self.name.clone(), self.state.clone());
+        Self { core, name, state, policy: self.policy, types: PhantomData }
+    }
 }
 
 impl<T, M> fmt::Debug for Operation<T, M> {

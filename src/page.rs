@@ -8,14 +8,16 @@
 use crate::{
     call::Call,
     error::Error,
-    rpc::{Page, Paged},
+    rpc::{Filtered, Ordered, Page, Paged},
 };
 use futures_core::Stream;
 use std::{
     collections::{HashSet, VecDeque},
-    fmt, mem,
+    fmt,
+    future::ready,
+    mem,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{self, Context, Poll},
 };
 use tokio::{runtime::Handle, task::JoinHandle};
 
@@ -30,9 +32,11 @@ impl<R: Paged> Call<R> {
         self.with(|request| *request.page_token_mut() = token.into())
     }
 
-    /// The listing, a page at a time.
+    /// The listing, a page at a time. A page's token is where another listing can take it up again.
     pub fn pages(self) -> Pages<R> {
-        Pages { next: Next::Idle(self), seen: HashSet::new(), reads_ahead: true }
+        let mut start = String::new();
+        let call = self.with(|request| start.clone_from(request.page_token_mut()));
+        Pages { next: Next::Idle(call), seen: HashSet::from([start]), reads_ahead: true }
     }
 
     /// The listing, an item at a time.
@@ -53,6 +57,27 @@ impl<R: Paged> Call<R> {
     /// ```
     pub fn items(self) -> Items<R> {
         Items { pages: self.pages(), items: VecDeque::new(), unreachable: Vec::new() }
+    }
+}
+
+impl<R: Filtered> Call<R> {
+    /// Lists only what matches an expression, such as `labels.show = "news"`, in the syntax of
+    /// [AIP-160](https://google.aip.dev/160).
+    ///
+    /// Empty lists everything. The service does not document which fields it can filter by; an
+    /// expression that it cannot use fails with `INVALID_ARGUMENT`.
+    pub fn filter(self, filter: impl Into<String>) -> Self {
+        self.with(|request| *request.filter_mut() = filter.into())
+    }
+}
+
+impl<R: Ordered> Call<R> {
+    /// Sorts by fields, separated by commas, with ` desc` after those that descend, such as
+    /// `create_time desc` ([AIP-132](https://google.aip.dev/132#ordering)).
+    ///
+    /// Empty leaves the order to the service, which for some listings takes this as a hint only.
+    pub fn order_by(self, order_by: impl Into<String>) -> Self {
+        self.with(|request| *request.order_by_mut() = order_by.into())
     }
 }
 
@@ -83,18 +108,20 @@ impl<R: Paged> Pages<R> {
         self
     }
 
-    /// The call for the page after this one, if there is one.
-    fn following(&mut self, page: &Page<R::Item>, call: Call<R>) -> Result<Option<Call<R>>, Error> {
+    /// What comes after this page.
+    fn following(&mut self, page: &Page<R::Item>, call: Call<R>) -> Next<R> {
         let token = &page.next_page_token;
         if token.is_empty() {
-            return Ok(None);
+            return Next::End;
         }
         if !self.seen.insert(token.clone()) {
             let message = "the service names a page twice: the listing would never end";
             let error = Error::unreadable(message);
-            return Err(error.with_subject(R::METHOD, call.request().route().1));
+            let error = error.with_subject(R::METHOD, call.request().route().1);
+            return Next::Coming(Box::pin(ready(Err(error))));
         }
-        Ok(Some(call.page_token(token)))
+        let call = call.page_token(token);
+        if self.reads_ahead { Next::Coming(start(fetch(call))) } else { Next::Idle(call) }
     }
 }
 
@@ -117,13 +144,9 @@ impl<R: Paged> Stream for Pages<R> {
             pages.next = Next::Coming(coming);
             return Poll::Pending;
         };
-        Poll::Ready(Some(fetched.and_then(|(page, call)| {
-            pages.next = match pages.following(&page, call)? {
-                None => Next::End,
-                Some(call) if pages.reads_ahead => Next::Coming(start(fetch(call))),
-                Some(call) => Next::Idle(call),
-            };
-            Ok(page)
+        Poll::Ready(Some(fetched.map(|(page, call)| {
+            pages.next = pages.following(&page, call);
+            page
         })))
     }
 }
@@ -147,7 +170,7 @@ impl<T> Future for Started<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = ready!(Pin::new(&mut self.0).poll(cx));
+        let ended = task::ready!(Pin::new(&mut self.0).poll(cx));
         Poll::Ready(ended.unwrap_or_else(|e| {
             let message = "the next page was lost with the runtime that fetched it";
             Err(Error::new(tonic::Code::Cancelled, message).with_source(e))
@@ -182,7 +205,8 @@ impl<R: Paged> Items<R> {
         self
     }
 
-    /// The locations that the service could not reach in the pages so far: their items are missing.
+    /// The locations that the service could not reach in the pages so far, each once: their items
+    /// are missing.
     pub fn unreachable(&self) -> &[String] {
         &self.unreachable
     }
@@ -218,10 +242,14 @@ impl<R: Paged> Stream for Items<R> {
             if let Some(item) = self.items.pop_front() {
                 return Poll::Ready(Some(Ok(item)));
             }
-            match ready!(Pin::new(&mut self.pages).poll_next(cx)) {
+            match task::ready!(Pin::new(&mut self.pages).poll_next(cx)) {
                 Some(Ok(page)) => {
                     self.items = page.items.into();
-                    self.unreachable.extend(page.unreachable);
+                    for location in page.unreachable {
+                        if !self.unreachable.contains(&location) {
+                            self.unreachable.push(location);
+                        }
+                    }
                 }
                 Some(Err(e)) => return Poll::Ready(Some(Err(e))),
                 None => return Poll::Ready(None),

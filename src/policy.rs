@@ -70,12 +70,18 @@ pub struct Retry {
     max_attempts: u32,
     backoff: Backoff,
     max_server_delay: Duration,
+    seed: Option<u64>,
 }
 
 impl Retry {
     /// Tries until the call's time is up; waits as `backoff` says.
     pub const fn new(backoff: Backoff) -> Self {
-        Self { max_attempts: u32::MAX, backoff, max_server_delay: Duration::from_secs(60) }
+        Self {
+            max_attempts: u32::MAX,
+            backoff,
+            max_server_delay: Duration::from_secs(60),
+            seed: None,
+        }
     }
 
     /// Sends each request once.
@@ -94,6 +100,18 @@ impl Retry {
     pub const fn with_max_server_delay(mut self, limit: Duration) -> Self {
         self.max_server_delay = limit;
         self
+    }
+
+    /// Draws every call's waits from this seed, so that a test sees the same ones each time. Never
+    /// for production: callers that wait alike come back together.
+    pub const fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Where one call's jitter comes from.
+    pub(crate) fn jitter(&self) -> fastrand::Rng {
+        self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed)
     }
 }
 

@@ -3,7 +3,7 @@
 //! A request is enough to send a call: its type says where it goes, whether it may be sent twice,
 //! what the answer is, and what must hold before it leaves. All of that stands in the annotations
 //! of the service definitions, so `build.rs` writes it: one [`Rpc`] impl per request message, and
-//! [`LongRunning`] or [`Paged`] where the method is such.
+//! [`LongRunning`], [`Paged`], [`Filtered`] or [`Ordered`] where the method is such.
 
 use crate::name::{InvalidName, ResourceName};
 use std::{borrow::Cow, fmt, marker::PhantomData};
@@ -63,6 +63,18 @@ pub trait Paged: Rpc {
     fn page_token_mut(&mut self) -> &mut String;
     /// Takes an answer apart.
     fn page(response: Self::Response) -> Page<Self::Item>;
+}
+
+/// A listing that an expression can narrow ([AIP-160](https://google.aip.dev/160)).
+pub trait Filtered: Rpc {
+    /// What to list; empty for everything.
+    fn filter_mut(&mut self) -> &mut String;
+}
+
+/// A listing that can be sorted ([AIP-132](https://google.aip.dev/132#ordering)).
+pub trait Ordered: Rpc {
+    /// The fields to sort by; empty leaves it to the service.
+    fn order_by_mut(&mut self) -> &mut String;
 }
 
 /// One page of a listing.

@@ -1,8 +1,8 @@
 //! Watching a resource change state.
 //!
 //! The API tells nobody of a change, so watching is polling: often while the state changes, less and
-//! less while it stays. A wait for a state ends early where that state can no longer come: the
-//! resource failed, or is gone.
+//! less while it stays. A wait for a state ends early where that state will not come any more: the
+//! resource failed, is over, or is gone.
 
 use crate::{
     call::Call,
@@ -10,13 +10,14 @@ use crate::{
     livestream::LivestreamClient,
     model::{Asset, Channel, Clip, DvrSession, Event, asset, channel, clip, dvr_session, event},
     name::{AssetName, ChannelName, ClipName, DvrSessionName, EventName, ResourceName},
-    policy::Backoff,
-    rpc::Rpc,
+    operation::PollPolicy,
+    proto::google::rpc::Status,
+    rpc::{Rpc, UnaryKind},
 };
 use futures_core::Stream;
 use futures_util::stream;
-use std::{fmt, mem, time::Duration};
-use tokio::time::sleep;
+use std::{fmt, mem};
+use tokio::time::{sleep, timeout};
 use tonic::Code;
 
 /// A name whose resource has a state to watch.
@@ -26,7 +27,7 @@ pub trait Watched: ResourceName {
     /// Its states.
     type State: Copy + Eq + fmt::Debug + Send + 'static;
     #[doc(hidden)]
-    type Get: Rpc<Response = Self::Resource, Kind = crate::rpc::UnaryKind>;
+    type Get: Rpc<Response = Self::Resource, Kind = UnaryKind>;
 
     #[doc(hidden)]
     fn get(&self, client: &LivestreamClient) -> Call<Self::Get>;
@@ -35,47 +36,31 @@ pub trait Watched: ResourceName {
     /// know.
     fn state(resource: &Self::Resource) -> Self::State;
 
-    /// Whether the resource has failed in this state, and what it says of the reason.
-    fn failure(resource: &Self::Resource) -> Option<String>;
-}
+    /// Why the resource will not go to another state by itself: it failed, in its own words, or is
+    /// over. `None` while it may.
+    fn stuck(resource: &Self::Resource) -> Option<String>;
 
-/// How often a watch looks, and how long a wait for a state may take.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct WatchPolicy {
-    backoff: Backoff,
-    limit: Duration,
-}
-
-impl WatchPolicy {
-    /// Looks again after pauses that grow as `backoff` says while nothing changes, and start anew
-    /// with each change. A wait gives up after `limit`.
-    pub const fn new(backoff: Backoff, limit: Duration) -> Self {
-        Self { backoff, limit }
-    }
-}
-
-impl Default for WatchPolicy {
-    /// Pauses from 1 s, growing by 1.5 to 30 s, and a limit of 30 minutes.
-    fn default() -> Self {
-        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30), 1.5);
-        Self::new(backoff, Duration::from_secs(30 * 60))
+    /// The states of the resource's parts, as numbers: where one changes, a watch tells of it too.
+    fn parts(_: &Self::Resource) -> Vec<i32> {
+        Vec::new()
     }
 }
 
 impl LivestreamClient {
-    /// The resource each time its state has changed: as it is now, then after every change. The
-    /// stream ends with an error, such as NOT_FOUND once the resource is deleted; it never ends
-    /// otherwise.
+    /// The resource each time its state has changed: as it is now, then after every change. For a
+    /// channel, a change of one of its distributions counts too.
     ///
-    /// States that come and go between two looks are not seen.
+    /// The stream ends with an error, such as NOT_FOUND once the resource is deleted; it never ends
+    /// otherwise. It looks less often the longer nothing changes, as the client's [`PollPolicy`]
+    /// says, and waits for a service that cannot be reached. States that come and go between two
+    /// looks are not seen.
     ///
     /// ```
     /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
     /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
-    /// use std::pin::pin;
     /// use tokio_stream::StreamExt;
     ///
-    /// let mut changes = pin!(client.watch(&channel));
+    /// let mut changes = client.watch(&channel);
     /// while let Some(channel) = changes.next().await {
     ///     println!("{:?}", channel?.streaming_state());
     /// }
@@ -84,20 +69,20 @@ impl LivestreamClient {
     pub fn watch<N: Watched>(
         &self,
         name: &N,
-    ) -> impl Stream<Item = Result<N::Resource, Error>> + Send + use<N> {
-        self.watch_with(name, WatchPolicy::default())
+    ) -> impl Stream<Item = Result<N::Resource, Error>> + Send + Unpin + use<N> {
+        self.watch_with(name, self.core.poll)
     }
 
-    /// [`watch`](Self::watch) with pauses of your own.
+    /// [`watch`](Self::watch) with pauses of your own; the policy's limit has no effect.
     pub fn watch_with<N: Watched>(
         &self,
         name: &N,
-        policy: WatchPolicy,
-    ) -> impl Stream<Item = Result<N::Resource, Error>> + Send + use<N> {
-        stream::try_unfold(Watch::new(self, name, policy), |mut watch| async move {
+        policy: PollPolicy,
+    ) -> impl Stream<Item = Result<N::Resource, Error>> + Send + Unpin + use<N> {
+        Box::pin(stream::try_unfold(Watch::new(self, name, policy), |mut watch| async move {
             let resource = watch.change().await?;
             Ok(Some((resource, watch)))
-        })
+        }))
     }
 
     /// Waits until the resource is in this state, and yields it as it then is.
@@ -112,15 +97,16 @@ impl LivestreamClient {
     /// ```
     ///
     /// # Errors
-    /// FAILED_PRECONDITION, with the resource's own words, if it fails first; NOT_FOUND if it is
-    /// gone; DEADLINE_EXCEEDED after 30 minutes; and as any call. A service that cannot be reached
-    /// for a while does not end the wait.
+    /// FAILED_PRECONDITION, with the resource's own words, if it fails first, or is over;
+    /// NOT_FOUND if it is gone; DEADLINE_EXCEEDED at the limit of the client's [`PollPolicy`], 30
+    /// minutes unless set; and as any call. A service that cannot be reached for a while does not
+    /// end the wait.
     pub async fn wait_until<N: Watched>(
         &self,
         name: &N,
         state: N::State,
     ) -> Result<N::Resource, Error> {
-        self.wait_until_with(name, state, WatchPolicy::default()).await
+        self.wait_until_with(name, state, self.core.poll).await
     }
 
     /// [`wait_until`](Self::wait_until) with pauses and a limit of your own.
@@ -131,28 +117,15 @@ impl LivestreamClient {
         &self,
         name: &N,
         state: N::State,
-        policy: WatchPolicy,
+        policy: PollPolicy,
     ) -> Result<N::Resource, Error> {
         let mut watch = Watch::new(self, name, policy);
-        let reached = tokio::time::timeout(policy.limit, async {
-            loop {
-                let resource = watch.change().await?;
-                if N::state(&resource) == state {
-                    return Ok(resource);
-                }
-                if let Some(reason) = N::failure(&resource) {
-                    let found = N::state(&resource);
-                    let message = format!("waiting for {state:?}, but it is {found:?}: {reason}");
-                    return Err(watch.error(Code::FailedPrecondition, message));
-                }
-            }
-        });
-        let reached = reached.await;
+        let reached = timeout(policy.limit(), watch.until(state)).await;
         reached.unwrap_or_else(|_| {
-            let message = format!(
-                "waiting for {state:?}, but it is still {:?} after {:?}",
-                watch.last, policy.limit
-            );
+            let still = watch.last.as_ref();
+            let still = still.map_or("unknown".to_owned(), |(state, _)| format!("still {state:?}"));
+            let message =
+                format!("waiting for {state:?}, but it is {still} after {:?}", policy.limit());
             Err(watch.error(Code::DeadlineExceeded, message))
         })
     }
@@ -161,32 +134,55 @@ impl LivestreamClient {
 struct Watch<N: Watched> {
     client: LivestreamClient,
     name: N,
-    policy: WatchPolicy,
-    last: Option<N::State>,
+    policy: PollPolicy,
+    /// The state that was last seen, and those of the parts.
+    last: Option<(N::State, Vec<i32>)>,
     has_looked: bool,
 }
 
 impl<N: Watched> Watch<N> {
-    fn new(client: &LivestreamClient, name: &N, policy: WatchPolicy) -> Self {
-        Self { client: client.clone(), name: name.clone(), policy, last: None, has_looked: false }
+    fn new(client: &LivestreamClient, name: &N, policy: PollPolicy) -> Self {
+        let (client, name) = (client.clone(), name.clone());
+        Self { client, name, policy, last: None, has_looked: false }
+    }
+
+    async fn until(&mut self, state: N::State) -> Result<N::Resource, Error> {
+        loop {
+            let resource = match self.change().await {
+                Err(e) if e.is_not_found() => {
+                    let what = if self.last.is_some() { "it is gone" } else { "there is none" };
+                    let message = format!("waiting for {state:?}, but {what}");
+                    return Err(self.error(Code::NotFound, message).with_source(e));
+                }
+                looked => looked?,
+            };
+            if N::state(&resource) == state {
+                return Ok(resource);
+            }
+            if let Some(reason) = N::stuck(&resource) {
+                let found = N::state(&resource);
+                let message = format!("waiting for {state:?}, but it is {found:?}: {reason}");
+                return Err(self.error(Code::FailedPrecondition, message));
+            }
+        }
     }
 
     /// The resource as it is at its next change; the first look counts as one.
     async fn change(&mut self) -> Result<N::Resource, Error> {
-        let mut quiet = 0;
+        let mut quiet = 0_u32;
         loop {
             if mem::replace(&mut self.has_looked, true) {
-                quiet += 1;
-                let ceiling = self.policy.backoff.ceiling(quiet);
-                sleep(ceiling.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                quiet = quiet.saturating_add(1);
+                sleep(self.policy.pause(quiet, fastrand::f64())).await;
             }
-            match self.name.get(&self.client).await {
-                Ok(resource) if self.last != Some(N::state(&resource)) => {
-                    self.last = Some(N::state(&resource));
-                    return Ok(resource);
-                }
-                Err(e) if !e.is_transient() => return Err(e),
-                Ok(_) | Err(_) => {}
+            let resource = match self.name.get(&self.client).await {
+                Err(e) if e.is_transient() => continue,
+                looked => looked?,
+            };
+            let now = (N::state(&resource), N::parts(&resource));
+            if self.last.as_ref() != Some(&now) {
+                self.last = Some(now);
+                return Ok(resource);
             }
         }
     }
@@ -197,8 +193,13 @@ impl<N: Watched> Watch<N> {
 }
 
 /// What a resource's own status says.
-fn words(error: Option<&crate::proto::google::rpc::Status>) -> String {
+fn words(error: Option<&Status>) -> String {
     error.map_or_else(|| "it does not say why".to_owned(), |status| status.message.clone())
+}
+
+/// Why a resource stays as it is where nothing failed.
+fn over() -> String {
+    "it is over, and will not change any more".to_owned()
 }
 
 impl Watched for ChannelName {
@@ -207,16 +208,20 @@ impl Watched for ChannelName {
     type Get = crate::model::GetChannelRequest;
 
     fn get(&self, client: &LivestreamClient) -> Call<Self::Get> {
-        client.call(Self::Get { name: self.into() })
+        client.get_channel(self)
     }
 
     fn state(resource: &Channel) -> Self::State {
         resource.streaming_state()
     }
 
-    fn failure(resource: &Channel) -> Option<String> {
+    fn stuck(resource: &Channel) -> Option<String> {
         let failed = resource.streaming_state() == channel::StreamingState::StreamingError;
         failed.then(|| words(resource.streaming_error.as_ref()))
+    }
+
+    fn parts(resource: &Channel) -> Vec<i32> {
+        resource.distributions.iter().map(|distribution| distribution.state).collect()
     }
 }
 
@@ -226,15 +231,19 @@ impl Watched for EventName {
     type Get = crate::model::GetEventRequest;
 
     fn get(&self, client: &LivestreamClient) -> Call<Self::Get> {
-        client.call(Self::Get { name: self.into() })
+        client.get_event(self)
     }
 
     fn state(resource: &Event) -> Self::State {
         resource.state()
     }
 
-    fn failure(resource: &Event) -> Option<String> {
-        (resource.state() == event::State::Failed).then(|| words(resource.error.as_ref()))
+    fn stuck(resource: &Event) -> Option<String> {
+        match resource.state() {
+            event::State::Failed => Some(words(resource.error.as_ref())),
+            event::State::Succeeded | event::State::Stopped => Some(over()),
+            _ => None,
+        }
     }
 }
 
@@ -244,15 +253,19 @@ impl Watched for ClipName {
     type Get = crate::model::GetClipRequest;
 
     fn get(&self, client: &LivestreamClient) -> Call<Self::Get> {
-        client.call(Self::Get { name: self.into() })
+        client.get_clip(self)
     }
 
     fn state(resource: &Clip) -> Self::State {
         resource.state()
     }
 
-    fn failure(resource: &Clip) -> Option<String> {
-        (resource.state() == clip::State::Failed).then(|| words(resource.error.as_ref()))
+    fn stuck(resource: &Clip) -> Option<String> {
+        match resource.state() {
+            clip::State::Failed => Some(words(resource.error.as_ref())),
+            clip::State::Succeeded => Some(over()),
+            _ => None,
+        }
     }
 }
 
@@ -262,15 +275,19 @@ impl Watched for DvrSessionName {
     type Get = crate::model::GetDvrSessionRequest;
 
     fn get(&self, client: &LivestreamClient) -> Call<Self::Get> {
-        client.call(Self::Get { name: self.into() })
+        client.get_dvr_session(self)
     }
 
     fn state(resource: &DvrSession) -> Self::State {
         resource.state()
     }
 
-    fn failure(resource: &DvrSession) -> Option<String> {
-        (resource.state() == dvr_session::State::Failed).then(|| words(resource.error.as_ref()))
+    fn stuck(resource: &DvrSession) -> Option<String> {
+        match resource.state() {
+            dvr_session::State::Failed => Some(words(resource.error.as_ref())),
+            dvr_session::State::Finished => Some(over()),
+            _ => None,
+        }
     }
 }
 
@@ -280,14 +297,14 @@ impl Watched for AssetName {
     type Get = crate::model::GetAssetRequest;
 
     fn get(&self, client: &LivestreamClient) -> Call<Self::Get> {
-        client.call(Self::Get { name: self.into() })
+        client.get_asset(self)
     }
 
     fn state(resource: &Asset) -> Self::State {
         resource.state()
     }
 
-    fn failure(resource: &Asset) -> Option<String> {
+    fn stuck(resource: &Asset) -> Option<String> {
         (resource.state() == asset::State::Error).then(|| words(resource.error.as_ref()))
     }
 }

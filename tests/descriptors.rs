@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The tables of the APIs that are compiled in, one line each.
 const APIS: &[&str] = &[
     include_str!("data/livestream_v1.json"),
+    include_str!("data/visionai_v1_streams.json"),
     include_str!("data/longrunning.json"),
     include_str!("data/location.json"),
 ];

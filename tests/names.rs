@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use livestream_client::name::*;
+use livestream_client::{
+    name::*,
+    visionai::name::{
+        ChannelName as VisionChannelName, ClusterName, EventName as VisionEventName, SeriesName,
+        StreamName,
+    },
+};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::{
@@ -10,7 +16,7 @@ use std::{
     fmt,
 };
 
-/// Calls a macro or function once for each of the twelve kinds.
+/// Calls a macro or function once for each of the seventeen kinds.
 macro_rules! for_every_kind {
     ($apply:ident $($args:tt)*) => {{
         $apply::<ProjectName> $($args)*;
@@ -25,6 +31,11 @@ macro_rules! for_every_kind {
         $apply::<OperationName> $($args)*;
         $apply::<NetworkName> $($args)*;
         $apply::<SecretVersionName> $($args)*;
+        $apply::<ClusterName> $($args)*;
+        $apply::<StreamName> $($args)*;
+        $apply::<VisionEventName> $($args)*;
+        $apply::<SeriesName> $($args)*;
+        $apply::<VisionChannelName> $($args)*;
     }};
 }
 
@@ -40,7 +51,10 @@ fn patterns_are_those_of_the_service_definition() {
     for_every_kind!(add(&mut ours));
 
     let facts: Value = serde_json::from_str(include_str!("data/livestream_v1.json")).unwrap();
-    let messages = facts["messages"].as_object().unwrap().values();
+    let vision: Value =
+        serde_json::from_str(include_str!("data/visionai_v1_streams.json")).unwrap();
+    let messages = [&facts, &vision].into_iter().flat_map(|t| t["messages"].as_object().unwrap());
+    let messages = messages.map(|(_, message)| message);
     let resources = messages.filter_map(|message| message.get("resource"));
     let resources = resources.map(|r| (r["type"].as_str().unwrap(), &r["pattern"]));
     let definitions = facts["resource_definitions"].as_object().unwrap();
@@ -49,7 +63,7 @@ fn patterns_are_those_of_the_service_definition() {
         .chain(definitions)
         .map(|(name, pattern)| (name, pattern[0].as_str().unwrap()))
         .collect::<BTreeMap<_, _>>();
-    assert_eq!(theirs.len(), 9);
+    assert_eq!(theirs.len(), 14);
     // What every Google API shares stands in no service's definition.
     theirs.extend([
         ("cloudresourcemanager.googleapis.com/Project", "projects/{project}"),
@@ -90,6 +104,16 @@ fn every_kind_is_built_from_its_ids() {
     built!(OperationName(project = "p", location = "l", operation = "o.1_2")
         "projects/p/locations/l/operations/o.1_2");
     built!(NetworkName(project = "p", network = "n") "projects/p/global/networks/n");
+    built!(ClusterName(project = "p", location = "l", cluster = "k")
+        "projects/p/locations/l/clusters/k");
+    built!(StreamName(project = "p", location = "l", cluster = "k", stream = "s")
+        "projects/p/locations/l/clusters/k/streams/s");
+    built!(VisionEventName(project = "p", location = "l", cluster = "k", event = "e")
+        "projects/p/locations/l/clusters/k/events/e");
+    built!(SeriesName(project = "p", location = "l", cluster = "k", series = "s")
+        "projects/p/locations/l/clusters/k/series/s");
+    built!(VisionChannelName(project = "p", location = "l", cluster = "k", channel = "c")
+        "projects/p/locations/l/clusters/k/channels/c");
     built!(SecretVersionName(project = "p", secret = "s", version = "latest")
         "projects/p/secrets/s/versions/latest");
 }
@@ -114,9 +138,12 @@ fn names_lead_down_to_their_children_and_back_up() {
         )+};
     }
     children!(location; channel in "channels", input in "inputs", asset in "assets",
-        pool in "pools", operation in "operations");
+        pool in "pools", operation in "operations", cluster in "clusters");
     let channel = location.channel("news").unwrap();
     children!(channel; event in "events", clip in "clips", dvr_session in "dvrSessions");
+    let cluster = location.cluster("shop").unwrap();
+    children!(cluster; stream in "streams", event in "events", series in "series",
+        channel in "channels");
 
     let network = NetworkName::new("my-project", "vpc").unwrap();
     let version = SecretVersionName::new("my-project", "key", "7").unwrap();

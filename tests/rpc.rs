@@ -8,7 +8,8 @@
 use livestream_client::{
     model::{self, *},
     proto::{FILE_DESCRIPTOR_SET, google::cloud::location::*, google::longrunning::*},
-    rpc::{Class, LongRunning, METHODS, Method, Paged, Rpc, UnaryKind},
+    rpc::{Class, Filtered, LongRunning, METHODS, Method, Ordered, Paged, Rpc, UnaryKind},
+    visionai::model as vision,
 };
 use prost::Name;
 use prost_reflect::{DescriptorPool, DynamicMessage, Value as Field};
@@ -19,31 +20,44 @@ use std::{
 };
 
 macro_rules! for_each {
-    ($apply:ident: $($request:ident)*) => { BTreeSet::from([$($apply::<$request>(),)*]) };
+    ($apply:ident: $($request:ty),* $(,)?) => { BTreeSet::from([$($apply::<$request>(),)*]) };
 }
 macro_rules! for_each_unary {
     ($apply:ident) => {
-        for_each!($apply: ListChannelsRequest GetChannelRequest ListInputsRequest GetInputRequest
-            PreviewInputRequest CreateEventRequest ListEventsRequest GetEventRequest
-            DeleteEventRequest ListClipsRequest GetClipRequest ListDvrSessionsRequest
-            GetDvrSessionRequest ListAssetsRequest GetAssetRequest GetPoolRequest
-            ListLocationsRequest GetLocationRequest ListOperationsRequest GetOperationRequest
-            DeleteOperationRequest CancelOperationRequest)
+        &for_each!($apply: PreviewInputRequest, CreateEventRequest, DeleteEventRequest,
+            GetChannelRequest, GetInputRequest, GetEventRequest, GetClipRequest,
+            GetDvrSessionRequest, GetAssetRequest, GetPoolRequest, GetLocationRequest,
+            GetOperationRequest, DeleteOperationRequest, CancelOperationRequest,
+            vision::GetClusterRequest, vision::GetStreamRequest, vision::GetEventRequest,
+            vision::GetSeriesRequest, vision::GenerateStreamHlsTokenRequest)
+            | &for_each_paged!($apply)
     };
 }
 macro_rules! for_each_long_running {
     ($apply:ident) => {
-        for_each!($apply: CreateChannelRequest UpdateChannelRequest DeleteChannelRequest
-            StartChannelRequest StopChannelRequest StartDistributionRequest
-            StopDistributionRequest CreateInputRequest UpdateInputRequest DeleteInputRequest
-            CreateClipRequest DeleteClipRequest CreateDvrSessionRequest UpdateDvrSessionRequest
-            DeleteDvrSessionRequest CreateAssetRequest DeleteAssetRequest UpdatePoolRequest)
+        for_each!($apply: CreateChannelRequest, UpdateChannelRequest, DeleteChannelRequest,
+            StartChannelRequest, StopChannelRequest, StartDistributionRequest,
+            StopDistributionRequest, CreateInputRequest, UpdateInputRequest, DeleteInputRequest,
+            CreateClipRequest, DeleteClipRequest, CreateDvrSessionRequest, UpdateDvrSessionRequest,
+            DeleteDvrSessionRequest, CreateAssetRequest, DeleteAssetRequest, UpdatePoolRequest,
+            vision::CreateClusterRequest, vision::UpdateClusterRequest,
+            vision::DeleteClusterRequest, vision::CreateStreamRequest, vision::UpdateStreamRequest,
+            vision::DeleteStreamRequest, vision::GetStreamThumbnailRequest,
+            vision::CreateEventRequest, vision::UpdateEventRequest, vision::DeleteEventRequest,
+            vision::CreateSeriesRequest, vision::UpdateSeriesRequest, vision::DeleteSeriesRequest,
+            vision::MaterializeChannelRequest)
+    };
+}
+macro_rules! for_each_ordered {
+    ($apply:ident) => {
+        for_each!($apply: ListChannelsRequest, ListInputsRequest, ListEventsRequest,
+            ListClipsRequest, ListDvrSessionsRequest, ListAssetsRequest, vision::ListClustersRequest,
+            vision::ListStreamsRequest, vision::ListEventsRequest, vision::ListSeriesRequest)
     };
 }
 macro_rules! for_each_paged {
     ($apply:ident) => {
-        for_each!($apply: ListChannelsRequest ListInputsRequest ListEventsRequest ListClipsRequest
-            ListDvrSessionsRequest ListAssetsRequest ListLocationsRequest ListOperationsRequest)
+        &for_each_ordered!($apply) | &for_each!($apply: ListLocationsRequest, ListOperationsRequest)
     };
 }
 macro_rules! for_every_request {
@@ -102,6 +116,7 @@ static FACTS: LazyLock<BTreeMap<String, Fact>> = LazyLock::new(|| {
 static TABLES: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let tables = [
         include_str!("data/livestream_v1.json"),
+        include_str!("data/visionai_v1_streams.json"),
         include_str!("data/longrunning.json"),
         include_str!("data/location.json"),
     ];
@@ -129,7 +144,7 @@ impl Fact {
 #[test]
 fn every_method_is_in_the_table_in_order() {
     let paths = METHODS.iter().map(|method| method.path()).collect::<Vec<_>>();
-    assert_eq!(paths.len(), 40);
+    assert_eq!(paths.len(), 63);
     assert!(paths.is_sorted_by(|a, b| a < b), "{paths:?}");
     let expected = FACTS.values().map(|fact| &*fact.path).collect::<BTreeSet<_>>();
     assert_eq!(BTreeSet::from_iter(paths), expected);
@@ -170,8 +185,11 @@ fn every_request_knows_its_method() {
 fn mutations_without_a_request_id_are_known_by_name() {
     let of = |class| METHODS.iter().filter(move |m| m.class() == class).map(|m| m.name());
     let unkeyed = of(Class::Unkeyed).collect::<Vec<_>>();
-    assert_eq!(unkeyed, ["PreviewInput", "CancelOperation", "DeleteOperation"]);
-    assert_eq!(of(Class::Keyed).count(), 20);
+    assert_eq!(
+        unkeyed,
+        ["PreviewInput", "GenerateStreamHlsToken", "CancelOperation", "DeleteOperation"]
+    );
+    assert_eq!(of(Class::Keyed).count(), 34);
     assert!(of(Class::Read).all(|name| name.starts_with("Get") || name.starts_with("List")));
 }
 
@@ -218,8 +236,8 @@ fn operations_yield_what_the_tables_say() {
         assert_eq!(Fact::of::<R>().result, None, "{}", R::full_name());
         R::full_name()
     }
-    assert_eq!(for_each_long_running!(long_running).len(), 18);
-    assert_eq!(for_each_unary!(unary).len(), 22);
+    assert_eq!(for_each_long_running!(long_running).len(), 32);
+    assert_eq!(for_each_unary!(unary).len(), 31);
 }
 
 #[test]
@@ -252,6 +270,30 @@ fn pages_are_taken_apart_whole() {
     let is_paged = |fact: &Fact| fact.fields.contains_key("page_size");
     let paged = FACTS.iter().filter(|(_, fact)| is_paged(fact)).map(|(name, _)| name.clone());
     assert_eq!(for_each_paged!(check), paged.collect());
+}
+
+#[test]
+fn listings_are_narrowed_and_sorted_by_their_own_fields() {
+    fn filtered<R: Filtered + Name>() -> String {
+        let mut request = R::default();
+        request.filter_mut().push_str("a=b");
+        let sent = as_dynamic(&R::full_name(), &request);
+        assert_eq!(*sent.get_field_by_name("filter").unwrap(), Field::String("a=b".into()));
+        R::full_name()
+    }
+    fn ordered<R: Ordered + Name>() -> String {
+        let mut request = R::default();
+        request.order_by_mut().push_str("name");
+        let sent = as_dynamic(&R::full_name(), &request);
+        assert_eq!(*sent.get_field_by_name("order_by").unwrap(), Field::String("name".into()));
+        R::full_name()
+    }
+    let with = |field| {
+        let with = FACTS.iter().filter(move |(_, fact)| fact.fields.contains_key(field));
+        with.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(for_each_paged!(filtered), with("filter"));
+    assert_eq!(for_each_ordered!(ordered), with("order_by"));
 }
 
 #[test]
@@ -292,7 +334,14 @@ fn secrets_do_not_show_in_debug() {
         endpoint: Some(model::distribution::Endpoint::RtmpPush(rtmp.clone())),
         ..Default::default()
     };
-    for shown in [format!("{preview:?}"), format!("{rtmp:?}"), format!("{distribution:#?}")] {
+    let token = "hunter2".to_owned();
+    let playback = vision::GenerateStreamHlsTokenResponse { token, expiration_time: None };
+    for shown in [
+        format!("{preview:?}"),
+        format!("{rtmp:?}"),
+        format!("{distribution:#?}"),
+        format!("{playback:?}"),
+    ] {
         assert!(shown.contains("[redacted]") && !shown.contains("hunter2"), "{shown}");
     }
     let empty = format!("{:?}", PreviewInputResponse::default());
@@ -350,6 +399,10 @@ fn good_name<R: Name>() -> String {
 fn routed_pattern(fact: &Fact) -> Option<String> {
     let messages = || TABLES.iter().flat_map(|table| table["messages"].as_object().unwrap());
     let pattern_of = |kind: &Value| {
+        if kind == "locations.googleapis.com/Location" {
+            // What every Google API shares stands in no service's definition.
+            return "projects/{project}/locations/{location}".into();
+        }
         let resources = messages().filter_map(|(_, message)| message.get("resource"));
         let resource = { resources }.find(|resource| &resource["type"] == kind).unwrap();
         text(&resource["pattern"][0])

@@ -4,20 +4,18 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use livestream_client::{
     Error, LivestreamClient, Operation, PollPolicy,
-    emulator::Emulator,
+    emulator::{self, Emulator},
     model::{
         AudioStream, Channel, ElementaryStream, Input, InputAttachment, Manifest, MuxStream,
-        OperationMetadata, RetentionConfig, SegmentSettings, VideoStream, channel::Output,
+        RetentionConfig, SegmentSettings, TimeInterval, VideoStream, channel::Output,
         elementary_stream::ElementaryStream as Stream, input, manifest::ManifestType, video_stream,
     },
     name::{ChannelName, InputName, LocationName},
     policy::Backoff,
 };
 use prost::{Message, Name};
-use std::{
-    pin::pin,
-    time::{Duration, SystemTime},
-};
+use prost_types::FieldMask;
+use std::time::{Duration, SystemTime};
 use tokio_stream::StreamExt;
 
 pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -31,10 +29,13 @@ pub struct Studio {
 
 impl Studio {
     pub fn open() -> Result<Self> {
-        let emulator = Emulator::new();
-        let often = Backoff::new(Duration::from_millis(100), Duration::from_millis(500), 1.5);
-        let policy = PollPolicy::new(often, Duration::from_secs(60));
-        let client = emulator.client_builder().poll_policy(policy).build()?;
+        Self::with(Emulator::builder())
+    }
+
+    /// Ten minutes of the service's time pass in half a second of ours.
+    pub fn with(emulator: emulator::Builder) -> Result<Self> {
+        let emulator = emulator.speed(1200).build();
+        let client = client_of(&emulator)?;
         Ok(Self { emulator, client, location: LocationName::new("my-project", "us-central1")? })
     }
 
@@ -42,6 +43,14 @@ impl Studio {
     pub fn now(&self) -> SystemTime {
         self.emulator.now()
     }
+}
+
+/// A client that polls as often as the service's time runs fast. Against the real service:
+/// `LivestreamClient::new()`.
+pub fn client_of(emulator: &Emulator) -> Result<LivestreamClient> {
+    let often = Backoff::new(Duration::from_millis(50), Duration::from_millis(250), 1.5);
+    let policy = PollPolicy::new(often, Duration::from_secs(60));
+    Ok(emulator.client_builder().poll_policy(policy).build()?)
 }
 
 /// An input that encoders push RTMP to.
@@ -104,6 +113,16 @@ pub fn channel(input: &InputName, retention: Duration) -> Channel {
     }
 }
 
+/// A stretch of time, as windows of DVR sessions have it.
+pub fn interval(start: SystemTime, end: SystemTime) -> TimeInterval {
+    TimeInterval { start_time: Some(start.into()), end_time: Some(end.into()) }
+}
+
+/// The one field that an update is to change.
+pub fn mask(path: &str) -> FieldMask {
+    FieldMask { paths: vec![path.into()] }
+}
+
 pub fn seconds(seconds: u64) -> Option<prost_types::Duration> {
     Some(prost_types::Duration { seconds: seconds.cast_signed(), nanos: 0 })
 }
@@ -133,18 +152,16 @@ pub async fn remove_channel(client: &LivestreamClient, channel: &ChannelName) ->
 }
 
 /// Waits for an operation behind a progress bar.
-pub async fn show<T>(
-    what: &str,
-    operation: Operation<T, OperationMetadata>,
-) -> std::result::Result<T, Error>
+pub async fn show<T, M>(what: &str, operation: Operation<T, M>) -> std::result::Result<T, Error>
 where
     T: Message + Name + Default + 'static,
+    M: Message + Name + Default + 'static,
 {
     let style =
         ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("a valid template");
     let bar = ProgressBar::new_spinner().with_style(style).with_message(what.to_owned());
     bar.enable_steady_tick(Duration::from_millis(100));
-    let mut progress = pin!(operation.progress());
+    let mut progress = operation.progress();
     while let Some(step) = progress.next().await {
         if let Some(result) = step?.result {
             bar.finish_and_clear();

@@ -25,6 +25,14 @@ impl World {
         R: Rpc + PartialEq,
         R::Response: Clone + Send,
     {
+        self.answer_once(request, rule).map_err(|status| fault::said_by(R::METHOD, status))
+    }
+
+    fn answer_once<R>(&mut self, request: R, rule: Rule<R>) -> Result<R::Response, Status>
+    where
+        R: Rpc + PartialEq,
+        R::Response: Clone + Send,
+    {
         request.check().map_err(|fault| fault::invalid_field(&fault))?;
         let Some(id) = request.request_id().and_then(|id| Uuid::try_parse(id).ok()) else {
             return rule(self, &request);

@@ -77,7 +77,8 @@ impl Emulator {
     ///
     /// A running channel is in `STREAMING_ERROR` then (see [`Emulator::recover`]), an asset in
     /// `ERROR`, the others are `FAILED`, each with the error. Where an operation works on it, that
-    /// ends with the error too; what it was to change or to delete goes on as before.
+    /// ends with the error too; what it was to change or to delete goes on as before. A cluster of
+    /// Vision AI is in `ERROR`, and gone an hour later with all that is in it.
     ///
     /// # Errors
     /// `NOT_FOUND` if nothing of that name can fail, `FAILED_PRECONDITION` if it is over.
@@ -202,6 +203,10 @@ fn fail(world: &mut World, name: &str, error: &Status) -> Result<(), Status> {
     } else if world.find::<Asset>(name).is_ok() {
         assets::fail(world, name, error);
     } else {
+        #[cfg(feature = "visionai")]
+        if super::visionai::fail(world, name) {
+            return Ok(());
+        }
         return Err(fault::not_found(name));
     }
     Ok(())

@@ -1,14 +1,18 @@
 //! The refusals of the service: one function per kind, each with the details that the real service
 //! attaches ([AIP-193](https://google.aip.dev/193)).
 
-use crate::{proto::google::rpc, rpc::InvalidField};
+use crate::{
+    proto::google::rpc,
+    rpc::{InvalidField, Method},
+};
 use prost::Message as _;
 use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-/// The domain of every `ErrorInfo`.
+/// The domain of every `ErrorInfo`, but for those of Vision AI.
 const DOMAIN: &str = "livestream.googleapis.com";
+const VISION_DOMAIN: &str = "visionai.googleapis.com";
 
 /// Nothing has that name.
 pub(super) fn not_found(name: &str) -> Status {
@@ -92,6 +96,20 @@ fn refuse(
     let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
     add(&mut details);
     Status::with_error_details(code, message, details)
+}
+
+/// A refusal in the name of the service that the method belongs to.
+pub(super) fn said_by(method: &Method, status: Status) -> Status {
+    if !method.service().starts_with("google.cloud.visionai.") {
+        return status;
+    }
+    let mut details = status.get_error_details();
+    let Some(mut info) = details.error_info().filter(|info| info.domain == DOMAIN).cloned() else {
+        return status;
+    };
+    info.metadata.insert("service".to_owned(), VISION_DOMAIN.to_owned());
+    details.set_error_info(info.reason, VISION_DOMAIN, info.metadata);
+    Status::with_error_details(status.code(), status.message(), details)
 }
 
 /// The status as resources and operations hold it.

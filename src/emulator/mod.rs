@@ -39,6 +39,11 @@
 //! [`Emulator::connect`] for HTTP/2 without a network, and [`Emulator::serve`] for other programs;
 //! the `livestream-emulator` program is the last of these.
 //!
+//! With the feature `visionai` the same world also holds Vision AI's streams, for
+#![cfg_attr(feature = "visionai", doc = "[`Emulator::streams_client`];")]
+#![cfg_attr(not(feature = "visionai"), doc = "`Emulator::streams_client`;")]
+//! operations of both services are listed together then.
+//!
 //! What it leaves out: pictures and sound, Cloud Storage, IAM, request quotas. It checks how the
 //! parts of a resource fit together, but not every codec setting.
 
@@ -62,6 +67,8 @@ mod serve;
 mod service;
 mod settings;
 mod streaming;
+#[cfg(feature = "visionai")]
+mod visionai;
 mod world;
 
 pub use serve::EmulatorService;

@@ -16,7 +16,7 @@ use crate::{
         CancelOperationRequest, DeleteOperationRequest, GetOperationRequest, ListOperationsRequest,
         ListOperationsResponse, Operation, operation::Result as Outcome,
     },
-    rpc::LongRunning,
+    rpc::{LongRunning, Method},
 };
 use prost::Name;
 use prost_types::Any;
@@ -63,10 +63,12 @@ impl Operations {
 struct Record {
     name: String,
     metadata: OperationMetadata,
+    tell: fn(&OperationMetadata) -> Any,
     outcome: Option<Outcome>,
 }
 
 struct Job {
+    method: &'static Method,
     target: String,
     /// When it will be done.
     due: Due,
@@ -77,11 +79,22 @@ struct Job {
 type Finish = Box<dyn FnOnce(&mut World) -> Result<Any, Status> + Send>;
 type Undo = Box<dyn FnOnce(&mut World, &Status) + Send>;
 
+/// The metadata that a service tells: the same in the message of each.
+pub(super) trait Metadata: Name {
+    fn of(metadata: &OperationMetadata) -> Self;
+}
+
+impl Metadata for OperationMetadata {
+    fn of(metadata: &OperationMetadata) -> Self {
+        metadata.clone()
+    }
+}
+
 impl Record {
     fn to_message(&self) -> Operation {
         Operation {
             name: self.name.clone(),
-            metadata: Some(pack(&self.metadata)),
+            metadata: Some((self.tell)(&self.metadata)),
             done: self.outcome.is_some(),
             result: self.outcome.clone(),
         }
@@ -122,7 +135,7 @@ impl World {
     ///
     /// # Errors
     /// `FAILED_PRECONDITION` while another operation works on the resource.
-    pub(super) fn begin<R: LongRunning>(
+    pub(super) fn begin<R: LongRunning<Metadata: Metadata>>(
         &mut self,
         (verb, target): (&str, &str),
         work: Duration,
@@ -138,6 +151,7 @@ impl World {
             })
         };
         let job = Job {
+            method: R::METHOD,
             target: target.to_owned(),
             due,
             finish: Box::new(|world| finish(world).map(|output| pack(&output))),
@@ -152,6 +166,7 @@ impl World {
                 api_version: "v1".to_owned(),
                 ..Default::default()
             },
+            tell: |metadata| pack(&R::Metadata::of(metadata)),
             outcome: None,
         };
         let operation = record.to_message();
@@ -198,6 +213,7 @@ impl World {
         let outcome = match result {
             Ok(response) => Outcome::Response(response),
             Err(status) => {
+                let status = fault::said_by(job.method, status);
                 (job.undo)(self, &status);
                 Outcome::Error(fault::to_message(&status))
             }

@@ -1,8 +1,10 @@
-//! The way in: one tower service for all three gRPC services, and HTTP/2 in front of it.
+//! The way in: one tower service for all gRPC services, and HTTP/2 in front of it.
 
 use super::Emulator;
+#[cfg(feature = "visionai")]
+use crate::visionai::model::streams_service_server::{self, StreamsServiceServer};
 use crate::{
-    client::Builder as ClientBuilder,
+    client::{Builder as ClientBuilder, Client},
     livestream::LivestreamClient,
     model::livestream_service_server::{self, LivestreamServiceServer},
     proto::google::{
@@ -30,6 +32,8 @@ pub struct EmulatorService {
     livestream: LivestreamServiceServer<Emulator>,
     operations: OperationsServer<Emulator>,
     locations: LocationsServer<Emulator>,
+    #[cfg(feature = "visionai")]
+    streams: StreamsServiceServer<Emulator>,
 }
 
 impl fmt::Debug for EmulatorService {
@@ -53,7 +57,9 @@ impl Service<http::Request<Body>> for EmulatorService {
             operations_server::SERVICE_NAME => self.operations.call(request),
             locations_server::SERVICE_NAME => self.locations.call(request),
             livestream_service_server::SERVICE_NAME => self.livestream.call(request),
-            // Each of the three answers UNIMPLEMENTED to a path that it does not know.
+            #[cfg(feature = "visionai")]
+            streams_service_server::SERVICE_NAME => self.streams.call(request),
+            // Each of them answers UNIMPLEMENTED to a path that it does not know.
             _ => self.livestream.call(request),
         }
     }
@@ -81,6 +87,8 @@ impl Emulator {
             livestream: LivestreamServiceServer::new(self.clone()),
             operations: OperationsServer::new(self.clone()),
             locations: LocationsServer::new(self.clone()),
+            #[cfg(feature = "visionai")]
+            streams: StreamsServiceServer::new(self.clone()),
         }
     }
 
@@ -103,11 +111,16 @@ impl Emulator {
 
     /// Builds a client of this emulator, connected within the process, with settings of your own.
     pub fn client_builder(&self) -> ClientBuilder<LivestreamClient> {
+        self.builder_of()
+    }
+
+    /// Builds a client of any service.
+    pub(super) fn builder_of<C: Client>(&self) -> ClientBuilder<C> {
         let emulator = self.clone();
         let connector = tower::service_fn(move |_: http::Uri| {
             std::future::ready(Ok::<_, Infallible>(emulator.connect()))
         });
-        LivestreamClient::builder().endpoint("http://emulator.internal").connector(connector)
+        ClientBuilder::new().endpoint("http://emulator.internal").connector(connector)
     }
 
     /// A connection to the emulator that no network carries: one end of it, while a task serves

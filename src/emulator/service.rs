@@ -1,8 +1,8 @@
 //! The services, RPC by RPC: which rule answers which request. Everything else is the same for all.
 
 use super::{
-    Emulator, assets, channels, clips, distributions, dvr_sessions, events, fault, inputs,
-    locations, operations, pools,
+    assets, channels, clips, distributions, dvr_sessions, events, fault, inputs, locations,
+    operations, pools,
 };
 use crate::{
     model::{livestream_service_server::LivestreamService, *},
@@ -13,7 +13,6 @@ use crate::{
             ListOperationsRequest, Operation, WaitOperationRequest, operations_server::Operations,
         },
     },
-    rpc::Rpc,
 };
 use tonic::{Request, Response, Status};
 
@@ -21,17 +20,20 @@ use tonic::{Request, Response, Status};
 macro_rules! serve {
     ($service:ty { $($method:ident($request:ty) by $rule:path;)+ } $($rest:item)*) => {
         #[tonic::async_trait]
-        impl $service for Emulator {
+        impl $service for $crate::emulator::Emulator {
             $(async fn $method(
                 &self,
-                request: Request<$request>,
-            ) -> Result<Response<<$request as Rpc>::Response>, Status> {
-                self.world().answer(request.into_inner(), $rule).map(Response::new)
+                request: tonic::Request<$request>,
+            ) -> Result<tonic::Response<<$request as $crate::rpc::Rpc>::Response>, tonic::Status>
+            {
+                self.world().answer(request.into_inner(), $rule).map(tonic::Response::new)
             })+
             $($rest)*
         }
     };
 }
+#[cfg(feature = "visionai")]
+pub(super) use serve;
 
 serve!(LivestreamService {
     create_channel(CreateChannelRequest) by channels::create;

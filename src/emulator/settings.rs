@@ -65,6 +65,24 @@ pub enum Work {
     UpdatePool,
     /// Ending an operation that someone asked to cancel: 2 s. One that is done sooner succeeds.
     Cancel,
+    /// Creating a Vision AI cluster, while it is `PROVISIONING`: 30 minutes.
+    #[cfg(feature = "visionai")]
+    CreateCluster,
+    /// Deleting a Vision AI cluster, while it is `STOPPING`: 5 minutes.
+    #[cfg(feature = "visionai")]
+    DeleteCluster,
+    /// Creating a stream, an event, a series or a channel in a Vision AI cluster: 10 s.
+    #[cfg(feature = "visionai")]
+    CreateInCluster,
+    /// Updating a Vision AI cluster, or something in it: 5 s.
+    #[cfg(feature = "visionai")]
+    UpdateInCluster,
+    /// Deleting something in a Vision AI cluster: 5 s, or for an event its grace period if longer.
+    #[cfg(feature = "visionai")]
+    DeleteInCluster,
+    /// Taking a still image from a Vision AI stream: 5 s.
+    #[cfg(feature = "visionai")]
+    TakeThumbnail,
 }
 
 impl Work {
@@ -83,6 +101,14 @@ impl Work {
             Self::StopDvrSession | Self::PostProcessDvrSession | Self::DeleteDvrSession => 10,
             Self::DeleteAsset => 10,
             Self::UpdatePool => 120,
+            #[cfg(feature = "visionai")]
+            Self::CreateCluster => 1800,
+            #[cfg(feature = "visionai")]
+            Self::DeleteCluster => 300,
+            #[cfg(feature = "visionai")]
+            Self::CreateInCluster => 10,
+            #[cfg(feature = "visionai")]
+            Self::UpdateInCluster | Self::DeleteInCluster | Self::TakeThumbnail => 5,
         })
     }
 }

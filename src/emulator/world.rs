@@ -40,6 +40,8 @@ pub(super) struct World {
     dvr_sessions: Table<DvrSession>,
     assets: Table<Asset>,
     pools: Table<Pool>,
+    #[cfg(feature = "visionai")]
+    pub(super) vision: super::visionai::Tables,
     /// What a channel does beyond what its resource tells, by channel name.
     pub(super) pipelines: HashMap<String, Pipeline>,
     /// What is known of the encoders, by [`source`](super::streaming::source).
@@ -82,44 +84,60 @@ pub(super) trait Resource: prost::Message + prost::Name + Clone + Default + 'sta
     fn labels(&self) -> &HashMap<String, String>;
     /// The name of its state, as in the definition; empty for a resource without one.
     fn state_name(&self) -> &'static str;
+    /// The value of a text field that filters know, beyond those that all have.
+    fn text(&self, field: &str) -> Option<&str>;
     fn table(world: &World) -> &Table<Self>;
     fn table_mut(world: &mut World) -> &mut Table<Self>;
 }
 
-/// Implements [`Resource`] for messages that all have its fields.
+/// Implements [`Resource`] for messages that all have its fields; those in brackets can be filtered
+/// by as well.
 macro_rules! resources {
-    ($($resource:ident in $table:ident as $collection:literal, $state:expr;)+) => {$(
-        impl Resource for $resource {
+    ($(
+        $resource:ident in $($table:ident).+ as $collection:literal, $state:expr
+        $(, [$($field:ident),+])?;
+    )+) => {$(
+        impl $crate::emulator::world::Resource for $resource {
             const COLLECTION: &'static str = $collection;
 
             fn name(&self) -> &str {
                 &self.name
             }
-            fn create_time(&self) -> Option<Timestamp> {
+            fn create_time(&self) -> Option<prost_types::Timestamp> {
                 self.create_time
             }
-            fn set_create_time(&mut self, time: Timestamp) {
+            fn set_create_time(&mut self, time: prost_types::Timestamp) {
                 self.create_time = Some(time);
             }
-            fn set_update_time(&mut self, time: Timestamp) {
+            fn set_update_time(&mut self, time: prost_types::Timestamp) {
                 self.update_time = Some(time);
             }
-            fn labels(&self) -> &HashMap<String, String> {
+            fn labels(&self) -> &std::collections::HashMap<String, String> {
                 &self.labels
             }
             fn state_name(&self) -> &'static str {
                 let name: fn(&Self) -> &'static str = $state;
                 name(self)
             }
-            fn table(world: &World) -> &Table<Self> {
-                &world.$table
+            fn text(&self, field: &str) -> Option<&str> {
+                let known: &[(&str, &str)] = &[$($((stringify!($field), &self.$field)),+)?];
+                known.iter().find(|(name, _)| *name == field).map(|(_, value)| *value)
             }
-            fn table_mut(world: &mut World) -> &mut Table<Self> {
-                &mut world.$table
+            fn table(
+                world: &$crate::emulator::world::World,
+            ) -> &$crate::emulator::world::Table<Self> {
+                &world.$($table).+
+            }
+            fn table_mut(
+                world: &mut $crate::emulator::world::World,
+            ) -> &mut $crate::emulator::world::Table<Self> {
+                &mut world.$($table).+
             }
         }
     )+};
 }
+#[cfg(feature = "visionai")]
+pub(super) use resources;
 
 resources! {
     Channel in channels as "channels", |channel| channel.streaming_state().as_str_name();
@@ -146,10 +164,10 @@ impl<T: Resource> Listed for T {
             "state" | "streaming_state" => {
                 Some(self.state_name()).filter(|name| !name.is_empty()).map(Into::into)
             }
-            _ => {
-                let key = path.strip_prefix("labels.")?;
-                Some(self.labels().get(key).map_or("", |value| value).into())
-            }
+            _ => match path.strip_prefix("labels.") {
+                Some(key) => Some(self.labels().get(key).map_or("", |value| value).into()),
+                None => self.text(path).map(Into::into),
+            },
         }
     }
 }
@@ -170,6 +188,8 @@ impl World {
             dvr_sessions: Table::new(),
             assets: Table::new(),
             pools: Table::new(),
+            #[cfg(feature = "visionai")]
+            vision: super::visionai::Tables::default(),
             pipelines: HashMap::new(),
             feeds: HashMap::new(),
             objects: HashMap::new(),

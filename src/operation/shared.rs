@@ -1,30 +1,39 @@
 //! Many operations, waited for together.
 //!
 //! Fifty channels started at once are fifty operations; polling each costs fifty requests a tick,
-//! and the API counts them (1,200 gets a minute in a region). Here one task lists the location's
-//! operations, a page serving hundreds of waiters, and asks singly only for those that the listing
-//! did not show. It runs while somebody waits.
+//! and the API counts them (1,200 gets and 300 lists a minute in a region). Here one task looks at
+//! all of them: it lists the location's operations, a page serving hundreds of waiters, and asks
+//! singly for those that the listing did not show. It runs while somebody waits.
+//!
+//! A listing also holds what was done in the last thirty days, in an order that nobody documents.
+//! So a tick reads on only as long as pages show what is waited for, remembers where that begins,
+//! keeps some of its requests for single gets, longest unheard first, and rests in proportion to
+//! what it cost. However long the history is, every waiter is heard.
 
+mod listing;
+
+use self::listing::Listing;
 use super::{Operation, PollPolicy};
 use crate::{
     call::{Call, Core},
     error::Error,
     name::{LocationName, OperationName},
-    proto::google::longrunning::{self, GetOperationRequest, ListOperationsRequest},
-    rpc::{Page, Paged},
+    proto::google::longrunning::{self, GetOperationRequest},
 };
 use prost::{Message, Name};
 use std::{
+    borrow::Borrow,
     collections::HashMap,
     fmt,
+    hash::{Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use tokio::{
-    runtime::Handle,
     sync::{Notify, oneshot},
-    time::{Instant, sleep, sleep_until, timeout_at},
+    task::yield_now,
+    time::{Instant, sleep, sleep_until, timeout},
 };
-use tonic::Code;
 
 /// Waits for many operations of one location with few requests. Clones share the polling.
 ///
@@ -48,41 +57,46 @@ pub struct SharedWaits(Arc<Shared>);
 struct Shared {
     core: Arc<Core>,
     location: LocationName,
-    policy: PollPolicy,
     waiting: Mutex<Waiting>,
-    joined: Notify,
+    /// Rung when somebody joins, and when the last one leaves.
+    bell: Notify,
 }
 
 #[derive(Default)]
 struct Waiting {
-    /// By the operation's id, which the listing gives: its names may hold the project's number
-    /// where ours holds the project's id.
-    waiters: HashMap<Box<str>, Waiter>,
+    operations: HashMap<Key, Awaited>,
     is_polling: bool,
-    next_key: u64,
 }
 
-struct Waiter {
-    key: u64,
-    name: OperationName,
-    tell: oneshot::Sender<Result<longrunning::Operation, Error>>,
+/// An operation's name, compared by what stands behind its project: the service may say the
+/// project's number where we say its id.
+struct Key(OperationName);
+
+struct Awaited {
+    /// The tick that last heard of it.
+    heard: u64,
+    waiters: Vec<oneshot::Sender<Settled>>,
 }
 
-/// The most items that a page of the listing may hold: what the service caps pages at is its own.
-const PAGE_SIZE: i32 = 500;
+type Settled = Result<longrunning::Operation, Error>;
+
 /// The most requests in one tick, pages and single gets together.
 const MOST_REQUESTS: usize = 100;
-/// A page is worth its request if it may serve more waiters than a get: with fewer, gets are used.
-const WORTH_A_PAGE: usize = 4;
+/// The rest that a get is followed by, so that one client uses no more than half of what a region
+/// allows a minute: 1,200 gets.
+const REST_PER_GET: Duration = Duration::from_millis(100);
 
 impl SharedWaits {
     pub(crate) fn new(core: Arc<Core>, location: LocationName) -> Self {
-        let (policy, waiting, joined) = (core.poll, Mutex::default(), Notify::new());
-        Self(Arc::new(Shared { core, location, policy, waiting, joined }))
+        let (waiting, bell) = (Mutex::default(), Notify::new());
+        Self(Arc::new(Shared { core, location, waiting, bell }))
     }
 
     /// Waits until this operation is done, and yields its result. The wait keeps its own limit;
     /// dropping it leaves the operation, and the other waits, as they are.
+    ///
+    /// An operation may be waited for more than once, and may be of another location: it is then
+    /// asked for singly.
     ///
     /// # Errors
     /// As [`Operation::wait`].
@@ -100,59 +114,69 @@ impl SharedWaits {
                 return Ok(result);
             }
             let limit = operation.policy.limit();
-            let joined = Joined::new(&shared, operation.name().clone())?;
-            match timeout_at(Instant::now() + limit, joined.settled()).await {
+            match timeout(limit, settled(&shared, operation.name())).await {
                 Ok(state) => operation.state = Some(state.map_err(|e| operation.error(e))?),
                 Err(_) => return Err(operation.expired(limit)),
             }
-            operation
-                .result()?
-                .ok_or_else(|| operation.error(Error::unreadable("not done after all")))
+            let not_done = || operation.error(Error::unreadable("it is not done after all"));
+            operation.result()?.ok_or_else(not_done)
         }
+    }
+}
+
+/// The operation once it is done.
+async fn settled(shared: &Arc<Shared>, name: &OperationName) -> Settled {
+    loop {
+        let mut joined = Joined::new(shared, name);
+        if let Ok(settled) = (&mut joined.settled).await {
+            return settled;
+        }
+        // The runtime that polled is gone; ours takes over.
+        yield_now().await;
     }
 }
 
 /// A place among the waiters, given up when it is dropped.
 struct Joined<'a> {
     shared: &'a Shared,
-    id: Box<str>,
-    key: u64,
-    settled: oneshot::Receiver<Result<longrunning::Operation, Error>>,
+    name: &'a OperationName,
+    settled: oneshot::Receiver<Settled>,
 }
 
 impl<'a> Joined<'a> {
-    fn new(shared: &'a Arc<Shared>, name: OperationName) -> Result<Self, Error> {
-        let runtime = Handle::try_current().map_err(|e| {
-            Error::new(Code::FailedPrecondition, "waiting needs a Tokio runtime").with_source(e)
-        })?;
+    fn new(shared: &'a Arc<Shared>, name: &'a OperationName) -> Self {
         let (tell, settled) = oneshot::channel();
-        let id: Box<str> = name.operation().into();
-        let mut waiting = shared.waiting();
-        waiting.next_key += 1;
-        let key = waiting.next_key;
-        waiting.waiters.insert(id.clone(), Waiter { key, name, tell });
-        if !std::mem::replace(&mut waiting.is_polling, true) {
-            runtime.spawn(poll(Polling { shared: shared.clone(), is_over: false }));
-        }
-        shared.joined.notify_one();
-        Ok(Self { shared, id, key, settled })
-    }
-
-    async fn settled(mut self) -> Result<longrunning::Operation, Error> {
-        let lost = |_| {
-            let message = "the wait ended early: another took over the operation, or the runtime \
-                           that polled for it is gone";
-            Error::new(Code::Cancelled, message)
+        let is_polling = {
+            let mut waiting = shared.waiting();
+            let awaited = waiting.operations.entry(Key(name.clone()));
+            awaited
+                .or_insert(Awaited { heard: 0, waiters: Vec::with_capacity(1) })
+                .waiters
+                .push(tell);
+            std::mem::replace(&mut waiting.is_polling, true)
         };
-        (&mut self.settled).await.map_err(lost)?
+        shared.bell.notify_one();
+        // Not under the lock: a runtime that is shutting down drops the task at once.
+        if !is_polling {
+            tokio::spawn(Poller::new(shared.clone()).run());
+        }
+        Self { shared, name, settled }
     }
 }
 
 impl Drop for Joined<'_> {
     fn drop(&mut self) {
+        self.settled.close();
         let mut waiting = self.shared.waiting();
-        if waiting.waiters.get(&self.id).is_some_and(|waiter| waiter.key == self.key) {
-            waiting.waiters.remove(&self.id);
+        let key = behind_project(self.name.as_str());
+        if let Some(awaited) = waiting.operations.get_mut(key) {
+            awaited.waiters.retain(|waiter| !waiter.is_closed());
+            if awaited.waiters.is_empty() {
+                waiting.operations.remove(key);
+            }
+        }
+        if waiting.operations.is_empty() {
+            self.shared.bell.notify_one();
         }
     }
 }
@@ -162,118 +186,162 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nobody waits; if so, whoever comes next starts a new task.
-    fn is_idle(&self) -> bool {
+    /// Whether somebody waits; if not, whoever comes next starts a new task.
+    fn goes_on(&self) -> bool {
         let mut waiting = self.waiting();
-        waiting.is_polling = !waiting.waiters.is_empty();
-        !waiting.is_polling
+        waiting.is_polling = !waiting.operations.is_empty();
+        waiting.is_polling
     }
 
-    /// Tells the waiter of an operation that is done.
-    fn settle(&self, state: longrunning::Operation) {
-        let id = state.name.rsplit('/').next().unwrap_or_default();
-        let waiter = if state.done { self.waiting().waiters.remove(id) } else { None };
-        if let Some(waiter) = waiter {
-            // A waiter that is gone needs no answer.
-            let _ = waiter.tell.send(Ok(state));
+    fn is_deserted(&self) -> bool {
+        self.waiting().operations.is_empty()
+    }
+
+    /// How many operations this tick has not heard of.
+    fn unheard(&self, tick: u64) -> usize {
+        self.waiting().operations.values().filter(|awaited| awaited.heard < tick).count()
+    }
+
+    /// Takes note of what the service says of an operation; whether this tick waited for that.
+    fn hear(&self, name: &str, state: longrunning::Operation, tick: u64) -> bool {
+        let key = behind_project(name);
+        let mut waiting = self.waiting();
+        let Some(awaited) = waiting.operations.get_mut(key) else { return false };
+        let is_news = std::mem::replace(&mut awaited.heard, tick) < tick;
+        if state.done
+            && let Some(awaited) = waiting.operations.remove(key)
+        {
+            for waiter in awaited.waiters {
+                // A waiter that is gone needs no answer.
+                let _ = waiter.send(Ok(state.clone()));
+            }
         }
+        is_news
     }
 
-    fn fail(&self, id: &str, error: Error) {
-        if let Some(waiter) = self.waiting().waiters.remove(id) {
-            let _ = waiter.tell.send(Err(error));
+    /// Tells one waiter of an operation that asking for it failed for good. Errors cannot be
+    /// copied: the next waiter gets its own in the next tick.
+    fn fail(&self, name: &OperationName, error: Error) {
+        let key = behind_project(name.as_str());
+        let mut waiting = self.waiting();
+        let Some(awaited) = waiting.operations.get_mut(key) else { return };
+        if let Some(waiter) = awaited.waiters.pop() {
+            let _ = waiter.send(Err(error));
+        }
+        if awaited.waiters.is_empty() {
+            waiting.operations.remove(key);
         }
     }
 }
 
-/// The polling task's hold on what it polls for.
-struct Polling {
+/// The task that polls.
+struct Poller {
     shared: Arc<Shared>,
+    policy: PollPolicy,
+    listing: Listing,
+    tick: u64,
     is_over: bool,
 }
 
-impl Drop for Polling {
-    fn drop(&mut self) {
-        if !self.is_over {
-            // The runtime ended under the task: whoever waits on another one must be told.
-            let mut waiting = self.shared.waiting();
-            waiting.is_polling = false;
-            waiting.waiters.clear();
-        }
+impl Poller {
+    fn new(shared: Arc<Shared>) -> Self {
+        let (policy, listing) = (shared.core.poll, Listing::default());
+        Self { shared, policy, listing, tick: 0, is_over: false }
     }
-}
 
-/// Ticks while anybody waits.
-async fn poll(mut polling: Polling) {
-    let shared = polling.shared.clone();
-    let mut ticks = 0;
-    loop {
-        tick(&shared).await;
-        ticks += 1;
-        if shared.is_idle() {
-            polling.is_over = true;
-            return;
+    /// Ticks while anybody waits.
+    async fn run(mut self) {
+        let mut quiet = 0_u32;
+        while self.shared.goes_on() {
+            let rest = self.look().await;
+            let rested = Instant::now() + rest;
+            quiet = quiet.saturating_add(1);
+            tokio::select! {
+                () = sleep(self.policy.pause(quiet, fastrand::f64())) => {}
+                () = self.shared.bell.notified() => quiet = 0,
+            }
+            if self.shared.is_deserted() {
+                continue;
+            }
+            if quiet == 0 {
+                // Who joins is polled for soon, but not at once: others are likely to follow.
+                sleep(self.policy.pause(1, 0.0)).await;
+            }
+            sleep_until(rested).await;
         }
-        let pause = shared.policy.pause(ticks, fastrand::f64());
-        tokio::select! {
-            () = sleep(pause) => {}
-            // Who joins is polled for soon, but not at once: others are likely to follow.
-            () = shared.joined.notified() => {
-                ticks = 0;
-                sleep_until(Instant::now() + shared.policy.pause(1, 0.0)).await;
+        self.is_over = true;
+    }
+
+    /// One look at all operations that are waited for; returns how long to rest for that.
+    async fn look(&mut self) -> Duration {
+        self.tick += 1;
+        let (pages, rest) = self.listing.read(&self.shared, self.tick).await;
+        let mut gets = 0;
+        for name in self.longest_unheard(MOST_REQUESTS - pages) {
+            gets += 1;
+            let request = GetOperationRequest { name: String::from(&name) };
+            match Call::new(self.shared.core.clone(), request).send().await {
+                Ok(state) => drop(self.shared.hear(name.as_str(), state, self.tick)),
+                // The service is out: the others would wait in vain too.
+                Err(e) if e.is_transient() => break,
+                Err(e) => self.shared.fail(&name, e),
             }
         }
+        rest + REST_PER_GET * gets
+    }
+
+    fn longest_unheard(&self, most: usize) -> Vec<OperationName> {
+        let waiting = self.shared.waiting();
+        let unheard = waiting.operations.iter().filter(|(_, awaited)| awaited.heard < self.tick);
+        let mut unheard: Vec<_> = unheard.map(|(key, awaited)| (awaited.heard, &key.0)).collect();
+        unheard.sort_by_key(|(heard, _)| *heard);
+        unheard.into_iter().take(most).map(|(_, name)| name.clone()).collect()
     }
 }
 
-/// One look at all operations that are waited for.
-async fn tick(shared: &Shared) {
-    let mut unseen: HashMap<Box<str>, OperationName> = shared
-        .waiting()
-        .waiters
-        .iter()
-        .map(|(id, waiter)| (id.clone(), waiter.name.clone()))
-        .collect();
-    let mut requests = 0;
-    let mut token = String::new();
-    while unseen.len() >= WORTH_A_PAGE && requests < MOST_REQUESTS {
-        requests += 1;
-        let Ok(page) = list(shared, &token).await else { break };
-        for state in page.items {
-            unseen.remove(state.name.rsplit('/').next().unwrap_or_default());
-            shared.settle(state);
-        }
-        // A token that stays the same would list for ever.
-        if page.next_page_token.is_empty() || page.next_page_token == token {
-            break;
-        }
-        token = page.next_page_token;
-    }
-    for (id, name) in unseen.into_iter().take(MOST_REQUESTS.saturating_sub(requests)) {
-        let request = GetOperationRequest { name: String::from(&name) };
-        match Call::new(shared.core.clone(), request).send().await {
-            Ok(state) => shared.settle(state),
-            Err(e) if e.is_transient() => {}
-            Err(e) => shared.fail(&id, e),
+impl Drop for Poller {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // The runtime ended under the task: whoever waits on another one must know.
+            let mut waiting = self.shared.waiting();
+            waiting.is_polling = false;
+            waiting.operations.clear();
         }
     }
 }
 
-async fn list(shared: &Shared, token: &str) -> Result<Page<longrunning::Operation>, Error> {
-    let request = ListOperationsRequest {
-        name: String::from(&shared.location),
-        page_size: PAGE_SIZE,
-        page_token: token.to_owned(),
-        ..ListOperationsRequest::default()
-    };
-    Ok(ListOperationsRequest::page(Call::new(shared.core.clone(), request).send().await?))
+/// What names of one operation have in common, whether they say the project's id or its number.
+fn behind_project(name: &str) -> &str {
+    name.split_once("/locations/").map_or(name, |(_, rest)| rest)
+}
+
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        behind_project(self.0.as_str())
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        let (own, other): (&str, &str) = (self.borrow(), other.borrow());
+        own == other
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let text: &str = self.borrow();
+        text.hash(state);
+    }
 }
 
 impl fmt::Debug for SharedWaits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedWaits")
             .field("location", &self.0.location)
-            .field("waiting", &self.0.waiting().waiters.len())
+            .field("waiting", &self.0.waiting().operations.len())
             .finish_non_exhaustive()
     }
 }

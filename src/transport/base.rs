@@ -44,7 +44,7 @@ impl Service<Request<Body>> for Base {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match self {
             Self::Connections(connections) => {
-                let call = connections.call(request);
+                let call = connections.clone().send(request);
                 Box::pin(async move { Ok(call.await?.map(BaseBody::Incoming)) })
             }
             Self::Custom(custom) => {

@@ -52,6 +52,29 @@ impl HeadersLayer {
     }
 }
 
+impl Fixed {
+    /// What was there stays: a caller may have set it by hand.
+    fn add_to<B>(&self, request: &mut Request<B>) {
+        for (name, value) in &self.headers {
+            request.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+        if request.uri().authority().is_none() {
+            let mut parts = std::mem::take(request.uri_mut()).into_parts();
+            parts.scheme = Some(self.scheme.clone());
+            parts.authority = Some(self.authority.clone());
+            *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        }
+    }
+}
+
+impl<S> Headers<S> {
+    /// The service below, and the request as it goes to it.
+    pub(crate) fn pass<B>(&self, mut request: Request<B>) -> (&S, Request<B>) {
+        self.fixed.add_to(&mut request);
+        (&self.inner, request)
+    }
+}
+
 impl<S> Layer<S> for HeadersLayer {
     type Service = Headers<S>;
 
@@ -74,15 +97,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        for (name, value) in &self.fixed.headers {
-            request.headers_mut().entry(name).or_insert_with(|| value.clone());
-        }
-        if request.uri().authority().is_none() {
-            let mut parts = std::mem::take(request.uri_mut()).into_parts();
-            parts.scheme = Some(self.fixed.scheme.clone());
-            parts.authority = Some(self.fixed.authority.clone());
-            *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-        }
+        self.fixed.add_to(&mut request);
         self.inner.call(request)
     }
 }

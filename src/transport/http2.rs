@@ -3,8 +3,8 @@
 //! It stands right on `h2`: a request is put on the wire by the task that makes the call, with no
 //! queue and no worker in between, and errors keep the reasons by which a retry is decided.
 
-use super::{BoxIo, pool::Lease};
-use crate::error::BoxError;
+use super::{BoxIo, Fault, pool::Lease};
+use crate::{error::BoxError, policy::Delivery};
 use bytes::Bytes;
 use h2::{
     Ping, PingPong, RecvStream, SendStream,
@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{sleep, timeout};
-use tonic::body::Body;
+use tonic::{Code, body::Body};
 
 /// How a connection finds out that its peer is gone.
 #[derive(Clone, Copy, Debug)]
@@ -107,9 +107,10 @@ impl Sender {
         let Ok(mut ready) = self.send.clone().ready().await else { return Err(request) };
         let (head, body) = request.into_parts();
         let is_empty = body.is_end_stream();
-        let head_alone = Request::from_parts(head.clone(), ());
-        let Ok((response, stream)) = ready.send_request(head_alone, is_empty) else {
-            return Err(Request::from_parts(head, body));
+        let (response, stream) = match ready.send_request(Request::from_parts(head, ()), is_empty) {
+            Ok(sent) => sent,
+            Err(e) if e.is_go_away() || e.is_io() => return Ok(Err(turned_away(e).into())),
+            Err(e) => return Ok(Err(unfit(e).into())),
         };
         Ok(async {
             if !is_empty && let Err(e) = pump(body, stream).await {
@@ -206,4 +207,16 @@ impl HttpBody for Incoming {
     fn is_end_stream(&self) -> bool {
         self.stream.is_end_stream()
     }
+}
+
+/// The connection ended between its being ready and now: too seldom to keep every request for it.
+fn turned_away(error: h2::Error) -> Fault {
+    let message = "the connection ended before the request was sent";
+    Fault::new(Code::Unavailable, Delivery::Never, message).with_source(error)
+}
+
+/// The connection is well, and the next would say the same.
+fn unfit(error: h2::Error) -> Fault {
+    let message = "HTTP/2 cannot carry these headers";
+    Fault::new(Code::InvalidArgument, Delivery::NeverFinal, message).with_source(error)
 }

@@ -1,15 +1,17 @@
 //! The tower stack that every call goes through, and the connections below it.
 //!
 //! ```text
-//! Deadline       one instant by which the whole call ends, whatever happens below
-//!   Headers      who is calling, and which origin: the same for every attempt
-//!     Retry      the request as bytes, sent until `policy::verdict` says stop
-//!       AttemptTimeout   what this attempt really has, told to the service in `grpc-timeout`
-//!         Unary          the whole answer, trailers included, so that the timeout above covers it
-//!           Auth         a fresh token for each attempt
-//!             your own layers
-//!               Connections
+//! Headers      who is calling, and which origin: the same for every attempt
+//!   Retry      the request as bytes, sent until `policy::verdict` says stop or the deadline is near
+//!     AttemptTimeout   what this attempt really has, told to the service in `grpc-timeout`
+//!       Unary          the whole answer, trailers included, so that the timeout above covers it
+//!         Auth         a fresh token for each attempt
+//!           your own layers
+//!             Connections
 //! ```
+//!
+//! The call's deadline needs no layer of its own here: `Retry` begins nothing after it, and nothing
+//! that it begins outlasts `AttemptTimeout`. [`Deadline`] is for stacks without `Retry`.
 //!
 //! Each layer works on `http::Request<tonic::body::Body>` and can be used under any tonic stub. A
 //! layer acts on unary calls that it knows, by the options that a [`Call`](crate::Call) sends along
@@ -30,8 +32,10 @@ mod unary;
 pub(crate) use auth::application_default;
 pub use auth::{Auth, AuthLayer};
 pub(crate) use base::{Base, Custom, custom};
+#[cfg(feature = "volcengine")]
+pub(crate) use connect::Dial;
 pub use connect::Endpoint;
-pub(crate) use connect::{BoxIo, Connector, Dial, without_user};
+pub(crate) use connect::{BoxIo, Connector, without_user};
 pub(crate) use fault::{Course, Fault};
 pub use headers::{Headers, HeadersLayer};
 pub(crate) use http2::KeepAlive;
@@ -54,7 +58,7 @@ use tower::ServiceBuilder;
 pub(crate) type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
 /// The stack over the client's connections.
-pub(crate) type Stack = Deadline<Headers<Retrying<AttemptTimeout<Unary<Auth<Base>>>>>>;
+pub(crate) type Stack = Headers<Retrying<AttemptTimeout<Unary<Auth<Base>>>>>;
 
 /// Puts the stack together; its order is argued above.
 pub(crate) fn stack(
@@ -66,7 +70,6 @@ pub(crate) fn stack(
     base: Base,
 ) -> Stack {
     ServiceBuilder::new()
-        .layer(DeadlineLayer::with_defaults(defaults))
         .layer(headers)
         .layer(RetryLayer::with_defaults(defaults, budget))
         .layer(AttemptTimeoutLayer::with_defaults(defaults))

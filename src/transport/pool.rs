@@ -102,6 +102,30 @@ impl Connections {
     }
 }
 
+impl Connections {
+    /// Sends a request on the connection with the fewest calls.
+    pub(super) async fn send(
+        self,
+        mut request: Request<Body>,
+    ) -> Result<Response<Incoming>, BoxError> {
+        let pool = &self.0;
+        let deadline = CallContext::deadline_of(&request);
+        let (begun, mut turns) = (Instant::now(), 0);
+        while turns < MOST_TURNS {
+            let lease = before_sending(deadline, "a connection", pool.acquire()).await?;
+            let slot = lease.slot.clone();
+            match slot.sender.send(request, lease).await {
+                Ok(answer) => return answer,
+                Err(unsent) => request = unsent,
+            }
+            pool.retire(&slot);
+            // Older connections may all have ended unseen, as when the server restarts.
+            turns += usize::from(slot.since >= begun);
+        }
+        Err(pool.connector.unreachable("connections close at once:").into())
+    }
+}
+
 impl Service<Request<Body>> for Connections {
     type Response = Response<Incoming>;
     type Error = BoxError;
@@ -112,24 +136,8 @@ impl Service<Request<Body>> for Connections {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let pool = self.0.clone();
-        Box::pin(async move {
-            let deadline = CallContext::deadline_of(&request);
-            let (begun, mut turns) = (Instant::now(), 0);
-            while turns < MOST_TURNS {
-                let lease = before_sending(deadline, "a connection", pool.acquire()).await?;
-                let slot = lease.slot.clone();
-                match slot.sender.send(request, lease).await {
-                    Ok(answer) => return answer,
-                    Err(unsent) => request = unsent,
-                }
-                pool.retire(&slot);
-                // Older connections may all have ended unseen, as when the server restarts.
-                turns += usize::from(slot.since >= begun);
-            }
-            Err(pool.connector.unreachable("connections close at once:").into())
-        })
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.clone().send(request))
     }
 }
 

@@ -76,37 +76,63 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let next = self.inner.clone();
-        let ready = mem::replace(&mut self.inner, next);
+        let mut ready = mem::replace(&mut self.inner, next);
         let Some(context) = CallContext::of(&request, &self.defaults) else {
-            let mut ready = ready;
             let call = ready.call(request);
             return Box::pin(async { call.await.map_err(Into::into) });
         };
-        Box::pin(repeat(ready, request, context, self.budget.clone()))
+        let budget = self.budget.clone();
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await?.to_bytes();
+            repeat(ready, head, body, context, &budget).await
+        })
+    }
+}
+
+impl<S: Clone> Retrying<S> {
+    /// Sends a request whose body is already in one piece.
+    pub(crate) async fn send<B>(
+        &self,
+        request: Request<Bytes>,
+        context: CallContext,
+    ) -> Result<Response<Answer<B>>, BoxError>
+    where
+        S: Service<Request<Body>, Response = Response<Answer<B>>>,
+        S::Error: Into<BoxError>,
+    {
+        let mut service = self.inner.clone();
+        service.ready().await.map_err(Into::into)?;
+        let (head, body) = request.into_parts();
+        repeat(service, head, body, context, &self.budget).await
     }
 }
 
 async fn repeat<S, B>(
     mut service: S,
-    request: Request<Body>,
+    head: request::Parts,
+    body: Bytes,
     mut context: CallContext,
-    budget: Budget,
+    budget: &Budget,
 ) -> Result<Response<Answer<B>>, BoxError>
 where
-    S: Service<Request<Body>, Response = Response<Answer<B>>> + Clone,
+    S: Service<Request<Body>, Response = Response<Answer<B>>>,
     S::Error: Into<BoxError>,
 {
     let begun = Instant::now();
     let deadline = context.deadline(begun);
-    let (head, body) = request.into_parts();
-    let body = body.collect().await?.to_bytes();
+    let mut jitter = context.retry.jitter();
     let mut course = Course::default();
     let outcome = loop {
         course.attempts += 1;
         let outcome = service.call(rebuild(&head, &body, context)).await.map_err(Into::into);
         let outcome = match outcome {
-            Ok(response) if response.body().code() == Some(Code::Ok) => {
+            Ok(mut response) if response.body().code() == Some(Code::Ok) => {
                 budget.deposit();
+                if course.attempts > 1 {
+                    course.elapsed = begun.elapsed();
+                    response.extensions_mut().insert(course);
+                }
                 return Ok(response);
             }
             Ok(response) => Ok(response),
@@ -126,7 +152,7 @@ where
             server_delay,
             remaining: deadline.saturating_duration_since(Instant::now()),
         };
-        match verdict(&context.retry, &attempt, &budget, fastrand::f64()) {
+        match verdict(&context.retry, &attempt, budget, jitter.f64()) {
             Verdict::RetryAfter(wait) => sleep(wait).await,
             Verdict::Stop(_) => break outcome,
         }

@@ -18,6 +18,7 @@ use std::{
     pin::{Pin, pin},
     task::{Context, Poll},
 };
+use tokio::time::Instant;
 use tonic::{Code, body::Body};
 use tower::{Layer, Service};
 
@@ -69,17 +70,29 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let is_unary = CallContext::of(&request, &self.layer.defaults).is_some();
+        let deadline = CallContext::deadline_of(&request);
         let max_answer = self.layer.max_answer;
         let call = self.inner.call(request);
         Box::pin(async move {
             let response = call.await.map_err(Into::into)?;
-            if is_unary {
-                settle(response, max_answer).await
-            } else {
-                Ok(response.map(|body| Answer::Streaming(Box::pin(body))))
+            if !is_unary {
+                return Ok(response.map(|body| Answer::Streaming(Box::pin(body))));
             }
+            let answer = settle(response, max_answer).await?;
+            if is_late(answer.body().code(), deadline) {
+                let message = "the service gave up when the time was up";
+                return Err(Fault::new(Code::DeadlineExceeded, Delivery::Unknown, message).into());
+            }
+            Ok(answer)
         })
     }
+}
+
+/// Whether the service only tells that the time was up: it keeps the deadline too, and may be first
+/// to say so, as CANCELLED where it is built with tonic.
+fn is_late(code: Option<Code>, deadline: Option<Instant>) -> bool {
+    matches!(code, Some(Code::Cancelled | Code::DeadlineExceeded))
+        && deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
 /// The body of an answer: all of it, where the call is unary.

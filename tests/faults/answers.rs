@@ -173,6 +173,31 @@ async fn malformed_details_go_and_the_code_stays() {
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_decoded_has_run_and_tells_its_attempts() {
+    const NOT_A_MESSAGE: &[u8] = &[0, 0, 0, 0, 1, 0xff];
+    for answer in [NOT_A_MESSAGE, &NOT_A_MESSAGE[..3], &[]] {
+        let server = Server::start(move |exchange| async move {
+            if exchange.number == 1 {
+                return exchange.fail(Code::Unavailable);
+            }
+            let mut stream = exchange.begin();
+            send(&mut stream, answer);
+            finish(stream, &[("grpc-status", "0")]);
+        })
+        .await;
+        let client = server.client().build().expect("a client");
+        let error = within(DEADLINE, start(&client)).await.expect_err("no message");
+        assert_failed(&error, Code::Internal, 2, true);
+        assert!(error.elapsed() > millis(0), "{error:?}");
+        let error = within(DEADLINE, preview(&client)).await.expect_err("no message");
+        assert_failed(&error, Code::Internal, 1, true);
+        let error = within(DEADLINE, read(&client)).await.expect_err("no message");
+        assert_failed(&error, Code::Internal, 1, false);
+        assert_eq!(server.attempts(), 4);
+    }
+}
+
+#[tokio::test]
 async fn a_message_that_is_not_text_leaves_the_code_alone() {
     let server = always(|exchange| {
         exchange.fail_with(&[("grpc-status", "9"), ("grpc-message", "caf%C3%A9 %FF%zz")]);

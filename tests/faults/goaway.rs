@@ -174,6 +174,7 @@ async fn on_every_new_connection_it_is_left_to_the_retry_policy() {
     let error = within(millis(2000), preview(&client)).await.expect_err("turned away");
     assert_failed(&error, Code::Unavailable, ATTEMPTS, false);
     let dials = dials.load(Ordering::SeqCst);
-    assert!((ATTEMPTS..=2 * ATTEMPTS).contains(&dials), "{dials} dials");
+    // An attempt may go to three new connections, and no further.
+    assert!((ATTEMPTS..=3 * ATTEMPTS).contains(&dials), "{dials} dials");
     server.abort();
 }

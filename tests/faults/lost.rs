@@ -7,6 +7,7 @@ use super::{
     start, within,
 };
 use h2::Reason;
+use http::{HeaderValue, header::CONNECTION};
 use livestream_client::model::{PreviewInputRequest, PreviewInputResponse};
 use std::{
     io,
@@ -186,4 +187,15 @@ async fn a_connection_dropped_before_anything_was_sent_is_opened_again() -> io::
     let arrived = &server.requests()[0];
     assert_eq!(arrived.message::<PreviewInputRequest>().name, super::INPUT);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_http2_cannot_carry_is_refused_at_once() {
+    let server = Server::start(|exchange| async { succeed(exchange) }).await;
+    let client = server.client().build().expect("a client");
+    let call = preview(&client).header(CONNECTION, HeaderValue::from_static("close"));
+    let error = within(DEADLINE, call).await.expect_err("HTTP/2 has no such header");
+    assert_failed(&error, Code::InvalidArgument, 1, false);
+    within(DEADLINE, preview(&client)).await.expect("the connection is none the worse for it");
+    assert_eq!((server.attempts(), server.connections()), (1, 1));
 }

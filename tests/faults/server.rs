@@ -274,15 +274,16 @@ impl Exchange {
     }
 
     /// As [`fail`](Self::fail), with these headers and a content type.
-    pub(crate) fn fail_with(self, headers: &[(&str, &str)]) {
+    pub(crate) fn fail_with(mut self, headers: &[(&str, &str)]) {
         let mut response = grpc_head();
         response.headers_mut().extend(header_map(headers));
-        self.respond(response, true);
+        // The client may have left before.
+        let _ = self.reply.send_response(response, true);
     }
 
     /// Sends the headers of a gRPC answer, and leaves the rest to the script.
     pub(crate) fn begin(self) -> SendStream<Bytes> {
-        self.respond(grpc_head(), false)
+        self.respond(grpc_head())
     }
 
     /// Sends a page, as a proxy or a load balancer does.
@@ -290,13 +291,13 @@ impl Exchange {
         let mut response = Response::new(());
         *response.status_mut() = status.try_into().expect("a valid status");
         response.headers_mut().extend(header_map(&[("content-type", "text/html")]));
-        let mut stream = self.respond(response, false);
+        let mut stream = self.respond(response);
         // The client may have lost interest after the headers.
         let _ = stream.send_data("<html>go away</html>".into(), true);
     }
 
-    fn respond(mut self, response: Response<()>, is_end: bool) -> SendStream<Bytes> {
-        self.reply.send_response(response, is_end).expect("the stream is open")
+    fn respond(mut self, response: Response<()>) -> SendStream<Bytes> {
+        self.reply.send_response(response, false).expect("the stream is open")
     }
 
     /// Resets the stream before anything is answered.

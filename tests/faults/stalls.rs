@@ -11,6 +11,7 @@ use std::{future::pending, io, net::SocketAddr};
 use tokio::{
     io::DuplexStream,
     net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinSet,
     time::timeout,
 };
 use tonic::Code;
@@ -145,4 +146,32 @@ async fn an_attempt_that_stalls_leaves_time_for_the_next() {
     let call = read(&client).attempt_timeout(millis(100));
     within(millis(2000), call).await.expect("the second attempt succeeds");
     assert_eq!(server.attempts(), 2);
+}
+
+/// As a tonic server does, which then says CANCELLED; others say DEADLINE_EXCEEDED.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_enforces_the_deadline_too() {
+    let server = Server::start(|exchange| async {
+        tokio::time::sleep(exchange.arrived.timeout()).await;
+        let code = if exchange.number % 2 == 0 { Code::Cancelled } else { Code::DeadlineExceeded };
+        exchange.fail(code);
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    for _ in 0..20 {
+        let mut calls = JoinSet::new();
+        for _ in 0..15 {
+            calls.spawn(read(&client).timeout(millis(20)).into_future());
+        }
+        // Whoever is first, the caller hears the same.
+        for result in calls.join_all().await {
+            let error = result.expect_err("no answer");
+            assert_failed(&error, Code::DeadlineExceeded, 1, false);
+        }
+    }
+    // An attempt that the server gives up leaves time for the next all the same.
+    let call = read(&client).attempt_timeout(millis(20)).timeout(millis(200));
+    let error = within(millis(200), call).await.expect_err("no answer");
+    assert_eq!(error.code(), Code::DeadlineExceeded, "{error:?}");
+    assert!(error.attempts() > 2, "{error:?}");
 }

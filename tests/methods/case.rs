@@ -1,36 +1,56 @@
-//! One case: a call, what it has to send, and what its answer has to become.
+//! One case: a call of a client, what it has to send, and what its answer has to become.
 
 use crate::recorder::{Recorder, Sent};
 use livestream_client::{
-    Call, Error, LivestreamClient, Operation,
+    Builder, Call, Client, Error, LivestreamClient, Operation,
     proto::google::longrunning::{Operation as RawOperation, operation::Result::Response},
     rpc::{LongRunning, Rpc},
+    visionai::StreamsClient,
 };
 use prost_types::Any;
 use std::{
     fmt::Debug,
     future::{Future, IntoFuture},
+    marker::PhantomData,
     mem,
     pin::Pin,
 };
 use uuid::Uuid;
 
-/// One call, not sent yet.
-pub(crate) struct Case {
+/// One call of a client, not sent yet.
+pub(crate) struct Case<C> {
     /// The RPC's name.
     pub(crate) name: &'static str,
     /// What `x-goog-request-params` has to say.
     pub(crate) route: String,
     /// Sends the call, checks request and answer, and yields what was sent.
     pub(crate) run: Pin<Box<dyn Future<Output = Sent>>>,
+    client: PhantomData<C>,
 }
 
-impl Case {
+/// A client that a case can be of.
+pub(crate) trait Tested: Client + 'static {
+    fn builder() -> Builder<Self>;
+}
+
+impl Tested for LivestreamClient {
+    fn builder() -> Builder<Self> {
+        Self::builder()
+    }
+}
+
+impl Tested for StreamsClient {
+    fn builder() -> Builder<Self> {
+        Self::builder()
+    }
+}
+
+impl<C: Tested> Case<C> {
     /// An RPC that answers at once.
     pub(crate) fn unary<R>(
         name: &'static str,
         (field, value): (&str, &str),
-        call: impl FnOnce(&LivestreamClient) -> Call<R> + 'static,
+        call: impl FnOnce(&C) -> Call<R> + 'static,
         request: R,
         answer: R::Response,
     ) -> Self
@@ -44,14 +64,14 @@ impl Case {
             assert_eq!(call(&client).await.expect(name), answer, "{name}");
             check_request(name, &recorder, request)
         });
-        Self { name, route: route(field, value), run }
+        Self { name, route: route(field, value), run, client: PhantomData }
     }
 
     /// An RPC that starts an operation; here one that is done at once.
     pub(crate) fn long_running<R>(
         name: &'static str,
         (field, value): (&str, &str),
-        call: impl FnOnce(&LivestreamClient) -> Call<R> + 'static,
+        call: impl FnOnce(&C) -> Call<R> + 'static,
         request: R,
         output: R::Output,
     ) -> Self
@@ -72,7 +92,7 @@ impl Case {
             assert_eq!(operation.wait().await.expect(name), output, "{name}");
             check_request(name, &recorder, request)
         });
-        Self { name, route: route(field, value), run }
+        Self { name, route: route(field, value), run, client: PhantomData }
     }
 }
 
@@ -81,9 +101,9 @@ fn route(field: &str, value: &str) -> String {
     format!("{field}={}", value.replace('/', "%2F").replace(':', "%3A"))
 }
 
-fn connect(answer: &impl prost::Message) -> (Recorder, LivestreamClient) {
+fn connect<C: Tested>(answer: &impl prost::Message) -> (Recorder, C) {
     let recorder = Recorder::answering(answer);
-    let client = LivestreamClient::builder().channel(recorder.clone()).build();
+    let client = C::builder().channel(recorder.clone()).build();
     (recorder, client.expect("a client over a channel of one's own needs nothing else"))
 }
 

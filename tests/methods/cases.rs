@@ -1,19 +1,9 @@
-//! The table. Requests are written without `request_id`: the client fills it in where there is one.
+//! The table of the Live Stream API. Requests are written without `request_id`: the client fills it in where there is one.
 
-use crate::{case::Case, resources::*};
-use livestream_client::{
-    model::*,
-    proto::google::{
-        cloud::location::{GetLocationRequest, ListLocationsRequest, ListLocationsResponse},
-        longrunning::{
-            CancelOperationRequest, DeleteOperationRequest, GetOperationRequest,
-            ListOperationsRequest, ListOperationsResponse,
-        },
-    },
-};
+use crate::resources::*;
+use livestream_client::{LivestreamClient, model::*};
 
-const FILTER: &str = "labels.show:*";
-const ORDER: &str = "create_time desc";
+type Case = crate::case::Case<LivestreamClient>;
 
 pub(crate) fn livestream() -> Vec<Case> {
     let by_resource = [channels(), inputs(), events(), clips(), dvr_sessions(), assets(), pools()];
@@ -398,69 +388,6 @@ fn pools() -> Vec<Case> {
             |client| client.update_pool(pool(), None),
             UpdatePoolRequest { update_mask: None, pool: Some(pool()), ..Default::default() },
             pool(),
-        ),
-    ]
-}
-
-pub(crate) fn operations() -> Vec<Case> {
-    vec![
-        Case::unary(
-            "ListOperations",
-            ("name", LOCATION),
-            |client| {
-                client.list_operations(&name(LOCATION)).filter(FILTER).return_partial_success(true)
-            },
-            ListOperationsRequest {
-                name: LOCATION.into(),
-                filter: FILTER.into(),
-                return_partial_success: true,
-                ..Default::default()
-            },
-            ListOperationsResponse { operations: vec![operation()], ..Default::default() },
-        ),
-        Case::unary(
-            "GetOperation",
-            ("name", OPERATION),
-            |client| client.get_operation(&name(OPERATION)),
-            GetOperationRequest { name: OPERATION.into() },
-            operation(),
-        ),
-        Case::unary(
-            "DeleteOperation",
-            ("name", OPERATION),
-            |client| client.delete_operation(&name(OPERATION)),
-            DeleteOperationRequest { name: OPERATION.into() },
-            (),
-        ),
-        Case::unary(
-            "CancelOperation",
-            ("name", OPERATION),
-            |client| client.cancel_operation(&name(OPERATION)),
-            CancelOperationRequest { name: OPERATION.into() },
-            (),
-        ),
-    ]
-}
-
-pub(crate) fn locations() -> Vec<Case> {
-    vec![
-        Case::unary(
-            "ListLocations",
-            ("name", PROJECT),
-            |client| client.list_locations(&name(PROJECT)).filter(FILTER),
-            ListLocationsRequest {
-                name: PROJECT.into(),
-                filter: FILTER.into(),
-                ..Default::default()
-            },
-            ListLocationsResponse { locations: vec![location()], ..Default::default() },
-        ),
-        Case::unary(
-            "GetLocation",
-            ("name", LOCATION),
-            |client| client.get_location(&name(LOCATION)),
-            GetLocationRequest { name: LOCATION.into() },
-            location(),
         ),
     ]
 }

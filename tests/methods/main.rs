@@ -8,42 +8,100 @@
 
 mod case;
 mod cases;
+mod mixins;
 mod recorder;
 mod resources;
+mod visionai;
 
-use case::Case;
 use livestream_client::rpc::METHODS;
-use std::collections::BTreeSet;
+use recorder::Sent;
+use std::{collections::BTreeSet, future::Future, pin::Pin, time::Duration};
 
 const LIVESTREAM: &str = "google.cloud.video.livestream.v1.LivestreamService";
+const STREAMS: &str = "google.cloud.visionai.v1.StreamsService";
 const OPERATIONS: &str = "google.longrunning.Operations";
 const LOCATIONS: &str = "google.cloud.location.Locations";
 
-fn all_cases() -> impl Iterator<Item = (&'static str, Case)> {
-    let in_service = |service| move |case| (service, case);
-    cases::livestream()
-        .into_iter()
-        .map(in_service(LIVESTREAM))
-        .chain(cases::operations().into_iter().map(in_service(OPERATIONS)))
-        .chain(cases::locations().into_iter().map(in_service(LOCATIONS)))
+/// A case of any client.
+struct Case {
+    service: &'static str,
+    name: &'static str,
+    route: String,
+    run: Pin<Box<dyn Future<Output = Sent>>>,
+}
+
+fn all_cases() -> Vec<Case> {
+    fn add<C>(cases: &mut Vec<Case>, service: &'static str, more: Vec<case::Case<C>>) {
+        let more = more.into_iter();
+        cases.extend(more.map(|case::Case { name, route, run, .. }| Case {
+            service,
+            name,
+            route,
+            run,
+        }));
+    }
+    let mut cases = Vec::new();
+    add(&mut cases, LIVESTREAM, cases::livestream());
+    add(&mut cases, OPERATIONS, mixins::livestream::operations());
+    add(&mut cases, LOCATIONS, mixins::livestream::locations());
+    add(&mut cases, STREAMS, visionai::visionai());
+    add(&mut cases, OPERATIONS, mixins::visionai::operations());
+    add(&mut cases, LOCATIONS, mixins::visionai::locations());
+    cases
 }
 
 #[test]
 fn there_is_a_case_for_every_method_and_for_nothing_else() {
-    let covered = all_cases().map(|(service, case)| (service, case.name)).collect::<BTreeSet<_>>();
+    let covered = all_cases().iter().map(|c| (c.service, c.name)).collect::<BTreeSet<_>>();
     let spoken = METHODS.iter().map(|m| (m.service(), m.name())).collect::<BTreeSet<_>>();
     assert_eq!(covered, spoken);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_method_sends_what_the_service_definition_says() {
-    for (service, Case { name, route, run }) in all_cases() {
+    for Case { service, name, route, run } in all_cases() {
         let sent = run.await;
         assert_eq!(sent.method, http::Method::POST, "{name}");
         assert_eq!(sent.path, format!("/{service}/{name}"));
         assert_eq!(sent.header("content-type"), ["application/grpc"], "{name}");
         assert_eq!(sent.header("x-goog-request-params"), [route], "{name}");
+        assert_eq!(sent.timeout(), time_of(service, name), "{service}/{name}");
         let api_client = sent.header("x-goog-api-client").join(" ");
         assert!(api_client.starts_with("gl-rust/"), "{name}: {api_client:?}");
     }
+}
+
+/// How long a call may take that says nothing else.
+fn time_of(service: &str, name: &str) -> Duration {
+    Duration::from_secs(match (service, name) {
+        (STREAMS, "CreateCluster") => 600,
+        (STREAMS, "CreateStream" | "CreateEvent" | "CreateSeries") => 300,
+        _ => 60,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_time_of_a_method_gives_way_to_the_callers() {
+    use livestream_client::{
+        policy::Timeouts,
+        proto::google::longrunning::Operation,
+        visionai::{StreamsClient, model::Cluster},
+    };
+    let name = "projects/p/locations/l/operations/o".to_owned();
+    let recorder = recorder::Recorder::answering(&Operation { name, ..Default::default() });
+    let attempt = Duration::from_secs(20);
+    let short = Timeouts::new(Duration::from_secs(30)).with_attempt(attempt);
+    let builder = StreamsClient::builder().channel(recorder.clone());
+    let client = builder.timeouts(short).build().expect("nothing else is needed");
+    let create =
+        client.create_cluster(&resources::name(resources::LOCATION), Cluster::default(), "c");
+
+    let _ = create.clone().await.expect("answered");
+    assert_eq!(recorder.take_only().timeout(), attempt, "attempts keep the client's limit");
+    let attempt = Duration::from_secs(3600);
+    let _ = create.clone().attempt_timeout(attempt).await.expect("answered");
+    assert_eq!(recorder.take_only().timeout(), Duration::from_secs(600), "the method's own");
+    let total = Duration::from_secs(7);
+    let _ = create.timeout(total).await.expect("answered");
+    assert_eq!(recorder.take_only().timeout(), total);
 }

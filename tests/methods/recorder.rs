@@ -10,6 +10,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
+    time::Duration,
 };
 use tonic::body::Body;
 
@@ -83,6 +84,19 @@ impl Sent {
     pub(crate) fn header(&self, name: &str) -> Vec<&str> {
         let values = self.headers.get_all(name).iter();
         values.map(|value| value.to_str().expect("the value is visible ASCII")).collect()
+    }
+
+    /// What `grpc-timeout` says.
+    pub(crate) fn timeout(&self) -> Duration {
+        let [text] = self.header("grpc-timeout")[..] else { panic!("one grpc-timeout expected") };
+        let (digits, unit) = text.split_at(text.len() - 1);
+        let count = digits.parse().expect("digits before the unit");
+        match unit {
+            "u" => Duration::from_micros(count),
+            "m" => Duration::from_millis(count),
+            "S" => Duration::from_secs(count),
+            unit => panic!("no time of these tests is told in {unit}"),
+        }
     }
 
     /// The message of the body: one uncompressed gRPC frame, and nothing after it.

@@ -25,6 +25,9 @@ pub(crate) const POOL: &str = "projects/example.com:studio/locations/us-central1
 pub(crate) const OPERATION: &str =
     "projects/example.com:studio/locations/us-central1/operations/op-1.5_a";
 
+pub(crate) const FILTER: &str = "labels.show:*";
+pub(crate) const ORDER: &str = "create_time desc";
+
 pub(crate) fn name<N: FromStr<Err: Debug>>(text: &str) -> N {
     text.parse().expect("the names of this table are valid")
 }

@@ -1,0 +1,91 @@
+//! What a running channel is told to do: an ad break at a set time, and a switch to another input.
+//!
+//! ```sh
+//! cargo run --example events
+//! ```
+//!
+//! Against the real service, the client comes from `LivestreamClient::new()?`; the rest stays.
+
+mod support;
+
+use livestream_client::model::{
+    Event, InputAttachment,
+    channel::StreamingState,
+    event::{AdBreakTask, InputSwitchTask, State, Task},
+};
+use std::time::Duration;
+use support::{Result, Studio, channel, rtmp_input, seconds, show};
+use tokio_stream::StreamExt;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+#[tokio::main]
+async fn main() -> Result {
+    let studio = Studio::open()?;
+    let Studio { client, location, .. } = &studio;
+    let (desk, stage) = (location.input("desk")?, location.input("stage")?);
+    for input in [&desk, &stage] {
+        let create = client.create_input(location, rtmp_input(), input.id()).await?;
+        show("input created", create).await?;
+    }
+    let news = location.channel("evening-news")?;
+    let mut config = channel(&desk, DAY);
+    config.input_attachments.push(InputAttachment {
+        key: "stage".into(),
+        input: (&stage).into(),
+        ..Default::default()
+    });
+    show("channel created", client.create_channel(location, config, news.id()).await?).await?;
+    show("channel started", client.start_channel(&news).await?).await?;
+    client.wait_until(&news, StreamingState::Streaming).await?;
+    // An encoder sends to the stage too.
+    studio.emulator.feed_input(&stage)?;
+
+    // Ten minutes from now, for a minute. To create an event is no operation: it is there at once.
+    let ads = Event {
+        task: Some(Task::AdBreak(AdBreakTask { duration: seconds(60) })),
+        execution_time: Some((studio.now() + 10 * MINUTE).into()),
+        ..Default::default()
+    };
+    client.create_event(&news, ads, "ads").await?;
+    let ads = news.event("ads")?;
+    let mut changes = client.watch(&ads);
+    while let Some(event) = changes.next().await {
+        let state = event?.state();
+        println!("  ad break: {}", state.as_str_name());
+        if matches!(state, State::Succeeded | State::Failed | State::Stopped) {
+            break;
+        }
+    }
+
+    let switch = Event {
+        task: Some(Task::InputSwitch(InputSwitchTask { input_key: "stage".into() })),
+        execute_now: true,
+        ..Default::default()
+    };
+    client.create_event(&news, switch, "to-the-stage").await?;
+    client.wait_until(&news.event("to-the-stage")?, State::Succeeded).await?;
+    println!("✓ on air: {}", client.get_channel(&news).await?.active_input);
+
+    // A switch to nowhere is refused, with the field that is wrong.
+    let nowhere = Event {
+        task: Some(Task::InputSwitch(InputSwitchTask { input_key: "roof".into() })),
+        execute_now: true,
+        ..Default::default()
+    };
+    if let Err(refusal) = client.create_event(&news, nowhere, "to-the-roof").await {
+        println!("✗ {}", refusal.message());
+    }
+
+    for event in client.list_events(&news).items().collect().await? {
+        client.delete_event(&event.name.parse()?).await?;
+    }
+    show("channel stopped", client.stop_channel(&news).await?).await?;
+    show("channel deleted", client.delete_channel(&news).await?).await?;
+    for input in [&desk, &stage] {
+        show("input deleted", client.delete_input(input).await?).await?;
+    }
+    println!("nothing is left");
+    Ok(())
+}

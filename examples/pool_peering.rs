@@ -1,0 +1,83 @@
+//! Moves the endpoints of a location into a peered network, which wants every channel stopped: the
+//! service says which one is not, the program stops them all, and starts them again.
+//!
+//! ```sh
+//! cargo run --example pool_peering
+//! ```
+//!
+//! Against the real service, the client comes from `LivestreamClient::new()?`; the rest stays.
+
+mod support;
+
+use livestream_client::{
+    Error, LivestreamClient,
+    model::{Pool, channel::StreamingState, pool::NetworkConfig},
+    name::{ChannelName, LocationName, NetworkName, PoolName},
+};
+use std::time::Duration;
+use support::{Result, Studio, mask, remove_channel, show, start_channel};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+#[tokio::main]
+async fn main() -> Result {
+    let studio = Studio::open()?;
+    let Studio { client, location, .. } = &studio;
+    let channel = start_channel(client, location, "news", DAY).await?;
+    println!("✓ channel started");
+    // The pool came with the first input.
+    let pool = location.pool("default")?;
+    let network = NetworkName::new("123456789", "studio")?;
+
+    match peer(client, &pool, &network).await {
+        Err(e) if e.is_failed_precondition() => explain(&e),
+        other => other?,
+    }
+    let stopped = stop_all(client, location).await?;
+    peer(client, &pool, &network).await?;
+    let peered = client.get_pool(&pool).await?.network_config.unwrap_or_default();
+    println!("  {} is peered with {}", pool.id(), peered.peered_network);
+    for name in &stopped {
+        show("channel started again", client.start_channel(name).await?).await?;
+    }
+
+    remove_channel(client, &channel).await?;
+    println!("nothing is left");
+    Ok(())
+}
+
+async fn peer(
+    client: &LivestreamClient,
+    pool: &PoolName,
+    network: &NetworkName,
+) -> std::result::Result<(), Error> {
+    let change = Pool {
+        name: pool.into(),
+        network_config: Some(NetworkConfig { peered_network: network.into() }),
+        ..Default::default()
+    };
+    show("pool updated", client.update_pool(change, mask("network_config")).await?).await?;
+    Ok(())
+}
+
+/// What stands in the way, in the service's own words.
+fn explain(refusal: &Error) {
+    println!("✗ not yet: every channel of the location must be stopped first");
+    let violations = refusal.details().precondition_failure().map(|failure| &failure.violations);
+    for violation in violations.into_iter().flatten() {
+        println!("  {} {}", violation.subject, violation.description);
+    }
+}
+
+/// Stops what runs; returns what was stopped.
+async fn stop_all(client: &LivestreamClient, location: &LocationName) -> Result<Vec<ChannelName>> {
+    let mut stopped = Vec::new();
+    for channel in client.list_channels(location).items().collect().await? {
+        if channel.streaming_state() != StreamingState::Stopped {
+            let name: ChannelName = channel.name.parse()?;
+            show("channel stopped", client.stop_channel(&name).await?).await?;
+            stopped.push(name);
+        }
+    }
+    Ok(stopped)
+}

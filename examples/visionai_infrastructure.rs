@@ -1,0 +1,64 @@
+//! Vision AI for a shop, as infrastructure: a cluster, two cameras with playback over HLS, two
+//! events with grace periods and a series for each pair are set up, changed, and taken down again in
+//! the order that the service asks for. All against a service inside this process.
+//!
+//! ```sh
+//! cargo run --example visionai_infrastructure
+//! ```
+//!
+//! Against the real service, the client comes from `StreamsClient::new()?`; the rest stays. The
+//! vendor ends the product on 2026-09-30.
+
+#[path = "support/shop.rs"]
+mod shop;
+mod support;
+
+use livestream_client::visionai::{StreamsClient, model::Event, name::ClusterName};
+use prost_types::FieldMask;
+use shop::Shop;
+use support::{Result, seconds, show};
+
+#[tokio::main]
+async fn main() -> Result {
+    let shop = Shop::open()?;
+    let Shop { client, cluster, .. } = &shop;
+
+    shop.set_up().await?;
+    print_all(client, cluster).await?;
+
+    let day = cluster.event("day")?;
+    let change = Event { name: day.to_string(), grace_period: seconds(300), ..Default::default() };
+    let mask = FieldMask { paths: vec!["grace_period".into()] };
+    let event = show("grace period changed", client.update_event(change, mask).await?).await?;
+    assert_eq!(event.grace_period, seconds(300));
+
+    // A parent with children stays.
+    let refusal = client.delete_cluster(cluster).await.expect_err("there is much in it");
+    assert!(refusal.is_failed_precondition());
+    println!("✓ refused: {}", refusal.message());
+
+    shop.tear_down().await?;
+    let gone = client.get_cluster(cluster).await.expect_err("it was deleted");
+    assert!(gone.is_not_found());
+    println!("nothing is left");
+    Ok(())
+}
+
+async fn print_all(client: &StreamsClient, cluster: &ClusterName) -> Result {
+    let id = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    println!("\n{:<8} {:<16} joins", "kind", "id");
+    for stream in client.list_streams(cluster).items().collect().await? {
+        println!("{:<8} {:<16}", "stream", id(&stream.name));
+    }
+    for event in client.list_events(cluster).items().collect().await? {
+        println!("{:<8} {:<16}", "event", id(&event.name));
+    }
+    let series = client.list_series(cluster).items().collect().await?;
+    for series in &series {
+        let joins = format!("{} to {}", id(&series.stream), id(&series.event));
+        println!("{:<8} {:<16} {joins}", "series", id(&series.name));
+    }
+    println!();
+    assert_eq!(series.len(), shop::pairs().count());
+    Ok(())
+}

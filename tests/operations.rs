@@ -1,0 +1,390 @@
+//! One operation: how it is polled, what it yields, and what ends the wait for it.
+
+mod emulator_support;
+mod wire;
+
+use livestream_client::{
+    Error, LivestreamClient, Operation, PollPolicy,
+    model::{
+        Channel, ChannelOperationResponse, CreateChannelRequest, OperationMetadata,
+        StartChannelRequest, channel::StreamingState,
+    },
+    name::{ChannelName, OperationName},
+    policy::Retry,
+    proto::google::{
+        longrunning::{
+            self, CancelOperationRequest, GetOperationRequest, operation::Result as End,
+        },
+        rpc,
+    },
+    rpc::Rpc,
+};
+use prost::Name;
+use prost_types::Any;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{runtime::Handle, time::Instant};
+use tokio_stream::StreamExt;
+use tonic::{Code, Status};
+use wire::{
+    Observed, Scripted,
+    studio::{Studio, often, pass},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// What tokio's timers may be late by.
+const TICK: Duration = Duration::from_millis(2);
+const OPERATION: &str = "projects/p/locations/l/operations/operation-1";
+
+type Start = Operation<ChannelOperationResponse, OperationMetadata>;
+
+fn pending() -> longrunning::Operation {
+    longrunning::Operation { name: OPERATION.to_owned(), ..Default::default() }
+}
+
+fn done(result: impl Into<Option<End>>) -> longrunning::Operation {
+    longrunning::Operation { done: true, result: result.into(), ..pending() }
+}
+
+fn success() -> longrunning::Operation {
+    done(End::Response(pack(&ChannelOperationResponse {})))
+}
+
+fn pack<T: Name>(message: &T) -> Any {
+    Any { type_url: T::type_url(), value: message.encode_to_vec() }
+}
+
+/// A service where starting a channel begins an operation, and each poll has its number.
+fn polled(
+    answer: impl Fn(usize) -> Result<longrunning::Operation, Status> + Send + Sync + 'static,
+) -> Observed<Scripted> {
+    let polls = AtomicUsize::new(0);
+    Observed::new(
+        Scripted::new()
+            .on(|_: StartChannelRequest| Ok(pending()))
+            .on(move |_: GetOperationRequest| answer(polls.fetch_add(1, Ordering::Relaxed))),
+    )
+}
+
+async fn start(client: &LivestreamClient) -> Start {
+    let channel = ChannelName::new("p", "l", "c").expect("a name");
+    client.start_channel(&channel).await.expect("the script starts it")
+}
+
+fn name() -> OperationName {
+    OPERATION.parse().expect("a name")
+}
+
+/// What a wait ends with when the first poll answers so.
+async fn fails(answer: longrunning::Operation) -> Error {
+    let client = polled(move |_| Ok(answer.clone())).client();
+    let error = start(&client).await.wait().await.expect_err("no result");
+    assert_eq!(error.operation(), Some(&name()), "{error}");
+    error
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_poll_is_at_once_and_the_pauses_grow() {
+    let service = polled(|poll| Ok(if poll < 12 { pending() } else { success() }));
+    let begun = Instant::now();
+    start(&service.client()).await.wait().await.expect("it succeeds");
+    let polls = service.log().times(GetOperationRequest::METHOD);
+    assert_eq!((polls[0], polls.len()), (begun, 13));
+    for (before, gap) in service.log().gaps(GetOperationRequest::METHOD).into_iter().enumerate() {
+        let exponent = i32::try_from(before).expect("few polls");
+        let ceiling = SECOND.mul_f64(1.5_f64.powi(exponent).min(20.0));
+        let bounds = ceiling / 2..=ceiling + TICK;
+        assert!(bounds.contains(&gap), "pause {before}: {gap:?} is not in {bounds:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_at_its_limit_and_names_the_operation_that_goes_on() {
+    let client = polled(|_| Ok(pending())).client();
+    let policy = PollPolicy::default().with_limit(100 * SECOND);
+    let (begun, started) = (Instant::now(), start(&client).await);
+    let mut operation = started.poll_policy(policy);
+    let error = operation.wait().await.expect_err("it is never done");
+    let late = begun.elapsed().checked_sub(100 * SECOND).expect("not before its limit");
+    assert!(late <= TICK, "{late:?} late");
+    assert!(error.is_deadline_exceeded());
+    assert_eq!(error.operation(), Some(&name()));
+    let text = format!(
+        "DeadlineExceeded: the operation was not done within 100s, and goes on [{OPERATION}]"
+    );
+    assert_eq!(error.to_string(), text);
+
+    let mut progress = operation.progress();
+    let end = loop {
+        match progress.next().await.expect("the stream ends with an error") {
+            Ok(step) => assert_eq!(step.result, None),
+            Err(end) => break end,
+        }
+    };
+    assert!(end.is_deadline_exceeded(), "{end}");
+    assert!(progress.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_hangs_does_not_outlast_the_limit() {
+    let script = Scripted::new()
+        .on(|_: StartChannelRequest| Ok(pending()))
+        .on_async(|_: GetOperationRequest| std::future::pending());
+    let begun = Instant::now();
+    let policy = PollPolicy::default().with_limit(5 * SECOND);
+    let client = Observed::new(script).client_builder().poll_policy(policy).build();
+    let error = start(&client.expect("good settings")).await.wait().await.expect_err("no answer");
+    assert!(error.is_deadline_exceeded() && error.operation().is_some(), "{error}");
+    assert!(begun.elapsed() <= 5 * SECOND + TICK, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_limit_at_all_is_a_limit_too() {
+    let service = polled(|poll| Ok(if poll < 100 { pending() } else { success() }));
+    let policy = PollPolicy::default().with_limit(Duration::MAX);
+    start(&service.client()).await.poll_policy(policy).wait().await.expect("it succeeds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_a_wait_outlasts_the_slow_ten_minutes() {
+    let studio = Studio::open();
+    studio.make_channel().await;
+    let start = studio.client.start_channel(&studio.channel).await.expect("it is stopped");
+    let begun = Instant::now();
+    start.poll_policy(PollPolicy::default()).wait().await.expect("it starts");
+    assert!(begun.elapsed() >= 600 * SECOND, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_rides_the_retry_stack() {
+    let service = polled(|poll| match poll {
+        0..3 => Err(Status::unavailable("a blip")),
+        _ => Ok(success()),
+    });
+    let mut operation = start(&service.client()).await;
+    assert!(operation.poll().await.expect("retried").is_some());
+    assert_eq!(service.log().count(GetOperationRequest::METHOD), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_outlasts_a_poll_does_not_end_the_wait() {
+    let begun = Instant::now();
+    let service = polled(move |poll| match poll % 3 {
+        _ if begun.elapsed() > 900 * SECOND => Ok(success()),
+        0 => Err(Status::unavailable("out for repairs")),
+        1 => Err(Status::deadline_exceeded("too slow")),
+        _ => Err(Status::resource_exhausted("too many gets")),
+    });
+    let client = service.client_builder().retry(Retry::never()).build().expect("good settings");
+    start(&client).await.wait().await.expect("it succeeds once the service is back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_repeat_can_mend_ends_the_wait() {
+    let service = polled(|_| Err(Status::permission_denied("not yours")));
+    let error = start(&service.client()).await.wait().await.expect_err("not allowed");
+    assert_eq!((error.code(), error.operation()), (Code::PermissionDenied, Some(&name())));
+    assert_eq!(service.log().count(GetOperationRequest::METHOD), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_step_tells_typed_metadata() {
+    let studio = Studio::open();
+    let Studio { client, location, channel, .. } = &studio;
+    let create = client.create_channel(location, emulator_support::channel(), "news");
+    let mut progress = create.await.expect("a good channel").progress();
+    let mut steps = Vec::new();
+    while let Some(step) = progress.next().await {
+        steps.push(step.expect("the service is there"));
+    }
+    let (last, before) = steps.split_last().expect("some steps");
+    assert!(before.len() > 10, "{} steps in 10 s", before.len());
+    for step in before {
+        let metadata = step.metadata.as_ref().expect("at every step");
+        assert_eq!((&*metadata.verb, &*metadata.target), ("create", channel.as_str()));
+        assert_eq!((&metadata.end_time, &step.result), (&None, &None));
+    }
+    assert!(last.metadata.as_ref().expect("at the last").end_time.is_some());
+    assert_eq!(last.result.as_ref().expect("the result").name, channel.as_str());
+    assert!(steps.is_sorted_by_key(|step| step.elapsed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_of_another_type_is_an_error() {
+    let error = fails(done(End::Response(pack(&Channel::default())))).await;
+    assert_eq!(error.code(), Code::Internal);
+    let message = "the operation's result is a `google.cloud.video.livestream.v1.Channel`, not a \
+                   `google.cloud.video.livestream.v1.ChannelOperationResponse`";
+    assert_eq!(error.message(), message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_is_missing_or_broken_is_an_error() {
+    let missing = fails(done(None)).await;
+    assert_eq!(missing.code(), Code::Internal);
+    assert_eq!(missing.message(), "the operation is done, with neither a result nor an error");
+
+    let broken = Any { value: vec![0xff], ..pack(&ChannelOperationResponse {}) };
+    let broken = fails(done(End::Response(broken))).await;
+    assert_eq!(broken.code(), Code::Internal);
+    assert_eq!(broken.message(), "the operation's result cannot be decoded");
+    assert!(std::error::Error::source(&broken).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_of_another_type_or_broken_is_an_error() {
+    let broken = Any { value: vec![0xff], ..pack(&OperationMetadata::default()) };
+    for metadata in [pack(&Channel::default()), broken] {
+        let client = polled(move |_| {
+            Ok(longrunning::Operation { metadata: Some(metadata.clone()), ..success() })
+        });
+        let mut operation = start(&client.client()).await;
+        assert_eq!(operation.metadata().expect("none is fine"), None);
+        operation.poll().await.expect("the result is good");
+        let error = operation.metadata().expect_err("not to be read");
+        assert_eq!((error.code(), error.operation()), (Code::Internal, Some(&name())));
+        assert!(error.message().starts_with("the operation's metadata"), "{error}");
+        let first = operation.progress().next().await.expect("a first step");
+        assert_eq!(first.expect_err("not to be read").code(), Code::Internal);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_operation_failed_of_is_the_error_of_the_wait() {
+    let status = |code| rpc::Status { code, message: "no room".to_owned(), details: Vec::new() };
+    let failed = fails(done(End::Error(status(8)))).await;
+    assert_eq!((failed.code(), failed.message()), (Code::ResourceExhausted, "no room"));
+    // An error that says OK is no success.
+    assert_eq!(fails(done(End::Error(status(0)))).await.code(), Code::Unknown);
+
+    let studio = Studio::open();
+    studio.make_channel().await;
+    let start = studio.client.start_channel(&studio.channel).await.expect("it is stopped");
+    let delete = studio.client.delete_channel(&studio.channel).await;
+    assert!(delete.expect_err("it starts").is_failed_precondition());
+    studio.emulator.fail(&studio.channel, Status::aborted("a zone is lost")).expect("under way");
+    let error = start.clone().wait().await.expect_err("it failed");
+    assert_eq!((error.code(), error.message()), (Code::Aborted, "a zone is lost"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_without_a_proper_name_may_have_run() {
+    let script = Scripted::new().on(|_: StartChannelRequest| Ok(longrunning::Operation::default()));
+    let channel = ChannelName::new("p", "l", "c").expect("a name");
+    let error = Observed::new(script).client().start_channel(&channel).await.expect_err("no name");
+    assert_eq!((error.code(), error.may_have_run()), (Code::Internal, true));
+    assert_eq!(error.method(), Some(StartChannelRequest::METHOD));
+    assert_eq!(error.resource(), channel.as_str());
+    assert!(error.request_id().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_cancel_ends_the_wait_with_cancelled() {
+    let studio = Studio::open();
+    let Studio { client, channel, .. } = &studio;
+    studio.make_channel().await;
+    let mut start = client.start_channel(channel).await.expect("it is stopped");
+    let (handle, observer) = (start.clone(), start.clone());
+    let cancel = async {
+        pass(60).await;
+        handle.cancel().await.expect("it is under way");
+    };
+    let watch = async {
+        let mut progress = observer.progress();
+        let mut requested = Vec::new();
+        loop {
+            match progress.next().await.expect("the stream ends with an error") {
+                Ok(step) => requested.push(step.metadata.expect("some").requested_cancellation),
+                Err(end) => break (requested, end),
+            }
+        }
+    };
+    let (waited, (requested, end), ()) = tokio::join!(start.wait(), watch, cancel);
+    assert!(waited.expect_err("it was cancelled").is_cancelled());
+    assert!(end.is_cancelled(), "{end}");
+    assert_eq!(requested.first(), Some(&false));
+    assert_eq!(requested.last(), Some(&true), "the wish is seen before the end");
+    let channel = client.get_channel(channel).await.expect("there");
+    assert_eq!(channel.streaming_state(), StreamingState::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_delete_the_record_leaves_the_work() {
+    let studio = Studio::open();
+    let Studio { client, channel, .. } = &studio;
+    studio.make_channel().await;
+    let start = client.start_channel(channel).await.expect("it is stopped");
+    let mut other = client.resume::<StartChannelRequest>(start.name());
+    start.delete().await.expect("on record");
+    let error = other.wait().await.expect_err("no record");
+    assert!(error.is_not_found(), "{error}");
+    assert_eq!(error.operation(), Some(other.name()));
+    studio.reach(channel, StreamingState::Streaming).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_is_resumed_by_its_request_or_by_its_result() {
+    let studio = Studio::open();
+    let Studio { client, location, log, .. } = &studio;
+    let create = client.create_channel(location, emulator_support::channel(), "news");
+    let name = create.await.expect("a good channel").name().clone();
+
+    let before = log.total();
+    let mut by_request = client.resume::<CreateChannelRequest>(&name);
+    let mut by_result = client.resume_as::<Channel, OperationMetadata>(&name);
+    assert!(by_request.state().is_none() && !by_request.is_done());
+    assert_eq!(log.total(), before, "nothing is sent before a poll");
+    let made = by_request.wait().await.expect("it is made");
+    assert_eq!(made, by_result.wait().await.expect("it is made"));
+    assert!(by_request.is_done() && by_result.is_done());
+    // What is known is not asked for again.
+    let before = log.total();
+    assert_eq!(made, by_request.wait().await.expect("it is made"));
+    assert_eq!(log.total(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_wait_neither_cancels_nor_leaks() {
+    let studio = Studio::open();
+    let Studio { client, channel, log, .. } = &studio;
+    studio.make_channel().await;
+    let tasks = Handle::current().metrics().num_alive_tasks();
+    let mut start = client.start_channel(channel).await.expect("it is stopped");
+    let progress = start.clone().poll_policy(often()).progress();
+    let waiting = async { tokio::join!(start.wait(), progress.fold(0, |steps, _| steps + 1)) };
+    assert!(tokio::time::timeout(60 * SECOND, waiting).await.is_err(), "it takes ten minutes");
+
+    let sent = log.total();
+    pass(300).await;
+    assert_eq!(log.total(), sent, "nobody polls any more");
+    assert_eq!(log.count(CancelOperationRequest::METHOD), 0);
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
+    // The very operation that was let go of can be waited for again.
+    start.wait().await.expect("it goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_of_many_tasks_are_their_own() {
+    let finished = Arc::new(AtomicUsize::new(0));
+    let count = finished.clone();
+    let service =
+        polled(move |_| Ok(if count.load(Ordering::Relaxed) == 0 { pending() } else { success() }));
+    let operation = start(&service.client()).await;
+    let waits = [1, 50, 3600].map(|seconds| {
+        let policy = PollPolicy::default().with_limit(seconds * SECOND);
+        let mut operation = operation.clone().poll_policy(policy);
+        tokio::spawn(async move { operation.wait().await })
+    });
+    pass(100).await;
+    finished.store(1, Ordering::Relaxed);
+    let mut ends = Vec::new();
+    for wait in waits {
+        ends.push(wait.await.expect("no panic").is_ok());
+    }
+    assert_eq!(ends, [false, false, true]);
+}

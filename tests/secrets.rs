@@ -1,0 +1,259 @@
+//! A secret stays where it belongs: in no `Debug`, no `Display`, no log, and on no wire that can be
+//! read.
+
+mod peer;
+
+use google_cloud_auth::{
+    credentials::{CacheableResource, Credentials, CredentialsProvider, EntityTag},
+    errors::CredentialsError,
+};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri, header::AUTHORIZATION};
+use livestream_client::{
+    Builder, LivestreamClient,
+    model::{
+        Channel, CreateChannelRequest, Distribution, DistributionStream, PreviewInputResponse,
+        RtmpPushOutputEndpoint, distribution,
+    },
+    name::{ChannelName, InputName, LocationName, OperationName},
+    policy::{Budget, Retry, Timeouts},
+    transport::{
+        AttemptTimeoutLayer, AuthLayer, DeadlineLayer, HeadersLayer, RetryLayer, Tls, UnaryLayer,
+        class_of_path,
+    },
+};
+use peer::{Peer, chain, proxy::Tape, tls::Authority};
+use std::{
+    fmt::{self, Debug},
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+use tower::{Layer, ServiceExt};
+use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, util::SubscriberInitExt};
+
+const TOKEN: &str = "t0ken-of-the-test";
+const HEADER: &str = "h3ader-of-the-test";
+const STREAM_KEY: &str = "str3am-key-of-the-test";
+const PREVIEW: &str = "pr3view-of-the-test";
+const PASSWORD: &str = "p4ssword-of-the-test";
+
+const SECRETS: [&str; 5] = [TOKEN, HEADER, STREAM_KEY, PREVIEW, PASSWORD];
+
+#[track_caller]
+fn assert_keeps_quiet(text: &str, what: &str) {
+    for secret in SECRETS {
+        assert!(!text.contains(secret), "{what} tells {secret}: {text}");
+        // A secret in bytes is as good as one in text.
+        let bytes = format!("{:?}", secret.as_bytes());
+        assert!(!text.contains(bytes.trim_matches(['[', ']'])), "{what} tells {secret}: {text}");
+    }
+}
+
+#[track_caller]
+fn assert_debug_keeps_quiet(value: &impl Debug, what: &str) {
+    assert_keeps_quiet(&format!("{value:?}"), what);
+    assert_keeps_quiet(&format!("{value:#?}"), what);
+}
+
+/// Credentials that neither hide their token nor mark it as sensitive.
+#[derive(Clone)]
+struct Careless(EntityTag);
+
+impl Careless {
+    fn credentials() -> Credentials {
+        Credentials::from(Self(EntityTag::new()))
+    }
+}
+
+impl Debug for Careless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Careless({TOKEN})")
+    }
+}
+
+impl CredentialsProvider for Careless {
+    async fn headers(
+        &self,
+        _: Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let token = HeaderValue::try_from(format!("Bearer {TOKEN}")).expect("visible ASCII");
+        let data = HeaderMap::from_iter([(AUTHORIZATION, token)]);
+        Ok(CacheableResource::New { entity_tag: self.0.clone(), data })
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
+    }
+}
+
+fn channel() -> Channel {
+    let endpoint = RtmpPushOutputEndpoint {
+        uri: "rtmp://live.test/app".into(),
+        stream_key: STREAM_KEY.into(),
+    };
+    let distribution = Distribution {
+        key: "partner".into(),
+        endpoint: Some(distribution::Endpoint::RtmpPush(endpoint)),
+        ..Default::default()
+    };
+    let stream = DistributionStream { key: "stream".into(), ..Default::default() };
+    Channel {
+        distributions: vec![distribution],
+        distribution_streams: vec![stream],
+        ..Default::default()
+    }
+}
+
+fn location() -> LocationName {
+    LocationName::new("p", "us-central1").expect("valid")
+}
+
+fn header() -> (HeaderName, HeaderValue) {
+    (HeaderName::from_static("x-secret"), HeaderValue::from_static(HEADER))
+}
+
+fn builder() -> Builder<LivestreamClient> {
+    let (chain, key) = Authority::new().client();
+    let tls = Tls::new().with_identity_pem(chain, key).expect("they fit");
+    LivestreamClient::builder()
+        .endpoint("https://service.test")
+        .credentials(Careless::credentials())
+        .proxy(format!("http://me:{PASSWORD}@127.0.0.1:1"))
+        .tls(tls)
+        .retry(Retry::never())
+}
+
+#[tokio::test]
+async fn nothing_that_is_public_shows_a_secret() {
+    assert_debug_keeps_quiet(&builder(), "the builder");
+    assert_debug_keeps_quiet(
+        &LivestreamClient::builder().endpoint(format!("https://me:{PASSWORD}@service.test")),
+        "a builder with a bad endpoint",
+    );
+    let client = builder().build().expect("valid");
+    assert_debug_keeps_quiet(&client, "the client");
+    assert_debug_keeps_quiet(&client.stack(), "the stack");
+
+    let (name, value) = header();
+    let create = client.create_channel(&location(), channel(), "c").header(name, value);
+    assert_debug_keeps_quiet(&create, "a call");
+    assert_debug_keeps_quiet(create.request(), "a request");
+    assert!(format!("{create:?}").contains("partner"), "the rest is shown: {create:?}");
+    let error = create.await.expect_err("there is no such proxy");
+    assert_debug_keeps_quiet(&error, "an error");
+    assert_keeps_quiet(&chain(&error), "an error and its causes");
+
+    let operation: OperationName = format!("{}/operations/o", location()).parse().expect("valid");
+    let operation = client.resume::<CreateChannelRequest>(&operation);
+    assert_debug_keeps_quiet(&operation, "an operation");
+    assert_debug_keeps_quiet(&client.list_channels(&location()).items(), "a listing");
+
+    let preview = PreviewInputResponse { bearer_token: PREVIEW.into(), ..Default::default() };
+    assert_debug_keeps_quiet(&preview, "a preview");
+    assert_debug_keeps_quiet(&channel(), "a channel");
+}
+
+#[test]
+fn no_layer_shows_a_secret() {
+    let auth = AuthLayer::new(Careless::credentials());
+    assert_debug_keeps_quiet(&auth, "the layer");
+    let service = tower::service_fn(|_: http::Request<tonic::body::Body>| async {
+        Err::<http::Response<tonic::body::Body>, _>(io::Error::other("not called"))
+    });
+    let service = service.map_request(|request| request);
+    assert_debug_keeps_quiet(&auth.layer(service), "the layer over a service");
+    let (timeouts, retry) = (Timeouts::default(), Retry::default());
+    assert_debug_keeps_quiet(&DeadlineLayer::new(timeouts, class_of_path), "deadlines");
+    assert_debug_keeps_quiet(&AttemptTimeoutLayer::new(timeouts, class_of_path), "timeouts");
+    assert_debug_keeps_quiet(&RetryLayer::new(retry, Budget::default(), class_of_path), "retries");
+    assert_debug_keeps_quiet(&UnaryLayer::new(1, class_of_path), "answers");
+    assert_debug_keeps_quiet(&HeadersLayer::new(&Uri::from_static("https://h")), "headers");
+}
+
+#[test]
+fn a_bad_key_is_not_shown() {
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{PASSWORD}\n-----END PRIVATE KEY-----\n");
+    let (chain_pem, _) = Authority::new().client();
+    let error = Tls::new().with_identity_pem(chain_pem, &key).expect_err("not a key");
+    assert_debug_keeps_quiet(&error, "the error");
+    assert_keeps_quiet(&chain(&error), "the error");
+}
+
+/// What a program that logs everything writes.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no test panics under the lock").extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_in_no_log_and_cannot_be_read_on_the_wire() {
+    let (peer, authority) = (Peer::new(), Authority::new());
+    let tape = Tape::default();
+    let at = tape.listen(peer.listen_tls(authority.server(&["h2"])).await).await;
+    let tls = Tls::without_roots().with_ca_pem(authority.pem()).expect("a certificate");
+    let client = LivestreamClient::builder()
+        .endpoint(format!("https://localhost:{}", at.port()))
+        .credentials(Careless::credentials())
+        .tls(tls)
+        .build()
+        .expect("valid");
+
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    let guard = subscriber.set_default();
+    let name = ChannelName::new("p", "us-central1", "c").expect("valid");
+    for _ in 0..2 {
+        client.get_channel(&name).await.expect("answered");
+    }
+    let input = InputName::new("p", "us-central1", "i").expect("valid");
+    client.preview_input(&input).await.expect("answered");
+    // The empty answer is no operation, which is of no interest here: the request was sent.
+    let created = client.create_channel(&location(), channel(), "c").await;
+    assert_keeps_quiet(&chain(&created.expect_err("no operation")), "the error");
+    drop(guard);
+
+    let sent = peer.header("authorization");
+    assert_eq!(sent, [const { "Bearer t0ken-of-the-test" }; 4], "the token itself arrived");
+    let log = String::from_utf8(log.0.lock().expect("unpoisoned").clone()).expect("text");
+    for source in ["h2::", "rustls::", "TRACE"] {
+        assert!(log.contains(source), "the log holds what {source} has to say");
+    }
+    assert_keeps_quiet(&log, "the log");
+
+    let wire = tape.bytes();
+    assert!(wire.len() > 1_000, "the tap is on the right wire");
+    for secret in SECRETS.into_iter().chain(["GetChannel", "us-central1"]) {
+        let passed = wire.windows(secret.len()).any(|seen| seen == secret.as_bytes());
+        assert!(!passed, "{secret} can be read on the wire");
+    }
+}
+
+#[tokio::test]
+async fn without_encryption_the_token_is_refused_before_anything_is_dialled() {
+    let peer = Peer::new();
+    let error = peer.client().credentials(Careless::credentials()).build();
+    let error = error.expect_err("the service is not this machine");
+    assert_eq!(error.code(), tonic::Code::FailedPrecondition, "{error:?}");
+    assert_debug_keeps_quiet(&error, "the error");
+    assert_eq!(peer.opened(), 0);
+}

@@ -1,0 +1,488 @@
+//! Many operations, waited for together: what it costs, and that every waiter is heard.
+
+mod emulator_support;
+mod wire;
+
+use livestream_client::{
+    LivestreamClient, PollPolicy, SharedWaits,
+    emulator::{Emulator, Limit, Work},
+    model::{ChannelOperationResponse, OperationMetadata},
+    name::{LocationName, OperationName},
+    policy::{Backoff, Retry},
+    proto::google::longrunning::{
+        self, GetOperationRequest, ListOperationsRequest, ListOperationsResponse,
+        operation::Result as End,
+    },
+    rpc::Rpc,
+};
+use prost::Name;
+use prost_types::Any;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    runtime::{Builder, Handle},
+    task::JoinSet,
+    time::Instant,
+};
+use tonic::{Code, Status};
+use wire::{Log, Observed, Scripted, studio::pass};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The operations of a location, as a test wants them listed.
+#[derive(Clone)]
+struct Records {
+    /// What `projects/{}` is in the names of the listing.
+    project: &'static str,
+    /// What the listing holds, in its order: ids.
+    listed: Arc<Vec<String>>,
+    /// The most that a page holds.
+    page: usize,
+    /// Whether those that are waited for are done; all others always are.
+    are_done: Arc<AtomicBool>,
+}
+
+impl Records {
+    fn new(listed: impl IntoIterator<Item = String>) -> Self {
+        let listed = Arc::new(listed.into_iter().collect());
+        Self { project: "p", listed, page: 100, are_done: Arc::default() }
+    }
+
+    fn finish(&self) {
+        self.are_done.store(true, Ordering::Relaxed);
+    }
+
+    fn operation(&self, id: &str) -> longrunning::Operation {
+        let name = format!("projects/{}/locations/l/operations/{id}", self.project);
+        let done = id.starts_with("old") || self.are_done.load(Ordering::Relaxed);
+        let type_url = ChannelOperationResponse::type_url();
+        let result = done.then(|| End::Response(Any { type_url, value: Vec::new() }));
+        longrunning::Operation { name, done, result, metadata: None }
+    }
+
+    fn page(&self, request: &ListOperationsRequest) -> Result<ListOperationsResponse, Status> {
+        let start = match &*request.page_token {
+            "" => 0,
+            token => token.parse().map_err(|_| Status::invalid_argument("no token"))?,
+        };
+        let size = self.page.min(usize::try_from(request.page_size).expect("not negative"));
+        let end = self.listed.len().min(start + size);
+        let operations = self.listed[start..end].iter().map(|id| self.operation(id)).collect();
+        let is_last = end == self.listed.len();
+        let next_page_token = if is_last { String::new() } else { end.to_string() };
+        Ok(ListOperationsResponse { operations, next_page_token, ..Default::default() })
+    }
+
+    fn script(&self) -> Scripted {
+        let (listed, got) = (self.clone(), self.clone());
+        Scripted::new().on(move |request: ListOperationsRequest| listed.page(&request)).on(
+            move |request: GetOperationRequest| {
+                Ok(got.operation(request.name.rsplit('/').next().expect("an id")))
+            },
+        )
+    }
+
+    fn serve(&self) -> Observed<Scripted> {
+        Observed::new(self.script())
+    }
+}
+
+fn ids(prefix: &'static str, count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(move |number| format!("{prefix}-{number}"))
+}
+
+fn location() -> LocationName {
+    LocationName::new("p", "l").expect("a name")
+}
+
+type Waits = JoinSet<Result<ChannelOperationResponse, livestream_client::Error>>;
+
+/// Waits for operations of these ids, all at once.
+fn wait_for(
+    client: &LivestreamClient,
+    waits: &SharedWaits,
+    ids: impl IntoIterator<Item = String>,
+) -> Waits {
+    let wait = |id: String| waits.wait(resume(client, &location().operation(id).expect("a name")));
+    ids.into_iter().map(wait).collect()
+}
+
+fn resume(
+    client: &LivestreamClient,
+    name: &OperationName,
+) -> livestream_client::Operation<ChannelOperationResponse, OperationMetadata> {
+    client.resume_as(name)
+}
+
+async fn all_resolve(waits: Waits) -> usize {
+    let ends = waits.join_all().await;
+    ends.iter().for_each(|end| assert!(end.is_ok(), "{end:?}"));
+    ends.len()
+}
+
+/// How many requests each look at the operations took. Nothing takes time here but the pauses.
+fn ticks(log: &Log) -> Vec<usize> {
+    let mut ticks = BTreeMap::<Instant, usize>::new();
+    for method in [ListOperationsRequest::METHOD, GetOperationRequest::METHOD] {
+        log.times(method).into_iter().for_each(|time| *ticks.entry(time).or_default() += 1);
+    }
+    ticks.into_values().collect()
+}
+
+fn assert_at_most(most: usize, ticks: &[usize]) {
+    assert!(ticks.iter().all(|requests| *requests <= most), "requests in each tick: {ticks:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_operations_cost_at_most_a_hundred_requests_a_tick() {
+    let emulator = Emulator::builder()
+        .speed(1)
+        .limit(Limit::Channels, 20_000)
+        .takes(Work::CreateChannel, 30 * SECOND)
+        .build();
+    let observed = Observed::new(emulator.service());
+    let client = observed.client();
+    let waits = client.shared_waits(&location());
+    let mut creations = JoinSet::new();
+    for id in ids("channel", 10_000) {
+        let create = client.create_channel(&location(), emulator_support::channel(), &id);
+        let wait = waits.wait(create.await.expect("a good channel"));
+        creations.spawn(async move { (wait.await, id) });
+    }
+    for (made, id) in creations.join_all().await {
+        assert_eq!(made.expect("it is made").name, format!("{}/channels/{id}", location()));
+    }
+    let ticks = ticks(&observed.log());
+    assert_at_most(100, &ticks);
+    let total: usize = ticks.iter().sum();
+    assert!(total < 1000, "{total} requests for 10,000 operations: {ticks:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn small_pages_and_a_long_history_in_between_cost_no_more_a_tick() {
+    let mixed = ids("new", 10_000).zip(ids("old", 10_000)).flat_map(|(new, old)| [new, old]);
+    let records = Records { page: 50, ..Records::new(mixed) };
+    let observed = records.serve();
+    let client = observed.client();
+    let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 10_000));
+    pass(300).await;
+    records.finish();
+    assert_eq!(all_resolve(pending).await, 10_000);
+    assert_at_most(100, &ticks(&observed.log()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_history_is_not_read_again_and_again() {
+    // Oldest first: what is waited for stands behind a thousand pages.
+    let records = Records::new(ids("old", 100_000).chain(ids("new", 8)));
+    let observed = records.serve();
+    let client = observed.client();
+    let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 8));
+    pass(600).await;
+    let log = observed.log();
+    // Eight gets, and one page to find out whether it pays.
+    assert_at_most(9, &ticks(&log));
+    records.finish();
+    let begun = Instant::now();
+    assert_eq!(all_resolve(pending).await, 8);
+    assert!(begun.elapsed() <= 21 * SECOND, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_behind_a_history_is_found_and_remembered() {
+    let records = Records::new(ids("old", 5_000).chain(ids("new", 400)));
+    let observed = records.serve();
+    let client = observed.client();
+    let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 400));
+    pass(600).await;
+    let log = observed.log();
+    assert_at_most(100, &ticks(&log));
+    let last = ticks(&log).pop();
+    assert_eq!(last, Some(4), "the four pages that hold them, and nothing before");
+    records.finish();
+    assert_eq!(all_resolve(pending).await, 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_page_shows_is_heard_in_turn() {
+    let records = Records::new(ids("old", 100_000));
+    let observed = records.serve();
+    let client = observed.client();
+    let pending = wait_for(&client, &client.shared_waits(&location()), ids("hidden", 1_000));
+    pass(60).await;
+    records.finish();
+    let before = ticks(&observed.log()).len();
+    assert_eq!(all_resolve(pending).await, 1_000);
+    let ticks = ticks(&observed.log());
+    assert_at_most(100, &ticks);
+    assert!(ticks.len() - before <= 12, "ninety at least in each: {ticks:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_listed_is_asked_for_singly() {
+    let records = Records::new(ids("listed", 50));
+    let observed = records.serve();
+    let client = observed.client();
+    let all = ids("listed", 50).chain(ids("hidden", 7));
+    let pending = wait_for(&client, &client.shared_waits(&location()), all);
+    pass(60).await;
+    records.finish();
+    assert_eq!(all_resolve(pending).await, 57);
+    assert_at_most(1 + 7, &ticks(&observed.log()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_operations_are_not_worth_a_page() {
+    let records = Records::new(ids("new", 3));
+    let observed = records.serve();
+    let client = observed.client();
+    let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 3));
+    pass(60).await;
+    records.finish();
+    assert_eq!(all_resolve(pending).await, 3);
+    assert_eq!(observed.log().count(ListOperationsRequest::METHOD), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_is_refused_leaves_the_single_gets() {
+    let records = Records::new([]);
+    let script = records
+        .script()
+        .on(|_: ListOperationsRequest| Err(Status::permission_denied("no listing for you")));
+    let observed = Observed::new(script);
+    let client = observed.client();
+    let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 150));
+    pass(60).await;
+    records.finish();
+    assert_eq!(all_resolve(pending).await, 150);
+    assert_at_most(100, &ticks(&observed.log()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_goes_in_circles_ends() {
+    let records = Records::new(ids("new", 300));
+    let listed = records.clone();
+    let script = records.script().on(move |request: ListOperationsRequest| {
+        let mut page = listed.page(&request)?;
+        if page.next_page_token == "200" {
+            page.next_page_token = "100".to_owned();
+        }
+        Ok(page)
+    });
+    let observed = Observed::new(script);
+    let client = observed.client();
+    let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 300));
+    pass(60).await;
+    records.finish();
+    assert_eq!(all_resolve(pending).await, 300);
+    assert_at_most(100, &ticks(&observed.log()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_with_the_projects_number_are_those_with_its_id() {
+    let records = Records { project: "123456789", ..Records::new(ids("new", 50)) };
+    let observed = records.serve();
+    let client = observed.client();
+    let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 50));
+    pass(60).await;
+    records.finish();
+    assert_eq!(all_resolve(pending).await, 50);
+    assert_eq!(observed.log().count(GetOperationRequest::METHOD), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_of_another_location_is_not_mistaken() {
+    let records = Records::new(ids("new", 50));
+    records.finish();
+    let observed = records.serve();
+    let client = observed.client();
+    let waits = client.shared_waits(&location());
+    let elsewhere = "projects/p/locations/elsewhere/operations/new-0".parse().expect("a name");
+    let stray = waits.wait(resume(&client, &elsewhere));
+    let mut pending = wait_for(&client, &waits, ids("new", 50));
+    pending.spawn(stray);
+    assert_eq!(all_resolve(pending).await, 51);
+    assert_eq!(observed.log().count(GetOperationRequest::METHOD), 1, "for the stray one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_waiter_keeps_its_own_limit() {
+    let records = Records::new(ids("new", 20));
+    let client = records.serve().client();
+    let waits = client.shared_waits(&location());
+    let begun = Instant::now();
+    let mut pending = JoinSet::new();
+    for (number, id) in ids("new", 20).enumerate() {
+        let limit = SECOND * u32::try_from(10 * (number + 1)).expect("few");
+        let policy = PollPolicy::default().with_limit(limit);
+        let name = location().operation(id).expect("a name");
+        let wait = waits.wait(resume(&client, &name).poll_policy(policy));
+        pending.spawn(async move { (wait.await, name, limit, begun.elapsed()) });
+    }
+    pass(105).await;
+    records.finish();
+    for (end, name, limit, elapsed) in pending.join_all().await {
+        if limit > 125 * SECOND {
+            end.expect("done in time");
+        } else if limit < 105 * SECOND {
+            let error = end.expect_err("its limit came first");
+            assert!(error.is_deadline_exceeded(), "{error}");
+            assert_eq!(error.operation(), Some(&name));
+            assert!(elapsed - limit <= Duration::from_millis(2), "{elapsed:?} for {limit:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_operation_may_be_waited_for_twice() {
+    let records = Records::new(ids("new", 10));
+    let observed = records.serve();
+    let client = observed.client();
+    let waits = client.shared_waits(&location());
+    let twice = ids("new", 10).chain(ids("new", 10));
+    let mut pending = wait_for(&client, &waits.clone(), twice);
+    // One of the two goes; the other stays.
+    let gone = waits.wait(resume(&client, &location().operation("new-0").expect("a name")));
+    assert!(tokio::time::timeout(10 * SECOND, gone).await.is_err());
+    pass(10).await;
+    assert!(pending.try_join_next().is_none());
+    records.finish();
+    assert_eq!(all_resolve(pending).await, 20);
+    assert_at_most(10, &ticks(&observed.log()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_waiter_of_a_lost_record_gets_its_error() {
+    let script = Records::new([])
+        .script()
+        .on(|_: GetOperationRequest| Err(Status::not_found("no such record")));
+    let client = Observed::new(script).client();
+    let twice = ids("lost", 10).chain(ids("lost", 10));
+    let pending = wait_for(&client, &client.shared_waits(&location()), twice);
+    for end in pending.join_all().await {
+        let error = end.expect_err("not on record");
+        assert_eq!((error.code(), error.message()), (Code::NotFound, "no such record"));
+        assert!(error.operation().is_some(), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_does_not_end_the_waits() {
+    let records = Records::new(ids("new", 30));
+    let is_out = Arc::new(AtomicBool::new(true));
+    let fails = is_out.clone();
+    let observed = records.serve().failing(move |_| {
+        fails.load(Ordering::Relaxed).then(|| Status::unavailable("out for repairs"))
+    });
+    let client = observed.client_builder().retry(Retry::never()).build().expect("good settings");
+    let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 30));
+    pass(300).await;
+    assert_at_most(2, &ticks(&observed.log()));
+    is_out.store(false, Ordering::Relaxed);
+    records.finish();
+    assert_eq!(all_resolve(pending).await, 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_waits_leave_no_request_and_no_task() {
+    let records = Records::new(ids("new", 30));
+    let observed = records.serve();
+    let client = observed.client();
+    let waits = client.shared_waits(&location());
+    let tasks = Handle::current().metrics().num_alive_tasks();
+    let pending = wait_for(&client, &waits, ids("new", 30));
+    pass(60).await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks + 31, "one task polls");
+    drop(pending);
+    pass(1).await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
+    assert!(format!("{waits:?}").contains("waiting: 0"), "{waits:?}");
+    let sent = observed.log().total();
+    pass(600).await;
+    assert_eq!(observed.log().total(), sent);
+
+    // Who comes later is served by a new task.
+    let pending = wait_for(&client, &waits, ids("new", 30));
+    records.finish();
+    assert_eq!(all_resolve(pending).await, 30);
+}
+
+/// In real time: paused time is one runtime's own.
+#[test]
+fn waits_go_on_when_the_runtime_that_polled_is_gone() {
+    let records = Records::new(ids("new", 2));
+    let observed = records.serve();
+    let often = Backoff::new(Duration::from_millis(5), Duration::from_millis(5), 1.0);
+    let policy = PollPolicy::new(often, 60 * SECOND);
+    let client = observed.client_builder().poll_policy(policy).build().expect("good settings");
+    let waits = client.shared_waits(&location());
+    let runtime = || Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let (first, second) = (runtime().expect("a runtime"), runtime().expect("a runtime"));
+    let until = async |is_so: &dyn Fn() -> bool| {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let is_waiting = |count: usize| format!("{waits:?}").contains(&format!("waiting: {count}"));
+
+    let lost = {
+        let _entered = first.enter();
+        wait_for(&client, &waits, ids("new", 1))
+    };
+    first.block_on(until(&|| observed.log().total() > 0));
+    let mut pending = {
+        let _entered = second.enter();
+        wait_for(&client, &waits, ids("new", 2).skip(1))
+    };
+    second.block_on(until(&|| is_waiting(2)));
+    first.shutdown_timeout(10 * SECOND);
+    drop(lost);
+
+    records.finish();
+    let end = second.block_on(pending.join_next()).expect("it waits").expect("no panic");
+    end.expect("it is done");
+    assert!(is_waiting(0), "{waits:?}");
+}
+
+/// A mutex would be poisoned, or held for ever, if this went wrong.
+#[test]
+fn a_wait_on_a_runtime_that_shuts_down_harms_no_other() {
+    let records = Records::new([]);
+    let client = records.serve().client();
+    let waits = client.shared_waits(&location());
+    let seen = Arc::new(Mutex::new(None));
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut pending = wait_for(&client, &waits, ids("new", 1));
+        tokio::task::yield_now().await;
+        *seen.lock().expect("not poisoned") = Some(format!("{waits:?}"));
+        pending.detach_all();
+    });
+    drop(runtime);
+    assert!(seen.lock().expect("not poisoned").as_ref().is_some_and(|w| w.contains("waiting: 1")));
+    assert!(format!("{waits:?}").contains("waiting: 0"), "{waits:?}");
+    records.finish();
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        assert_eq!(all_resolve(wait_for(&client, &waits, ids("new", 1))).await, 1);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_to_be_done_is_not_asked_for() {
+    let records = Records::new([]);
+    records.finish();
+    let observed = records.serve();
+    let client = observed.client();
+    let mut known = resume(&client, &location().operation("new-0").expect("a name"));
+    known.wait().await.expect("it is done");
+    let sent = observed.log().total();
+    client.shared_waits(&location()).wait(known).await.expect("as before");
+    assert_eq!(observed.log().total(), sent);
+}

@@ -1,0 +1,257 @@
+//! Every state that a resource can be in is reached, and seen by a watch, in virtual time.
+
+mod emulator_support;
+mod wire;
+
+use livestream_client::{
+    emulator::Emulator,
+    model::{
+        Asset, Channel, Distribution, DistributionStream, DvrSession, Event,
+        asset::{self, Resource, VideoAsset},
+        channel::StreamingState,
+        clip, distribution,
+        dvr_session::{self, dvr_window::Kind},
+        event::{self, AdBreakTask, ReturnToProgramTask, Task},
+    },
+    name::{AssetName, DvrSessionName},
+};
+use prost_types::FieldMask;
+use std::{collections::BTreeSet, fmt::Debug};
+use tonic::Status;
+use wire::studio::{Studio, pass};
+
+/// Whether the states seen are all that the definition has, but for the unspecified one.
+fn assert_all<S: TryFrom<i32> + Into<i32> + Debug>(seen: impl IntoIterator<Item = S>) {
+    let all = (1..100).filter(|number| S::try_from(*number).is_ok());
+    let seen = seen.into_iter().map(Into::into);
+    assert_eq!(seen.collect::<BTreeSet<i32>>(), all.collect(), "seen, and all there are");
+}
+
+fn mask(path: &str) -> FieldMask {
+    FieldMask { paths: vec![path.to_owned()] }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_is_seen_in_all_its_states() {
+    use StreamingState as S;
+    let studio = Studio::with(Emulator::builder().encoder_delay(None));
+    let Studio { emulator, client, channel, .. } = &studio;
+    studio.make_channel().await;
+    let followed = studio.follow(channel);
+    pass(60).await;
+
+    client.start_channel(channel).wait().await.expect("it is stopped");
+    pass(60).await;
+    emulator.connect_encoder(channel).expect("there");
+    studio.reach(channel, S::Streaming).await;
+    emulator.fail(channel, Status::permission_denied("the bucket is closed")).expect("it runs");
+    let failed = studio.reach(channel, S::StreamingError).await;
+    assert_eq!(failed.streaming_error.expect("a reason").message, "the bucket is closed");
+    emulator.recover(channel).expect("it is in error");
+    studio.reach(channel, S::Streaming).await;
+    emulator.set_streaming_state(channel, S::StreamingNoInput).expect("there");
+    studio.reach(channel, S::StreamingNoInput).await;
+    client.stop_channel(channel).wait().await.expect("it runs");
+    pass(60).await;
+    client.delete_channel(channel).wait().await.expect("it is stopped");
+
+    let (states, end) = followed.end().await;
+    let course = [
+        S::Stopped,
+        S::Starting,
+        S::AwaitingInput,
+        S::Streaming,
+        S::StreamingError,
+        S::Streaming,
+        S::StreamingNoInput,
+        S::Stopping,
+        S::Stopped,
+    ];
+    assert_eq!(states, course);
+    assert!(end.is_not_found(), "{end}");
+    assert_all(states);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dvr_session_is_seen_in_all_its_states() {
+    use dvr_session::State as S;
+    let studio = Studio::open();
+    let Studio { client, channel, .. } = &studio;
+    studio.go_on_air().await;
+    let create = async |id: &str, session: DvrSession| -> DvrSessionName {
+        let create = client.create_dvr_session(channel, session, id);
+        drop(create.await.expect("a good session"));
+        channel.dvr_session(id).expect("a name")
+    };
+
+    // Cut short while it is live, which makes it pause before its manifest is made anew.
+    let short = create("short", studio.session(60, 7200)).await;
+    let followed = studio.follow(&short);
+    studio.reach(&short, S::Live).await;
+    pass(60).await;
+    let mut change = client.get_dvr_session(&short).await.expect("there");
+    let Some(Kind::TimeInterval(interval)) = &mut change.dvr_windows[0].kind else {
+        panic!("a window of time")
+    };
+    interval.end_time = studio.at(-10);
+    client.update_dvr_session(change, mask("dvr_windows")).wait().await.expect("it may end");
+    studio.reach(&short, S::Finished).await;
+    pass(60).await;
+    client.delete_dvr_session(&short).wait().await.expect("it is over");
+    let (states, end) = followed.end().await;
+    let course = [
+        S::Pending,
+        S::Scheduled,
+        S::Live,
+        S::Updating,
+        S::Cooldown,
+        S::PostProcessing,
+        S::Finished,
+        S::Deleting,
+    ];
+    assert_eq!(states, course);
+    assert!(end.is_not_found(), "{end}");
+    let mut all = states;
+
+    // Stopped by an update of the channel: one that has recorded something, one that has not.
+    let begun = create("begun", studio.session(0, 7200)).await;
+    let to_come = create("to-come", studio.session(7200, 9000)).await;
+    let followed = [studio.follow(&begun), studio.follow(&to_come)];
+    studio.reach(&to_come, S::Scheduled).await;
+    let change = Channel { name: channel.to_string(), ..Channel::default() };
+    client.update_channel(change, mask("log_config")).wait().await.expect("a good change");
+    studio.reach(&begun, S::Finished).await;
+    let failed = studio.reach(&to_come, S::Failed).await;
+    assert!(failed.error.expect("a reason").message.contains("its channel was updated"));
+    let [begun, to_come] = followed.map(|followed| followed.states());
+    assert_eq!(begun, [S::Pending, S::Live, S::Stopping, S::PostProcessing, S::Finished]);
+    assert_eq!(to_come, [S::Pending, S::Scheduled, S::Stopping, S::Failed]);
+    all.extend(begun.into_iter().chain(to_come));
+    assert_all(all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_seen_in_all_its_states() {
+    use event::State as S;
+    let studio = Studio::open();
+    let Studio { emulator, client, channel, .. } = &studio;
+    studio.go_on_air().await;
+    let create = async |id: &str, task: Task| {
+        let event = Event { task: Some(task), execution_time: studio.at(30), ..Event::default() };
+        client.create_event(channel, event, id).await.expect("a good event");
+        channel.event(id).expect("a name")
+    };
+    let ad_break = |seconds| {
+        let duration = Some(prost_types::Duration { seconds, nanos: 0 });
+        Task::AdBreak(AdBreakTask { duration })
+    };
+
+    let shown = create("shown", ad_break(60)).await;
+    let broken = create("broken", ad_break(60)).await;
+    let followed = [studio.follow(&shown), studio.follow(&broken)];
+    pass(10).await;
+    emulator.fail(&broken, Status::internal("no markers")).expect("it is to come");
+    studio.reach(&shown, S::Succeeded).await;
+
+    let cut = create("cut", ad_break(3600)).await;
+    let stopped = studio.follow(&cut);
+    studio.reach(&cut, S::Running).await;
+    create("back", Task::ReturnToProgram(ReturnToProgramTask {})).await;
+    studio.reach(&cut, S::Stopped).await;
+
+    let [shown, broken] = followed.map(|followed| followed.states());
+    let stopped = stopped.states();
+    assert_eq!(shown, [S::Pending, S::Scheduled, S::Running, S::Succeeded]);
+    assert_eq!(broken, [S::Pending, S::Scheduled, S::Failed]);
+    assert_eq!(stopped, [S::Pending, S::Scheduled, S::Running, S::Stopped]);
+    assert_all(shown.into_iter().chain(broken).chain(stopped));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clip_is_seen_in_all_its_states() {
+    use clip::State as S;
+    let studio = Studio::open();
+    let Studio { emulator, client, channel, .. } = &studio;
+    studio.go_on_air().await;
+    pass(300).await;
+    let create = async |id: &str| {
+        let create = client.create_clip(channel, studio.clip(60), id);
+        drop(create.await.expect("a good clip"));
+        channel.clip(id).expect("a name")
+    };
+    let (goal, lost) = (create("goal").await, create("lost").await);
+    let followed = [studio.follow(&goal), studio.follow(&lost)];
+    studio.reach(&lost, S::Creating).await;
+    emulator.fail(&lost, Status::data_loss("a segment is gone")).expect("it is under way");
+    studio.reach(&goal, S::Succeeded).await;
+
+    let [goal, lost] = followed.map(|followed| followed.states());
+    assert_eq!(goal, [S::Pending, S::Creating, S::Succeeded]);
+    assert_eq!(lost, [S::Pending, S::Creating, S::Failed]);
+    assert_all(goal.into_iter().chain(lost));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_asset_is_seen_in_all_its_states() {
+    use asset::State as S;
+    let studio = Studio::open();
+    let Studio { emulator, client, location, .. } = &studio;
+    emulator.put_object("gs://bucket/broken.mp4", 1000, 1);
+    let create = async |id: &str, crc32c: &str| -> AssetName {
+        let video = VideoAsset { uri: format!("gs://bucket/{id}.mp4") };
+        let (resource, crc32c) = (Some(Resource::Video(video)), crc32c.to_owned());
+        let asset = Asset { resource, crc32c, ..Asset::default() };
+        drop(client.create_asset(location, asset, id).await.expect("a good asset"));
+        location.asset(id).expect("a name")
+    };
+    let (slate, broken) = (create("slate", "").await, create("broken", "AAAAAg==").await);
+    let followed = [studio.follow(&slate), studio.follow(&broken)];
+    studio.reach(&slate, S::Active).await;
+    let failed = studio.reach(&broken, S::Error).await;
+    assert!(failed.error.expect("a reason").message.contains("checksum"));
+    for name in [&slate, &broken] {
+        client.delete_asset(name).wait().await.expect("nobody uses it");
+    }
+
+    let [slate, broken] = followed;
+    let (slate, end) = slate.end().await;
+    assert!(end.is_not_found(), "{end}");
+    let (broken, _) = broken.end().await;
+    assert_eq!(slate, [S::Creating, S::Active, S::Deleting]);
+    assert_eq!(broken, [S::Creating, S::Error, S::Deleting]);
+    assert_all(slate.into_iter().chain(broken));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watched_channel_tells_of_all_states_of_its_distributions() {
+    use distribution::State as S;
+    let studio = Studio::with(Emulator::builder().encoder_delay(None));
+    let Studio { emulator, client, channel, location, .. } = &studio;
+    let config = Channel {
+        distribution_streams: vec![DistributionStream { key: "all".into(), ..Default::default() }],
+        distributions: vec![Distribution {
+            key: "partner".into(),
+            distribution_stream: "all".into(),
+            ..Default::default()
+        }],
+        ..emulator_support::channel()
+    };
+    client.create_channel(location, config, "news").wait().await.expect("a good channel");
+    let followed = studio.follow_by(channel, |channel| channel.distributions[0].state());
+    pass(10).await;
+    client.start_channel(channel).wait().await.expect("it is stopped");
+    pass(10).await;
+    client.start_distribution(channel, ["partner"]).wait().await.expect("it is ready");
+    pass(10).await;
+    emulator.connect_encoder(channel).expect("there");
+    pass(10).await;
+    emulator.fail_distribution(channel, "partner", Status::unavailable("it hangs up")).expect("on");
+    pass(10).await;
+
+    let mut states = followed.states();
+    // The channel's own states come in between.
+    states.dedup();
+    let course = [S::NotReady, S::Ready, S::AwaitingInput, S::Distributing, S::Error];
+    assert_eq!(states, course);
+    assert_all(states);
+}

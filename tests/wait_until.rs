@@ -1,0 +1,195 @@
+//! Waiting for a state: it ends early and says why, keeps its limit, outlasts outages, and looks
+//! less often the longer nothing changes.
+
+mod emulator_support;
+mod wire;
+
+use livestream_client::{
+    PollPolicy,
+    emulator::{Emulator, Work},
+    model::{
+        Event, GetChannelRequest,
+        channel::StreamingState,
+        clip, dvr_session,
+        event::{self, AdBreakTask, Task},
+    },
+    policy::{Backoff, Retry},
+    rpc::Rpc,
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::Instant;
+use tokio_stream::StreamExt;
+use tonic::{Code, Status};
+use wire::{
+    Observed,
+    studio::{Studio, often, pass},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// What tokio's timers may be late by.
+const TICK: Duration = Duration::from_millis(2);
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_fails_ends_the_wait_in_its_own_words() {
+    let studio = Studio::open();
+    let Studio { emulator, client, channel, .. } = &studio;
+    studio.go_on_air().await;
+    let create = client.create_dvr_session(channel, studio.session(600, 7200), "match");
+    create.wait().await.expect("a good session");
+    let name = channel.dvr_session("match").expect("a name");
+
+    let begun = Instant::now();
+    let wait = client.wait_until(&name, dvr_session::State::Live);
+    let fail = async {
+        pass(10).await;
+        emulator.fail(&name, Status::data_loss("the disk is full")).expect("it is to come");
+    };
+    let (waited, ()) = tokio::join!(wait, fail);
+    let error = waited.expect_err("it never goes live");
+    assert!(begun.elapsed() < 11 * SECOND, "{:?}", begun.elapsed());
+    assert_eq!(error.code(), Code::FailedPrecondition);
+    assert_eq!(error.resource(), name.as_str());
+    let message = "waiting for Live, but it is Failed: the disk is full";
+    assert_eq!(error.message(), message);
+
+    // To wait for the failure itself is no failure.
+    client.wait_until(&name, dvr_session::State::Failed).await.expect("that is what it is");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_never_was_ends_the_wait() {
+    let Studio { client, channel, .. } = &Studio::open();
+    let name = channel.clip("goal").expect("a name");
+    let none = client.wait_until(&name, clip::State::Succeeded).await.expect_err("not there");
+    assert!(none.is_not_found(), "{none}");
+    assert_eq!(none.message(), "waiting for Succeeded, but there is none");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_deleted_under_the_wait_ends_it() {
+    let studio = Studio::open();
+    let Studio { client, channel, .. } = &studio;
+    studio.make_channel().await;
+    let wait = client.wait_until(channel, StreamingState::Streaming);
+    let delete = async {
+        pass(5).await;
+        client.delete_channel(channel).wait().await.expect("it is stopped");
+    };
+    let (waited, ()) = tokio::join!(wait, delete);
+    let error = waited.expect_err("it never streams");
+    assert!(error.is_not_found(), "{error}");
+    assert_eq!(error.message(), "waiting for Streaming, but it is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_is_over_ends_the_wait() {
+    let studio = Studio::open();
+    let Studio { client, channel, .. } = &studio;
+    studio.go_on_air().await;
+    let duration = Some(prost_types::Duration { seconds: 30, nanos: 0 });
+    let task = Some(Task::AdBreak(AdBreakTask { duration }));
+    let event = Event { task, execute_now: true, ..Event::default() };
+    client.create_event(channel, event, "ads").await.expect("a good event");
+    let name = channel.event("ads").expect("a name");
+    client.wait_until(&name, event::State::Succeeded).await.expect("it runs to its end");
+
+    let error = client.wait_until(&name, event::State::Running).await.expect_err("too late");
+    assert_eq!(error.code(), Code::FailedPrecondition);
+    assert!(error.message().contains("it is Succeeded: it is over"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_at_its_limit_and_tells_where_the_resource_stands() {
+    let studio = Studio::with(Emulator::builder().encoder_delay(None));
+    let Studio { client, channel, .. } = &studio;
+    studio.make_channel().await;
+    client.start_channel(channel).wait().await.expect("it is stopped");
+
+    let begun = Instant::now();
+    let policy = often().with_limit(90 * SECOND);
+    let wait = client.wait_until_with(channel, StreamingState::Streaming, policy);
+    let error = wait.await.expect_err("no encoder comes");
+    let late = begun.elapsed().checked_sub(90 * SECOND).expect("not before its limit");
+    assert!(late <= TICK, "{late:?} late");
+    assert!(error.is_deadline_exceeded(), "{error}");
+    let message = "waiting for Streaming, but it is still AwaitingInput after 90s";
+    assert_eq!(error.message(), message);
+    assert_eq!(error.resource(), channel.as_str());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_looks_less_often_while_nothing_changes_and_anew_after_a_change() {
+    let studio = Studio::with(Emulator::builder().encoder_delay(None));
+    let Studio { client, channel, log, .. } = &studio;
+    studio.make_channel().await;
+    let before = log.count(GetChannelRequest::METHOD);
+    let mut changes = client.watch_with(channel, PollPolicy::default());
+    let first = changes.next().await.expect("a first state").expect("there");
+    assert_eq!(first.streaming_state(), StreamingState::Stopped);
+    assert_eq!(log.count(GetChannelRequest::METHOD) - before, 1, "the first look is at once");
+
+    let start = async {
+        pass(600).await;
+        drop(client.start_channel(channel).await.expect("it is stopped"));
+    };
+    let (second, ()) = tokio::join!(changes.next(), start);
+    let second = second.expect("a change").expect("there");
+    assert_eq!(second.streaming_state(), StreamingState::Starting);
+    let gaps = log.gaps(GetChannelRequest::METHOD).split_off(before);
+    for (quiet, gap) in gaps.iter().enumerate() {
+        let exponent = i32::try_from(quiet).expect("few looks");
+        let ceiling = SECOND.mul_f64(1.5_f64.powi(exponent).min(20.0));
+        let bounds = ceiling / 2..=ceiling + TICK;
+        assert!(bounds.contains(gap), "look {quiet} after {gap:?}, not in {bounds:?}");
+    }
+    // 600 s at 10 to 20 s each, and the shorter ones at the beginning.
+    assert!((30..=70).contains(&gaps.len()), "{} looks", gaps.len());
+
+    let seen = log.count(GetChannelRequest::METHOD);
+    let third = changes.next().await.expect("a change").expect("there");
+    assert_eq!(third.streaming_state(), StreamingState::AwaitingInput);
+    let gap = log.gaps(GetChannelRequest::METHOD)[seen - 1];
+    assert!(gap <= SECOND + TICK, "the pauses start anew, but {gap:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_out_does_not_end_a_wait() {
+    let emulator = Emulator::builder().speed(1).build();
+    let is_out = Arc::new(AtomicBool::new(false));
+    let fails = is_out.clone();
+    let observed = Observed::new(emulator.service()).failing(move |_| {
+        fails.load(Ordering::Relaxed).then(|| Status::unavailable("out for repairs"))
+    });
+    let retry = Retry::new(Backoff::new(SECOND, SECOND, 1.0)).with_max_attempts(3);
+    let client = observed.client_builder().retry(retry).poll_policy(often()).build();
+    let studio = Studio { client: client.expect("good settings"), ..Studio::open() };
+    let (client, channel) = (&studio.client, &studio.channel);
+    studio.make_channel().await;
+    drop(client.start_channel(channel).await.expect("it is stopped"));
+
+    is_out.store(true, Ordering::Relaxed);
+    let repair = async {
+        pass(1200).await;
+        is_out.store(false, Ordering::Relaxed);
+    };
+    let wait = client.wait_until(channel, StreamingState::Streaming);
+    let (waited, ()) = tokio::join!(wait, repair);
+    waited.expect("it streams once the service is back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_permission_ends_a_wait_at_once() {
+    let emulator = Emulator::builder().takes(Work::CreateChannel, SECOND).speed(1).build();
+    let observed = Observed::new(emulator.service())
+        .failing(|path| path.ends_with("GetChannel").then(|| Status::permission_denied("no")));
+    let studio = Studio { client: observed.client(), ..Studio::open() };
+    let wait = studio.client.wait_until(&studio.channel, StreamingState::Streaming);
+    assert_eq!(wait.await.expect_err("not allowed").code(), Code::PermissionDenied);
+    assert_eq!(observed.log().total(), 1);
+}

@@ -7,6 +7,7 @@ mod client;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod error;
+pub mod guide;
 #[cfg(feature = "json")]
 pub mod json;
 pub mod ladder;

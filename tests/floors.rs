@@ -17,7 +17,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (1, &["rpc", "name", "error", "policy", "time", "window", "mask", "check", "ladder"]),
     (2, &["transport"]),
     (3, &["call", "operation", "page"]),
-    (4, &["client", "livestream", "visionai", "volcengine", "json", "emulator", "watch"]),
+    (4, &["client", "livestream", "visionai", "volcengine", "json", "emulator", "watch", "guide"]),
 ];
 
 const MOST_LINES: usize = 500;

@@ -1,0 +1,86 @@
+//! The guide: one chapter per task, from the first call to a layer of your own.
+//!
+//! Each chapter can be read alone; [`start`] is for everybody. All examples are tests of this crate.
+//! Nearly all run against the [emulator](crate::emulator), on a clock that skips idle time, so what
+//! they show of times and states is what happens.
+//!
+//! 1. [`start`]: from an empty project to a channel on air.
+//! 2. [`authenticate`]: credentials, quota projects, proxies and TLS.
+//! 3. [`retries`]: how long a call may take, when it is sent again, and what never to do.
+//! 4. [`operations`]: waiting, following, resuming and cancelling what takes minutes.
+//! 5. [`listings`]: items, pages and what could not be reached.
+//! 6. [`watching`]: the states of a channel and its parts, and waiting for one.
+//! 7. [`dvr`]: rewinding a live stream, cutting clips, and time shift on Volcengine.
+//! 8. [`resources`]: configurations checked, masked for updates, and kept as JSON.
+//! 9. [`testing`]: the emulator's time, its controls, and faults on purpose.
+//! 10. [`stack`]: what a call goes through, and where your own layers fit.
+//! 11. [`python`]: every method of the official Python client, and its idioms.
+//!
+//! This module holds documentation only.
+
+// Chapters link to what only a feature brings; docs.rs and the gates build with all of them.
+#![cfg_attr(
+    not(all(feature = "emulator", feature = "json", feature = "volcengine")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
+
+/// Start: from an empty project to a channel on air.
+///
+#[doc = include_str!("start.md")]
+pub mod start {}
+
+/// Authenticate: credentials, quota projects, proxies and TLS.
+///
+#[doc = include_str!("authenticate.md")]
+pub mod authenticate {}
+
+/// Retries and deadlines: how long a call may take, when it is sent again, and what never to do.
+///
+#[doc = include_str!("retries.md")]
+pub mod retries {}
+
+/// Operations: waiting, following, resuming and cancelling what takes minutes.
+///
+#[doc = include_str!("operations.md")]
+pub mod operations {}
+
+/// Listings: items, pages and what could not be reached.
+///
+#[doc = include_str!("listings.md")]
+pub mod listings {}
+
+/// Watching: the states of a channel and its parts, and waiting for one.
+///
+#[doc = include_str!("channel.svg")]
+///
+#[doc = include_str!("watching.md")]
+pub mod watching {}
+
+/// DVR and time shift: rewinding a live stream, cutting clips, and time shift on Volcengine.
+///
+#[doc = include_str!("dvr.svg")]
+///
+#[doc = include_str!("dvr.md")]
+pub mod dvr {}
+
+/// Resources: configurations checked, masked for updates, and kept as JSON.
+///
+#[doc = include_str!("resources.md")]
+pub mod resources {}
+
+/// Testing: the emulator's time, its controls, and faults on purpose.
+///
+#[doc = include_str!("testing.md")]
+pub mod testing {}
+
+/// The stack: what a call goes through, and where your own layers fit.
+///
+#[doc = include_str!("stack.svg")]
+///
+#[doc = include_str!("stack.md")]
+pub mod stack {}
+
+/// Coming from Python: every method of the official client, and its idioms.
+///
+#[doc = include_str!("python.md")]
+pub mod python {}

@@ -1,0 +1,67 @@
+//! The guide tells of everything, and its pictures survive rustdoc. Its examples are doctests.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, path::Path};
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+#[test]
+fn the_python_table_has_every_method_in_the_order_of_the_service() {
+    let service = read("proto/google/cloud/video/livestream/v1/service.proto");
+    let rpcs = service.lines().filter_map(|line| line.trim().strip_prefix("rpc "));
+    let methods = rpcs.map(|rpc| snake_case(rpc.split('(').next().unwrap()));
+    let methods = methods.collect::<Vec<_>>();
+    assert_eq!(methods.len(), 34);
+
+    let guide = read("src/guide/python.md");
+    let rows = guide.lines().filter_map(|line| line.strip_prefix("| [`"));
+    let told = rows.map(|row| row.split('`').next().unwrap()).collect::<Vec<_>>();
+    assert_eq!(told, methods);
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}
+
+#[test]
+fn pictures_are_one_block_of_html_that_takes_the_page_s_colour_and_loads_nothing() {
+    for name in ["channel", "dvr", "stack"] {
+        let picture = read(&format!("src/guide/{name}.svg"));
+        // A blank line would end the block, and the rest would be read as Markdown.
+        assert!(picture.lines().all(|line| !line.trim().is_empty()), "{name}");
+        // HTML begins only where the first line is a whole tag.
+        let first = picture.lines().next().unwrap();
+        assert!(first.starts_with("<svg ") && first.ends_with('>'), "{name}: {first}");
+        assert!(first.contains("fill=\"currentColor\""), "{name}: dark themes need it");
+        assert!(!picture.contains("=\"#"), "{name}: a colour that some theme hides");
+        for foreign in ["href", "src=", "@import", "<style", "<script"] {
+            assert!(!picture.contains(foreign), "{name}: {foreign}");
+        }
+    }
+}
+
+#[test]
+fn every_chapter_is_in_the_table_of_contents() {
+    let guide = read("src/guide/mod.rs");
+    let mut chapters = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect::<Vec<_>>();
+    chapters.sort();
+    let listed = guide.lines().filter_map(|line| line.strip_prefix("//! ")?.split_once(". [`"));
+    let mut listed = listed.map(|(_, rest)| rest.split('`').next().unwrap()).collect::<Vec<_>>();
+    listed.sort_unstable();
+    assert_eq!(listed, chapters);
+}

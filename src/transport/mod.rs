@@ -47,13 +47,14 @@ pub use tls::Tls;
 pub use unary::{Answer, Unary, UnaryLayer};
 
 use crate::{
+    error::BoxError,
     policy::{Budget, Delivery, Retry, Timeouts},
     rpc::{Class, Method},
 };
 use std::{pin::Pin, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, body::Body};
-use tower::ServiceBuilder;
+use tower::{Service, ServiceBuilder, ServiceExt};
 
 pub(crate) type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
@@ -143,6 +144,19 @@ impl CallContext {
 fn after(now: Instant, wait: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
     now.checked_add(wait.min(FAR)).unwrap_or(now)
+}
+
+/// Calls the service once it is ready. Tower's `oneshot` does the same, but moves the request from
+/// one state to the next on its way, which costs more than the rest of it.
+async fn call_when_ready<S: Service<R>, R>(
+    mut service: S,
+    request: R,
+) -> Result<S::Response, BoxError>
+where
+    S::Error: Into<BoxError>,
+{
+    service.ready().await.map_err(Into::into)?;
+    service.call(request).await.map_err(Into::into)
 }
 
 /// Waits for what a request cannot be sent without. Where the time runs out here, rather than in the

@@ -40,6 +40,10 @@ pub(crate) struct Connection {
     _place: numbers::Connection,
 }
 
+// Off costs nothing.
+#[cfg(not(any(feature = "tracing", feature = "metrics")))]
+const _: () = assert!(size_of::<(Call, Connection)>() == 0 && !std::mem::needs_drop::<Call>());
+
 /// Lets the span of this request's call know what the path does not tell: the resource, the id.
 #[inline]
 pub(crate) fn tell<B>(wrapped: &mut Request<B>, request: &impl Rpc) {

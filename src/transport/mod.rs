@@ -11,7 +11,8 @@
 //! ```
 //!
 //! The call's deadline needs no layer of its own here: `Retry` begins nothing after it, and nothing
-//! that it begins outlasts `AttemptTimeout`. [`Deadline`] is for stacks without `Retry`.
+//! that it begins outlasts `AttemptTimeout`. Under another stub put [`Deadline`] on top:
+//! [`RetryLayer::new`] takes no timeouts, and would give every call 60 s.
 //!
 //! Each layer works on `http::Request<tonic::body::Body>` and can be used under any tonic stub. A
 //! layer acts on unary calls that it knows, by the options that a [`Call`](crate::Call) sends along

@@ -5,6 +5,7 @@
 
 use crate::{
     error::Error,
+    observe,
     operation::PollPolicy,
     policy::{Retry, Timeouts},
     proto::google::longrunning,
@@ -256,6 +257,7 @@ fn wrap<R: Rpc>(request: &R, options: Options) -> (Request<Bytes>, CallContext) 
     *wrapped.version_mut() = http::Version::HTTP_2;
     *wrapped.uri_mut() = Uri::from_static(R::METHOD.path());
     *wrapped.headers_mut() = headers;
+    observe::tell(&mut wrapped, request);
     (wrapped, CallContext { class, timeouts, retry, deadline: None })
 }
 

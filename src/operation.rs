@@ -14,6 +14,7 @@ use crate::{
     call::{Call, Core},
     error::Error,
     name::OperationName,
+    observe,
     policy::Backoff,
     proto::google::{
         longrunning::{
@@ -99,6 +100,7 @@ impl<T, M> Operation<T, M> {
                 .with_source(e)
                 .with_course(1, Duration::ZERO, true)
         })?;
+        observe::started(&name);
         Ok(Self { state: Some(state), ..Self::resumed(core, name) })
     }
 
@@ -246,7 +248,9 @@ where
         let left = policy.limit.saturating_sub(begun.elapsed());
         let polled = timeout(left, async {
             if *polls > 0 {
-                sleep(policy.pause(*polls, fastrand::f64())).await;
+                let pause = policy.pause(*polls, fastrand::f64());
+                observe::pausing(&self.name, *polls, pause);
+                sleep(pause).await;
             }
             *polls = polls.saturating_add(1);
             self.refresh().await
@@ -261,6 +265,7 @@ where
     async fn refresh(&mut self) -> Result<(), Error> {
         let request = GetOperationRequest { name: String::from(&self.name) };
         self.state = Some(Call::new(self.core.clone(), request).send().await?);
+        observe::polled(&self.name, self.is_done());
         Ok(())
     }
 

@@ -159,6 +159,10 @@ impl Connector {
         self.limit
     }
 
+    pub(super) fn server(&self) -> &Uri {
+        self.endpoint.uri()
+    }
+
     pub(super) fn unreachable(&self, what: &str) -> Fault {
         Fault::new(Code::Unavailable, Delivery::Never, format!("{what} {}", self.endpoint))
     }

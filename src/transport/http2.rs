@@ -92,8 +92,15 @@ impl Sender {
 
     /// Whether the connection takes more calls: it has not ended, and no GOAWAY has come.
     pub(super) fn is_open(&self) -> bool {
-        let ready = self.send.clone().poll_ready(&mut Context::from_waker(Waker::noop()));
-        !matches!(ready, Poll::Ready(Err(_)))
+        self.refusal().is_none()
+    }
+
+    /// Why the connection takes no more calls, where it does not.
+    pub(super) fn refusal(&self) -> Option<h2::Error> {
+        match self.send.clone().poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(ready) => ready.err(),
+            Poll::Pending => None,
+        }
     }
 
     /// Sends a request, whose place in the pool is `lease`.
@@ -149,11 +156,11 @@ async fn pump(mut body: Body, mut stream: SendStream<Bytes>) -> Result<(), BoxEr
 
 impl Driver {
     /// Runs the connection until it ends: closed by either side, or its peer found dead.
-    pub(super) async fn run(mut self, keep_alive: Option<KeepAlive>) {
+    pub(super) async fn run(mut self, keep_alive: Option<KeepAlive>) -> Result<(), BoxError> {
         let pings = self.pings.take().zip(keep_alive);
         tokio::select! {
-            _ = self.connection => {}
-            () = watch(pings, &self.in_flight) => {}
+            ended = self.connection => Ok(ended?),
+            () = watch(pings, &self.in_flight) => Err("a ping went unanswered".into()),
         }
     }
 }

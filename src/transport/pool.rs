@@ -10,7 +10,7 @@ use super::{
     BoxFuture, CallContext, Connector, Fault, before_sending,
     http2::{Driver, Incoming, KeepAlive, Sender, handshake},
 };
-use crate::error::BoxError;
+use crate::{error::BoxError, observe};
 use http::{Request, Response};
 use std::{
     collections::VecDeque,
@@ -266,13 +266,17 @@ impl Opening {
     async fn run(mut self) {
         let keep_alive = self.pool.keep_alive;
         match self.pool.open().await {
-            Err(fault) => self.outcome = Some(Err(fault)),
+            Err(fault) => {
+                observe::unopened(self.pool.connector.server(), &fault.message);
+                self.outcome = Some(Err(fault));
+            }
             Ok((slot, driver)) => {
                 let open = Open { pool: Arc::downgrade(&self.pool), slot: Arc::downgrade(&slot) };
+                let observed = observe::Connection::opened(self.pool.connector.server());
                 self.outcome = Some(Ok(slot));
                 // The pool alone keeps the connection from here on, so that it closes with it.
                 drop(self);
-                driver.run(keep_alive).await;
+                observed.over(driver.run(keep_alive), || open.refusal()).await;
                 drop(open);
             }
         }
@@ -329,6 +333,12 @@ impl Drop for Opening {
 struct Open {
     pool: Weak<Pool>,
     slot: Weak<Slot>,
+}
+
+impl Open {
+    fn refusal(&self) -> Option<h2::Error> {
+        self.slot.upgrade()?.sender.refusal()
+    }
 }
 
 impl Drop for Open {

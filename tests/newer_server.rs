@@ -1,6 +1,8 @@
 //! A service newer than this crate: fields and enum values that nobody here knows do not fail a
 //! call, and the values can still be read as numbers.
 
+#![allow(clippy::unwrap_used)]
+
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};

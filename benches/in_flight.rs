@@ -20,7 +20,7 @@ fn main() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let pooled = runtime.block_on(measure(address, PoolLimits::default(), calls));
-    let one = PoolLimits { max_connections: 1, ..PoolLimits::default() };
+    let one = PoolLimits::default().with_max_connections(1);
     let alone = runtime.block_on(measure(address, one, calls));
     println!(
         "1,000 in flight: {pooled:.0} calls a second on the pool, {alone:.0} on one connection"

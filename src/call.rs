@@ -86,11 +86,7 @@ impl<R: Rpc> Call<R> {
 
     /// Bounds the whole call: connecting, every attempt and every wait. 60 s unless set.
     pub fn timeout(mut self, total: Duration) -> Self {
-        let attempt = self.options.timeouts.attempt();
-        self.options.timeouts = Timeouts::new(total);
-        if let Some(attempt) = attempt {
-            self.options.timeouts = self.options.timeouts.with_attempt(attempt);
-        }
+        self.options.timeouts = self.options.timeouts.with_total(total);
         self
     }
 
@@ -106,7 +102,9 @@ impl<R: Rpc> Call<R> {
         self
     }
 
-    /// Sends a header along, in place of one of the same name.
+    /// Sends a header along, such as `x-goog-user-project` to bill another project for this call.
+    /// What the call needs to arrive stays as it is: the content type, the routing, the timeout and
+    /// the token.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.options.headers.insert(name, value);
         self

@@ -157,11 +157,13 @@ impl Tokens {
             let message = "the credentials say that a token is unchanged, but never gave one";
             Fault::new(Code::Unauthenticated, Delivery::NeverFinal, message)
         })?;
+        // The call's own project goes before the client's, and that before the credentials'.
+        let project = headers.get(USER_PROJECT).or(self.quota_project.as_ref()).cloned();
         for (name, value) in token {
             headers.insert(name, value.clone());
         }
-        if let Some(project) = &self.quota_project {
-            headers.insert(USER_PROJECT, project.clone());
+        if let Some(project) = project {
+            headers.insert(USER_PROJECT, project);
         }
         Ok(())
     }

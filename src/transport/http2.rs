@@ -23,7 +23,10 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tonic::{Code, body::Body};
 
 /// How a connection finds out that its peer is gone.
@@ -120,14 +123,18 @@ impl Sender {
             Err(e) => return Ok(Err(unfit(e).into())),
         };
         Ok(async {
-            if !is_empty && let Err(e) = pump(body, stream).await {
+            let mut sending = None;
+            if body.size_hint().exact().is_none() {
+                // A stream of requests may wait for answers: it goes on beside them.
+                sending = Some(Sending(tokio::spawn(async { drop(pump(body, stream).await) })));
+            } else if !is_empty && let Err(e) = pump(body, stream).await {
                 // Why a stream ended under its body, the answer tells.
                 if !e.is::<h2::Error>() {
                     return Err(e);
                 }
             }
             let response = response.await?;
-            Ok(response.map(|stream| Incoming { stream, _lease: lease }))
+            Ok(response.map(|stream| Incoming { stream, _lease: lease, _sending: sending }))
         }
         .await)
     }
@@ -185,6 +192,17 @@ async fn watch(pings: Option<(PingPong, KeepAlive)>, in_flight: &AtomicUsize) {
 pub struct Incoming {
     stream: RecvStream,
     _lease: Lease,
+    _sending: Option<Sending>,
+}
+
+/// The task that sends a stream of requests; it ends with the call.
+#[derive(Debug)]
+struct Sending(JoinHandle<()>);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl HttpBody for Incoming {

@@ -155,6 +155,8 @@ where
             attempts: course.attempts,
             server_delay,
             remaining: deadline.saturating_duration_since(Instant::now()),
+            elapsed: begun.elapsed(),
+            may_have_run: course.may_have_run,
         };
         let verdict = verdict(&context.retry, &attempt, budget, jitter.f64());
         observed.failed(&attempt, verdict);

@@ -39,7 +39,7 @@ pub struct UnaryLayer {
 }
 
 impl UnaryLayer {
-    /// Refuses answers above `max_answer` bytes with RESOURCE_EXHAUSTED; acts on each call whose
+    /// Refuses answers above `max_answer` bytes with OUT_OF_RANGE; acts on each call whose
     /// path `lookup` knows, others pass through.
     pub fn new(max_answer: usize, lookup: super::Lookup) -> Self {
         Self { max_answer, defaults: Defaults { lookup, ..Defaults::default() } }
@@ -175,7 +175,9 @@ where
     let (mut head, body) = response.into_parts();
     let settled = |data, trailers, code| Answer::Settled { data, trailers, code };
 
-    if let Some(code) = put_status_right(&mut head.headers) {
+    let early = put_status_right(&mut head.headers);
+    // OK ahead of a message is odd, but some proxies do it; the message counts.
+    if let Some(code) = early.filter(|code| *code != Code::Ok || body.is_end_stream()) {
         head.status = StatusCode::OK;
         return Ok(Response::from_parts(head, settled(Bytes::new(), None, code)));
     }
@@ -186,7 +188,7 @@ where
     }
 
     let (data, mut trailers) = read(body, max_answer).await?;
-    let code = trailers.as_mut().and_then(put_status_right).unwrap_or_else(|| {
+    let code = trailers.as_mut().and_then(put_status_right).or(early).unwrap_or_else(|| {
         let missing = "the answer ended without a grpc-status";
         trailers = Some(status_headers(Code::Unknown, missing));
         Code::Unknown
@@ -237,7 +239,7 @@ fn announced_length(data: &[u8]) -> Option<usize> {
 
 fn too_large(length: usize, max_answer: usize) -> Fault {
     let message = format!("an answer of {length} bytes is above the limit of {max_answer}");
-    Fault::new(Code::ResourceExhausted, Delivery::Answered, message)
+    Fault::new(Code::OutOfRange, Delivery::Answered, message)
 }
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");

@@ -9,14 +9,12 @@
 //! nothing, or carries the `request_id` by which the service drops the repeat
 //! ([AIP-155](https://google.aip.dev/155)).
 
+mod budget;
+
+pub use budget::Budget;
+
 use crate::rpc::Class;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 use tonic::Code;
 
 /// How long a call, and each attempt within it, may take.
@@ -166,59 +164,6 @@ impl Default for Backoff {
     }
 }
 
-/// What retries may cost the service when it is down: a token bucket, shared by a client's clones.
-///
-/// Each retry takes a token and each success gives a tenth of one back, so that an outage meets at
-/// most `capacity` extra requests, however many callers there are.
-#[derive(Clone, Debug)]
-pub struct Budget(Option<Arc<Bucket>>);
-
-#[derive(Debug)]
-struct Bucket {
-    thousandths: AtomicI64,
-    capacity: i64,
-    refill: i64,
-}
-
-impl Budget {
-    /// A full bucket of `capacity` tokens, given back at `refill` tokens a success.
-    pub fn new(capacity: u32, refill: f64) -> Self {
-        let capacity = i64::from(capacity) * 1000;
-        #[expect(clippy::cast_possible_truncation, reason = "clamped to the bucket's range")]
-        let refill = (refill * 1000.0).clamp(0.0, capacity as f64) as i64;
-        Self(Some(Arc::new(Bucket { thousandths: capacity.into(), capacity, refill })))
-    }
-
-    /// Never runs out.
-    pub const fn unlimited() -> Self {
-        Self(None)
-    }
-
-    /// Takes a token for a retry; false if none is left.
-    pub fn withdraw(&self) -> bool {
-        let Some(bucket) = &self.0 else { return true };
-        let take = |held: i64| (held >= 1000).then(|| held - 1000);
-        bucket.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
-    }
-
-    /// Gives back what a success is worth.
-    pub fn deposit(&self) {
-        let Some(bucket) = &self.0 else { return };
-        if bucket.thousandths.load(Ordering::Relaxed) == bucket.capacity {
-            return;
-        }
-        let add = |held: i64| Some((held + bucket.refill).min(bucket.capacity));
-        let _ = bucket.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
-    }
-}
-
-impl Default for Budget {
-    /// 100 tokens, a tenth of one back with each success.
-    fn default() -> Self {
-        Self::new(100, 0.1)
-    }
-}
-
 /// What became of an attempt that did not succeed: all that a decision needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
@@ -308,8 +253,11 @@ pub fn verdict(retry: &Retry, attempt: &Attempt, budget: &Budget, jitter: f64) -
     let own = retry.backoff.wait(attempt.attempts, jitter);
     let wait = match attempt.server_delay {
         ServerDelay::Never => return Verdict::Stop(Stop::Pushback),
-        // A service that says "at once" each time must not be asked in a loop.
-        ServerDelay::After(delay) => delay.min(retry.max_server_delay).max(own),
+        ServerDelay::After(delay) => {
+            let delay = delay.min(retry.max_server_delay);
+            // A service that says "at once" time and again must not be asked in a loop.
+            if attempt.attempts > 1 { delay.max(own) } else { delay }
+        }
         ServerDelay::Unsaid => own,
     };
     let is_forgotten = attempt.elapsed.saturating_add(wait) >= REMEMBERED;
@@ -455,7 +403,10 @@ mod tests {
         };
         assert_eq!(decide(long), Verdict::RetryAfter(60 * SECOND), "capped");
 
-        assert_eq!(asked(ServerDelay::After(Duration::ZERO)), Verdict::RetryAfter(SECOND / 2));
+        let at_once = Attempt { server_delay: ServerDelay::After(Duration::ZERO), ..base };
+        assert_eq!(decide(at_once), Verdict::RetryAfter(Duration::ZERO));
+        let again = Attempt { attempts: 2, ..at_once };
+        assert_eq!(decide(again), Verdict::RetryAfter(Duration::from_millis(650)), "not in a loop");
 
         let quota = Attempt { code: Code::ResourceExhausted, ..base };
         let invited = Attempt { server_delay: ServerDelay::After(SECOND), ..quota };
@@ -506,17 +457,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_budget_stops_retries_until_successes_refill_it() {
-        let budget = Budget::new(2, 0.5);
+    fn an_empty_budget_stops_retries() {
         let base = attempt(Class::Read, Code::Unavailable, Delivery::Answered);
+        let budget = Budget::new(1, 0.1);
         let decide = || verdict(&Retry::default(), &base, &budget, 0.0);
         assert_eq!(decide(), Verdict::RetryAfter(Duration::ZERO));
-        assert_eq!(decide(), Verdict::RetryAfter(Duration::ZERO));
         assert_eq!(decide(), Verdict::Stop(Stop::Budget));
-        budget.deposit();
-        assert_eq!(decide(), Verdict::Stop(Stop::Budget));
-        budget.clone().deposit();
-        assert_eq!(decide(), Verdict::RetryAfter(Duration::ZERO));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use livestream_client::{
 use std::{hint::black_box, net::SocketAddr};
 use tonic::transport::Channel;
 
-pub struct Ours(LivestreamClient, ChannelName);
+pub struct Ours(pub LivestreamClient, ChannelName);
 
 pub fn ours(address: SocketAddr) -> Ours {
     let client = LivestreamClient::builder()

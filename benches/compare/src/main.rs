@@ -18,9 +18,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 45;
 
-/// The callers: what they are, how they are called in the report, and by which program they run.
+/// The callers, and their titles in the report.
 const CALLERS: &[(&str, &str)] = &[
     ("bare", "bare tonic stub"),
     ("ours", "livestream-client"),
@@ -47,12 +47,14 @@ fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["caller", who, calls, lists, rest] => caller::run(who, [calls, lists, rest]),
-        _ => compare(),
+        ["--write"] => compare(true),
+        [] => compare(false),
+        _ => panic!("no argument, or --write"),
     }
 }
 
-/// Runs all callers against one server and writes the report.
-fn compare() {
+/// Runs all callers against one server and reports.
+fn compare(into_readme: bool) {
     let addresses = server::start();
     let mut asked: Vec<Asked> =
         CALLERS.iter().map(|(who, _)| Asked::start(who, &addresses)).collect();
@@ -71,7 +73,7 @@ fn compare() {
         eprint!("\rround {round} of {ROUNDS}");
     }
     eprintln!();
-    report::write(&rows);
+    report::write(&rows, into_readme);
 }
 
 /// A caller's process, which answers each line on its input by one on its output.

@@ -1,5 +1,6 @@
-//! What was measured, as a Markdown table and as a bar chart: `speed.md` and `speed.svg` here, and
-//! the chart once more as a link definition for the crate's documentation, which cannot reach files.
+//! What was measured, as a Markdown table and as a bar chart. Both are the README's: the table stands
+//! between two marks there, the chart is `speed.svg`. The crate's documentation shows the chart too
+//! but cannot reach files, so it has it once more, as a link's definition.
 
 use std::{fmt::Write as _, fs, process::Command, thread};
 
@@ -19,10 +20,12 @@ pub struct Row {
     pub samples: [Vec<Sample>; 3],
 }
 
-const HEADS: [&str; 3] = ["1 call at a time", "64 calls in flight", "listing, an item"];
+const HEADS: [&str; 3] = ["1 call at a time", "64 calls in flight", LISTING];
+const LISTING: &str = "listing, an item";
 
-/// Writes the report. The first row is what the others are compared with.
-pub fn write(rows: &[Row]) {
+/// Prints the table and, where asked to, puts table and chart into the README. The first row is what
+/// the others are compared with.
+pub fn write(rows: &[Row], into_readme: bool) {
     let cells: Vec<Vec<Cell>> = rows
         .iter()
         .map(|row| {
@@ -30,15 +33,25 @@ pub fn write(rows: &[Row]) {
             pairs.map(|(samples, base)| Cell::new(samples, base)).collect()
         })
         .collect();
-    let table = format!("{}\n\n{}", machine(), table(rows, &cells));
-    let chart = chart(rows, &cells);
-    print!("{table}");
-    fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/speed.md"), table).expect("writable");
-    fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/speed.svg"), &chart).expect("writable");
-    let link = concat!(env!("CARGO_MANIFEST_DIR"), "/../../src/guide/speed.link");
-    fs::write(link, format!("[speed]: data:image/svg+xml,{}\n\n", escape(&chart)))
-        .expect("writable");
+    let (machine, table, chart) = (machine(), table(rows, &cells), chart(rows, &cells));
+    println!("{machine}\n\n{table}");
+    if into_readme {
+        let readme = fs::read_to_string(README).expect("readable");
+        let (before, rest) = readme.split_once(BEGIN).expect("a mark in the README");
+        let (_, after) = rest.split_once(END).expect("a second mark in the README");
+        let text = format!("{before}{BEGIN}\n{table}\nMeasured: {machine}.\n{END}{after}");
+        let link = format!("[speed]: data:image/svg+xml,{}\n\n", escape(&chart));
+        fs::write(README, text).expect("writable");
+        fs::write(CHART, chart).expect("writable");
+        fs::write(LINK, link).expect("writable");
+    }
 }
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/speed.svg");
+const LINK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../src/guide/speed.link");
+const BEGIN: &str = "<!-- by benches/compare -->";
+const END: &str = "<!-- end -->";
 
 /// One caller's medians over all rounds, and the medians of its ratios within each round.
 struct Cell {
@@ -85,19 +98,20 @@ fn output(program: &str, argument: &str) -> String {
 fn table(rows: &[Row], cells: &[Vec<Cell>]) -> String {
     let mut text = String::from("| |");
     for head in HEADS {
-        let _ = write!(text, " {head}: CPU | p50 |");
+        let _ = write!(text, " {head}: CPU |");
+        // A listing is timed too seldom for a median of its time.
+        if head != LISTING {
+            text.push_str(" p50 |");
+        }
     }
-    let _ = writeln!(text, "\n|---|{}", "--:|".repeat(2 * HEADS.len()));
+    let _ = writeln!(text, "\n|---|{}", "--:|".repeat(2 * HEADS.len() - 1));
     for (row, cells) in rows.iter().zip(cells) {
         let _ = write!(text, "| {} |", row.title);
-        for cell in cells {
-            let (cpu, p50) = (time(cell.cpu), time(cell.p50));
-            let _ = write!(
-                text,
-                " {cpu} ({}) | {p50} ({}) |",
-                ratio(cell.cpu_ratio),
-                ratio(cell.p50_ratio)
-            );
+        for (cell, head) in cells.iter().zip(HEADS) {
+            let _ = write!(text, " {} ({}) |", time(cell.cpu), ratio(cell.cpu_ratio));
+            if head != LISTING {
+                let _ = write!(text, " {} ({}) |", time(cell.p50), ratio(cell.p50_ratio));
+            }
         }
         text.push('\n');
     }

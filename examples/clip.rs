@@ -8,11 +8,7 @@
 
 mod support;
 
-use livestream_client::model::{
-    Clip,
-    channel::StreamingState,
-    clip::{ClipManifest, Slice, TimeSlice, slice},
-};
+use livestream_client::model::{Clip, channel::StreamingState, clip::Slice};
 use std::time::Duration;
 use support::{Result, Studio, remove_channel, show, start_channel};
 
@@ -30,25 +26,14 @@ async fn main() -> Result {
 
     // Only the past can be cut, and only as far back as the channel retains it.
     let now = studio.now();
-    let last_minutes =
-        TimeSlice { markin_time: Some((now - 5 * MINUTE).into()), markout_time: Some(now.into()) };
-    let clip = Clip {
-        output_uri: "gs://my-bucket/clips/goal".into(),
-        slices: vec![Slice { kind: Some(slice::Kind::TimeSlice(last_minutes)) }],
-        clip_manifests: vec![ClipManifest { manifest_key: "hls".into(), ..Default::default() }],
-        ..Default::default()
-    };
+    let goal = Slice::last(5 * MINUTE, now)?;
+    let clip = Clip::of_manifest("hls", "gs://my-bucket/clips/goal", [goal]);
     let clip = show("clip cut", client.create_clip(&channel, clip, "goal").await?).await?;
     println!("  {}: {}", clip.state().as_str_name(), clip.clip_manifests[0].output_uri);
 
     // What lies ahead cannot be cut: the service says so before it begins.
-    let ahead =
-        TimeSlice { markin_time: Some(now.into()), markout_time: Some((now + 60 * MINUTE).into()) };
-    let clip = Clip {
-        slices: vec![Slice { kind: Some(slice::Kind::TimeSlice(ahead)) }],
-        clip_manifests: clip.clip_manifests,
-        ..Default::default()
-    };
+    let ahead = Slice::between(now..now + 60 * MINUTE)?;
+    let clip = Clip::of_manifest("hls", "gs://my-bucket/clips/next-hour", [ahead]);
     if let Err(refusal) = client.create_clip(&channel, clip, "next-hour").await {
         println!("✗ {}", refusal.message());
     }

@@ -12,15 +12,17 @@ mod support;
 use livestream_client::{
     Error, LivestreamClient,
     emulator::{Emulator, Work},
+    mask,
     model::{
         Channel, DvrSession, RetentionConfig,
         channel::StreamingState,
-        dvr_session::{DvrManifest, DvrWindow, State, dvr_window},
+        dvr_session::{DvrWindow, State},
     },
     name::DvrSessionName,
+    time,
 };
-use std::time::{Duration, SystemTime};
-use support::{Result, Studio, interval, mask, remove_channel, seconds, show, start_channel};
+use std::time::Duration;
+use support::{Result, Studio, remove_channel, show, start_channel};
 use tokio_stream::StreamExt;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -39,11 +41,7 @@ async fn main() -> Result {
     println!("✓ on air, with 24 hours kept");
 
     let begin = studio.now();
-    let session = DvrSession {
-        dvr_manifests: vec![DvrManifest { manifest_key: "hls".into(), ..Default::default() }],
-        dvr_windows: window(begin, begin + 2 * HOUR),
-        ..Default::default()
-    };
+    let session = DvrSession::of_manifest("hls", [DvrWindow::next(2 * HOUR, begin)?]);
     let create = client.create_dvr_session(&channel, session, "evening").await?;
     let name = channel.dvr_session("evening")?;
     let states = tokio::spawn(print_states(client.clone(), name.clone()));
@@ -51,29 +49,27 @@ async fn main() -> Result {
     println!("  time-shift at {}", session.dvr_manifests[0].output_uri);
 
     // A session that is LIVE may end later: nothing of its manifest is overwritten.
-    let longer = DvrSession {
-        name: (&name).into(),
-        dvr_windows: window(begin, begin + 48 * HOUR),
-        ..Default::default()
-    };
-    let update = client.update_dvr_session(longer, mask("dvr_windows")).await?;
+    let two_days = DvrWindow::between(begin..begin + 48 * HOUR)?;
+    let longer =
+        DvrSession { name: (&name).into(), dvr_windows: vec![two_days], ..Default::default() };
+    let mask = mask::of::<DvrSession>(["dvr_windows"])?;
+    let update = client.update_dvr_session(longer, mask).await?;
     show("window widened to 48 hours", update).await?;
 
     // The past must be kept for as long. A new configuration of the channel ends what it records.
     let change = Channel {
         name: (&channel).into(),
-        retention_config: Some(RetentionConfig { retention_window_duration: seconds(48 * 3600) }),
+        retention_config: Some(RetentionConfig {
+            retention_window_duration: Some(time::duration(48 * HOUR)?),
+        }),
         ..Default::default()
     };
-    let update = client.update_channel(change, mask("retention_config")).await?;
+    let mask = mask::of::<Channel>(["retention_config"])?;
+    let update = client.update_channel(change, mask).await?;
     show("retention widened to 48 hours", update).await?;
     states.await??;
 
-    let next = DvrSession {
-        dvr_manifests: vec![DvrManifest { manifest_key: "hls".into(), ..Default::default() }],
-        dvr_windows: window(begin, begin + 48 * HOUR),
-        ..Default::default()
-    };
+    let next = DvrSession::of_manifest("hls", [two_days]);
     let create = client.create_dvr_session(&channel, next, "two-days").await?;
     let next = show("DVR session created, of two days", create).await?;
     println!("  time-shift at {}", next.dvr_manifests[0].output_uri);
@@ -85,10 +81,6 @@ async fn main() -> Result {
     remove_channel(client, &channel).await?;
     println!("nothing is left");
     Ok(())
-}
-
-fn window(start: SystemTime, end: SystemTime) -> Vec<DvrWindow> {
-    vec![DvrWindow { kind: Some(dvr_window::Kind::TimeInterval(interval(start, end))) }]
 }
 
 /// Tells of each state of a session, until it is over.

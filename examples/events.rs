@@ -8,13 +8,16 @@
 
 mod support;
 
-use livestream_client::model::{
-    Event, InputAttachment,
-    channel::StreamingState,
-    event::{AdBreakTask, InputSwitchTask, State, Task},
+use livestream_client::{
+    model::{
+        Event, InputAttachment,
+        channel::StreamingState,
+        event::{AdBreakTask, InputSwitchTask, State, Task},
+    },
+    time,
 };
 use std::time::Duration;
-use support::{Result, Studio, channel, rtmp_input, seconds, show};
+use support::{Result, Studio, channel, rtmp_input, show};
 use tokio_stream::StreamExt;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -44,7 +47,7 @@ async fn main() -> Result {
 
     // Ten minutes from now, for a minute. To create an event is no operation: it is there at once.
     let ads = Event {
-        task: Some(Task::AdBreak(AdBreakTask { duration: seconds(60) })),
+        task: Some(Task::AdBreak(AdBreakTask { duration: Some(time::duration(MINUTE)?) })),
         execution_time: Some((studio.now() + 10 * MINUTE).into()),
         ..Default::default()
     };

@@ -135,7 +135,8 @@ async fn introduced(channel: &Channel, origin: &str) -> Result {
     Ok(())
 }
 
-/// All of them, in the client's own order, under the stub of the service itself.
+/// All of them under the stub of the service itself, in the client's order; the deadline, for which
+/// the client needs no layer, goes on top.
 async fn whole(channel: &Channel, origin: &str) -> Result {
     let flaky = Flaky::new(channel);
     let calls = flaky.calls.clone();

@@ -10,12 +10,12 @@
 mod support;
 
 use livestream_client::{
-    Error, LivestreamClient,
+    Error, LivestreamClient, mask,
     model::{Pool, channel::StreamingState, pool::NetworkConfig},
     name::{ChannelName, LocationName, NetworkName, PoolName},
 };
 use std::time::Duration;
-use support::{Result, Studio, mask, remove_channel, show, start_channel};
+use support::{Result, Studio, remove_channel, show, start_channel};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -56,7 +56,8 @@ async fn peer(
         network_config: Some(NetworkConfig { peered_network: network.into() }),
         ..Default::default()
     };
-    show("pool updated", client.update_pool(change, mask("network_config")).await?).await?;
+    let mask = mask::of::<Pool>(["network_config"])?;
+    show("pool updated", client.update_pool(change, mask).await?).await?;
     Ok(())
 }
 

@@ -11,16 +11,11 @@ mod support;
 
 use livestream_client::{
     LivestreamClient,
-    model::{
-        Clip, DvrSession,
-        channel::StreamingState,
-        clip::{ClipManifest, Slice, TimeSlice, slice},
-        dvr_session::{DvrManifest, DvrWindow, dvr_window},
-    },
+    model::{Clip, DvrSession, channel::StreamingState, clip::Slice, dvr_session::DvrWindow},
     name::{ChannelName, LocationName},
 };
 use std::time::{Duration, SystemTime};
-use support::{Result, Studio, channel, interval, rtmp_input, show};
+use support::{Result, Studio, channel, rtmp_input, show};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -53,13 +48,7 @@ async fn main() -> Result {
 
 /// A DVR session: viewers can go back to the start of the show for as long as it lasts.
 async fn record(client: &LivestreamClient, channel: &ChannelName, now: SystemTime) -> Result {
-    let session = DvrSession {
-        dvr_manifests: vec![DvrManifest { manifest_key: "hls".into(), ..Default::default() }],
-        dvr_windows: vec![DvrWindow {
-            kind: Some(dvr_window::Kind::TimeInterval(interval(now, now + 2 * HOUR))),
-        }],
-        ..Default::default()
-    };
+    let session = DvrSession::of_manifest("hls", [DvrWindow::next(2 * HOUR, now)?]);
     let create = client.create_dvr_session(channel, session, "tonight").await?;
     let session = show("DVR session created", create).await?;
     println!("  time-shift at {}", session.dvr_manifests[0].output_uri);
@@ -68,14 +57,8 @@ async fn record(client: &LivestreamClient, channel: &ChannelName, now: SystemTim
 
 /// A clip of the last minute: a copy that outlives the channel's retention.
 async fn cut(client: &LivestreamClient, channel: &ChannelName, now: SystemTime) -> Result {
-    let slice =
-        TimeSlice { markin_time: Some((now - MINUTE).into()), markout_time: Some(now.into()) };
-    let clip = Clip {
-        output_uri: "gs://my-bucket/clips/highlight".into(),
-        slices: vec![Slice { kind: Some(slice::Kind::TimeSlice(slice)) }],
-        clip_manifests: vec![ClipManifest { manifest_key: "hls".into(), ..Default::default() }],
-        ..Default::default()
-    };
+    let minute = Slice::last(MINUTE, now)?;
+    let clip = Clip::of_manifest("hls", "gs://my-bucket/clips/highlight", [minute]);
     let clip = show("clip cut", client.create_clip(channel, clip, "highlight").await?).await?;
     println!("  it is at {}", clip.clip_manifests[0].output_uri);
     Ok(())

@@ -13,10 +13,13 @@
 mod shop;
 mod support;
 
-use livestream_client::visionai::{StreamsClient, model::Event, name::ClusterName};
-use prost_types::FieldMask;
+use livestream_client::{
+    mask, time,
+    visionai::{StreamsClient, model::Event, name::ClusterName},
+};
 use shop::Shop;
-use support::{Result, seconds, show};
+use std::time::Duration;
+use support::{Result, show};
 
 #[tokio::main]
 async fn main() -> Result {
@@ -27,10 +30,11 @@ async fn main() -> Result {
     print_all(client, cluster).await?;
 
     let day = cluster.event("day")?;
-    let change = Event { name: day.to_string(), grace_period: seconds(300), ..Default::default() };
-    let mask = FieldMask { paths: vec!["grace_period".into()] };
+    let grace_period = Some(time::duration(Duration::from_secs(300))?);
+    let change = Event { name: day.to_string(), grace_period, ..Default::default() };
+    let mask = mask::of::<Event>(["grace_period"])?;
     let event = show("grace period changed", client.update_event(change, mask).await?).await?;
-    assert_eq!(event.grace_period, seconds(300));
+    assert_eq!(event.grace_period, grace_period);
 
     // A parent with children stays.
     let refusal = client.delete_cluster(cluster).await.expect_err("there is much in it");

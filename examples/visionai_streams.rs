@@ -23,10 +23,7 @@ use livestream_client::{
     },
 };
 use shop::Shop;
-use std::{
-    pin::pin,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 use support::{Result, show};
 use tokio_stream::StreamExt;
 
@@ -102,7 +99,7 @@ async fn photograph(client: &StreamsClient, emulator: &Emulator, stream: &Stream
 
 /// The events, latest first, each with the streams that take part in it.
 async fn monitor(client: &StreamsClient, cluster: &ClusterName) -> std::result::Result<(), Error> {
-    let mut events = pin!(client.list_events(cluster).order_by("create_time desc").items());
+    let mut events = client.list_events(cluster).order_by("create_time desc").items();
     while let Some(event) = events.next().await {
         let event = event?;
         let of_event = format!("event=\"{}\"", event.name);

@@ -5,6 +5,7 @@
 
 use crate::{
     error::Error,
+    observe,
     operation::PollPolicy,
     policy::{Retry, Timeouts},
     proto::google::longrunning,
@@ -85,11 +86,7 @@ impl<R: Rpc> Call<R> {
 
     /// Bounds the whole call: connecting, every attempt and every wait. 60 s unless set.
     pub fn timeout(mut self, total: Duration) -> Self {
-        let attempt = self.options.timeouts.attempt();
-        self.options.timeouts = Timeouts::new(total);
-        if let Some(attempt) = attempt {
-            self.options.timeouts = self.options.timeouts.with_attempt(attempt);
-        }
+        self.options.timeouts = self.options.timeouts.with_total(total);
         self
     }
 
@@ -105,7 +102,9 @@ impl<R: Rpc> Call<R> {
         self
     }
 
-    /// Sends a header along, in place of one of the same name.
+    /// Sends a header along, such as `x-goog-user-project` to bill another project for this call.
+    /// What the call needs to arrive stays as it is: the content type, the routing, the timeout and
+    /// the token.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.options.headers.insert(name, value);
         self
@@ -256,6 +255,7 @@ fn wrap<R: Rpc>(request: &R, options: Options) -> (Request<Bytes>, CallContext) 
     *wrapped.version_mut() = http::Version::HTTP_2;
     *wrapped.uri_mut() = Uri::from_static(R::METHOD.path());
     *wrapped.headers_mut() = headers;
+    observe::tell(&mut wrapped, request);
     (wrapped, CallContext { class, timeouts, retry, deadline: None })
 }
 
@@ -277,7 +277,11 @@ fn routing(request: &impl Rpc) -> HeaderValue {
     const RESERVED: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     let (key, value) = request.route();
-    let encoded = format!("{key}={}", percent_encode(value.as_bytes(), RESERVED));
+    // Names have a slash in every tenth place or so.
+    let mut encoded = String::with_capacity(key.len() + value.len() * 3 / 2 + 1);
+    encoded.push_str(key);
+    encoded.push('=');
+    encoded.extend(percent_encode(value.as_bytes(), RESERVED));
     HeaderValue::try_from(encoded).expect("percent-encoding leaves ASCII")
 }
 

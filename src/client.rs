@@ -257,6 +257,12 @@ impl<C: Client> Builder<C> {
         self
     }
 
+    /// Never pings: a connection whose peer is gone is found out by the calls on it, each in its time.
+    pub fn without_keep_alive(mut self) -> Self {
+        self.keep_alive = None;
+        self
+    }
+
     /// How many connections to open, and what each carries.
     pub fn pool(mut self, limits: PoolLimits) -> Self {
         self.pool = limits;
@@ -350,8 +356,8 @@ impl<C: Client> Builder<C> {
                 application_default(&self.scopes, quota_project, domain)?
             }
         };
-        // To a proxy, even what is meant for this machine goes over the network.
-        let stays_here = endpoint.is_loopback() && self.proxy.is_none();
+        // Through a proxy or a connector, what is meant for this machine may leave it.
+        let stays_here = endpoint.is_loopback() && self.proxy.is_none() && self.dial.is_none();
         let is_private = endpoint.is_encrypted() || stays_here || self.channel.is_some();
         if !is_private && !self.allows_plaintext_tokens {
             let message = format!(

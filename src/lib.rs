@@ -14,6 +14,7 @@ pub mod ladder;
 mod livestream;
 pub mod mask;
 pub mod name;
+mod observe;
 mod operation;
 mod page;
 pub mod policy;

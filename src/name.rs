@@ -32,6 +32,7 @@
 //! A project *number* is as good as a project *id*: the service uses both, so two different names
 //! can mean one resource. Ids are refused only where no document of the API allows them.
 
+use smallvec::SmallVec;
 use std::{
     fmt,
     hash::Hash,
@@ -184,27 +185,28 @@ fn build(
     pattern: &'static str,
     ids: &[&str],
 ) -> Result<Arc<str>, InvalidName> {
-    let mut text =
-        String::with_capacity(pattern.len() + ids.iter().map(|id| id.len()).sum::<usize>());
+    let mut text = Text::new();
     let mut ids = ids.iter();
     let mut fault = None;
     for segment in pattern.split('/') {
         if !text.is_empty() {
-            text.push('/');
+            text.push(b'/');
         }
         let Some(variable) = variable(segment) else {
-            text.push_str(segment);
+            text.extend_from_slice(segment.as_bytes());
             continue;
         };
         let id = ids.next().copied().unwrap_or_default();
-        text.push_str(id);
+        text.extend_from_slice(id.as_bytes());
         if let Err(reason) = check_variable(variable, id) {
             fault = fault.or(Some(Fault::Variable { variable, reason }));
         }
     }
     match fault {
-        Some(fault) => Err(InvalidName { resource_type, pattern, text, fault }),
-        None => Ok(text.into()),
+        Some(fault) => {
+            Err(InvalidName { resource_type, pattern, text: shared(&text).as_ref().into(), fault })
+        }
+        None => Ok(shared(&text)),
     }
 }
 
@@ -213,16 +215,26 @@ fn build_child<N: ResourceName>(parent: &str, id: &str) -> Result<Arc<str>, Inva
     let mut last = N::PATTERN.rsplit('/');
     let variable = last.next().and_then(variable).expect("a child's pattern ends in a variable");
     let collection = last.next().expect("a child's pattern has a collection");
-    let text = format!("{parent}/{collection}/{id}");
+    let mut text = Text::new();
+    for part in [parent, "/", collection, "/", id] {
+        text.extend_from_slice(part.as_bytes());
+    }
     match check_variable(variable, id) {
-        Ok(()) => Ok(text.into()),
+        Ok(()) => Ok(shared(&text)),
         Err(reason) => Err(InvalidName {
             resource_type: N::TYPE,
             pattern: N::PATTERN,
-            text,
+            text: shared(&text).as_ref().into(),
             fault: Fault::Variable { variable, reason },
         }),
     }
+}
+
+/// A name in the making: on the stack, so that the finished one costs one allocation.
+type Text = SmallVec<[u8; 384]>;
+
+fn shared(text: &[u8]) -> Arc<str> {
+    std::str::from_utf8(text).expect("made of whole strings").into()
 }
 
 /// The first `segments` segments of a name.

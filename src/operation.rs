@@ -14,6 +14,7 @@ use crate::{
     call::{Call, Core},
     error::Error,
     name::OperationName,
+    observe,
     policy::Backoff,
     proto::google::{
         longrunning::{
@@ -88,6 +89,8 @@ pub struct Operation<T, M> {
     name: OperationName,
     /// The last state seen; `None` until a resumed operation is first polled.
     state: Option<longrunning::Operation>,
+    /// Why the last poll could not be answered, if it could not.
+    lapse: Option<String>,
     policy: PollPolicy,
     types: PhantomData<fn() -> (T, M)>,
 }
@@ -99,12 +102,13 @@ impl<T, M> Operation<T, M> {
                 .with_source(e)
                 .with_course(1, Duration::ZERO, true)
         })?;
+        observe::started(&name);
         Ok(Self { state: Some(state), ..Self::resumed(core, name) })
     }
 
     pub(crate) fn resumed(core: Arc<Core>, name: OperationName) -> Self {
         let policy = core.poll;
-        Self { core, name, state: None, policy, types: PhantomData }
+        Self { core, name, state: None, lapse: None, policy, types: PhantomData }
     }
 
     /// The operation's name: keep it to resume the wait elsewhere.
@@ -246,21 +250,28 @@ where
         let left = policy.limit.saturating_sub(begun.elapsed());
         let polled = timeout(left, async {
             if *polls > 0 {
-                sleep(policy.pause(*polls, fastrand::f64())).await;
+                let pause = policy.pause(*polls, fastrand::f64());
+                observe::pausing(&self.name, *polls, pause);
+                sleep(pause).await;
             }
             *polls = polls.saturating_add(1);
             self.refresh().await
         });
         match polled.await {
             Err(_) => Err(self.expired(policy.limit)),
-            Ok(Err(e)) if !e.is_transient() => Err(self.error(e)),
-            Ok(_) => Ok(()),
+            Ok(Err(e)) if e.is_transient() => {
+                self.lapse = Some(e.to_string());
+                Ok(())
+            }
+            Ok(polled) => polled.map_err(|e| self.error(e)),
         }
     }
 
     async fn refresh(&mut self) -> Result<(), Error> {
         let request = GetOperationRequest { name: String::from(&self.name) };
         self.state = Some(Call::new(self.core.clone(), request).send().await?);
+        self.lapse = None;
+        observe::polled(&self.name, self.is_done());
         Ok(())
     }
 
@@ -291,8 +302,15 @@ where
     }
 
     fn expired(&self, limit: Duration) -> Error {
-        let message = format!("the operation was not done within {limit:?}, and goes on");
-        self.error(Error::new(Code::DeadlineExceeded, message))
+        let error = |message| self.error(Error::new(Code::DeadlineExceeded, message));
+        match &self.lapse {
+            None => error(format!("the operation was not done within {limit:?}, and goes on")),
+            Some(why) => error(format!(
+                "the operation was not seen done within {limit:?}; when last asked, the service \
+                 could not tell"
+            ))
+            .with_source(why.clone()),
+        }
     }
 
     fn error(&self, error: Error) -> Error {
@@ -314,7 +332,8 @@ fn failure(status: &rpc::Status) -> Error {
 impl<T, M> Clone for Operation<T, M> {
     fn clone(&self) -> Self {
         let (core, name, state) = (self.core.clone(), self.name.clone(), self.state.clone());
-        Self { core, name, state, policy: self.policy, types: PhantomData }
+        let (lapse, policy) = (self.lapse.clone(), self.policy);
+        Self { core, name, state, lapse, policy, types: PhantomData }
     }
 }
 

@@ -9,14 +9,12 @@
 //! nothing, or carries the `request_id` by which the service drops the repeat
 //! ([AIP-155](https://google.aip.dev/155)).
 
+mod budget;
+
+pub use budget::Budget;
+
 use crate::rpc::Class;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 use tonic::Code;
 
 /// How long a call, and each attempt within it, may take.
@@ -145,67 +143,24 @@ impl Backoff {
     /// The longest wait after the given number of attempts (1 after the first).
     pub fn ceiling(&self, attempts: u32) -> Duration {
         let exponent = attempts.saturating_sub(1).min(1024);
+        if self.initial.is_zero() {
+            return Duration::ZERO; // Times infinity, in a while, it would not be a number.
+        }
         let seconds = self.initial.as_secs_f64() * self.factor.powi(exponent.cast_signed());
         Duration::try_from_secs_f64(seconds).unwrap_or(self.max).min(self.max)
+    }
+
+    /// The wait that `jitter`, from 0 to 1, picks below the ceiling.
+    fn wait(&self, attempts: u32, jitter: f64) -> Duration {
+        let ceiling = self.ceiling(attempts);
+        let seconds = ceiling.as_secs_f64() * jitter.clamp(0.0, 1.0);
+        Duration::try_from_secs_f64(seconds).unwrap_or(ceiling)
     }
 }
 
 impl Default for Backoff {
     fn default() -> Self {
         Self::DEFAULT
-    }
-}
-
-/// What retries may cost the service when it is down: a token bucket, shared by a client's clones.
-///
-/// Each retry takes a token and each success gives a tenth of one back, so that an outage meets at
-/// most `capacity` extra requests, however many callers there are.
-#[derive(Clone, Debug)]
-pub struct Budget(Option<Arc<Bucket>>);
-
-#[derive(Debug)]
-struct Bucket {
-    thousandths: AtomicI64,
-    capacity: i64,
-    refill: i64,
-}
-
-impl Budget {
-    /// A full bucket of `capacity` tokens, given back at `refill` tokens a success.
-    pub fn new(capacity: u32, refill: f64) -> Self {
-        let capacity = i64::from(capacity) * 1000;
-        #[expect(clippy::cast_possible_truncation, reason = "clamped to the bucket's range")]
-        let refill = (refill * 1000.0).clamp(0.0, capacity as f64) as i64;
-        Self(Some(Arc::new(Bucket { thousandths: capacity.into(), capacity, refill })))
-    }
-
-    /// Never runs out.
-    pub const fn unlimited() -> Self {
-        Self(None)
-    }
-
-    /// Takes a token for a retry; false if none is left.
-    pub fn withdraw(&self) -> bool {
-        let Some(bucket) = &self.0 else { return true };
-        let take = |held: i64| (held >= 1000).then(|| held - 1000);
-        bucket.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
-    }
-
-    /// Gives back what a success is worth.
-    pub fn deposit(&self) {
-        let Some(bucket) = &self.0 else { return };
-        if bucket.thousandths.load(Ordering::Relaxed) == bucket.capacity {
-            return;
-        }
-        let add = |held: i64| Some((held + bucket.refill).min(bucket.capacity));
-        let _ = bucket.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
-    }
-}
-
-impl Default for Budget {
-    /// 100 tokens, a tenth of one back with each success.
-    fn default() -> Self {
-        Self::new(100, 0.1)
     }
 }
 
@@ -224,14 +179,19 @@ pub struct Attempt {
     pub server_delay: ServerDelay,
     /// What is left of the call's time.
     pub remaining: Duration,
+    /// How long the call has taken so far.
+    pub elapsed: Duration,
+    /// Whether this attempt or an earlier one may have been carried out.
+    pub may_have_run: bool,
 }
 
 /// Whether a request that failed can have reached the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Delivery {
     /// No: no connection, a refused stream, a GOAWAY that left it out. Nothing was carried out.
     Never,
-    /// No, and another attempt would end alike: no credentials, no route to a proxy.
+    /// No, and another attempt would end alike: no credentials, a certificate that is not trusted.
     NeverFinal,
     /// Perhaps: the connection broke, or time ran out, before an answer came.
     Unknown,
@@ -241,6 +201,7 @@ pub enum Delivery {
 
 /// How long the service asks to wait before another attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ServerDelay {
     /// It does not say.
     #[default]
@@ -254,6 +215,7 @@ pub enum ServerDelay {
 
 /// Whether, and when, an attempt is followed by another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Wait this long, then try again.
     RetryAfter(Duration),
@@ -263,6 +225,7 @@ pub enum Verdict {
 
 /// Why no further attempt is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Stop {
     /// Another attempt would end the same.
     Final,
@@ -287,13 +250,20 @@ pub fn verdict(retry: &Retry, attempt: &Attempt, budget: &Budget, jitter: f64) -
     if attempt.attempts >= retry.max_attempts.max(1) {
         return Verdict::Stop(Stop::Attempts);
     }
+    let own = retry.backoff.wait(attempt.attempts, jitter);
     let wait = match attempt.server_delay {
         ServerDelay::Never => return Verdict::Stop(Stop::Pushback),
-        ServerDelay::After(delay) => delay.min(retry.max_server_delay),
-        ServerDelay::Unsaid => {
-            retry.backoff.ceiling(attempt.attempts).mul_f64(jitter.clamp(0.0, 1.0))
+        ServerDelay::After(delay) => {
+            let delay = delay.min(retry.max_server_delay);
+            // A service that says "at once" time and again must not be asked in a loop.
+            if attempt.attempts > 1 { delay.max(own) } else { delay }
         }
+        ServerDelay::Unsaid => own,
     };
+    let is_forgotten = attempt.elapsed.saturating_add(wait) >= REMEMBERED;
+    if attempt.class == Class::Keyed && attempt.may_have_run && is_forgotten {
+        return Verdict::Stop(Stop::MayHaveRun);
+    }
     if wait >= attempt.remaining {
         return Verdict::Stop(Stop::Deadline);
     }
@@ -303,18 +273,38 @@ pub fn verdict(retry: &Retry, attempt: &Attempt, budget: &Budget, jitter: f64) -
     Verdict::RetryAfter(wait)
 }
 
+/// How long the service surely knows a `request_id` again: 60 minutes, less what an attempt takes to
+/// arrive. After that a repeat counts as a new request.
+const REMEMBERED: Duration = Duration::from_secs(55 * 60);
+
 /// Why the attempt must not be repeated, whatever the limits allow.
 fn refusal(attempt: &Attempt) -> Option<Stop> {
     let is_repeatable = attempt.class != Class::Unkeyed;
     match attempt.delivery {
         Delivery::Never => None,
         Delivery::NeverFinal => Some(Stop::Final),
+        Delivery::Unknown if is_final(attempt.code) => Some(Stop::Final),
         Delivery::Unknown if is_repeatable => None,
         Delivery::Unknown => Some(Stop::MayHaveRun),
         Delivery::Answered if !is_transient(attempt) => Some(Stop::Final),
         Delivery::Answered if is_repeatable => None,
         Delivery::Answered => Some(Stop::MayHaveRun),
     }
+}
+
+/// Codes that no lost connection ends in: a layer of the user's own refused the request.
+fn is_final(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::Unauthenticated
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::Unimplemented
+    )
 }
 
 /// UNAVAILABLE is; a quota is too, where the service says when to come back.
@@ -352,8 +342,16 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn attempt(class: Class, code: Code, delivery: Delivery) -> Attempt {
-        let server_delay = ServerDelay::Unsaid;
-        Attempt { class, code, delivery, attempts: 1, server_delay, remaining: 60 * SECOND }
+        Attempt {
+            class,
+            code,
+            delivery,
+            attempts: 1,
+            server_delay: ServerDelay::Unsaid,
+            remaining: 60 * SECOND,
+            elapsed: SECOND,
+            may_have_run: may_have_run(code, delivery),
+        }
     }
 
     fn decide(attempt: Attempt) -> Verdict {
@@ -379,6 +377,7 @@ mod tests {
             (Unkeyed, Internal, Unknown, Verdict::Stop(Stop::MayHaveRun)),
             (Unkeyed, Unavailable, Never, half),
             (Read, Unauthenticated, NeverFinal, Verdict::Stop(Stop::Final)),
+            (Read, PermissionDenied, Unknown, Verdict::Stop(Stop::Final)),
         ];
         for (class, code, delivery, verdict) in expected {
             assert_eq!(
@@ -404,9 +403,39 @@ mod tests {
         };
         assert_eq!(decide(long), Verdict::RetryAfter(60 * SECOND), "capped");
 
+        let at_once = Attempt { server_delay: ServerDelay::After(Duration::ZERO), ..base };
+        assert_eq!(decide(at_once), Verdict::RetryAfter(Duration::ZERO));
+        let again = Attempt { attempts: 2, ..at_once };
+        assert_eq!(decide(again), Verdict::RetryAfter(Duration::from_millis(650)), "not in a loop");
+
         let quota = Attempt { code: Code::ResourceExhausted, ..base };
         let invited = Attempt { server_delay: ServerDelay::After(SECOND), ..quota };
         assert_eq!(decide(invited), Verdict::RetryAfter(SECOND));
+    }
+
+    #[test]
+    fn an_id_that_the_service_may_have_forgotten_is_not_sent_again() {
+        let late = |class, code| Attempt {
+            elapsed: 56 * 60 * SECOND,
+            remaining: 3600 * SECOND,
+            ..attempt(class, code, Delivery::Unknown)
+        };
+        let lost = late(Class::Keyed, Code::Unavailable);
+        assert_eq!(decide(lost), Verdict::Stop(Stop::MayHaveRun));
+        assert_eq!(decide(late(Class::Read, Code::Unavailable)), Verdict::RetryAfter(SECOND / 2));
+        let never_arrived = Attempt { delivery: Delivery::Never, may_have_run: false, ..lost };
+        assert_eq!(decide(never_arrived), Verdict::RetryAfter(SECOND / 2));
+    }
+
+    #[test]
+    fn odd_numbers_do_not_panic() {
+        let base = attempt(Class::Read, Code::Unavailable, Delivery::Answered);
+        let endless = Retry::new(Backoff::new(Duration::MAX, Duration::MAX, 1.0));
+        for jitter in [1.0, f64::NAN, f64::INFINITY, -1.0] {
+            let _ = verdict(&endless, &base, &Budget::default(), jitter);
+        }
+        let idle = Backoff::new(Duration::ZERO, SECOND, 2.0);
+        assert_eq!(idle.ceiling(u32::MAX), Duration::ZERO);
     }
 
     #[test]
@@ -428,17 +457,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_budget_stops_retries_until_successes_refill_it() {
-        let budget = Budget::new(2, 0.5);
+    fn an_empty_budget_stops_retries() {
         let base = attempt(Class::Read, Code::Unavailable, Delivery::Answered);
+        let budget = Budget::new(1, 0.1);
         let decide = || verdict(&Retry::default(), &base, &budget, 0.0);
         assert_eq!(decide(), Verdict::RetryAfter(Duration::ZERO));
-        assert_eq!(decide(), Verdict::RetryAfter(Duration::ZERO));
         assert_eq!(decide(), Verdict::Stop(Stop::Budget));
-        budget.deposit();
-        assert_eq!(decide(), Verdict::Stop(Stop::Budget));
-        budget.clone().deposit();
-        assert_eq!(decide(), Verdict::RetryAfter(Duration::ZERO));
     }
 
     #[test]

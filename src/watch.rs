@@ -126,7 +126,11 @@ impl LivestreamClient {
             let still = still.map_or("unknown".to_owned(), |(state, _)| format!("still {state:?}"));
             let message =
                 format!("waiting for {state:?}, but it is {still} after {:?}", policy.limit());
-            Err(watch.error(Code::DeadlineExceeded, message))
+            let error = watch.error(Code::DeadlineExceeded, message);
+            Err(match watch.lapse.take() {
+                Some(why) => error.with_source(why),
+                None => error,
+            })
         })
     }
 }
@@ -137,13 +141,15 @@ struct Watch<N: Watched> {
     policy: PollPolicy,
     /// The state that was last seen, and those of the parts.
     last: Option<(N::State, Vec<i32>)>,
+    /// Why the last look failed, if it did.
+    lapse: Option<Error>,
     has_looked: bool,
 }
 
 impl<N: Watched> Watch<N> {
     fn new(client: &LivestreamClient, name: &N, policy: PollPolicy) -> Self {
         let (client, name) = (client.clone(), name.clone());
-        Self { client, name, policy, last: None, has_looked: false }
+        Self { client, name, policy, last: None, lapse: None, has_looked: false }
     }
 
     async fn until(&mut self, state: N::State) -> Result<N::Resource, Error> {
@@ -176,9 +182,13 @@ impl<N: Watched> Watch<N> {
                 sleep(self.policy.pause(quiet, fastrand::f64())).await;
             }
             let resource = match self.name.get(&self.client).await {
-                Err(e) if e.is_transient() => continue,
+                Err(e) if e.is_transient() => {
+                    self.lapse = Some(e);
+                    continue;
+                }
                 looked => looked?,
             };
+            self.lapse = None;
             let now = (N::state(&resource), N::parts(&resource));
             if self.last.as_ref() != Some(&now) {
                 self.last = Some(now);

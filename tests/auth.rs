@@ -16,7 +16,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{io::duplex, time::Instant};
 use tonic::{Code, body::Body};
 use tower::Service;
 
@@ -287,6 +287,10 @@ async fn tokens_go_over_plaintext_to_this_machine_alone_unless_that_is_allowed()
         build(there).allow_plaintext_tokens().build().expect("on request");
         build(&there.replace("http", "https")).build().expect("encrypted");
     }
+    // Whoever opens the streams may carry them anywhere.
+    let elsewhere = tower::service_fn(|_: http::Uri| async { Ok::<_, Infallible>(duplex(64).0) });
+    let error = build("http://localhost:1").connector(elsewhere).build().expect_err("a tunnel");
+    assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
     assert_eq!(script.asked(), (0, 0), "building a client asks for no token");
 
     let peer = Peer::new();
@@ -300,4 +304,16 @@ async fn without_encryption_no_credentials_are_looked_for() {
     let peer = Peer::new();
     peer.client().build().expect("valid").get_channel(&channel()).await.expect("answered");
     assert_eq!(peer.header("authorization"), [""]);
+}
+
+#[tokio::test]
+async fn a_call_may_be_billed_to_a_project_of_its_own() {
+    let peer = Peer::new();
+    let script = Script::of([Step::Give("t")]);
+    let builder = peer.client().credentials(Credentials::from(script)).allow_plaintext_tokens();
+    let client = builder.quota_project("the-clients").build().expect("valid");
+    let project = HeaderName::from_static("x-goog-user-project");
+    let call = client.get_channel(&channel()).header(project, HeaderValue::from_static("its-own"));
+    call.await.expect("answered");
+    assert_eq!(peer.header("x-goog-user-project"), ["its-own"]);
 }

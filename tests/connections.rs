@@ -23,7 +23,7 @@ use tonic::Code;
 const TAKES: Duration = Duration::from_millis(50);
 
 fn pool(max_connections: usize) -> PoolLimits {
-    PoolLimits { max_connections, ..PoolLimits::default() }
+    PoolLimits::default().with_max_connections(max_connections)
 }
 
 /// Makes all of the calls at once; returns when every one has succeeded.

@@ -14,7 +14,10 @@ use std::{
 /// `proto` and what `lib.rs` re-exports is for all.
 const FLOORS: &[(u8, &[&str])] = &[
     (0, &["proto"]),
-    (1, &["rpc", "name", "error", "policy", "time", "window", "mask", "check", "ladder"]),
+    (
+        1,
+        &["rpc", "name", "error", "policy", "time", "window", "mask", "check", "ladder", "observe"],
+    ),
     (2, &["transport"]),
     (3, &["call", "operation", "page"]),
     (4, &["client", "livestream", "visionai", "volcengine", "json", "emulator", "watch", "guide"]),

@@ -235,10 +235,16 @@ async fn a_token_is_in_no_log_and_cannot_be_read_on_the_wire() {
     let sent = peer.header("authorization");
     assert_eq!(sent, [const { "Bearer t0ken-of-the-test" }; 4], "the token itself arrived");
     let log = String::from_utf8(log.0.lock().expect("unpoisoned").clone()).expect("text");
-    for source in ["h2::", "rustls::", "TRACE"] {
+    for source in ["h2::", "rustls::", "livestream_client::calls", "TRACE"] {
         assert!(log.contains(source), "the log holds what {source} has to say");
     }
     assert_keeps_quiet(&log, "the log");
+    let ours = log.lines().filter(|line| line.contains("livestream_client::"));
+    for line in ours {
+        for payload in ["partner", "live.test"] {
+            assert!(!line.contains(payload), "what is sent is nobody's business: {line}");
+        }
+    }
 
     let wire = tape.bytes();
     assert!(wire.len() > 1_000, "the tap is on the right wire");

@@ -5,7 +5,7 @@ mod peer;
 
 use livestream_client::{Builder, Error, LivestreamClient, policy::Retry, transport::Tls};
 use peer::{Peer, chain, channel, tls::Authority};
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 use tonic::Code;
 
 fn client(at: SocketAddr, tls: Tls) -> Builder<LivestreamClient> {
@@ -51,6 +51,17 @@ async fn a_stranger_is_refused_and_the_cause_is_told() {
         assert!(why.contains("UnknownIssuer") || why.contains("unknown issuer"), "{why}");
     }
     assert!(peer.calls().is_empty());
+}
+
+#[tokio::test]
+async fn whom_nobody_vouches_for_is_asked_once() {
+    let stranger = Authority::new();
+    let peer = Peer::new();
+    let at = peer.listen_tls(stranger.server(&["h2"])).await;
+    let patient = client(at, Tls::new()).retry(Retry::default().with_seed(1));
+    let error = call(patient).await.expect_err("a stranger");
+    assert_eq!(error.attempts(), 1, "no attempt later would end otherwise: {error:?}");
+    assert!(error.elapsed() < Duration::from_secs(5), "{error:?}");
 }
 
 #[tokio::test]

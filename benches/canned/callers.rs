@@ -15,12 +15,12 @@ use livestream_client::{
 use std::{hint::black_box, net::SocketAddr};
 use tonic::transport::Channel;
 
-pub struct Ours(LivestreamClient, ChannelName);
+pub struct Ours(pub LivestreamClient, ChannelName);
 
 pub fn ours(address: SocketAddr) -> Ours {
     let client = LivestreamClient::builder()
         .endpoint(format!("http://{address}"))
-        .credentials(Credentials::from(Token(EntityTag::new())))
+        .credentials(token())
         .build()
         .expect("a client");
     let name = ChannelName::new("my-project", "us-central1", "channel-1").expect("a valid name");
@@ -54,6 +54,10 @@ impl Theirs {
 }
 
 /// Credentials whose token never changes.
+pub fn token() -> Credentials {
+    Token(EntityTag::new()).into()
+}
+
 #[derive(Debug)]
 struct Token(EntityTag);
 

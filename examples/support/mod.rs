@@ -5,16 +5,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use livestream_client::{
     Error, LivestreamClient, Operation, PollPolicy,
     emulator::{self, Emulator},
-    model::{
-        AudioStream, Channel, ElementaryStream, Input, InputAttachment, Manifest, MuxStream,
-        RetentionConfig, SegmentSettings, TimeInterval, VideoStream, channel::Output,
-        elementary_stream::ElementaryStream as Stream, input, manifest::ManifestType, video_stream,
-    },
+    ladder::{Ladder, Rendition},
+    model::{Channel, Input, input, manifest::ManifestType},
     name::{ChannelName, InputName, LocationName},
     policy::Backoff,
 };
 use prost::{Message, Name};
-use prost_types::FieldMask;
 use std::time::{Duration, SystemTime};
 use tokio_stream::StreamExt;
 
@@ -62,69 +58,14 @@ pub fn rtmp_input() -> Input {
 
 /// A channel with one HD rendition in HLS, whose past is kept for `retention`.
 pub fn channel(input: &InputName, retention: Duration) -> Channel {
-    let h264 = video_stream::H264CodecSettings {
-        width_pixels: 1280,
-        height_pixels: 720,
-        frame_rate: 30.0,
-        bitrate_bps: 3_000_000,
-        ..Default::default()
-    };
-    let video = VideoStream { codec_settings: Some(video_stream::CodecSettings::H264(h264)) };
-    let audio = AudioStream {
-        codec: "aac".into(),
-        bitrate_bps: 160_000,
-        channel_count: 2,
-        sample_rate_hertz: 48_000,
-        ..Default::default()
-    };
-    let elementary =
-        |key: &str, stream| ElementaryStream { key: key.into(), elementary_stream: Some(stream) };
-    let mux = |key: &str, stream: &str| MuxStream {
-        key: key.into(),
-        container: "fmp4".into(),
-        elementary_streams: vec![stream.into()],
-        segment_settings: Some(SegmentSettings { segment_duration: seconds(2) }),
-        ..Default::default()
-    };
-    let mut manifest = Manifest {
-        key: "hls".into(),
-        file_name: "main.m3u8".into(),
-        mux_streams: vec!["hd".into(), "stereo".into()],
-        ..Default::default()
-    };
-    manifest.set_type(ManifestType::Hls);
-    Channel {
-        input_attachments: vec![InputAttachment {
-            key: "camera".into(),
-            input: input.into(),
-            ..Default::default()
-        }],
-        output: Some(Output { uri: "gs://my-bucket/evening-news".into() }),
-        elementary_streams: vec![
-            elementary("h264", Stream::VideoStream(video)),
-            elementary("aac", Stream::AudioStream(audio)),
-        ],
-        mux_streams: vec![mux("hd", "h264"), mux("stereo", "aac")],
-        manifests: vec![manifest],
-        retention_config: Some(RetentionConfig {
-            retention_window_duration: seconds(retention.as_secs()),
-        }),
-        ..Default::default()
-    }
-}
-
-/// A stretch of time, as windows of DVR sessions have it.
-pub fn interval(start: SystemTime, end: SystemTime) -> TimeInterval {
-    TimeInterval { start_time: Some(start.into()), end_time: Some(end.into()) }
-}
-
-/// The one field that an update is to change.
-pub fn mask(path: &str) -> FieldMask {
-    FieldMask { paths: vec![path.into()] }
-}
-
-pub fn seconds(seconds: u64) -> Option<prost_types::Duration> {
-    Some(prost_types::Duration { seconds: seconds.cast_signed(), nanos: 0 })
+    Ladder::of([Rendition::new(1280, 720, 30.0, 3_000_000)])
+        .channel("gs://my-bucket/evening-news")
+        .input("camera", input)
+        .manifests([ManifestType::Hls])
+        .segments(Duration::from_secs(2))
+        .retention(retention)
+        .build()
+        .expect("the ladder keeps the rules")
 }
 
 /// Creates an input and a channel that uses it, and starts the channel.

@@ -1,12 +1,13 @@
 //! What the Vision AI examples share: a shop with two cameras, set up and torn down.
 #![allow(dead_code, reason = "each example uses a part of it")]
 
-use crate::support::{Result, seconds, show};
+use crate::support::{Result, show};
 use livestream_client::{
     PollPolicy,
     emulator::Emulator,
     name::LocationName,
     policy::Backoff,
+    time,
     visionai::{
         StreamsClient,
         model::{Cluster, Event, Series, Stream, event::Clock},
@@ -17,8 +18,9 @@ use std::time::Duration;
 
 /// The cameras, by id and by what people call them.
 pub const CAMERAS: [(&str, &str); 2] = [("entrance", "Entrance"), ("till", "Till")];
-/// The events, by id and with their grace periods in seconds.
-pub const EVENTS: [(&str, u64); 2] = [("day", 600), ("night", 1800)];
+/// The events, by id and with their grace periods.
+pub const EVENTS: [(&str, Duration); 2] =
+    [("day", Duration::from_secs(600)), ("night", Duration::from_secs(1800))];
 
 /// A service in this process, a client of it, and a cluster's name.
 pub struct Shop {
@@ -57,7 +59,8 @@ impl Shop {
             show(&format!("stream {id} created"), create).await?;
         }
         for (id, grace) in EVENTS {
-            let mut event = Event { grace_period: seconds(grace), ..Default::default() };
+            let grace_period = Some(time::duration(grace)?);
+            let mut event = Event { grace_period, ..Default::default() };
             event.set_alignment_clock(Clock::Ingest);
             let create = client.create_event(cluster, event, id).await?;
             show(&format!("event {id} created"), create).await?;
@@ -99,6 +102,6 @@ impl Shop {
 }
 
 /// Each camera with each event.
-pub fn pairs() -> impl Iterator<Item = ((&'static str, &'static str), (&'static str, u64))> {
+pub fn pairs() -> impl Iterator<Item = ((&'static str, &'static str), (&'static str, Duration))> {
     CAMERAS.into_iter().flat_map(|camera| EVENTS.into_iter().map(move |event| (camera, event)))
 }

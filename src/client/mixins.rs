@@ -1,10 +1,9 @@
 //! Operations and locations: two services that every API here mixes in, so every client has their
 //! methods.
 //!
-//! A program that started an operation itself waits on what the call returned. The methods here are
-//! for the others: a program that was restarted, or one that looks after what others have begun. A
-//! service keeps the record of an operation for about 30 days and offers no call that waits, so
-//! whoever wants the end polls.
+//! A program that started an operation itself waits on what the call returned. A program that was
+//! restarted resumes by name (`resume`). The methods here are for one that looks after what others
+//! have begun.
 
 use crate::{call::Call, proto::google::longrunning::ListOperationsRequest};
 
@@ -34,14 +33,13 @@ macro_rules! mixins {
             /// ```
             #[doc = concat!("# use ", $module, "::", stringify!($client), ";")]
             /// # use livestream_client::name::LocationName;
-            /// use std::pin::pin;
             /// use tokio_stream::StreamExt;
             ///
             /// # async fn example(
             #[doc = concat!("#     client: ", stringify!($client), ",")]
             /// #     location: LocationName,
             /// # ) -> Result<(), livestream_client::Error> {
-            /// let mut operations = pin!(client.list_operations(&location).items());
+            /// let mut operations = client.list_operations(&location).items();
             /// while let Some(operation) = operations.next().await {
             ///     let operation = operation?;
             ///     let state = if operation.done { "done" } else { "under way" };

@@ -8,36 +8,32 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), tonic::Status> {
-//! use livestream_client::{emulator::Emulator, model, model::input::Type, name::LocationName};
+//! # async fn main() -> Result<(), livestream_client::Error> {
+//! use livestream_client::{
+//!     emulator::Emulator,
+//!     model::{Input, input::Type},
+//!     name::LocationName,
+//! };
 //! use std::time::Duration;
 //!
 //! let emulator = Emulator::builder().manual_clock().build();
-//! # use model::livestream_service_client::LivestreamServiceClient;
-//! let mut stub = LivestreamServiceClient::new(emulator.service());
+//! let client = emulator.client();
+//! let location = LocationName::new("my-project", "us-central1")?;
 //!
-//! let mut input = model::Input::default();
-//! input.set_type(Type::RtmpPush);
-//! let request = model::CreateInputRequest {
-//!     parent: "projects/my-project/locations/us-central1".to_owned(),
-//!     input_id: "camera".to_owned(),
-//!     input: Some(input),
-//!     ..Default::default()
-//! };
-//! let operation = stub.create_input(request).await?.into_inner();
-//! assert!(!operation.done);
+//! let input = Input { r#type: Type::RtmpPush.into(), ..Default::default() };
+//! let mut create = client.create_input(&location, input, "camera").await?;
+//! assert!(!create.is_done());
 //!
 //! emulator.advance(Duration::from_secs(180));
-//! let name = "projects/my-project/locations/us-central1/inputs/camera".to_owned();
-//! let input = stub.get_input(model::GetInputRequest { name }).await?.into_inner();
-//! assert!(input.uri.starts_with("rtmp://"));
+//! assert!(create.wait().await?.uri.starts_with("rtmp://"));
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Three ways in, all to one world: [`Emulator::service`] for a stub in the same task,
-//! [`Emulator::connect`] for HTTP/2 without a network, and [`Emulator::serve`] for other programs;
-//! the `livestream-emulator` program is the last of these.
+//! Four ways in, all to one world: [`Emulator::client`] for this crate's client,
+//! [`Emulator::service`] for a stub in the same task, [`Emulator::connect`] for HTTP/2 without a
+//! network, and [`Emulator::serve`] for other programs; the `livestream-emulator` program is the
+//! last of these.
 //!
 //! With the feature `visionai` the same world also holds Vision AI's streams, for
 #![cfg_attr(feature = "visionai", doc = "[`Emulator::streams_client`];")]

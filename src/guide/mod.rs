@@ -13,8 +13,9 @@
 //! 7. [`dvr`]: rewinding a live stream, cutting clips, and time shift on Volcengine.
 //! 8. [`resources`]: configurations checked, masked for updates, and kept as JSON.
 //! 9. [`testing`]: the emulator's time, its controls, and faults on purpose.
-//! 10. [`stack`]: what a call goes through, and where your own layers fit.
-//! 11. [`python`]: every method of the official Python client, and its idioms.
+//! 10. [`observability`]: spans, events and numbers.
+//! 11. [`stack`]: what a call goes through, and where your own layers fit.
+//! 12. [`python`]: every method of the official Python client, and its idioms.
 //!
 //! This module holds documentation only.
 
@@ -72,6 +73,11 @@ pub mod resources {}
 ///
 #[doc = include_str!("testing.md")]
 pub mod testing {}
+
+/// Observability: spans, events and numbers.
+///
+#[doc = include_str!("observability.md")]
+pub mod observability {}
 
 /// The stack: what a call goes through, and where your own layers fit.
 ///

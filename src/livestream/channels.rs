@@ -47,8 +47,7 @@ impl LivestreamClient {
     ///     output: Some(Output { uri: "gs://my-bucket/news/".into() }),
     ///     ..Default::default()
     /// };
-    /// let mut creating = client.create_channel(&location, config, "news").await?;
-    /// let channel = creating.wait().await?;
+    /// let channel = client.create_channel(&location, config, "news").wait().await?;
     /// assert!(channel.name.ends_with("/channels/news"));
     /// # Ok(())
     /// # }
@@ -78,14 +77,13 @@ impl LivestreamClient {
     /// ```
     /// # use livestream_client::{LivestreamClient, name::LocationName};
     /// use livestream_client::model::channel::StreamingState;
-    /// use std::pin::pin;
     /// use tokio_stream::StreamExt;
     ///
     /// # async fn example(
     /// #     client: LivestreamClient,
     /// #     location: LocationName,
     /// # ) -> Result<(), livestream_client::Error> {
-    /// let mut channels = pin!(client.list_channels(&location).order_by("create_time desc").items());
+    /// let mut channels = client.list_channels(&location).order_by("create_time desc").items();
     /// while let Some(channel) = channels.next().await {
     ///     let channel = channel?;
     ///     if channel.streaming_state() == StreamingState::StreamingError {
@@ -128,9 +126,9 @@ impl LivestreamClient {
     ///
     /// The mask lists the fields to overwrite, among `input_attachments`, `input_config`, `output`,
     /// `elementary_streams`, `mux_streams`, `manifests`, `sprite_sheets`, `log_config`,
-    /// `timecode_config` and `encryptions`. A field that is listed and left out of `channel` is
-    /// cleared. With `None` no mask is sent, and those of these fields that `channel` has are
-    /// overwritten.
+    /// `timecode_config`, `encryptions` and `retention_config`. A field that is listed and left out
+    /// of `channel` is cleared. With `None` no mask is sent, and those of these fields that
+    /// `channel` has are overwritten.
     ///
     /// The channel's DVR sessions move to `STOPPING`.
     ///
@@ -146,8 +144,10 @@ impl LivestreamClient {
     /// Logs warnings, and touches nothing else:
     /// ```
     /// # use livestream_client::{LivestreamClient, name::ChannelName};
-    /// use livestream_client::model::{Channel, LogConfig, log_config::LogSeverity};
-    /// use prost_types::FieldMask;
+    /// use livestream_client::{
+    ///     mask,
+    ///     model::{Channel, LogConfig, log_config::LogSeverity},
+    /// };
     ///
     /// # async fn example(
     /// #     client: LivestreamClient,
@@ -158,7 +158,7 @@ impl LivestreamClient {
     ///     log_config: Some(LogConfig { log_severity: LogSeverity::Warning.into() }),
     ///     ..Default::default()
     /// };
-    /// let mask = FieldMask { paths: vec!["log_config".into()] };
+    /// let mask = mask::of::<Channel>(["log_config"])?;
     /// let channel = client.update_channel(change, mask).wait().await?;
     /// # Ok(())
     /// # }

@@ -64,25 +64,17 @@ impl LivestreamClient {
     /// # Examples
     /// ```
     /// # use livestream_client::{LivestreamClient, name::ChannelName};
-    /// use livestream_client::model::{Clip, clip};
-    /// use prost_types::Timestamp;
+    /// use livestream_client::model::{Clip, clip::Slice};
+    /// use std::time::SystemTime;
     ///
     /// # async fn example(
     /// #     client: LivestreamClient,
     /// #     channel: ChannelName,
-    /// #     kick_off: Timestamp,
-    /// #     whistle: Timestamp,
+    /// #     kick_off: SystemTime,
+    /// #     whistle: SystemTime,
     /// # ) -> Result<(), livestream_client::Error> {
-    /// let half = clip::TimeSlice { markin_time: Some(kick_off), markout_time: Some(whistle) };
-    /// let first_half = Clip {
-    ///     output_uri: "gs://my-bucket/first-half".into(),
-    ///     slices: vec![clip::Slice { kind: Some(clip::slice::Kind::TimeSlice(half)) }],
-    ///     clip_manifests: vec![clip::ClipManifest {
-    ///         manifest_key: "hls".into(),
-    ///         ..Default::default()
-    ///     }],
-    ///     ..Default::default()
-    /// };
+    /// let half = Slice::between(kick_off..whistle)?;
+    /// let first_half = Clip::of_manifest("hls", "gs://my-bucket/first-half", [half]);
     /// let clip = client.create_clip(&channel, first_half, "first-half").wait().await?;
     /// println!("{}", clip.clip_manifests[0].output_uri);
     /// # Ok(())

@@ -33,26 +33,17 @@ impl LivestreamClient {
     /// # Examples
     /// ```
     /// # use livestream_client::{LivestreamClient, name::ChannelName};
-    /// use livestream_client::model::{DvrSession, TimeInterval, dvr_session};
-    /// use prost_types::Timestamp;
+    /// use livestream_client::model::{DvrSession, dvr_session::DvrWindow};
+    /// use std::time::SystemTime;
     ///
     /// # async fn example(
     /// #     client: LivestreamClient,
     /// #     channel: ChannelName,
-    /// #     start: Timestamp,
-    /// #     end: Timestamp,
+    /// #     start: SystemTime,
+    /// #     end: SystemTime,
     /// # ) -> Result<(), livestream_client::Error> {
-    /// let evening = TimeInterval { start_time: Some(start), end_time: Some(end) };
-    /// let config = DvrSession {
-    ///     dvr_manifests: vec![dvr_session::DvrManifest {
-    ///         manifest_key: "hls".into(),
-    ///         ..Default::default()
-    ///     }],
-    ///     dvr_windows: vec![dvr_session::DvrWindow {
-    ///         kind: Some(dvr_session::dvr_window::Kind::TimeInterval(evening)),
-    ///     }],
-    ///     ..Default::default()
-    /// };
+    /// let evening = DvrWindow::between(start..end)?;
+    /// let config = DvrSession::of_manifest("hls", [evening]);
     /// let session = client.create_dvr_session(&channel, config, "evening").wait().await?;
     /// println!("watch it at {}", session.dvr_manifests[0].output_uri);
     /// # Ok(())
@@ -121,15 +112,15 @@ impl LivestreamClient {
     ///
     /// # Examples
     /// ```
-    /// # use livestream_client::{LivestreamClient, model::DvrSession};
-    /// use prost_types::FieldMask;
+    /// # use livestream_client::LivestreamClient;
+    /// use livestream_client::{mask, model::DvrSession};
     ///
     /// # async fn example(
     /// #     client: LivestreamClient,
     /// #     mut session: DvrSession,
     /// # ) -> Result<(), livestream_client::Error> {
     /// session.dvr_windows.truncate(1);
-    /// let mask = FieldMask { paths: vec!["dvr_windows".into()] };
+    /// let mask = mask::of::<DvrSession>(["dvr_windows"])?;
     /// let session = client.update_dvr_session(session, mask).wait().await?;
     /// # Ok(())
     /// # }

@@ -38,8 +38,10 @@ impl LivestreamClient {
     /// Moves the endpoints into a peered network:
     /// ```
     /// # use livestream_client::{LivestreamClient, name::PoolName};
-    /// use livestream_client::model::{Pool, pool::NetworkConfig};
-    /// use prost_types::FieldMask;
+    /// use livestream_client::{
+    ///     mask,
+    ///     model::{Pool, pool::NetworkConfig},
+    /// };
     ///
     /// # async fn example(
     /// #     client: LivestreamClient,
@@ -51,7 +53,7 @@ impl LivestreamClient {
     ///     network_config: Some(network),
     ///     ..Default::default()
     /// };
-    /// let mask = FieldMask { paths: vec!["network_config".into()] };
+    /// let mask = mask::of::<Pool>(["network_config"])?;
     /// let pool = client.update_pool(change, mask).wait().await?;
     /// # Ok(())
     /// # }

@@ -66,6 +66,8 @@ struct Shared {
 struct Waiting {
     operations: HashMap<Key, Awaited>,
     is_polling: bool,
+    /// Why the last request could not be answered, if it could not.
+    lapse: Option<String>,
 }
 
 /// An operation's name, compared by what stands behind its project: the service may say the
@@ -116,7 +118,10 @@ impl SharedWaits {
             let limit = operation.policy.limit();
             match timeout(limit, settled(&shared, operation.name())).await {
                 Ok(state) => operation.state = Some(state.map_err(|e| operation.error(e))?),
-                Err(_) => return Err(operation.expired(limit)),
+                Err(_) => {
+                    operation.lapse = shared.waiting().lapse.clone();
+                    return Err(operation.expired(limit));
+                }
             }
             let not_done = || operation.error(Error::unreadable("it is not done after all"));
             operation.result()?.ok_or_else(not_done)
@@ -206,6 +211,7 @@ impl Shared {
     fn hear(&self, name: &str, state: longrunning::Operation, tick: u64) -> bool {
         let key = behind_project(name);
         let mut waiting = self.waiting();
+        waiting.lapse = None;
         let Some(awaited) = waiting.operations.get_mut(key) else { return false };
         let is_news = std::mem::replace(&mut awaited.heard, tick) < tick;
         if state.done
@@ -217,6 +223,15 @@ impl Shared {
             }
         }
         is_news
+    }
+
+    /// Remembers that an operation was asked for in vain, and why.
+    fn put_off(&self, name: &OperationName, tick: u64, why: &Error) {
+        let mut waiting = self.waiting();
+        waiting.lapse = Some(why.to_string());
+        if let Some(awaited) = waiting.operations.get_mut(behind_project(name.as_str())) {
+            awaited.heard = tick;
+        }
     }
 
     /// Tells one waiter of an operation that asking for it failed for good. Errors cannot be
@@ -282,8 +297,12 @@ impl Poller {
             let request = GetOperationRequest { name: String::from(&name) };
             match Call::new(self.shared.core.clone(), request).send().await {
                 Ok(state) => drop(self.shared.hear(name.as_str(), state, self.tick)),
-                // The service is out: the others would wait in vain too.
-                Err(e) if e.is_transient() => break,
+                // The service is out: the others would wait in vain too. This one goes last next time,
+                // as it may be the only one that the service cannot tell of.
+                Err(e) if e.is_transient() => {
+                    self.shared.put_off(&name, self.tick, &e);
+                    break;
+                }
                 Err(e) => self.shared.fail(&name, e),
             }
         }

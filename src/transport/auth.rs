@@ -4,7 +4,7 @@
 //! of the last answer are kept here between calls. Whatever the credentials do, a call gets an
 //! error, never a panic: they are known to panic where their runtime is gone.
 
-use super::{BoxFuture, CallContext, Fault, before_sending};
+use super::{BoxFuture, CallContext, Fault, before_sending, call_when_ready};
 use crate::{
     error::{BoxError, Error},
     policy::Delivery,
@@ -13,7 +13,7 @@ use google_cloud_auth::{
     credentials::{Builder, CacheableResource, Credentials, EntityTag},
     errors::CredentialsError,
 };
-use http::{Extensions, HeaderMap, HeaderValue, Request};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request};
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -22,7 +22,7 @@ use std::{
     task::{Context, Poll},
 };
 use tonic::{Code, body::Body};
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service};
 
 /// Adds the credentials' headers to each attempt. Goes below [`Retrying`](super::Retrying).
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Auth<S> {
 /// Puts [`Auth`] over a service.
 #[derive(Clone, Debug)]
 pub struct AuthLayer(Option<Arc<Tokens>>);
+
+const USER_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
 
 struct Tokens {
     credentials: Credentials,
@@ -132,7 +134,7 @@ where
                 let signed = tokens.sign(request.headers_mut());
                 before_sending(deadline, "a token", signed).await?;
             }
-            inner.oneshot(request).await.map_err(Into::into)
+            call_when_ready(inner, request).await
         })
     }
 }
@@ -155,11 +157,13 @@ impl Tokens {
             let message = "the credentials say that a token is unchanged, but never gave one";
             Fault::new(Code::Unauthenticated, Delivery::NeverFinal, message)
         })?;
+        // The call's own project goes before the client's, and that before the credentials'.
+        let project = headers.get(USER_PROJECT).or(self.quota_project.as_ref()).cloned();
         for (name, value) in token {
             headers.insert(name, value.clone());
         }
-        if let Some(project) = &self.quota_project {
-            headers.insert("x-goog-user-project", project.clone());
+        if let Some(project) = project {
+            headers.insert(USER_PROJECT, project);
         }
         Ok(())
     }

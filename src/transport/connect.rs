@@ -24,7 +24,10 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{
     TlsConnector,
-    rustls::pki_types::{InvalidDnsNameError, ServerName},
+    rustls::{
+        self,
+        pki_types::{InvalidDnsNameError, ServerName},
+    },
 };
 use tonic::Code;
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
@@ -146,17 +149,23 @@ impl Connector {
         let io = io.map_err(|e| self.unreachable("no connection to").with_source(e))?;
         let Some(tls) = &self.tls else { return Ok(io) };
         let encrypted = tls.connector.connect(tls.server.clone(), io).await;
-        let encrypted =
-            encrypted.map_err(|e| self.unreachable("no TLS connection to").with_source(e))?;
+        let encrypted = encrypted.map_err(|e| {
+            let fault = self.unreachable("no TLS connection to");
+            if is_distrust(&e) { fault.made_final() } else { fault }.with_source(e)
+        })?;
         match encrypted.get_ref().1.alpn_protocol() {
             Some(b"h2") => Ok(Box::new(encrypted)),
-            _ => Err(self.unreachable("no HTTP/2 by ALPN at")),
+            _ => Err(self.unreachable("no HTTP/2 by ALPN at").made_final()),
         }
     }
 
     /// The limit on connecting, DNS to HTTP/2 settings.
     pub(super) fn limit(&self) -> Duration {
         self.limit
+    }
+
+    pub(super) fn server(&self) -> &Uri {
+        self.endpoint.uri()
     }
 
     pub(super) fn unreachable(&self, what: &str) -> Fault {
@@ -193,6 +202,12 @@ impl Dial {
             Self::Custom(dial) => dial.clone().oneshot(target.clone()).await,
         }
     }
+}
+
+/// Whether the server's certificate is not trusted: it will not be at the next attempt either.
+fn is_distrust(error: &std::io::Error) -> bool {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 impl TlsTo {

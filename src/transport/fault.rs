@@ -58,6 +58,12 @@ impl Fault {
         Self::new(Code::DeadlineExceeded, Delivery::Unknown, message)
     }
 
+    /// For a request that did not leave, and would not at another attempt.
+    pub(crate) fn made_final(mut self) -> Self {
+        self.delivery = Delivery::NeverFinal;
+        self
+    }
+
     /// The same fault for another call that it ends.
     pub(crate) fn again(&self) -> Self {
         let copy = Self::new(self.code, self.delivery, self.message.clone());

@@ -23,7 +23,10 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tonic::{Code, body::Body};
 
 /// How a connection finds out that its peer is gone.
@@ -92,8 +95,15 @@ impl Sender {
 
     /// Whether the connection takes more calls: it has not ended, and no GOAWAY has come.
     pub(super) fn is_open(&self) -> bool {
-        let ready = self.send.clone().poll_ready(&mut Context::from_waker(Waker::noop()));
-        !matches!(ready, Poll::Ready(Err(_)))
+        self.refusal().is_none()
+    }
+
+    /// Why the connection takes no more calls, where it does not.
+    pub(super) fn refusal(&self) -> Option<h2::Error> {
+        match self.send.clone().poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(ready) => ready.err(),
+            Poll::Pending => None,
+        }
     }
 
     /// Sends a request, whose place in the pool is `lease`.
@@ -113,14 +123,18 @@ impl Sender {
             Err(e) => return Ok(Err(unfit(e).into())),
         };
         Ok(async {
-            if !is_empty && let Err(e) = pump(body, stream).await {
+            let mut sending = None;
+            if body.size_hint().exact().is_none() {
+                // A stream of requests may wait for answers: it goes on beside them.
+                sending = Some(Sending(tokio::spawn(async { drop(pump(body, stream).await) })));
+            } else if !is_empty && let Err(e) = pump(body, stream).await {
                 // Why a stream ended under its body, the answer tells.
                 if !e.is::<h2::Error>() {
                     return Err(e);
                 }
             }
             let response = response.await?;
-            Ok(response.map(|stream| Incoming { stream, _lease: lease }))
+            Ok(response.map(|stream| Incoming { stream, _lease: lease, _sending: sending }))
         }
         .await)
     }
@@ -149,11 +163,11 @@ async fn pump(mut body: Body, mut stream: SendStream<Bytes>) -> Result<(), BoxEr
 
 impl Driver {
     /// Runs the connection until it ends: closed by either side, or its peer found dead.
-    pub(super) async fn run(mut self, keep_alive: Option<KeepAlive>) {
+    pub(super) async fn run(mut self, keep_alive: Option<KeepAlive>) -> Result<(), BoxError> {
         let pings = self.pings.take().zip(keep_alive);
         tokio::select! {
-            _ = self.connection => {}
-            () = watch(pings, &self.in_flight) => {}
+            ended = self.connection => Ok(ended?),
+            () = watch(pings, &self.in_flight) => Err("a ping went unanswered".into()),
         }
     }
 }
@@ -178,6 +192,17 @@ async fn watch(pings: Option<(PingPong, KeepAlive)>, in_flight: &AtomicUsize) {
 pub struct Incoming {
     stream: RecvStream,
     _lease: Lease,
+    _sending: Option<Sending>,
+}
+
+/// The task that sends a stream of requests; it ends with the call.
+#[derive(Debug)]
+struct Sending(JoinHandle<()>);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl HttpBody for Incoming {

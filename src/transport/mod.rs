@@ -11,7 +11,8 @@
 //! ```
 //!
 //! The call's deadline needs no layer of its own here: `Retry` begins nothing after it, and nothing
-//! that it begins outlasts `AttemptTimeout`. [`Deadline`] is for stacks without `Retry`.
+//! that it begins outlasts `AttemptTimeout`. Under another stub put [`Deadline`] on top:
+//! [`RetryLayer::new`] takes no timeouts, and would give every call 60 s.
 //!
 //! Each layer works on `http::Request<tonic::body::Body>` and can be used under any tonic stub. A
 //! layer acts on unary calls that it knows, by the options that a [`Call`](crate::Call) sends along
@@ -39,7 +40,8 @@ pub(crate) use connect::{BoxIo, Connector, without_user};
 pub(crate) use fault::{Course, Fault};
 pub use headers::{Headers, HeadersLayer};
 pub(crate) use http2::KeepAlive;
-pub use pool::{Connections, PoolLimits};
+pub(crate) use pool::Connections;
+pub use pool::PoolLimits;
 pub use retry::{RetryLayer, Retrying};
 pub(crate) use timeout::told_timeout;
 pub use timeout::{AttemptTimeout, AttemptTimeoutLayer, Deadline, DeadlineLayer};
@@ -47,13 +49,14 @@ pub use tls::Tls;
 pub use unary::{Answer, Unary, UnaryLayer};
 
 use crate::{
+    error::BoxError,
     policy::{Budget, Delivery, Retry, Timeouts},
     rpc::{Class, Method},
 };
 use std::{pin::Pin, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, body::Body};
-use tower::ServiceBuilder;
+use tower::{Service, ServiceBuilder, ServiceExt};
 
 pub(crate) type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
@@ -143,6 +146,19 @@ impl CallContext {
 fn after(now: Instant, wait: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
     now.checked_add(wait.min(FAR)).unwrap_or(now)
+}
+
+/// Calls the service once it is ready. Tower's `oneshot` does the same, but moves the request from
+/// one state to the next on its way, which costs more than the rest of it.
+async fn call_when_ready<S: Service<R>, R>(
+    mut service: S,
+    request: R,
+) -> Result<S::Response, BoxError>
+where
+    S::Error: Into<BoxError>,
+{
+    service.ready().await.map_err(Into::into)?;
+    service.call(request).await.map_err(Into::into)
 }
 
 /// Waits for what a request cannot be sent without. Where the time runs out here, rather than in the

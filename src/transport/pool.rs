@@ -10,7 +10,7 @@ use super::{
     BoxFuture, CallContext, Connector, Fault, before_sending,
     http2::{Driver, Incoming, KeepAlive, Sender, handshake},
 };
-use crate::error::BoxError;
+use crate::{error::BoxError, observe};
 use http::{Request, Response};
 use std::{
     collections::VecDeque,
@@ -26,19 +26,31 @@ use tokio::{
 use tonic::body::Body;
 use tower::Service;
 
-/// How many connections a client opens, and what each carries.
+/// How many connections a client opens, and what each carries: 16 of 100 calls each, unless set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolLimits {
+    connections: usize,
+    calls_per_connection: usize,
+}
+
+impl PoolLimits {
     /// The most connections at once; 0 counts as 1.
-    pub max_connections: usize,
-    /// The most calls on one connection, if the server does not allow fewer; 0 counts as 1.
-    pub max_calls_per_connection: usize,
+    pub fn with_max_connections(mut self, most: usize) -> Self {
+        self.connections = most.max(1);
+        self
+    }
+
+    /// The most calls on one connection, if the server does not allow fewer; 0 counts as 1, and more
+    /// than a million as a million.
+    pub fn with_max_calls_per_connection(mut self, most: usize) -> Self {
+        self.calls_per_connection = most.clamp(1, 1_000_000);
+        self
+    }
 }
 
 impl Default for PoolLimits {
-    /// 16 connections of 100 calls each.
     fn default() -> Self {
-        Self { max_connections: 16, max_calls_per_connection: 100 }
+        Self { connections: 16, calls_per_connection: 100 }
     }
 }
 
@@ -158,6 +170,8 @@ impl Pool {
             }
             let place = place.map_err(|()| {
                 let (sender, receiver) = oneshot::channel();
+                // Those who gave up in the meantime need no connection.
+                state.waiting.retain(|waiter| !waiter.is_closed());
                 state.waiting.push_back(sender);
                 receiver
             });
@@ -189,9 +203,9 @@ impl Pool {
         let is_nearly_full = places > 0 && calls * 10 > places * 9 && state.opening == 0;
         // What the server allowed so far is what it will allow on the next connection.
         let each = state.open.iter().map(|slot| slot.capacity).max();
-        let each = each.unwrap_or(self.limits.max_calls_per_connection.max(1));
+        let each = each.unwrap_or(self.limits.calls_per_connection);
         let short = state.waiting.len().div_ceil(each).saturating_sub(state.opening);
-        let most = self.limits.max_connections.max(1);
+        let most = self.limits.connections;
         let allowed = most.saturating_sub(state.open.len() + state.opening);
         let wanted = short.max(usize::from(is_nearly_full)).min(allowed);
         state.opening += wanted;
@@ -266,13 +280,17 @@ impl Opening {
     async fn run(mut self) {
         let keep_alive = self.pool.keep_alive;
         match self.pool.open().await {
-            Err(fault) => self.outcome = Some(Err(fault)),
+            Err(fault) => {
+                observe::unopened(self.pool.connector.server(), &fault.message);
+                self.outcome = Some(Err(fault));
+            }
             Ok((slot, driver)) => {
                 let open = Open { pool: Arc::downgrade(&self.pool), slot: Arc::downgrade(&slot) };
+                let observed = observe::Connection::opened(self.pool.connector.server());
                 self.outcome = Some(Ok(slot));
                 // The pool alone keeps the connection from here on, so that it closes with it.
                 drop(self);
-                driver.run(keep_alive).await;
+                observed.over(driver.run(keep_alive), || open.refusal()).await;
                 drop(open);
             }
         }
@@ -289,7 +307,7 @@ impl Pool {
         });
         let late = |_| self.connector.unreachable(&format!("no connection within {limit:?} to"));
         let (sender, driver) = opened.await.map_err(late)??;
-        let most = self.limits.max_calls_per_connection.max(1);
+        let most = self.limits.calls_per_connection;
         let capacity = sender.max_streams().clamp(1, most);
         Ok((Arc::new(Slot { sender, capacity, since: Instant::now() }), driver))
     }
@@ -329,6 +347,12 @@ impl Drop for Opening {
 struct Open {
     pool: Weak<Pool>,
     slot: Weak<Slot>,
+}
+
+impl Open {
+    fn refusal(&self) -> Option<h2::Error> {
+        self.slot.upgrade()?.sender.refusal()
+    }
 }
 
 impl Drop for Open {

@@ -6,6 +6,7 @@
 use super::{Answer, BoxFuture, CallContext, Course, Defaults, Fault, Lookup};
 use crate::{
     error::BoxError,
+    observe,
     policy::{
         Attempt, Budget, Delivery, Retry, ServerDelay, Timeouts, Verdict, may_have_run, verdict,
     },
@@ -123,12 +124,15 @@ where
     let deadline = context.deadline(begun);
     let mut jitter = context.retry.jitter();
     let mut course = Course::default();
+    let mut observed = observe::Call::begin(&head);
     let outcome = loop {
         course.attempts += 1;
-        let outcome = service.call(rebuild(&head, &body, context)).await.map_err(Into::into);
+        let attempt = observed.over(service.call(rebuild(&head, &body, context)));
+        let outcome = attempt.await.map_err(Into::into);
         let outcome = match outcome {
             Ok(mut response) if response.body().code() == Some(Code::Ok) => {
                 budget.deposit();
+                observed.succeeded(course.attempts);
                 if course.attempts > 1 {
                     course.elapsed = begun.elapsed();
                     response.extensions_mut().insert(course);
@@ -151,13 +155,18 @@ where
             attempts: course.attempts,
             server_delay,
             remaining: deadline.saturating_duration_since(Instant::now()),
+            elapsed: begun.elapsed(),
+            may_have_run: course.may_have_run,
         };
-        match verdict(&context.retry, &attempt, budget, jitter.f64()) {
+        let verdict = verdict(&context.retry, &attempt, budget, jitter.f64());
+        observed.failed(&attempt, verdict);
+        match verdict {
             Verdict::RetryAfter(wait) => sleep(wait).await,
             Verdict::Stop(_) => break outcome,
         }
         // A timer may come late; an attempt may not.
         if Instant::now() >= deadline {
+            observed.ended(code);
             break outcome;
         }
         // Ready only after the wait: readiness may not keep that long.

@@ -4,13 +4,13 @@
 //! stalled handshake or body hang for ever. These two bound everything below them: readiness,
 //! connecting, sending, headers and, with [`Unary`](super::Unary) below, the body.
 
-use super::{BoxFuture, CallContext, Course, Defaults, Fault, Lookup};
+use super::{BoxFuture, CallContext, Course, Defaults, Fault, Lookup, call_when_ready};
 use crate::{
     error::BoxError,
     policy::{Delivery, Retry, Timeouts},
     rpc::Class,
 };
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use std::{
     task::{Context, Poll},
     time::Duration,
@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tonic::{Code, body::Body};
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service};
 
 /// Bounds a whole call, retries and waits included. Goes above [`Retrying`](super::Retrying).
 #[derive(Clone, Debug)]
@@ -76,13 +76,13 @@ where
         }
         let inner = self.inner.clone();
         let Some(mut context) = CallContext::of(&request, &self.defaults) else {
-            return Box::pin(async { inner.oneshot(request).await.map_err(Into::into) });
+            return Box::pin(call_when_ready(inner, request));
         };
         let deadline = context.deadline(Instant::now());
         request.extensions_mut().insert(context);
         Box::pin(async move {
-            match timeout_at(deadline, inner.oneshot(request)).await {
-                Ok(result) => result.map_err(Into::into),
+            match timeout_at(deadline, call_when_ready(inner, request)).await {
+                Ok(result) => result,
                 // The attempt below ends at the same instant, and knows better what became of it.
                 // Where it comes too late all the same, the worst is assumed.
                 Err(_) => {
@@ -157,45 +157,56 @@ where
         }
         let inner = self.inner.clone();
         let Some(mut context) = CallContext::of(&request, &self.defaults) else {
-            return Box::pin(async { inner.oneshot(request).await.map_err(Into::into) });
+            return Box::pin(call_when_ready(inner, request));
         };
         let now = Instant::now();
         let left = context.deadline(now).saturating_duration_since(now);
         let limit = context.timeouts.attempt().map_or(left, |attempt| attempt.min(left));
-        request.headers_mut().insert("grpc-timeout", encode_timeout(limit));
+        request.headers_mut().insert(GRPC_TIMEOUT, encode_timeout(limit));
         let deadline = super::after(now, limit);
         context.deadline = Some(deadline);
         *request.extensions_mut().get_or_insert(context) = context;
         Box::pin(async move {
-            match timeout_at(deadline, inner.oneshot(request)).await {
-                Ok(result) => result.map_err(Into::into),
+            match timeout_at(deadline, call_when_ready(inner, request)).await {
+                Ok(result) => result,
                 Err(_) => Err(Fault::timed_out(limit).into()),
             }
         })
     }
 }
 
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
 /// At most eight digits and a unit, rounded down so that the service never waits for longer than
 /// we do ([gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)).
 fn encode_timeout(limit: Duration) -> HeaderValue {
-    const MOST: u128 = 99_999_999;
-    let units = [
-        (limit.as_nanos(), 'n'),
-        (limit.as_micros(), 'u'),
-        (limit.as_millis(), 'm'),
-        (u128::from(limit.as_secs()), 'S'),
-        (u128::from(limit.as_secs() / 60), 'M'),
-    ];
-    let (value, unit) = units
+    const MOST: u64 = 99_999_999;
+    let (seconds, nanos) = (limit.as_secs(), u64::from(limit.subsec_nanos()));
+    // In units of which there are so many to a second, the finest that fit into the digits first.
+    let fine = [(1_000_000_000, b'n'), (1_000_000, b'u'), (1000, b'm'), (1, b'S')];
+    let (value, unit) = fine
         .into_iter()
+        .filter(|(per_second, _)| seconds <= MOST / per_second)
+        .map(|(per_second, unit)| (seconds * per_second + nanos * per_second / 1_000_000_000, unit))
         .find(|(value, _)| *value <= MOST)
-        .unwrap_or((u128::from(limit.as_secs() / 3600).min(MOST), 'H'));
-    HeaderValue::try_from(format!("{value}{unit}")).expect("digits and a letter")
+        .or_else(|| Some((seconds / 60, b'M')).filter(|(value, _)| *value <= MOST))
+        .unwrap_or(((seconds / 3600).min(MOST), b'H'));
+    let mut text = [unit; 9];
+    let (mut at, mut rest) = (8, value);
+    loop {
+        at -= 1;
+        text[at] = b'0' + u8::try_from(rest % 10).expect("a digit");
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    HeaderValue::from_bytes(&text[at..]).expect("digits and a letter")
 }
 
 /// What `grpc-timeout` says; `None` where it is absent or malformed.
 pub(crate) fn told_timeout(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let text = headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;

@@ -10,7 +10,9 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE,
+};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
@@ -37,7 +39,7 @@ pub struct UnaryLayer {
 }
 
 impl UnaryLayer {
-    /// Refuses answers above `max_answer` bytes with RESOURCE_EXHAUSTED; acts on each call whose
+    /// Refuses answers above `max_answer` bytes with OUT_OF_RANGE; acts on each call whose
     /// path `lookup` knows, others pass through.
     pub fn new(max_answer: usize, lookup: super::Lookup) -> Self {
         Self { max_answer, defaults: Defaults { lookup, ..Defaults::default() } }
@@ -173,7 +175,9 @@ where
     let (mut head, body) = response.into_parts();
     let settled = |data, trailers, code| Answer::Settled { data, trailers, code };
 
-    if let Some(code) = put_status_right(&mut head.headers) {
+    let early = put_status_right(&mut head.headers);
+    // OK ahead of a message is odd, but some proxies do it; the message counts.
+    if let Some(code) = early.filter(|code| *code != Code::Ok || body.is_end_stream()) {
         head.status = StatusCode::OK;
         return Ok(Response::from_parts(head, settled(Bytes::new(), None, code)));
     }
@@ -184,7 +188,7 @@ where
     }
 
     let (data, mut trailers) = read(body, max_answer).await?;
-    let code = trailers.as_mut().and_then(put_status_right).unwrap_or_else(|| {
+    let code = trailers.as_mut().and_then(put_status_right).or(early).unwrap_or_else(|| {
         let missing = "the answer ended without a grpc-status";
         trailers = Some(status_headers(Code::Unknown, missing));
         Code::Unknown
@@ -235,13 +239,20 @@ fn announced_length(data: &[u8]) -> Option<usize> {
 
 fn too_large(length: usize, max_answer: usize) -> Fault {
     let message = format!("an answer of {length} bytes is above the limit of {max_answer}");
-    Fault::new(Code::ResourceExhausted, Delivery::Answered, message)
+    Fault::new(Code::OutOfRange, Delivery::Answered, message)
 }
+
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 
 /// The call's code, where these headers or trailers hold one. A malformed status becomes Unknown,
 /// malformed details go: tonic's own parser panics on them.
 fn put_status_right(headers: &mut HeaderMap) -> Option<Code> {
-    let raw = headers.get("grpc-status")?;
+    let raw = headers.get(STATUS)?;
+    if raw == "0" && headers.len() == 1 {
+        return Some(Code::Ok); // The usual trailers, with nothing to put right.
+    }
     let known =
         raw.to_str().ok().and_then(|text| text.parse().ok()).filter(|n| (0..=16).contains(n));
     let code = known.map(Code::from_i32);
@@ -249,12 +260,12 @@ fn put_status_right(headers: &mut HeaderMap) -> Option<Code> {
         let message = format!("malformed grpc-status {raw:?}");
         headers.extend(status_headers(Code::Unknown, &message));
     }
-    if let Some(message) = headers.get("grpc-message").and_then(legible) {
-        headers.insert("grpc-message", message);
+    if let Some(message) = headers.get(MESSAGE).and_then(legible) {
+        headers.insert(MESSAGE, message);
     }
     let is_base64 = |value: &HeaderValue| BASE64.decode(value).is_ok();
-    if headers.get("grpc-status-details-bin").is_some_and(|value| !is_base64(value)) {
-        headers.remove("grpc-status-details-bin");
+    if headers.get(DETAILS).is_some_and(|value| !is_base64(value)) {
+        headers.remove(DETAILS);
     }
     Some(code.unwrap_or(Code::Unknown))
 }
@@ -304,7 +315,7 @@ fn status_headers(code: Code, message: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let status = tonic::Status::new(code, message);
     if status.add_header(&mut headers).is_err() {
-        headers.insert("grpc-status", HeaderValue::from(code as i32));
+        headers.insert(STATUS, HeaderValue::from(code as i32));
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers

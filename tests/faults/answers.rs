@@ -239,7 +239,7 @@ async fn an_answer_beyond_the_limit_is_not_read_and_not_asked_for_again() {
     let client = server.client().max_answer_size(LIMIT).build().expect("a client");
     for attempts in 1..=2 {
         let error = within(DEADLINE, read(&client)).await.expect_err("too long");
-        assert_failed(&error, Code::ResourceExhausted, 1, false);
+        assert_failed(&error, Code::OutOfRange, 1, false);
         assert!(error.message().contains("limit"), "{error}");
         assert_eq!(server.attempts(), attempts);
     }
@@ -250,7 +250,7 @@ async fn an_answer_beyond_the_limit_is_not_read_and_not_asked_for_again() {
 
     // A service that answers has carried the request out, however long its answer.
     let error = within(DEADLINE, preview(&client)).await.expect_err("too long");
-    assert_failed(&error, Code::ResourceExhausted, 1, true);
+    assert_failed(&error, Code::OutOfRange, 1, true);
     // The connection is none the worse for it.
     assert_eq!(server.connections(), 1);
 }

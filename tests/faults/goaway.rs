@@ -136,7 +136,8 @@ async fn on_every_connection_at_once_it_goes_unseen_too() {
         }
         std::io::Result::Ok((fresh, draining))
     });
-    let limits = PoolLimits { max_connections: CONNECTIONS, max_calls_per_connection: 2 };
+    let limits =
+        PoolLimits::default().with_max_connections(CONNECTIONS).with_max_calls_per_connection(2);
     let client = client_for(port).pool(limits).retry(Retry::never()).build().expect("a client");
     let mut calls = JoinSet::new();
     for _ in 0..2 * CONNECTIONS {

@@ -20,7 +20,9 @@ use tokio::{
 const DEADLINE: std::time::Duration = millis(2000);
 
 /// Room for one call at a time.
-const ONE: PoolLimits = PoolLimits { max_connections: 1, max_calls_per_connection: 1 };
+fn one() -> PoolLimits {
+    PoolLimits::default().with_max_connections(1).with_max_calls_per_connection(1)
+}
 
 #[tokio::test]
 async fn a_dropped_call_resets_its_stream_and_frees_its_place() {
@@ -49,7 +51,7 @@ async fn a_dropped_call_resets_its_stream_and_frees_its_place() {
         }
     })
     .await;
-    let client = server.client().pool(ONE).build().expect("a client");
+    let client = server.client().pool(one()).build().expect("a client");
     for _ in 0..2 {
         let call = tokio::spawn(read(&client).into_future());
         arrived.notified().await;
@@ -76,7 +78,7 @@ async fn a_call_that_runs_out_of_time_resets_its_stream_too() {
         }
     })
     .await;
-    let client = server.client().pool(ONE).build().expect("a client");
+    let client = server.client().pool(one()).build().expect("a client");
     let error = within(millis(100), read(&client).timeout(millis(100))).await;
     assert!(error.expect_err("no answer").is_deadline_exceeded());
     assert_eq!(reset.recv().await.flatten(), Some(Reason::CANCEL));
@@ -138,7 +140,7 @@ async fn a_server_that_restarts_under_load_loses_no_call_that_may_be_repeated() 
     let mut server = Server::start(script).await;
     let address = SocketAddr::from(([127, 0, 0, 1], server.port()));
     let builder = server.client().timeouts(Timeouts::new(millis(10_000)));
-    let limits = PoolLimits { max_connections: 4, max_calls_per_connection: 4 };
+    let limits = PoolLimits::default().with_max_connections(4).with_max_calls_per_connection(4);
     let client = builder.pool(limits).build().expect("a client");
 
     let done = Arc::new(Notify::new());

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# What it costs to build a program that reads one channel: by this crate, by the official one, and by
+# tonic alone. Prints a Markdown table; takes about ten minutes on two cores.
+#
+#     benches/cost.sh                  # all three
+#     benches/cost.sh ours bare        # these
+#
+# Each is built from nothing, in a directory that is deleted afterwards. Seconds are the clock's, and
+# in brackets those of CPU, which other work on the machine disturbs less. Crates are those that end
+# up in the program, itself included; sizes are of a default release build, stripped, and of one made
+# for size (opt-level "s", link-time optimisation, one codegen unit, abort on panic).
+set -euo pipefail
+cd "$(dirname "$0")/compare"
+
+programs=("$@")
+[ $# -gt 0 ] || programs=(ours official bare)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cargo fetch --locked --quiet
+
+# Builds with the given arguments and prints the seconds that it took.
+timed() {
+    local TIMEFORMAT='%0R %0U %0S'
+    { time cargo build --locked --quiet "$@" 2>"$work/log"; } 2>&1 || { cat "$work/log" >&2; exit 1; }
+}
+
+megabytes() { awk -v bytes="$(stat -c %s "$1")" 'BEGIN { printf "%.1f MB", bytes / 1e6 }'; }
+
+small=(--config 'profile.release.opt-level="s"' --config 'profile.release.lto=true'
+       --config 'profile.release.codegen-units=1' --config 'profile.release.panic="abort"')
+
+echo "$(date +%F), $(rustc --version | cut -d' ' -f1-2), $(nproc) cores of $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), load $(cut -d' ' -f1 /proc/loadavg)"
+echo
+echo "| program | crates | debug build | release build | stripped | made for size |"
+echo "|---|--:|--:|--:|--:|--:|"
+for program in "${programs[@]}"; do
+    export CARGO_TARGET_DIR="$work/$program" CARGO_INCREMENTAL=0
+    crates=$(cargo tree --locked -p "$program" -e normal --prefix none | sed 's/ (.*//' | sort -u | wc -l)
+    read -r wall user system < <(timed -p "$program")
+    debug="$wall s ($((user + system)) s)"
+    read -r wall user system < <(timed -p "$program" --release)
+    release="$wall s ($((user + system)) s)"
+    size=$(megabytes "$CARGO_TARGET_DIR/release/$program")
+    timed -p "$program" --release "${small[@]}" >"$work/small"
+    smallest=$(megabytes "$CARGO_TARGET_DIR/release/$program")
+    echo "| $program | $crates | $debug | $release | $size | $smallest |"
+    rm -rf "$CARGO_TARGET_DIR"
+done

@@ -1,0 +1,52 @@
+//! A thousand calls at once against a service that takes 50 ms and allows a hundred streams on a
+//! connection: the pool next to one connection.
+
+mod canned;
+
+use canned::{Manners, channel, pin_to, serve};
+use livestream_client::{LivestreamClient, name::ChannelName, transport::PoolLimits};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
+
+fn main() {
+    let is_test = std::env::args().any(|argument| argument == "--test");
+    let calls = if is_test { 100 } else { 5000 };
+    let delay = Duration::from_millis(50);
+    let address = serve(channel(1), Manners { delay, max_streams: 100, ..Manners::default() });
+    pin_to(0);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let pooled = runtime.block_on(measure(address, PoolLimits::default(), calls));
+    let one = PoolLimits::default().with_max_connections(1);
+    let alone = runtime.block_on(measure(address, one, calls));
+    println!(
+        "1,000 in flight: {pooled:.0} calls a second on the pool, {alone:.0} on one connection"
+    );
+    println!("ratio: {:.1}", pooled / alone);
+}
+
+/// Calls a second, 1,000 in flight.
+async fn measure(address: SocketAddr, limits: PoolLimits, calls: usize) -> f64 {
+    let client = LivestreamClient::builder()
+        .endpoint(format!("http://{address}"))
+        .pool(limits)
+        .build()
+        .expect("a client");
+    let name = ChannelName::new("my-project", "us-central1", "channel-1").expect("a valid name");
+    let begun = Instant::now();
+    let mut running = JoinSet::new();
+    for _ in 0..calls {
+        if running.len() == 1000 {
+            running.join_next().await.expect("one runs").expect("no panic");
+        }
+        let call = client.get_channel(&name);
+        running.spawn(async { drop(call.await.expect("an answer")) });
+    }
+    while let Some(done) = running.join_next().await {
+        done.expect("no panic");
+    }
+    calls as f64 / begun.elapsed().as_secs_f64()
+}

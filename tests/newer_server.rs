@@ -1,0 +1,84 @@
+//! A service newer than this crate: fields and enum values that nobody here knows do not fail a
+//! call, and the values can still be read as numbers.
+
+#![allow(clippy::unwrap_used)]
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full};
+use livestream_client::{
+    LivestreamClient,
+    model::{Channel, channel::StreamingState},
+    name::ChannelName,
+    proto::google::longrunning,
+};
+use prost::{Message, encoding};
+use std::convert::Infallible;
+use tonic::body::Body;
+
+const NAME: &str = "projects/p/locations/us-central1/channels/c";
+
+/// A client of a service that answers every call with these bytes as its message.
+fn client_of(message: Vec<u8>) -> LivestreamClient {
+    let mut frame = BytesMut::new();
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.len()).unwrap());
+    frame.put_slice(&message);
+    let frame = frame.freeze();
+    let service = tower::service_fn(move |_: Request<Body>| {
+        let frame: Bytes = frame.clone();
+        async move {
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", HeaderValue::from_static("0"));
+            let body = Full::new(frame).with_trailers(async { Some(Ok(trailers)) });
+            let answer = Response::builder().header("content-type", "application/grpc");
+            Ok::<_, Infallible>(answer.body(Body::new(body)).unwrap())
+        }
+    });
+    LivestreamClient::builder().channel(service).build().unwrap()
+}
+
+/// A channel as a newer service might send it: in a state unheard of, with fields unheard of.
+fn newer_channel() -> Vec<u8> {
+    let known = Channel { name: NAME.into(), streaming_state: 77, ..Channel::default() };
+    let mut bytes = known.encode_to_vec();
+    encoding::string::encode(900, &"a new field".to_owned(), &mut bytes);
+    encoding::message::encode(901, &known, &mut bytes);
+    encoding::fixed64::encode(902, &42, &mut bytes);
+    bytes
+}
+
+#[tokio::test]
+async fn unknown_fields_and_enum_values_do_not_fail_a_call() {
+    let name = ChannelName::new("p", "us-central1", "c").unwrap();
+    let channel = client_of(newer_channel()).get_channel(&name).await.unwrap();
+    assert_eq!(channel.name, NAME);
+    assert_eq!(channel.streaming_state, 77, "still there as a number");
+    assert_eq!(channel.streaming_state(), StreamingState::Unspecified);
+    assert!(StreamingState::try_from(channel.streaming_state).is_err());
+}
+
+#[tokio::test]
+async fn they_do_not_fail_a_listing_or_an_operation_either() {
+    let name = ChannelName::new("p", "us-central1", "c").unwrap();
+
+    let mut page = Vec::new();
+    encoding::bytes::encode(1, &newer_channel(), &mut page);
+    encoding::uint32::encode(903, &1, &mut page);
+    let channels = client_of(page).list_channels(&name.parent()).items().collect().await.unwrap();
+    assert_eq!(channels[0].streaming_state, 77);
+
+    let operation = longrunning::Operation {
+        name: "projects/p/locations/us-central1/operations/operation-1".into(),
+        done: true,
+        result: Some(longrunning::operation::Result::Response(prost_types::Any {
+            type_url: "type.googleapis.com/google.cloud.video.livestream.v1.Channel".into(),
+            value: newer_channel(),
+        })),
+        ..Default::default()
+    };
+    let mut bytes = operation.encode_to_vec();
+    encoding::bool::encode(904, &true, &mut bytes);
+    let created = client_of(bytes).create_channel(&name.parent(), Channel::default(), "c");
+    assert_eq!(created.wait().await.unwrap().streaming_state, 77);
+}

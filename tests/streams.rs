@@ -1,0 +1,75 @@
+//! Streams of requests through the client's stack: they pass untouched, and wait for nothing.
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use livestream_client::{LivestreamClient, transport::PoolLimits};
+use std::{convert::Infallible, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    time::timeout,
+};
+use tonic::body::Body;
+use tower::{Service, ServiceExt};
+
+/// Answers at once, then sends back whatever comes.
+async fn echo(stream: TcpStream) {
+    let mut connection = h2::server::handshake(stream).await.expect("an HTTP/2 client");
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        tokio::spawn(async move {
+            let head = Response::builder().header("content-type", "application/grpc").body(());
+            let mut answer = respond.send_response(head.expect("valid"), false).expect("open");
+            let mut body = request.into_body();
+            while let Some(Ok(data)) = body.data().await {
+                let _ = body.flow_control().release_capacity(data.len());
+                answer.send_data(data, false).expect("open");
+            }
+        });
+    }
+}
+
+/// A request whose body is what is sent into the channel.
+fn chat() -> (mpsc::UnboundedSender<&'static str>, Request<Body>) {
+    let (say, said) = mpsc::unbounded_channel::<&'static str>();
+    let frames = stream::unfold(said, |mut said| async move {
+        let text = said.recv().await?;
+        Some((Ok::<_, Infallible>(Frame::data(Bytes::from_static(text.as_bytes()))), said))
+    });
+    let request = Request::post("/test.Echo/Chat").body(Body::new(StreamBody::new(frames)));
+    (say, request.expect("a valid request"))
+}
+
+#[tokio::test]
+async fn both_sides_talk_in_turns_and_a_dropped_call_frees_its_place() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(echo(stream));
+        }
+    });
+    let one = PoolLimits::default().with_max_connections(1).with_max_calls_per_connection(1);
+    let client = LivestreamClient::builder().endpoint(format!("http://{address}")).pool(one);
+    let stack = client.build().expect("a client").stack();
+
+    for _ in 0..3 {
+        let talk = async {
+            let (say, request) = chat();
+            let mut stack = stack.clone();
+            let answer = stack.ready().await.expect("ready").call(request).await.expect("answered");
+            let mut body = answer.into_body();
+            for text in ["first", "second"] {
+                say.send(text).expect("the request goes on");
+                let frame = body.frame().await.expect("not over").expect("no error");
+                assert_eq!(frame.into_data().expect("data"), text);
+            }
+            // The request has not ended when the answer is dropped.
+            drop(body);
+            say.closed().await;
+        };
+        timeout(Duration::from_secs(10), talk).await.expect("nobody waits for the other for ever");
+    }
+}

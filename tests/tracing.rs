@@ -1,0 +1,345 @@
+//! What a tracing subscriber gets to see of a call, an operation and a connection. That no secret is
+//! among it, `secrets.rs` shows.
+
+mod peer;
+
+use livestream_client::{
+    LivestreamClient,
+    emulator::Emulator,
+    model::{GetInputRequest, Input, input, livestream_service_client::LivestreamServiceClient},
+    name::{InputName, LocationName},
+    policy::Retry,
+};
+use peer::Peer;
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    future::ready,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    task::yield_now,
+    time::{Instant, timeout},
+};
+use tonic::body::Body;
+use tower::{BoxError, ServiceExt, layer::layer_fn, service_fn, util::BoxCloneSyncService};
+use tracing::{
+    Event, Instrument, Metadata, Subscriber,
+    field::{Field, Visit},
+    info_span,
+    span::{Attributes, Id, Record},
+    subscriber::DefaultGuard,
+};
+use tracing_subscriber::{
+    Layer, layer::Context, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
+};
+
+const OURS: &str = "livestream_client::";
+
+/// Keeps all spans and events of this crate, and what surrounds them.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<Entry>>>);
+
+/// An event, or a span at its end.
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    target: String,
+    /// The span's name, or the event's message.
+    name: String,
+    /// The name of the span around it.
+    within: Option<String>,
+    fields: Fields,
+}
+
+type Fields = BTreeMap<String, String>;
+
+struct Collect<'a>(&'a mut Fields);
+
+impl Visit for Collect<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.to_owned());
+    }
+}
+
+impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Recorder {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, spans: Context<'_, S>) {
+        let mut fields = Fields::new();
+        attributes.record(&mut Collect(&mut fields));
+        spans.span(id).expect("it is new").extensions_mut().insert(fields);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, spans: Context<'_, S>) {
+        let span = spans.span(id).expect("it is open");
+        let mut extensions = span.extensions_mut();
+        values.record(&mut Collect(extensions.get_mut().expect("kept when it was new")));
+    }
+
+    fn on_event(&self, event: &Event<'_>, spans: Context<'_, S>) {
+        let mut fields = Fields::new();
+        event.record(&mut Collect(&mut fields));
+        let name = fields.remove("message").unwrap_or_default();
+        let within = spans.event_span(event).map(|span| span.name().to_owned());
+        self.keep(event.metadata(), Entry { name, within, fields, ..Entry::default() });
+    }
+
+    fn on_close(&self, id: Id, spans: Context<'_, S>) {
+        let span = spans.span(&id).expect("it closes only now");
+        let fields = span.extensions().get::<Fields>().expect("kept when it was new").clone();
+        let within = span.parent().map(|span| span.name().to_owned());
+        let name = span.name().to_owned();
+        self.keep(span.metadata(), Entry { name, within, fields, ..Entry::default() });
+    }
+}
+
+impl Recorder {
+    /// Records this thread, on which a test runs with all its tasks.
+    fn start() -> (Self, DefaultGuard) {
+        let recorder = Self::default();
+        let guard = tracing_subscriber::registry().with(recorder.clone()).set_default();
+        (recorder, guard)
+    }
+
+    fn keep(&self, of: &Metadata<'_>, mut entry: Entry) {
+        if let Some(target) = of.target().strip_prefix(OURS) {
+            entry.target = target.to_owned();
+            self.0.lock().expect("no test panics under the lock").push(entry);
+        }
+    }
+
+    fn all(&self, target: &str, name: &str) -> Vec<Entry> {
+        let entries = self.0.lock().expect("no test panics under the lock");
+        let found = entries.iter().filter(|entry| entry.target == target && entry.name == name);
+        found.cloned().collect()
+    }
+
+    /// The one entry of this name.
+    #[track_caller]
+    fn one(&self, target: &str, name: &str) -> Entry {
+        let all = self.all(target, name);
+        let [one] = &all[..] else { panic!("not one {name:?} of {target}: {all:?}") };
+        one.clone()
+    }
+
+    /// The one entry of this name, once other tasks have come to it.
+    async fn comes(&self, target: &str, name: &str) -> Entry {
+        let begun = Instant::now();
+        while self.all(target, name).is_empty() && begun.elapsed() < Duration::from_secs(20) {
+            yield_now().await;
+        }
+        self.one(target, name)
+    }
+}
+
+impl Entry {
+    fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(String::as_str)
+    }
+
+    #[track_caller]
+    fn assert_fields(&self, expected: &[(&str, &str)]) {
+        for (name, value) in expected {
+            assert_eq!(self.field(name), Some(*value), "{name} of {self:?}");
+        }
+    }
+}
+
+fn location() -> LocationName {
+    LocationName::new("p", "us-central1").expect("valid")
+}
+
+fn camera() -> InputName {
+    InputName::new("p", "us-central1", "camera").expect("valid")
+}
+
+fn rtmp() -> Input {
+    Input { r#type: input::Type::RtmpPush.into(), ..Input::default() }
+}
+
+type Below = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
+
+/// A client whose first attempt is answered UNAVAILABLE.
+fn unlucky(emulator: &Emulator) -> LivestreamClient {
+    let is_first = Arc::new(AtomicBool::new(true));
+    let layer = layer_fn(move |below: Below| {
+        let is_first = is_first.clone();
+        service_fn(move |request: http::Request<Body>| {
+            let (below, is_first) = (below.clone(), is_first.swap(false, Ordering::Relaxed));
+            async move {
+                if !is_first {
+                    return below.oneshot(request).await;
+                }
+                let refused = http::Response::builder().header("grpc-status", "14");
+                Ok(refused.body(Body::empty()).expect("the header is valid"))
+            }
+        })
+    });
+    emulator.client_builder().layer(layer).build().expect("a client")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_one_span_and_an_attempt_one_event() {
+    let (recorder, _guard) = Recorder::start();
+    let client = unlucky(&Emulator::new());
+    let create = client.create_input(&location(), rtmp(), "camera");
+    let id = create.request().request_id.clone();
+    let operation = create.into_future().instrument(info_span!(target: "a program", "setup")).await;
+    let operation = operation.expect("the second attempt succeeds");
+
+    let call = recorder.one("calls", "call");
+    call.assert_fields(&[
+        ("otel.name", "google.cloud.video.livestream.v1.LivestreamService/CreateInput"),
+        ("otel.kind", "client"),
+        ("rpc.system", "grpc"),
+        ("rpc.service", "google.cloud.video.livestream.v1.LivestreamService"),
+        ("rpc.method", "CreateInput"),
+        ("rpc.grpc.status_code", "0"),
+        ("server.address", "emulator.internal"),
+        ("server.port", "80"),
+        ("resource", location().as_str()),
+        ("request_id", &id),
+        ("attempts", "2"),
+    ]);
+    assert_eq!(call.field("otel.status_code"), None, "a retry is no error");
+    assert_eq!(call.within.as_deref(), Some("setup"));
+
+    let first = recorder.one("calls", "tried again");
+    first.assert_fields(&[("attempt", "1"), ("code", "Unavailable"), ("delivery", "Answered")]);
+    assert!(first.field("delay").is_some(), "{first:?}");
+    let second = recorder.one("calls", "answered");
+    second.assert_fields(&[("attempt", "2"), ("code", "Ok")]);
+    assert_eq!(
+        [first.within, second.within],
+        [const { Some("call") }; 2].map(|s| s.map(Into::into))
+    );
+
+    let started = recorder.one("operations", "started");
+    started.assert_fields(&[("operation", operation.name().as_str())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_has_its_code_and_why_it_was_the_last() {
+    let (recorder, _guard) = Recorder::start();
+    let client = Emulator::new().client();
+    client.get_input(&camera()).await.expect_err("there is none");
+
+    let call = recorder.one("calls", "call");
+    call.assert_fields(&[
+        ("rpc.method", "GetInput"),
+        ("rpc.grpc.status_code", "5"),
+        ("otel.status_code", "ERROR"),
+        ("resource", camera().as_str()),
+        ("attempts", "1"),
+    ]);
+    assert_eq!(call.field("request_id"), None, "a read has none");
+    let last = recorder.one("calls", "given up");
+    last.assert_fields(&[("attempt", "1"), ("code", "NotFound"), ("stop", "Final")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_is_cancelled() {
+    let (recorder, _guard) = Recorder::start();
+    let client = Peer::new().taking(Duration::from_secs(60)).client().build().expect("a client");
+    let call = client.get_input(&camera());
+    timeout(Duration::from_secs(1), call.into_future()).await.expect_err("it takes longer");
+    let call = recorder.one("calls", "call");
+    call.assert_fields(&[("rpc.grpc.status_code", "1"), ("otel.status_code", "ERROR")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_raw_stub_s_call_is_a_span_too() {
+    let (recorder, _guard) = Recorder::start();
+    let mut stub = LivestreamServiceClient::new(Emulator::new().client().stack());
+    let get = GetInputRequest { name: camera().to_string() };
+    stub.get_input(get).await.expect_err("there is none");
+    let call = recorder.one("calls", "call");
+    call.assert_fields(&[("rpc.method", "GetInput"), ("rpc.grpc.status_code", "5")]);
+    assert_eq!(call.field("resource"), None, "the message is encoded already");
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_tell_the_operation() {
+    let (recorder, _guard) = Recorder::start();
+    let client = Emulator::builder().speed(1).build().client();
+    let mut create =
+        client.create_input(&location(), rtmp(), "camera").await.expect("it is accepted");
+    create.wait().await.expect("it succeeds");
+
+    let operation = create.name().as_str();
+    let polls = recorder.all("operations", "polled");
+    let (last, before) = polls.split_last().expect("it is polled");
+    last.assert_fields(&[("operation", operation), ("is_done", "true")]);
+    assert!(!before.is_empty(), "an input is not there at once");
+    for poll in before {
+        poll.assert_fields(&[("operation", operation), ("is_done", "false")]);
+    }
+    let pauses = recorder.all("operations", "pausing");
+    assert_eq!(pauses.len(), before.len());
+    for (polls, pause) in (1..).zip(&pauses) {
+        pause.assert_fields(&[("operation", operation), ("polls", &polls.to_string())]);
+        assert!(pause.field("pause").is_some(), "{pause:?}");
+    }
+    let gets = recorder.all("calls", "call");
+    let gets = gets.iter().filter(|call| call.field("rpc.method") == Some("GetOperation"));
+    let asked = gets.map(|get| get.field("resource").expect("known")).collect::<Vec<_>>();
+    assert_eq!(asked, vec![operation; polls.len()]);
+}
+
+#[tokio::test]
+async fn a_connection_is_told_of_from_its_opening_to_its_end() {
+    let (recorder, _guard) = Recorder::start();
+    let peer = Peer::new();
+    let client = peer.client().build().expect("a client");
+    client.get_input(&camera()).await.expect("answered");
+    let server = [("server.address", "service.test"), ("server.port", "80")];
+    recorder.one("connections", "opened").assert_fields(&server);
+    assert!(recorder.all("connections", "GOAWAY").is_empty());
+
+    peer.drain();
+    let goaway = recorder.comes("connections", "GOAWAY").await;
+    goaway.assert_fields(&[server[0], ("why", "NO_ERROR")]);
+    let closed = recorder.comes("connections", "closed").await;
+    closed.assert_fields(&server);
+    assert_eq!(closed.field("why"), None, "nothing went wrong");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_found_dead_says_so() {
+    let (recorder, _guard) = Recorder::start();
+    let peer = Peer::new().taking(Duration::from_secs(600));
+    let second = Duration::from_secs(1);
+    let client = peer.client().keep_alive(second, second).build().expect("a client");
+    let call = tokio::spawn(client.get_input(&camera()).into_future());
+    peer.until_in_flight(1).await;
+    peer.fall_silent();
+    call.await.expect("no panic").expect_err("the connection is dead");
+    let closed = recorder.comes("connections", "closed").await;
+    closed.assert_fields(&[("why", "a ping went unanswered")]);
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_come_to_be_says_so() {
+    let (recorder, _guard) = Recorder::start();
+    let refuse = service_fn(|_: http::Uri| ready(Err::<tokio::net::TcpStream, _>("refused")));
+    let client = LivestreamClient::builder()
+        .endpoint("http://service.test:8470")
+        .connector(refuse)
+        .retry(Retry::never())
+        .build()
+        .expect("a client");
+    client.get_input(&camera()).await.expect_err("there is no server");
+    recorder.one("connections", "not opened").assert_fields(&[
+        ("server.address", "service.test"),
+        ("server.port", "8470"),
+        ("why", "no connection to http://service.test:8470"),
+    ]);
+    let last = recorder.one("calls", "given up");
+    last.assert_fields(&[("code", "Unavailable"), ("delivery", "Never"), ("stop", "Attempts")]);
+}

@@ -125,8 +125,9 @@ fn read_token(token: &str) -> Option<(u64, Position<'static>)> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
     let mut parts = text.splitn(4, ' ');
     let print = parts.next()?.parse().ok()?;
-    let since = Duration::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    let created = SystemTime::UNIX_EPOCH.checked_add(since)?;
+    let seconds = Duration::from_secs(parts.next()?.parse().ok()?);
+    let nanos = Duration::from_nanos(parts.next()?.parse().ok()?);
+    let created = SystemTime::UNIX_EPOCH.checked_add(seconds.checked_add(nanos)?)?;
     let name = parts.next()?.to_owned().into();
     Some((print, Position { created, name }))
 }
@@ -312,6 +313,16 @@ mod tests {
         let rest = [Item("a", 3), Item("bb", 1), Item("c", 3)];
         let (items, _) = page(&rest, &query(9, &token, "", "")).expect("a page");
         assert_eq!(items.iter().map(|item| item.0).collect::<Vec<_>>(), ["bb", "c"]);
+    }
+
+    #[test]
+    fn a_token_of_a_time_beyond_all_is_none() {
+        let print = fingerprint(&query(2, "", "", ""));
+        for time in [format!("{} {}", u64::MAX, u32::MAX), format!("{} 0", u64::MAX)] {
+            let token = URL_SAFE_NO_PAD.encode(format!("{print} {time} a"));
+            let refusal = page(&ITEMS, &query(2, &token, "", "")).expect_err("no such time");
+            assert_eq!(refusal.code(), Code::InvalidArgument, "{time}");
+        }
     }
 
     #[test]

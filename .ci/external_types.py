@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""The types of other crates in the public API are those of external_types.txt, and no others.
+
+Each is a promise: a new major version of its crate is one of ours. Read from rustdoc's JSON.
+"""
+import json
+import os
+import subprocess
+import sys
+
+ALLOWED = ".ci/external_types.txt"
+
+
+def document():
+    command = ["cargo", "rustdoc", "--quiet", "--locked", "--lib", "--all-features", "--"]
+    command += ["-Z", "unstable-options", "--output-format", "json"]
+    wrapper = os.path.abspath(".ci/rustdoc-unstable")
+    subprocess.run(command, env={**os.environ, "RUSTDOC": wrapper}, check=True)
+    target = os.environ.get("CARGO_TARGET_DIR", "target")
+    with open(f"{target}/doc/livestream_client.json") as file:
+        return json.load(file)
+
+
+def mentioned(node):
+    """The ids of all types and traits that a part of an item's signature names."""
+    if isinstance(node, dict):
+        if isinstance(node.get("id"), int) and ("path" in node or "source" in node):
+            yield node["id"]
+        for part in node.values():
+            yield from mentioned(part)
+    elif isinstance(node, list):
+        for part in node:
+            yield from mentioned(part)
+
+
+def external_types(docs):
+    found = set()
+    for item in docs["index"].values():
+        kind = item["inner"].get("impl", {})
+        # What every type has, by the blanket impls of other crates, is not ours.
+        if item["crate_id"] != 0 or kind.get("blanket_impl") or kind.get("is_synthetic"):
+            continue
+        for id in mentioned(item["inner"]):
+            path = docs["paths"].get(str(id))
+            if path and path["crate_id"] != 0:
+                # Without the modules between, which are private as often as not.
+                found.add(f"{path['path'][0]}::{path['path'][-1]}")
+    return {name for name in found if not name.startswith(("core::", "alloc::", "std::"))}
+
+
+found = external_types(document())
+assert "tonic::Status" in found, "the search finds nothing: has the form of the JSON changed?"
+with open(ALLOWED) as file:
+    allowed = {line.split("#")[0].strip() for line in file} - {""}
+for name in sorted(found - allowed):
+    print(f"{name} is in the public API, but not in {ALLOWED}", file=sys.stderr)
+for name in sorted(allowed - found):
+    print(f"{name} is in {ALLOWED}, but no longer in the public API", file=sys.stderr)
+if found != allowed:
+    sys.exit(1)
+print(f"{len(found)} types of other crates, all of them allowed")

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Each fuzz target for some seconds on the kept corpus. Unoptimised: most of the time is the build's.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export FUZZ_PROFILE=dev CARGO_TARGET_DIR="$CARGO_TARGET_DIR/fuzz"
+fuzz/run
+for target in fuzz/corpus/*/; do
+    target=$(basename "$target")
+    log=$(fuzz/run "$target" -max_total_time=8 -verbosity=1 2>&1) ||
+        { tail -n 60 <<<"$log" >&2; exit 1; }
+    echo "$target: $(grep '^Done' <<<"$log")"
+done

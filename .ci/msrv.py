@@ -1,0 +1,27 @@
+#!/usr/bin/env python3
+"""The Rust version that the manifest promises is the one that the dependencies need.
+
+No other toolchain is installed for this: that the crate's own code uses nothing newer is clippy's
+`incompatible_msrv`, which takes its version from clippy.toml.
+"""
+import json
+import re
+import subprocess
+import sys
+
+
+def parts(version):
+    return [*map(int, version.split(".")), 0][:3]
+
+
+metadata = ["cargo", "metadata", "--locked", "--format-version=1", "--all-features"]
+metadata = json.loads(subprocess.check_output(metadata))
+versions = {package["name"]: package["rust_version"] for package in metadata["packages"]}
+promised = versions.pop("livestream-client")
+needed, by = max((parts(version), name) for name, version in versions.items() if version)
+linted = re.search(r'^msrv = "(.*)"', open("clippy.toml").read(), re.M)[1]
+
+if parts(promised) != needed or linted != promised:
+    needed = ".".join(map(str, needed))
+    sys.exit(f"Cargo.toml promises Rust {promised}, clippy.toml checks {linted}, {by} needs {needed}")
+print(f"Rust {promised}, as {by} needs")

@@ -1,0 +1,54 @@
+//! Whatever answers, and whatever it calls a status: the call ends, with an answer or an error that
+//! can be read.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use livestream_client::{
+    Error, LivestreamClient,
+    model::{GetChannelRequest, livestream_service_client::LivestreamServiceClient},
+    name::ChannelName,
+};
+use livestream_client_fuzz::{Answer, run};
+use std::convert::Infallible;
+use tonic::Status;
+use tower::service_fn;
+
+fuzz_target!(|input: &[u8]| {
+    if let Some(answer) = Answer::read(input) {
+        run(call(answer));
+    }
+});
+
+async fn call(answer: Answer) {
+    let answers = service_fn(move |_| {
+        let answer = answer.clone();
+        async { Ok::<_, Infallible>(answer.into_response()) }
+    });
+    let client = LivestreamClient::builder().channel(answers).build().expect("a client");
+    let name = ChannelName::new("p", "l", "c").expect("a valid name");
+
+    let typed = client.get_channel(&name).await;
+    let mut stub = LivestreamServiceClient::new(client.stack());
+    let raw = stub.get_channel(GetChannelRequest { name: name.to_string() }).await;
+    // The typed call is the stricter one: it takes one message and nothing after it.
+    assert!(typed.is_err() || raw.is_ok(), "{typed:?} {raw:?}");
+    if let Err(error) = typed {
+        look_at(error);
+    }
+
+    match client.start_channel(&name).await {
+        Ok(mut operation) => {
+            let _ = operation.metadata().map_err(look_at);
+            let _ = operation.poll().await.map_err(look_at);
+        }
+        Err(error) => look_at(error),
+    }
+}
+
+fn look_at(error: Error) {
+    let text = format!("{error} {error:?} {:?} {:?}", error.details(), error.metadata());
+    assert!(!text.is_empty());
+    let code = error.code();
+    assert_eq!(Status::from(error).code(), code);
+}

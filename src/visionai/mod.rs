@@ -46,7 +46,7 @@ crate::client::client! {
     /// The client of [Vision AI's streams](https://cloud.google.com/vision-ai/docs). Clones share
     /// connections, tokens and the retry budget.
     ///
-    /// The vendor ends the product on 2026-09-30.
+    /// The vendor announced its end for 2026-09-30.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), livestream_client::Error> {

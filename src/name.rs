@@ -33,12 +33,7 @@
 //! can mean one resource. Ids are refused only where no document of the API allows them.
 
 use smallvec::SmallVec;
-use std::{
-    fmt,
-    hash::Hash,
-    str::{FromStr, Split},
-    sync::Arc,
-};
+use std::{fmt, hash::Hash, str::FromStr, sync::Arc};
 
 /// A typed resource name ([AIP-122](https://google.aip.dev/122)).
 ///
@@ -124,8 +119,8 @@ fn check(
 }
 
 fn find_fault(pattern: &'static str, text: &str) -> Option<Fault> {
-    let mut segments = text.split('/');
-    for expected in pattern.split('/') {
+    let mut segments = segments(text);
+    for expected in self::segments(pattern) {
         let Some(found) = segments.next() else {
             return Some(Fault::Short { missing: expected });
         };
@@ -143,6 +138,17 @@ fn find_fault(pattern: &'static str, text: &str) -> Option<Fault> {
     }
     let rest = segments.next()?;
     Some(Fault::Long { rest: format!("/{rest}") })
+}
+
+/// As `split('/')`, which is made for longer texts: every call checks a name.
+fn segments(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(end) = text.bytes().position(|byte| byte == b'/') else { return rest.take() };
+        rest = Some(&text[end + 1..]);
+        Some(&text[..end])
+    })
 }
 
 /// The variable's name in a segment such as `{channel}`.
@@ -188,7 +194,7 @@ fn build(
     let mut text = Text::new();
     let mut ids = ids.iter();
     let mut fault = None;
-    for segment in pattern.split('/') {
+    for segment in segments(pattern) {
         if !text.is_empty() {
             text.push(b'/');
         }
@@ -246,7 +252,7 @@ fn prefix(text: &str, segments: usize) -> &str {
 }
 
 fn segment(text: &str, at: usize) -> &str {
-    Split::nth(&mut text.split('/'), at).expect("a checked name has all segments of its pattern")
+    segments(text).nth(at).expect("a checked name has all segments of its pattern")
 }
 
 /// Declares one kind of name: its type, pattern, variables (with the segment that each stands at),

@@ -121,23 +121,26 @@ impl<R: Rpc> Call<R> {
     }
 
     /// Sends the request; yields the answer as it came.
-    pub(crate) async fn send(self) -> Result<R::Response, Error> {
-        self.send_then(|_, response| Ok(response)).await
+    pub(crate) fn send(self) -> impl Future<Output = Result<R::Response, Error>> {
+        self.send_then(|_, response| Ok(response))
     }
 
     /// Sends the request, and reads the answer; an error of either tells what it is about.
-    async fn send_then<T>(
+    #[expect(clippy::manual_async_fn, reason = "an async fn would keep the request twice")]
+    fn send_then<T>(
         self,
         read: impl FnOnce(&Arc<Core>, R::Response) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let answer = exchange(&self.core, &self.request, self.options).await;
-        answer.and_then(|response| read(&self.core, response)).map_err(|e| {
-            let e = e.with_subject(R::METHOD, self.request.route().1);
-            match self.request.request_id() {
-                Some(id) if !id.is_empty() => e.with_request_id(id),
-                _ => e,
-            }
-        })
+    ) -> impl Future<Output = Result<T, Error>> {
+        async move {
+            let answer = exchange(&self.core, &self.request, &self.options).await;
+            answer.and_then(|response| read(&self.core, response)).map_err(|e| {
+                let e = e.with_subject(R::METHOD, self.request.route().1);
+                match self.request.request_id() {
+                    Some(id) if !id.is_empty() => e.with_request_id(id),
+                    _ => e,
+                }
+            })
+        }
     }
 }
 
@@ -215,7 +218,7 @@ impl<T, M> Deliver<longrunning::Operation> for LongRunningKind<T, M> {
 async fn exchange<R: Rpc>(
     core: &Core,
     request: &R,
-    options: Options,
+    options: &Options,
 ) -> Result<R::Response, Error> {
     request.check()?;
     let (request, context) = wrap(request, options);
@@ -240,12 +243,13 @@ async fn exchange<R: Rpc>(
 }
 
 /// The request on its way down, framed and routed, and the options that go along.
-fn wrap<R: Rpc>(request: &R, options: Options) -> (Request<Bytes>, CallContext) {
-    let Options { timeouts, retry, mut headers } = options;
+fn wrap<R: Rpc>(request: &R, options: &Options) -> (Request<Bytes>, CallContext) {
+    let Options { timeouts, retry, ref headers } = *options;
     let class = match R::METHOD.class() {
         Class::Keyed if request.request_id().is_none_or(str::is_empty) => Class::Unkeyed,
         class => class,
     };
+    let mut headers = headers.clone();
     headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -297,6 +301,6 @@ fn decode<M: Message + Default>(data: Bytes) -> Result<M, Error> {
     if data.len() != length + 5 {
         return Err(Error::unreadable("the answer is not one whole message"));
     }
-    M::decode(data.slice(5..))
+    M::decode(&data[5..])
         .map_err(|e| Error::unreadable("the answer cannot be decoded").with_source(e))
 }

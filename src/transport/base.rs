@@ -3,6 +3,7 @@
 use super::{BoxFuture, Connections, http2::Incoming};
 use crate::error::BoxError;
 use bytes::Bytes;
+use futures_util::TryFutureExt;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame};
 use std::{
@@ -45,11 +46,11 @@ impl Service<Request<Body>> for Base {
         match self {
             Self::Connections(connections) => {
                 let call = connections.clone().send(request);
-                Box::pin(async move { Ok(call.await?.map(BaseBody::Incoming)) })
+                Box::pin(call.map_ok(|response| response.map(BaseBody::Incoming)))
             }
             Self::Custom(custom) => {
                 let call = custom.call(request);
-                Box::pin(async move { Ok(call.await?.map(BaseBody::Custom)) })
+                Box::pin(call.map_ok(|response| response.map(BaseBody::Custom)))
             }
         }
     }

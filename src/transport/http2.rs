@@ -100,29 +100,31 @@ impl Sender {
 
     /// Why the connection takes no more calls, where it does not.
     pub(super) fn refusal(&self) -> Option<h2::Error> {
-        match self.send.clone().poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(ready) => ready.err(),
-            Poll::Pending => None,
-        }
+        refusal(&mut self.send.clone())
     }
 
-    /// Sends a request, whose place in the pool is `lease`.
+    /// Sends a request, whose place in the pool is `lease`, and returns the wait for its answer.
     ///
     /// Gives the request back if the connection takes no more: it has surely not been sent.
-    pub(super) async fn send(
+    #[expect(clippy::result_large_err, reason = "it is sent elsewhere at once")]
+    pub(super) fn send(
         &self,
         request: Request<Body>,
         lease: Lease,
-    ) -> Result<Result<Response<Incoming>, BoxError>, Request<Body>> {
-        let Ok(mut ready) = self.send.clone().ready().await else { return Err(request) };
+    ) -> Result<impl Future<Output = Result<Response<Incoming>, BoxError>> + use<>, Request<Body>>
+    {
+        let mut send = self.send.clone();
+        if refusal(&mut send).is_some() {
+            return Err(request);
+        }
         let (head, body) = request.into_parts();
         let is_empty = body.is_end_stream();
-        let (response, stream) = match ready.send_request(Request::from_parts(head, ()), is_empty) {
-            Ok(sent) => sent,
-            Err(e) if e.is_go_away() || e.is_io() => return Ok(Err(turned_away(e).into())),
-            Err(e) => return Ok(Err(unfit(e).into())),
-        };
-        Ok(async {
+        let sent = send.send_request(Request::from_parts(head, ()), is_empty);
+        Ok(async move {
+            let (response, stream) = sent.map_err(|e| match e {
+                e if e.is_go_away() || e.is_io() => turned_away(e),
+                e => unfit(e),
+            })?;
             let mut sending = None;
             if body.size_hint().exact().is_none() {
                 // A stream of requests may wait for answers: it goes on beside them.
@@ -135,30 +137,39 @@ impl Sender {
             }
             let response = response.await?;
             Ok(response.map(|stream| Incoming { stream, _lease: lease, _sending: sending }))
-        }
-        .await)
+        })
+    }
+}
+
+fn refusal(send: &mut SendRequest<Bytes>) -> Option<h2::Error> {
+    match send.poll_ready(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(ready) => ready.err(),
+        Poll::Pending => None,
     }
 }
 
 /// Sends the body as fast as the server takes it.
 async fn pump(mut body: Body, mut stream: SendStream<Bytes>) -> Result<(), BoxError> {
-    while let Some(frame) = body.frame().await {
-        match frame?.into_data() {
-            Ok(data) if body.is_end_stream() => return Ok(stream.send_data(data, true)?),
-            Ok(data) => {
-                stream.reserve_capacity(data.len());
-                while stream.capacity() < data.len() {
-                    match poll_fn(|cx| stream.poll_capacity(cx)).await {
-                        Some(granted) => granted?,
-                        None => return Ok(()), // The server has answered and wants no more.
-                    };
-                }
-                stream.send_data(data, false)?;
-            }
-            Err(_) => return Err("a gRPC request has no trailers".into()),
+    while let Some(data) = next_data(&mut body).await? {
+        if body.is_end_stream() {
+            return Ok(stream.send_data(data, true)?);
         }
+        stream.reserve_capacity(data.len());
+        while stream.capacity() < data.len() {
+            match poll_fn(|cx| stream.poll_capacity(cx)).await {
+                Some(granted) => granted?,
+                None => return Ok(()), // The server has answered and wants no more.
+            };
+        }
+        stream.send_data(data, false)?;
     }
     Ok(stream.send_data(Bytes::new(), true)?)
+}
+
+async fn next_data(body: &mut Body) -> Result<Option<Bytes>, BoxError> {
+    let Some(frame) = body.frame().await else { return Ok(None) };
+    let trailers = |_| "a gRPC request has no trailers".into();
+    frame?.into_data().map(Some).map_err(trailers)
 }
 
 impl Driver {

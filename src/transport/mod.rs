@@ -18,6 +18,11 @@
 //! layer acts on unary calls that it knows, by the options that a [`Call`](crate::Call) sends along
 //! or by their path; anything else passes through untouched.
 
+#![expect(
+    clippy::manual_async_fn,
+    reason = "an async fn keeps its arguments twice, and allocators are slow above a kilobyte"
+)]
+
 mod auth;
 mod base;
 mod connect;
@@ -53,6 +58,7 @@ use crate::{
     policy::{Budget, Delivery, Retry, Timeouts},
     rpc::{Class, Method},
 };
+use futures_util::{FutureExt, future::Either};
 use std::{pin::Pin, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, body::Body};
@@ -121,13 +127,19 @@ impl CallContext {
     /// time in `grpc-timeout`.
     fn of(request: &http::Request<Body>, defaults: &Defaults) -> Option<Self> {
         request.extensions().get().copied().or_else(|| {
-            let class = (defaults.lookup)(request.uri().path())?;
+            let class = Self::class_of(request, defaults.lookup)?;
             let Defaults { mut timeouts, retry, .. } = *defaults;
             if let Some(total) = told_timeout(request.headers()) {
                 timeouts = timeouts.with_total(total);
             }
             Some(Self { class, timeouts, retry, deadline: None })
         })
+    }
+
+    /// The class of a call that the layers act on; `None` for what passes through untouched.
+    fn class_of(request: &http::Request<Body>, lookup: Lookup) -> Option<Class> {
+        let told = request.extensions().get::<Self>().map(|context| context.class);
+        told.or_else(|| lookup(request.uri().path()))
     }
 
     /// The deadline of the call or, below [`AttemptTimeout`], of the attempt; `None` for what passes
@@ -150,27 +162,31 @@ fn after(now: Instant, wait: Duration) -> Instant {
 
 /// Calls the service once it is ready. Tower's `oneshot` does the same, but moves the request from
 /// one state to the next on its way, which costs more than the rest of it.
-async fn call_when_ready<S: Service<R>, R>(
+fn call_when_ready<S: Service<R>, R>(
     mut service: S,
     request: R,
-) -> Result<S::Response, BoxError>
+) -> impl Future<Output = Result<S::Response, BoxError>>
 where
     S::Error: Into<BoxError>,
 {
-    service.ready().await.map_err(Into::into)?;
-    service.call(request).await.map_err(Into::into)
+    async move {
+        service.ready().await.map_err(Into::into)?;
+        service.call(request).await.map_err(Into::into)
+    }
 }
 
 /// Waits for what a request cannot be sent without. Where the time runs out here, rather than in the
 /// layers above, it is known that nothing was sent.
-async fn before_sending<T>(
+fn before_sending<T>(
     deadline: Option<Instant>,
     what: &str,
     wait: impl Future<Output = Result<T, Fault>>,
-) -> Result<T, Fault> {
-    let Some(deadline) = deadline else { return wait.await };
-    timeout_at(deadline, wait).await.unwrap_or_else(|_| {
-        let message = format!("time ran out before there was {what}");
-        Err(Fault::new(Code::DeadlineExceeded, Delivery::Never, message))
-    })
+) -> impl Future<Output = Result<T, Fault>> {
+    let Some(deadline) = deadline else { return Either::Left(wait) };
+    Either::Right(timeout_at(deadline, wait).map(move |outcome| {
+        outcome.unwrap_or_else(|_| {
+            let message = format!("time ran out before there was {what}");
+            Err(Fault::new(Code::DeadlineExceeded, Delivery::Never, message))
+        })
+    }))
 }

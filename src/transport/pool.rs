@@ -11,6 +11,7 @@ use super::{
     http2::{Driver, Incoming, KeepAlive, Sender, handshake},
 };
 use crate::{error::BoxError, observe};
+use futures_util::FutureExt;
 use http::{Request, Response};
 use std::{
     collections::VecDeque,
@@ -116,25 +117,33 @@ impl Connections {
 
 impl Connections {
     /// Sends a request on the connection with the fewest calls.
-    pub(super) async fn send(
+    pub(super) fn send(
         self,
         mut request: Request<Body>,
-    ) -> Result<Response<Incoming>, BoxError> {
-        let pool = &self.0;
-        let deadline = CallContext::deadline_of(&request);
-        let (begun, mut turns) = (Instant::now(), 0);
-        while turns < MOST_TURNS {
-            let lease = before_sending(deadline, "a connection", pool.acquire()).await?;
-            let slot = lease.slot.clone();
-            match slot.sender.send(request, lease).await {
-                Ok(answer) => return answer,
-                Err(unsent) => request = unsent,
-            }
-            pool.retire(&slot);
-            // Older connections may all have ended unseen, as when the server restarts.
-            turns += usize::from(slot.since >= begun);
+    ) -> impl Future<Output = Result<Response<Incoming>, BoxError>> {
+        async move {
+            let pool = &self.0;
+            let deadline = CallContext::deadline_of(&request);
+            let (begun, mut turns) = (Instant::now(), 0);
+            let answer = loop {
+                let lease = match pool.acquire() {
+                    Ok(lease) => lease,
+                    Err(turn) => before_sending(deadline, "a connection", turn).await?,
+                };
+                let slot = lease.slot.clone();
+                match slot.sender.send(request, lease) {
+                    Ok(answer) => break answer,
+                    Err(unsent) => request = unsent,
+                }
+                pool.retire(&slot);
+                // Older connections may all have ended unseen, as when the server restarts.
+                turns += usize::from(slot.since >= begun);
+                if turns == MOST_TURNS {
+                    return Err(pool.connector.unreachable("connections close at once:").into());
+                }
+            };
+            answer.await
         }
-        Err(pool.connector.unreachable("connections close at once:").into())
     }
 }
 
@@ -159,7 +168,10 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn acquire(self: &Arc<Self>) -> Result<Lease, Fault> {
+    /// A place on a connection, or else a turn to wait for.
+    fn acquire(
+        self: &Arc<Self>,
+    ) -> Result<Lease, impl Future<Output = Result<Lease, Fault>> + use<'_>> {
         let (place, openings) = {
             let mut state = self.state();
             let mut place = self.lease(&state).ok_or(());
@@ -178,12 +190,11 @@ impl Pool {
             (place, self.grow(&mut state))
         };
         openings.into_iter().for_each(Opening::spawn);
-        match place {
-            Ok(lease) => Ok(lease),
-            Err(wait) => wait
-                .await
-                .unwrap_or_else(|_| Err(self.connector.unreachable("gave up connecting to"))),
-        }
+        place.map_err(|turn| {
+            turn.map(|served| {
+                served.unwrap_or_else(|_| Err(self.connector.unreachable("gave up connecting to")))
+            })
+        })
     }
 
     /// A place on the open connection with the fewest calls, if one has room.

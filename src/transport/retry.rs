@@ -93,87 +93,92 @@ where
 
 impl<S: Clone> Retrying<S> {
     /// Sends a request whose body is already in one piece.
-    pub(crate) async fn send<B>(
+    pub(crate) fn send<B>(
         &self,
         request: Request<Bytes>,
         context: CallContext,
-    ) -> Result<Response<Answer<B>>, BoxError>
+    ) -> impl Future<Output = Result<Response<Answer<B>>, BoxError>>
     where
         S: Service<Request<Body>, Response = Response<Answer<B>>>,
         S::Error: Into<BoxError>,
     {
-        let mut service = self.inner.clone();
-        service.ready().await.map_err(Into::into)?;
         let (head, body) = request.into_parts();
-        repeat(service, head, body, context, &self.budget).await
+        repeat(self.inner.clone(), head, body, context, &self.budget)
     }
 }
 
-async fn repeat<S, B>(
+fn repeat<S, B>(
     mut service: S,
     head: request::Parts,
     body: Bytes,
     mut context: CallContext,
     budget: &Budget,
-) -> Result<Response<Answer<B>>, BoxError>
+) -> impl Future<Output = Result<Response<Answer<B>>, BoxError>>
 where
     S: Service<Request<Body>, Response = Response<Answer<B>>>,
     S::Error: Into<BoxError>,
 {
-    let begun = Instant::now();
-    let deadline = context.deadline(begun);
-    let mut jitter = context.retry.jitter();
-    let mut course = Course::default();
-    let mut observed = observe::Call::begin(&head);
-    let outcome = loop {
-        course.attempts += 1;
-        let attempt = observed.over(service.call(rebuild(&head, &body, context)));
-        let outcome = attempt.await.map_err(Into::into);
-        let outcome = match outcome {
-            Ok(mut response) if response.body().code() == Some(Code::Ok) => {
+    async move {
+        let begun = Instant::now();
+        let deadline = context.deadline(begun);
+        let mut jitter = context.retry.jitter();
+        let mut course = Course::default();
+        let mut observed = observe::Call::begin(&head);
+        let outcome = loop {
+            // Ready right before each attempt, after any wait: readiness may not keep that long.
+            service.ready().await.map_err(Into::into)?;
+            course.attempts += 1;
+            let attempt = observed.over(service.call(rebuild(&head, &body, context))).await;
+            let outcome = attempt.map_err(|error| Fault::from_error(error.into()));
+            if is_success(&outcome) {
                 budget.deposit();
                 observed.succeeded(course.attempts);
-                if course.attempts > 1 {
-                    course.elapsed = begun.elapsed();
-                    response.extensions_mut().insert(course);
-                }
-                return Ok(response);
+                break outcome;
             }
-            Ok(response) => Ok(response),
-            Err(error) => Err(Fault::from_error(error)),
+            let attempt = weigh(&outcome, &context, &mut course, begun.elapsed(), deadline);
+            let verdict = verdict(&context.retry, &attempt, budget, jitter.f64());
+            observed.failed(&attempt, verdict);
+            let Verdict::RetryAfter(wait) = verdict else { break outcome };
+            sleep(wait).await;
+            // A timer may come late; an attempt may not.
+            if Instant::now() >= deadline {
+                observed.ended(attempt.code);
+                break outcome;
+            }
         };
-        let (code, delivery, server_delay) = match &outcome {
-            Ok(response) => answered(response),
-            Err(fault) => (fault.code, fault.delivery, ServerDelay::Unsaid),
-        };
-        course.may_have_run |=
-            context.class != Class::Read && (may_have_run(code, delivery) || is_unread(&outcome));
-        let attempt = Attempt {
-            class: context.class,
-            code,
-            delivery,
-            attempts: course.attempts,
-            server_delay,
-            remaining: deadline.saturating_duration_since(Instant::now()),
-            elapsed: begun.elapsed(),
-            may_have_run: course.may_have_run,
-        };
-        let verdict = verdict(&context.retry, &attempt, budget, jitter.f64());
-        observed.failed(&attempt, verdict);
-        match verdict {
-            Verdict::RetryAfter(wait) => sleep(wait).await,
-            Verdict::Stop(_) => break outcome,
-        }
-        // A timer may come late; an attempt may not.
-        if Instant::now() >= deadline {
-            observed.ended(code);
-            break outcome;
-        }
-        // Ready only after the wait: readiness may not keep that long.
-        service.ready().await.map_err(Into::into)?;
+        course.elapsed = begun.elapsed();
+        conclude(outcome, course)
+    }
+}
+
+fn is_success<B>(outcome: &Result<Response<Answer<B>>, Fault>) -> bool {
+    outcome.as_ref().is_ok_and(|response| response.body().code() == Some(Code::Ok))
+}
+
+/// What is known of a failed attempt, for the decision on another.
+fn weigh<B>(
+    outcome: &Result<Response<Answer<B>>, Fault>,
+    context: &CallContext,
+    course: &mut Course,
+    elapsed: Duration,
+    deadline: Instant,
+) -> Attempt {
+    let (code, delivery, server_delay) = match outcome {
+        Ok(response) => answered(response),
+        Err(fault) => (fault.code, fault.delivery, ServerDelay::Unsaid),
     };
-    course.elapsed = begun.elapsed();
-    conclude(outcome, course)
+    course.may_have_run |=
+        context.class != Class::Read && (may_have_run(code, delivery) || is_unread(outcome));
+    Attempt {
+        class: context.class,
+        code,
+        delivery,
+        attempts: course.attempts,
+        server_delay,
+        remaining: deadline.saturating_duration_since(Instant::now()),
+        elapsed,
+        may_have_run: course.may_have_run,
+    }
 }
 
 /// Whether the service answered, but with more than the client takes: it may well have acted.
@@ -220,6 +225,8 @@ fn conclude<B>(
     course: Course,
 ) -> Result<Response<Answer<B>>, BoxError> {
     match outcome {
+        // What goes without saying costs nothing.
+        outcome if course.attempts == 1 && is_success(&outcome) => Ok(outcome?),
         Ok(mut response) => {
             response.extensions_mut().insert(course);
             Ok(response)

@@ -10,8 +10,10 @@ use crate::{
     policy::{Delivery, Retry, Timeouts},
     rpc::Class,
 };
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use std::{
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -26,7 +28,7 @@ use tower::{Layer, Service};
 #[derive(Clone, Debug)]
 pub struct Deadline<S> {
     inner: S,
-    defaults: Defaults,
+    defaults: Arc<Defaults>,
 }
 
 /// Puts [`Deadline`] over a service.
@@ -51,7 +53,7 @@ impl<S> Layer<S> for DeadlineLayer {
     type Service = Deadline<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Deadline { inner, defaults: self.defaults }
+        Deadline { inner, defaults: Arc::new(self.defaults) }
     }
 }
 
@@ -80,20 +82,19 @@ where
         };
         let deadline = context.deadline(Instant::now());
         request.extensions_mut().insert(context);
-        Box::pin(async move {
-            match timeout_at(deadline, call_when_ready(inner, request)).await {
-                Ok(result) => result,
-                // The attempt below ends at the same instant, and knows better what became of it.
-                // Where it comes too late all the same, the worst is assumed.
-                Err(_) => {
-                    let elapsed = context.timeouts.total();
-                    let may_have_run = context.class != Class::Read;
-                    let mut fault = Fault::timed_out(elapsed);
-                    fault.course = Course { attempts: 1, elapsed, may_have_run };
-                    Err(fault.into())
-                }
+        let call = timeout_at(deadline, call_when_ready(inner, request));
+        Box::pin(call.map(move |outcome| match outcome {
+            Ok(result) => result,
+            // The attempt below ends at the same instant, and knows better what became of it.
+            // Where it comes too late all the same, the worst is assumed.
+            Err(_) => {
+                let elapsed = context.timeouts.total();
+                let may_have_run = context.class != Class::Read;
+                let mut fault = Fault::timed_out(elapsed);
+                fault.course = Course { attempts: 1, elapsed, may_have_run };
+                Err(fault.into())
             }
-        })
+        }))
     }
 }
 
@@ -108,7 +109,7 @@ fn needs_runtime() -> Fault {
 #[derive(Clone, Debug)]
 pub struct AttemptTimeout<S> {
     inner: S,
-    defaults: Defaults,
+    defaults: Arc<Defaults>,
 }
 
 /// Puts [`AttemptTimeout`] over a service.
@@ -132,7 +133,7 @@ impl<S> Layer<S> for AttemptTimeoutLayer {
     type Service = AttemptTimeout<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        AttemptTimeout { inner, defaults: self.defaults }
+        AttemptTimeout { inner, defaults: Arc::new(self.defaults) }
     }
 }
 
@@ -166,12 +167,11 @@ where
         let deadline = super::after(now, limit);
         context.deadline = Some(deadline);
         *request.extensions_mut().get_or_insert(context) = context;
-        Box::pin(async move {
-            match timeout_at(deadline, call_when_ready(inner, request)).await {
-                Ok(result) => result,
-                Err(_) => Err(Fault::timed_out(limit).into()),
-            }
-        })
+        let call = timeout_at(deadline, call_when_ready(inner, request));
+        Box::pin(call.map(move |outcome| match outcome {
+            Ok(result) => result,
+            Err(_) => Err(Fault::timed_out(limit).into()),
+        }))
     }
 }
 
@@ -179,16 +179,19 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// At most eight digits and a unit, rounded down so that the service never waits for longer than
 /// we do ([gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)).
+///
+/// Above a second in milliseconds: one call's value is then mostly that of the last, which HTTP/2
+/// sends as a single byte.
 fn encode_timeout(limit: Duration) -> HeaderValue {
     const MOST: u64 = 99_999_999;
+    // Below so many seconds, so many units to a second.
+    const UNITS: [(u64, u64, u8); 3] =
+        [(1, 1_000_000, b'u'), (MOST / 1000 + 1, 1000, b'm'), (MOST + 1, 1, b'S')];
     let (seconds, nanos) = (limit.as_secs(), u64::from(limit.subsec_nanos()));
-    // In units of which there are so many to a second, the finest that fit into the digits first.
-    let fine = [(1_000_000_000, b'n'), (1_000_000, b'u'), (1000, b'm'), (1, b'S')];
-    let (value, unit) = fine
+    let (value, unit) = UNITS
         .into_iter()
-        .filter(|(per_second, _)| seconds <= MOST / per_second)
-        .map(|(per_second, unit)| (seconds * per_second + nanos * per_second / 1_000_000_000, unit))
-        .find(|(value, _)| *value <= MOST)
+        .find(|(below, ..)| seconds < *below)
+        .map(|(_, each, unit)| (seconds * each + nanos * each / 1_000_000_000, unit))
         .or_else(|| Some((seconds / 60, b'M')).filter(|(value, _)| *value <= MOST))
         .unwrap_or(((seconds / 3600).min(MOST), b'H'));
     let mut text = [unit; 9];
@@ -228,13 +231,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn timeouts_are_encoded_in_the_finest_unit_that_fits() {
+    fn timeouts_are_rounded_down_to_eight_digits_at_most() {
         let encoded = |limit| encode_timeout(limit).to_str().expect("ascii").to_owned();
-        assert_eq!(encoded(Duration::ZERO), "0n");
-        assert_eq!(encoded(Duration::from_millis(50)), "50000000n");
-        assert_eq!(encoded(Duration::from_secs(60)), "60000000u");
-        assert_eq!(encoded(Duration::from_secs(600)), "600000m");
-        assert_eq!(encoded(Duration::from_secs(200_000)), "200000S");
+        assert_eq!(encoded(Duration::ZERO), "0u");
+        assert_eq!(encoded(Duration::from_nanos(50_000_999)), "50000u");
+        assert_eq!(encoded(Duration::from_nanos(999_999_999)), "999999u");
+        assert_eq!(encoded(Duration::from_secs(1)), "1000m");
+        assert_eq!(encoded(Duration::from_nanos(59_999_999_999)), "59999m");
+        assert_eq!(encoded(Duration::from_secs(99_999)), "99999000m");
+        assert_eq!(encoded(Duration::from_secs(100_000)), "100000S");
+        assert_eq!(encoded(Duration::from_secs(99_999_999)), "99999999S");
+        assert_eq!(encoded(Duration::from_secs(100_000_000)), "1666666M");
         assert_eq!(encoded(Duration::from_secs(10_000_000_000)), "2777777H");
         assert_eq!(encoded(Duration::MAX), "99999999H");
     }

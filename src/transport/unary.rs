@@ -3,7 +3,7 @@
 //! What leaves here is a well-formed gRPC answer: HTTP errors, missing or malformed statuses and
 //! malformed details are put right, so that no stub above has to survive them.
 
-use super::{BoxFuture, CallContext, Defaults, Fault};
+use super::{BoxFuture, CallContext, Fault, Lookup};
 use crate::{error::BoxError, policy::Delivery};
 use base64::{
     Engine, alphabet,
@@ -35,14 +35,14 @@ pub struct Unary<S> {
 #[derive(Clone, Copy, Debug)]
 pub struct UnaryLayer {
     max_answer: usize,
-    defaults: Defaults,
+    lookup: Lookup,
 }
 
 impl UnaryLayer {
     /// Refuses answers above `max_answer` bytes with OUT_OF_RANGE; acts on each call whose
     /// path `lookup` knows, others pass through.
-    pub fn new(max_answer: usize, lookup: super::Lookup) -> Self {
-        Self { max_answer, defaults: Defaults { lookup, ..Defaults::default() } }
+    pub fn new(max_answer: usize, lookup: Lookup) -> Self {
+        Self { max_answer, lookup }
     }
 }
 
@@ -71,7 +71,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let is_unary = CallContext::of(&request, &self.layer.defaults).is_some();
+        let is_unary = CallContext::class_of(&request, self.layer.lookup).is_some();
         let deadline = CallContext::deadline_of(&request);
         let max_answer = self.layer.max_answer;
         let call = self.inner.call(request);

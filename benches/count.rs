@@ -1,19 +1,18 @@
-//! Allocations a call, counted: ours and the bare tonic stub's, on the client's thread alone.
-//!
-//! ```sh
-//! cargo bench --bench count
-//! ```
+//! What can be counted instead of timed: allocations a call, ours and the bare tonic stub's, on the
+//! client's thread alone; allocations to parse, build and walk a name.
 //!
 //! With the name of one caller and a number, it makes that many calls and nothing else: for
-//! callgrind, which counts instructions. benches/README.md has the command.
+//! callgrind, which counts instructions. `.ci/counts.py` does both, and compares what it finds with
+//! what is recorded in `counts.txt`.
 
 mod canned;
 
 use canned::{
-    Manners,
     callers::{ours, theirs},
     channel, serve,
 };
+use livestream_client::name::{ChannelName, LocationName};
+use std::hint::black_box;
 use tokio::{runtime::Runtime, task::JoinSet};
 
 const CALLS: u64 = 1000;
@@ -21,7 +20,7 @@ const CALLS: u64 = 1000;
 fn main() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let address = serve(channel(1), Manners::default());
+    let address = serve(&channel(1), false);
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -35,24 +34,46 @@ fn main() {
         }
         _ => {
             let (our, their) = runtime.block_on(async { (ours(address), theirs(address).await) });
-            println!("allocations a call: ours {:.1}", count(&runtime, || our.call()));
-            println!("allocations a call: bare {:.1}", count(&runtime, || their.call()));
+            println!("allocations a call: {:.1}", of_calls(&runtime, || our.call()));
+            eprintln!(
+                "allocations a call of the bare stub: {:.1}",
+                of_calls(&runtime, || their.call())
+            );
+            count_names();
         }
     }
 }
 
-fn count<F: Future<Output = ()> + Send + 'static>(runtime: &Runtime, call: impl Fn() -> F) -> f64 {
+fn count_names() {
+    let text = "projects/my-project/locations/us-central1/channels/evening-news";
+    let location = LocationName::new("my-project", "us-central1").expect("a valid name");
+    let name: ChannelName = text.parse().expect("a valid name");
+    let build = || ChannelName::new("my-project", "us-central1", "evening-news");
+    println!("allocations to parse a name: {}", of(|| text.parse::<ChannelName>()));
+    println!("allocations to build a name: {}", of(build));
+    println!("allocations to name a child: {}", of(|| location.channel("evening-news")));
+    println!("allocations to name the parent: {}", of(|| name.parent()));
+    println!("allocations to clone a name: {}", of(|| name.clone()));
+}
+
+fn of<T>(work: impl Fn() -> T) -> u64 {
+    allocation_counter::measure(|| drop(black_box(work()))).count_total
+}
+
+fn of_calls<F>(runtime: &Runtime, call: impl Fn() -> F) -> f64
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     run(runtime, 200, &call);
     let counted = allocation_counter::measure(|| run(runtime, CALLS, &call));
     counted.count_total as f64 / CALLS as f64
 }
 
 /// Makes calls, 64 in flight.
-fn run<F: Future<Output = ()> + Send + 'static>(
-    runtime: &Runtime,
-    calls: u64,
-    call: impl Fn() -> F,
-) {
+fn run<F>(runtime: &Runtime, calls: u64, call: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     runtime.block_on(async {
         let mut running = JoinSet::new();
         for _ in 0..calls {

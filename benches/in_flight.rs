@@ -3,7 +3,7 @@
 
 mod canned;
 
-use canned::{Manners, channel, pin_to, serve};
+use canned::{Manners, channel, frame, pin_to, serve_with};
 use livestream_client::{LivestreamClient, name::ChannelName, transport::PoolLimits};
 use std::{
     net::SocketAddr,
@@ -15,7 +15,8 @@ fn main() {
     let is_test = std::env::args().any(|argument| argument == "--test");
     let calls = if is_test { 100 } else { 5000 };
     let delay = Duration::from_millis(50);
-    let address = serve(channel(1), Manners { delay, max_streams: 100, ..Manners::default() });
+    let answer = frame(&channel(1));
+    let address = serve_with(Manners { delay, max_streams: 100 }, move |_| answer.clone());
     pin_to(0);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -1,19 +1,16 @@
 //! What the whole stack costs a call, next to the bare tonic stub on one tonic channel.
 //!
 //! Both call GetChannel over loopback HTTP/2, in turns within one run, on a core away from the
-//! server's. Printed are ratios: ours by theirs. CPU is that of the client's thread alone.
+//! server's. Printed are ratios, ours by theirs: the median of those of the rounds. CPU is that of
+//! the client's thread alone, kernel included.
 
 mod canned;
 
 use canned::{
-    Manners,
-    callers::{ours, theirs},
-    channel, pin_to, serve,
+    callers::{Ours, Theirs, ours, theirs},
+    channel, cpu_time, pin_to, serve, stay_awake,
 };
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 use tokio::{runtime::Runtime, task::JoinSet};
 
 const ROUNDS: usize = 31;
@@ -21,36 +18,36 @@ const ROUNDS: usize = 31;
 fn main() {
     let is_test = std::env::args().any(|argument| argument == "--test");
     let rounds = if is_test { 1 } else { ROUNDS };
-    let address = serve(channel(1), Manners::default());
+    let asleep = serve(&channel(1), false);
     pin_to(0);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let (ours, theirs) = runtime.block_on(async { (ours(address), theirs(address).await) });
+    let pair = runtime.block_on(async { (ours(asleep), theirs(asleep).await) });
 
-    println!("{:<22} {:>9} {:>9} {:>7}", "ours / bare stub", "ours", "bare", "ratio");
+    println!("{:<32} {:>9} {:>9} {:>7}", "ours / bare stub", "ours", "bare", "ratio");
     for in_flight in [1, 64] {
         let calls = if is_test { in_flight } else { 4000 };
-        let mut cpu = Vec::new();
-        let mut wall = Vec::new();
-        for round in 0..=rounds {
-            let our = measure(&runtime, calls, in_flight, || ours.call());
-            let their = measure(&runtime, calls, in_flight, || theirs.call());
-            if round > 0 || is_test {
-                cpu.push((our.cpu, their.cpu));
-                wall.push((our.p50, their.p50));
-            }
-        }
-        print(&format!("CPU a call, {in_flight} in flight"), cpu);
+        let measured = in_turns(&runtime, &pair, rounds, calls, in_flight);
+        print(&format!("CPU a call, {in_flight} in flight"), &measured, |it| it.cpu);
         if in_flight == 1 {
-            print("p50, 1 in flight", wall);
+            print("p50, 1 in flight, from sleep", &measured, |it| it.p50);
         }
     }
+
+    let calls = if is_test { 1 } else { 4000 };
+    let awake = serve(&channel(1), true);
+    let pair = runtime.block_on(async { (ours(awake), theirs(awake).await) });
+    let staying = runtime.block_on(async { stay_awake() });
+    let measured = in_turns(&runtime, &pair, rounds, calls, 1);
+    staying.abort();
+    print("p50, 1 in flight, cores awake", &measured, |it| it.p50);
 }
 
-fn print(what: &str, mut pairs: Vec<(f64, f64)>) {
+fn print(what: &str, rounds: &[(Measured, Measured)], of: impl Fn(&Measured) -> f64) {
+    let mut pairs: Vec<_> = rounds.iter().map(|(our, their)| (of(our), of(their))).collect();
     pairs.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
     let (our, their) = pairs[pairs.len() / 2];
-    println!("{what:<22} {:>6.2} µs {:>6.2} µs {:>7.3}", our * 1e6, their * 1e6, our / their);
+    println!("{what:<32} {:>6.2} µs {:>6.2} µs {:>7.3}", our * 1e6, their * 1e6, our / their);
 }
 
 struct Measured {
@@ -58,6 +55,23 @@ struct Measured {
     cpu: f64,
     /// The median of the calls' times, in seconds.
     p50: f64,
+}
+
+/// Ours and the bare stub, so many rounds after one to warm up.
+fn in_turns(
+    runtime: &Runtime,
+    (ours, theirs): &(Ours, Theirs),
+    rounds: usize,
+    calls: usize,
+    in_flight: usize,
+) -> Vec<(Measured, Measured)> {
+    let round = |_| {
+        (
+            measure(runtime, calls, in_flight, || ours.call()),
+            measure(runtime, calls, in_flight, || theirs.call()),
+        )
+    };
+    (0..=rounds).map(round).skip(1).collect()
 }
 
 fn measure<F>(runtime: &Runtime, calls: usize, in_flight: usize, call: impl Fn() -> F) -> Measured
@@ -86,11 +100,4 @@ where
     let cpu = (cpu_time() - begun).as_secs_f64() / calls as f64;
     times.sort();
     Measured { cpu, p50: times[times.len() / 2].as_secs_f64() }
-}
-
-/// The CPU time of this thread, as the kernel accounts for it.
-fn cpu_time() -> Duration {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    let nanos = text.split(' ').next().and_then(|text| text.parse().ok()).expect("nanoseconds");
-    Duration::from_nanos(nanos)
 }

@@ -1,10 +1,11 @@
-//! A server that answers every call with the same bytes, on a core of its own: it costs the client
-//! under measurement nothing, and does as little as HTTP/2 allows.
+//! Servers that answer from memory, on a core of their own, and the callers that are measured.
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 pub mod callers;
+mod one_answer;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use core_affinity::CoreId;
 use http::{HeaderMap, HeaderValue, Response};
 use livestream_client::model::{
     AudioStream, Channel, ElementaryStream, Manifest, MuxStream, SegmentSettings, VideoStream,
@@ -13,14 +14,24 @@ use livestream_client::model::{
     video_stream::{CodecSettings, H264CodecSettings},
 };
 use prost::Message;
-use std::{net::SocketAddr, sync::mpsc, thread, time::Duration};
-use tokio::net::{TcpListener, TcpStream};
+use std::{
+    fs,
+    net::SocketAddr,
+    sync::{LazyLock, mpsc},
+    thread,
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+};
 
-/// How the server behaves, besides answering.
+/// The core that servers run on, where there is more than one.
+pub const SERVER_CORE: usize = 1;
+
+/// How a server behaves, besides answering.
 #[derive(Clone, Copy, Debug)]
 pub struct Manners {
-    /// The core that it runs on, where there is more than one.
-    pub core: usize,
     /// How long each call takes.
     pub delay: Duration,
     /// The most calls at once on one connection.
@@ -29,24 +40,36 @@ pub struct Manners {
 
 impl Default for Manners {
     fn default() -> Self {
-        Self { core: 1, delay: Duration::ZERO, max_streams: 1000 }
+        Self { delay: Duration::ZERO, max_streams: 1000 }
     }
 }
 
-/// Serves on a thread of its own, for as long as the process lasts.
-pub fn serve(answer: impl Message, manners: Manners) -> SocketAddr {
-    let answer = frame(&answer);
-    serve_with(manners, move |_| answer.clone())
+/// Gives every call this answer at once, for as long as the process lasts; `awake` is for calls whose
+/// time is measured, as [`stay_awake`].
+pub fn serve(answer: &impl Message, awake: bool) -> SocketAddr {
+    let answer = frame(answer);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let serve = move |stream: std::io::Result<std::net::TcpStream>| {
+        let (stream, answer) = (stream.expect("a connection"), answer.clone());
+        thread::spawn(move || {
+            pin_to(SERVER_CORE);
+            // A client that goes away ends its connection as it likes.
+            let _ = one_answer::serve_connection(stream, &answer, awake);
+        });
+    };
+    thread::spawn(move || listener.incoming().for_each(serve));
+    address
 }
 
-/// Serves what `answer` makes of each request's bytes.
+/// Serves what `answer` makes of each request's bytes, on a thread of its own.
 pub fn serve_with(
     manners: Manners,
     answer: impl Fn(Bytes) -> Bytes + Clone + Send + Sync + 'static,
 ) -> SocketAddr {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
-        pin_to(manners.core);
+        pin_to(SERVER_CORE);
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
@@ -107,9 +130,30 @@ pub fn frame(message: &impl Message) -> Bytes {
     frame.freeze()
 }
 
+/// Keeps the core of a current-thread runtime from going to sleep, until the handle is aborted. To
+/// wake a core, of a virtual machine above all, takes longer than a call, and the longer the more
+/// it slept: a client that is done sooner would look slower.
+pub fn stay_awake() -> AbortHandle {
+    let spinning = async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::spawn(spinning).abort_handle()
+}
+
+/// The CPU time of this thread, as the kernel accounts for it.
+pub fn cpu_time() -> Duration {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    let nanos = text.split(' ').next().and_then(|text| text.parse().ok()).expect("nanoseconds");
+    Duration::from_nanos(nanos)
+}
+
 pub fn pin_to(core: usize) {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    if let Some(core) = cores.get(core % cores.len().max(1)) {
+    // Asked before the first is pinned: a thread hears of no core but its own, nor do its children.
+    static CORES: LazyLock<Vec<CoreId>> =
+        LazyLock::new(|| core_affinity::get_core_ids().unwrap_or_default());
+    if let Some(core) = CORES.get(core % CORES.len().max(1)) {
         core_affinity::set_for_current(*core);
     }
 }

@@ -1,7 +1,7 @@
 //! The canned server, three times on one core: GetChannel over gRPC, ListChannels over gRPC, and both
 //! as JSON over HTTP/1.1, which is what the official Rust client speaks.
 
-use crate::canned::{Manners, channel, frame, pin_to, serve, serve_with};
+use crate::canned::{Manners, SERVER_CORE, channel, frame, pin_to, serve, serve_with};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -24,7 +24,7 @@ pub const PAGE: usize = 50;
 pub fn start() -> [String; 3] {
     let pages: Vec<ListChannelsResponse> = (0..PAGES).map(page).collect();
     let framed: Vec<Bytes> = pages.iter().map(frame).collect();
-    let calls = serve(channel(1), Manners::default());
+    let calls = serve(&channel(1), false);
     let lists = serve_with(Manners::default(), move |request| {
         let request = ListChannelsRequest::decode(&request[5..]).expect("a framed request");
         framed[number_of(&request.page_token)].clone()
@@ -63,7 +63,7 @@ fn serve_json(pages: &[ListChannelsResponse]) -> String {
     };
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
-        pin_to(Manners::default().core);
+        pin_to(SERVER_CORE);
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""What a call costs, counted, next to what benches/counts.txt records of it.
+
+A recorded number may be missed by 2 % or, where that is less, by half an allocation: one more a call
+shows. A number that has become better must be recorded, or it could be lost again unseen. With
+--write, records what it finds.
+"""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RECORD = ROOT / "benches/counts.txt"
+INSTRUCTIONS = "instructions a call, by the bare stub's"
+HEADER = "# Per call of GetChannel, and per name. Recorded by `.ci/counts.py --write`.\n"
+
+
+def main():
+    if shutil.which("valgrind") is None:
+        sudo = [] if os.geteuid() == 0 else ["sudo"]
+        subprocess.run([*sudo, "apt-get", "install", "-y", "valgrind"], check=True)
+    program = build()
+    found = allocations(program)
+    ours, bare = instructions(program)
+    print(f"instructions a call: {ours:.0f}, the bare stub's: {bare:.0f}")
+    found[INSTRUCTIONS] = round(ours / bare, 3)
+
+    if "--write" in sys.argv:
+        lines = [f"{what}: {number:g}\n" for what, number in found.items()]
+        RECORD.write_text(HEADER + "".join(lines))
+        return 0
+    recorded = read(RECORD.read_text())
+    if recorded.keys() != found.keys():
+        print("what is counted has changed: record it by `.ci/counts.py --write`")
+        return 1
+    worse = [what for what in found if not report(what, found[what], recorded[what])]
+    return 1 if worse else 0
+
+
+def report(what, found, recorded):
+    """Prints one line; false where the record does not hold."""
+    margin = 0.02 * recorded
+    if what.startswith("allocations"):
+        margin = min(margin, 0.5)
+    verdict = "as recorded"
+    if found > recorded + margin:
+        verdict = "DEARER than recorded"
+    elif found < recorded - margin:
+        verdict = "better than recorded: keep it by `.ci/counts.py --write`"
+    print(f"{what}: {found:g}, recorded {recorded:g}: {verdict}")
+    return verdict == "as recorded"
+
+
+def build():
+    command = ["cargo", "bench", "--locked", "--no-run", "--bench", "count"]
+    built = subprocess.run(
+        [*command, "--message-format=json"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    )
+    for line in built.stdout.splitlines():
+        message = json.loads(line)
+        if message.get("executable") and message["target"]["name"] == "count":
+            return message["executable"]
+    sys.exit("no bench was built")
+
+
+def allocations(program):
+    counted = subprocess.run([program], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return read(counted)
+
+
+def read(text):
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return {what: float(number) for what, number in (line.rsplit(": ", 1) for line in lines)}
+
+
+def instructions(program):
+    """Of the client's thread, a call, ours and the bare stub's.
+
+    Two runs of different length give the instructions of a call without those of starting up.
+    """
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor() as pool:
+        def count(caller, calls):
+            file = f"{folder}/{caller}.{calls}"
+            subprocess.run(
+                [
+                    "valgrind", "--tool=callgrind", "--separate-threads=yes",
+                    f"--callgrind-out-file={file}", program, caller, str(calls),
+                ],
+                check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )
+            # The first thread is the client's.
+            totals = re.search(r"^totals: (\d+)", pathlib.Path(f"{file}-01").read_text(), re.M)
+            return int(totals[1])
+
+        short, long = 1000, 3000
+        runs = [(caller, calls) for caller in ("ours", "bare") for calls in (short, long)]
+        few, many, bare_few, bare_many = pool.map(lambda run: count(*run), runs)
+        return (many - few) / (long - short), (bare_many - bare_few) / (long - short)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

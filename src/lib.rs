@@ -1,3 +1,5 @@
+// The README's chart: the first definition of a link is the one that holds.
+#![doc = include_str!("guide/speed.link")]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

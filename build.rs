@@ -119,6 +119,7 @@ fn write_rpc(
     };
     let result = long_running(method)?;
 
+    writeln!(out, "impl sealed::Sealed for {request} {{}}")?;
     writeln!(out, "impl Rpc for {request} {{")?;
     writeln!(out, "    type Response = {};", rust_type(&output))?;
     match &result {

@@ -37,9 +37,10 @@ use std::{fmt, hash::Hash, str::FromStr, sync::Arc};
 
 /// A typed resource name ([AIP-122](https://google.aip.dev/122)).
 ///
-/// Clones share one allocation. Order, equality and hash are those of the text.
+/// Clones share one allocation. Order, equality and hash are those of the text. Sealed: the kinds of
+/// names are those of the services.
 pub trait ResourceName:
-    Clone + fmt::Debug + fmt::Display + FromStr<Err = InvalidName> + Ord + Hash + Send + Sync + 'static
+    sealed::Sealed + Clone + fmt::Debug + fmt::Display + FromStr<Err = InvalidName> + Ord + Hash + Send + Sync + 'static
 {
     /// What this name is below; a name without a parent is its own.
     type Parent: ResourceName;
@@ -59,6 +60,10 @@ pub trait ResourceName:
     fn check(text: &str) -> Result<(), InvalidName> {
         check(Self::TYPE, Self::PATTERN, text)
     }
+}
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
 }
 
 /// A text that is not a name of the kind asked for; tells which part is at fault.
@@ -276,7 +281,7 @@ macro_rules! resource_name {
             /// Names the id that no document of the API allows.
             pub fn new($($id: impl AsRef<str>),+) -> Result<Self, $crate::name::InvalidName> {
                 let ids = [$($id.as_ref()),+];
-                $crate::name::build(Self::TYPE, Self::PATTERN, &ids).map(Self)
+                $crate::name::build($type, $pattern, &ids).map(Self)
             }
 
             /// The whole name as text.
@@ -312,6 +317,8 @@ macro_rules! resource_name {
             )*
         }
 
+        impl $crate::name::sealed::Sealed for $name {}
+
         impl $crate::name::ResourceName for $name {
             type Parent = $parent;
             const TYPE: &'static str = $type;
@@ -320,11 +327,6 @@ macro_rules! resource_name {
             fn as_str(&self) -> &str {
                 &self.0
             }
-        }
-
-        impl $name {
-            const TYPE: &'static str = $type;
-            const PATTERN: &'static str = $pattern;
         }
 
         impl std::str::FromStr for $name {

@@ -8,8 +8,9 @@
 use crate::name::{InvalidName, ResourceName};
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
-/// A request message that is the input of exactly one unary method.
-pub trait Rpc: prost::Message + Clone + Default + 'static {
+/// A request message that is the input of exactly one unary method. Sealed: the methods are those of
+/// the services, and there may be more to know of them one day.
+pub trait Rpc: sealed::Sealed + prost::Message + Clone + Default + 'static {
     /// The message that the service answers with.
     type Response: prost::Message + Default + 'static;
     /// What kind of method it is, [`UnaryKind`] or [`LongRunningKind`]: decides what a call yields.
@@ -37,6 +38,10 @@ pub trait Rpc: prost::Message + Clone + Default + 'static {
     /// # Errors
     /// The first field that is missing, malformed or out of range.
     fn check(&self) -> Result<(), InvalidField>;
+}
+
+mod sealed {
+    pub trait Sealed {}
 }
 
 /// A request that starts a long-running operation ([AIP-151](https://google.aip.dev/151)).

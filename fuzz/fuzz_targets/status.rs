@@ -8,6 +8,7 @@ use livestream_client::{
     Error, LivestreamClient,
     model::{GetChannelRequest, livestream_service_client::LivestreamServiceClient},
     name::ChannelName,
+    policy::Retry,
 };
 use livestream_client_fuzz::{Answer, run};
 use std::convert::Infallible;
@@ -25,7 +26,10 @@ async fn call(answer: Answer) {
         let answer = answer.clone();
         async { Ok::<_, Infallible>(answer.into_response()) }
     });
-    let client = LivestreamClient::builder().channel(answers).build().expect("a client");
+    // One repeat has it all: what comes is the same each time.
+    let retry = Retry::default().with_max_attempts(2);
+    let client =
+        LivestreamClient::builder().channel(answers).retry(retry).build().expect("a client");
     let name = ChannelName::new("p", "l", "c").expect("a valid name");
 
     let typed = client.get_channel(&name).await;

@@ -253,10 +253,9 @@ fn put_status_right(headers: &mut HeaderMap) -> Option<Code> {
     if raw == "0" && headers.len() == 1 {
         return Some(Code::Ok); // The usual trailers, with nothing to put right.
     }
-    let known =
-        raw.to_str().ok().and_then(|text| text.parse().ok()).filter(|n| (0..=16).contains(n));
-    let code = known.map(Code::from_i32);
-    if code.is_none() {
+    // Only the shortest form counts, as with tonic's stubs: `00` is no success.
+    let code = Code::from_bytes(raw.as_bytes());
+    if code == Code::Unknown && raw != "2" {
         let message = format!("malformed grpc-status {raw:?}");
         headers.extend(status_headers(Code::Unknown, &message));
     }
@@ -267,7 +266,7 @@ fn put_status_right(headers: &mut HeaderMap) -> Option<Code> {
     if headers.get(DETAILS).is_some_and(|value| !is_base64(value)) {
         headers.remove(DETAILS);
     }
-    Some(code.unwrap_or(Code::Unknown))
+    Some(code)
 }
 
 /// A message that is not UTF-8 below its percent-encoding, with what can be read of it; tonic would

@@ -113,7 +113,7 @@ async fn a_proxys_503_is_unavailable_and_tried_again() {
 
 #[tokio::test]
 async fn a_malformed_status_is_unknown_and_shown() {
-    for raw in ["gone", "17", "-1", "", "0x0", "99999999999999999999"] {
+    for raw in ["gone", "17", "-1", "", "0x0", "00", "05", "+5", "99999999999999999999"] {
         let server = Server::start(move |exchange| async move {
             if exchange.number == 1 {
                 exchange.fail_with(&[("grpc-status", raw)]);

@@ -32,6 +32,11 @@
 //! A project *number* is as good as a project *id*: the service uses both, so two different names
 //! can mean one resource. Ids are refused only where no document of the API allows them.
 
+mod ids;
+
+pub(crate) use ids::check_id;
+
+use ids::check_variable;
 use smallvec::SmallVec;
 use std::{fmt, hash::Hash, str::FromStr, sync::Arc};
 
@@ -40,7 +45,16 @@ use std::{fmt, hash::Hash, str::FromStr, sync::Arc};
 /// Clones share one allocation. Order, equality and hash are those of the text. Sealed: the kinds of
 /// names are those of the services.
 pub trait ResourceName:
-    sealed::Sealed + Clone + fmt::Debug + fmt::Display + FromStr<Err = InvalidName> + Ord + Hash + Send + Sync + 'static
+    sealed::Sealed
+    + Clone
+    + fmt::Debug
+    + fmt::Display
+    + FromStr<Err = InvalidName>
+    + Ord
+    + Hash
+    + Send
+    + Sync
+    + 'static
 {
     /// What this name is below; a name without a parent is its own.
     type Parent: ResourceName;
@@ -159,35 +173,6 @@ fn segments(text: &str) -> impl Iterator<Item = &str> {
 /// The variable's name in a segment such as `{channel}`.
 fn variable(segment: &'static str) -> Option<&'static str> {
     segment.strip_prefix('{')?.strip_suffix('}')
-}
-
-fn check_variable(variable: &str, value: &str) -> Result<(), &'static str> {
-    match variable {
-        "project" => check_chars(value, 100, b"-_.:"),
-        "location" | "network" => check_chars(value, 63, b"-"),
-        "operation" => check_chars(value, 255, b"-_."),
-        "secret" | "version" => check_chars(value, 255, b"-_"),
-        _ => check_id(value),
-    }
-}
-
-/// Ids as the loosest document of the API has them: the service definition allows lower-case
-/// letters, digits and inner hyphens; the reference of DVR sessions also capitals and underscores.
-pub(crate) fn check_id(value: &str) -> Result<(), &'static str> {
-    check_chars(value, 63, b"-_")
-}
-
-fn check_chars(value: &str, most: usize, marks: &[u8]) -> Result<(), &'static str> {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || marks.contains(&byte);
-    if value.is_empty() {
-        Err("is empty")
-    } else if value.len() > most {
-        Err("is too long")
-    } else if !value.bytes().all(is_allowed) {
-        Err("has a character that no name has there")
-    } else {
-        Ok(())
-    }
 }
 
 /// Puts ids into a pattern's variables, in order.

@@ -199,22 +199,26 @@ fn a_refusal_names_the_part_at_fault() {
     refuse::<NetworkName>(&[("projects/p/networks/n", "", "`global` expected at \"networks\"")]);
     refuse::<SecretVersionName>(&[("projects/p/secrets/s", "", "it ends before `versions`")]);
 
-    let odd = |part| format!("the {part} has a character that no name has there");
+    let odd = |part, marks| format!("the {part} may hold letters, digits{marks} only");
     let long = "x".repeat(64);
     refuse::<ChannelName>(&[(
         &format!("{LOCATION}/channels/{long}"),
         "channel",
         "the channel is too long",
     )]);
-    refuse::<LocationName>(&[("projects/p/locations/us_1", "location", &odd("location"))]);
-    refuse::<ProjectName>(&[("projects/a b", "project", &odd("project"))]);
+    refuse::<LocationName>(&[(
+        "projects/p/locations/us_1",
+        "location",
+        &odd("location", " and -"),
+    )]);
+    refuse::<ProjectName>(&[("projects/a b", "project", &odd("project", " and -_.:"))]);
     for id in
         ["näws", "новости", "𝕏", "ne ws", "news\0", "news\n", "new%73", "a:1", "a.1", "*", "{c}"]
     {
         refuse::<ChannelName>(&[(
             &format!("{LOCATION}/channels/{id}"),
             "channel",
-            &odd("channel"),
+            &odd("channel", ", - and _"),
         )]);
     }
 }
@@ -226,14 +230,13 @@ fn building_names_the_id_at_fault() {
         assert_eq!(refusal.part(), Some(part));
         assert!(refusal.to_string().ends_with(&format!(": the {part} {words}")), "{refusal}");
     };
-    let odd = "has a character that no name has there";
     refuse("", "l", "c", "project", "is empty");
     refuse("p", "l", "", "channel", "is empty");
     refuse("p", &"l".repeat(64), "c", "location", "is too long");
     // An id with a slash would shift the segments behind it.
-    refuse("p/locations/l", "l", "c", "project", odd);
-    refuse("p", "l/channels/c", "c", "location", odd);
-    refuse("p", "l", "c/events/e", "channel", odd);
+    refuse("p/locations/l", "l", "c", "project", "may hold letters, digits and -_.: only");
+    refuse("p", "l/channels/c", "c", "location", "may hold letters, digits and - only");
+    refuse("p", "l", "c/events/e", "channel", "may hold letters, digits, - and _ only");
     // Of several, the first.
     refuse("", "", "", "project", "is empty");
 
@@ -242,7 +245,7 @@ fn building_names_the_id_at_fault() {
     assert_eq!(
         refusal.to_string(),
         "not a name of kind Location (`projects/{project}/locations/{location}`): \
-         \"projects/p/locations/l/channels/c\": the location has a character that no name has there"
+         \"projects/p/locations/l/channels/c\": the location may hold letters, digits and - only"
     );
 }
 

@@ -3,11 +3,12 @@
 mod emulator_support;
 
 use bytes::{Bytes, BytesMut};
-use emulator_support::Service;
+use emulator_support::{LOCATION, Service, input};
 use h2::client::SendRequest;
 use livestream_client::{
-    emulator::{Emulator, Limit},
+    emulator::{Emulator, Faults, Limit},
     model::{GetChannelRequest, ListChannelsRequest, ListChannelsResponse},
+    name::LocationName,
     rpc::Rpc,
 };
 use prost::Message as _;
@@ -16,7 +17,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
 };
-use tonic::Code;
+use tonic::{Code, Status};
 
 /// Opens HTTP/2 on a connection.
 async fn open<C>(connection: C) -> SendRequest<Bytes>
@@ -135,4 +136,43 @@ async fn requests_in_parallel_are_answered_one_by_one() {
     }
     let accepted = calls.join_all().await;
     assert_eq!(accepted.iter().filter(|&&accepted| accepted).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_happen_in_their_order_one_an_attempt() {
+    let (emulator, faults) = (Emulator::builder().manual_clock().build(), Faults::new());
+    let client = emulator.client_builder().layer(faults.clone()).build().expect("valid");
+    let location: LocationName = LOCATION.parse().expect("valid");
+
+    faults.refuse(1, Status::unavailable("down"));
+    faults.lose_answers(1);
+    let create = client.create_input(&location, input(), "camera").await;
+    assert!(!create.expect("the third attempt succeeds").is_done());
+    assert_eq!(faults.attempts(), 3);
+    let started = emulator.client().list_operations(&location).items().collect().await;
+    assert_eq!(started.expect("a listing").len(), 1, "carried out once");
+
+    faults.refuse(1, Status::permission_denied("not you"));
+    let refused = client.list_inputs(&location).await.expect_err("final");
+    assert_eq!((refused.code(), refused.message()), (Code::PermissionDenied, "not you"));
+    assert_eq!(faults.attempts(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_attempt_ends_by_its_deadline_and_never_reaches_the_service() {
+    let (emulator, faults) = (Emulator::builder().manual_clock().build(), Faults::new());
+    let client = emulator.client_builder().layer(faults.clone()).build().expect("valid");
+    let location: LocationName = LOCATION.parse().expect("valid");
+    let (second, begun) = (Duration::from_secs(1), tokio::time::Instant::now());
+
+    faults.stall(1);
+    let stalled = client.create_input(&location, input(), "camera").timeout(second).await;
+    assert_eq!(stalled.expect_err("too late").code(), Code::DeadlineExceeded);
+    assert_eq!((begun.elapsed().as_secs(), faults.attempts()), (1, 1));
+    let started = client.list_operations(&location).items().collect().await;
+    assert!(started.expect("a listing").is_empty());
+
+    faults.stall(1);
+    client.list_inputs(&location).attempt_timeout(second).await.expect("the second attempt");
+    assert_eq!(faults.attempts(), 4);
 }

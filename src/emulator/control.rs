@@ -22,6 +22,9 @@ impl Emulator {
     }
 
     /// Moves virtual time forward, and lets everything happen that is due by then.
+    ///
+    /// This works at any speed, not only with a manual clock: time then goes on from there. The
+    /// caller's own time stays as it is, and with it the client's pauses and deadlines.
     pub fn advance(&self, by: Duration) {
         self.advance_clock(by);
         drop(self.world());

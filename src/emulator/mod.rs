@@ -41,7 +41,11 @@
 //! operations of both services are listed together then.
 //!
 //! What it leaves out: pictures and sound, Cloud Storage, IAM, request quotas. It checks how the
-//! parts of a resource fit together, but not every codec setting.
+//! parts of a resource fit together, but not every codec setting. Nor does it remember when a
+//! channel was on air: a clip needs a channel that has streamed before, a DVR session not even
+//! that, and neither needs video at the times that it covers. And a channel without any input
+//! streams as well, once an encoder connects, which it does by itself unless
+//! [`Builder::encoder_delay`] says otherwise.
 
 mod answers;
 mod assets;
@@ -53,6 +57,7 @@ mod distributions;
 mod dvr_sessions;
 mod events;
 mod fault;
+mod faults;
 mod inputs;
 mod locations;
 mod mask;
@@ -67,6 +72,7 @@ mod streaming;
 mod visionai;
 mod world;
 
+pub use faults::{Faults, Faulty};
 pub use serve::EmulatorService;
 pub use settings::{Builder, Limit, Work};
 

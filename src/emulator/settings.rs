@@ -187,7 +187,12 @@ impl Builder {
     }
 
     /// Time that moves only by [`Emulator::advance`], from a fixed moment (the start of 2026, UTC,
-    /// unless [`Builder::epoch`] says otherwise): what a test wants.
+    /// unless [`Builder::epoch`] says otherwise): what a test wants that looks at states, to the
+    /// second.
+    ///
+    /// Nothing ends by itself then. A `.wait()` for anything that takes time waits until another
+    /// task advances the clock, or else until its own limit; code that waits is better tested with
+    /// [`speed(1)`](Builder::speed) and tokio's time paused.
     pub fn manual_clock(mut self) -> Self {
         const START_OF_2026: Duration = Duration::from_secs(1_767_225_600);
         self.epoch = self.epoch.or(Some(SystemTime::UNIX_EPOCH + START_OF_2026));

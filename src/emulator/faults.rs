@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 
 /// A layer under which the next attempts go wrong.
 ///
-/// Give it to [`ClientBuilder::layer`](crate::ClientBuilder::layer), and keep a clone to tell it what
+/// Give it to [`Builder::layer`](crate::Builder::layer), and keep a clone to tell it what
 /// is to happen: clones share that, and the count. What is asked for happens in its order, one thing
 /// an attempt; then all is well again.
 ///

@@ -178,7 +178,9 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
-    /// How often the request was sent or about to be; 0 where it was refused before that.
+    /// How often the request was sent or about to be; 0 where it was refused before that, and 0 for
+    /// what an operation failed of and for a wait that met its limit, which are no answers to a
+    /// request.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
@@ -191,6 +193,9 @@ impl Error {
     /// Whether the service may have carried out the request although no success was seen.
     ///
     /// If so, look at the resource before sending a mutation without `request_id` again.
+    ///
+    /// It is `false` for what an operation failed of and for a wait that met its limit: there the
+    /// request that began the work was accepted, and how far the work got, the resource tells.
     pub fn may_have_run(&self) -> bool {
         self.0.may_have_run
     }

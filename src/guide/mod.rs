@@ -11,11 +11,31 @@
 //! 5. [`listings`]: items, pages and what could not be reached.
 //! 6. [`watching`]: the states of a channel and its parts, and waiting for one.
 //! 7. [`dvr`]: rewinding a live stream, cutting clips, and time shift on Volcengine.
-//! 8. [`resources`]: configurations checked, masked for updates, and kept as JSON.
+//! 8. [`resources`]: configurations checked, masked for updates, kept as JSON, and deleted.
 //! 9. [`testing`]: the emulator's time, its controls, and faults on purpose.
 //! 10. [`observability`]: spans, events and numbers.
 //! 11. [`stack`]: what a call goes through, and where your own layers fit.
 //! 12. [`python`]: every method of the official Python client, and its idioms.
+//!
+//! # What the examples begin with
+//!
+//! An example that uses `emulator`, `client`, `location` or `news` without making it begins with
+//! these lines, out of sight:
+//!
+//! ```
+#![doc = include_str!("studio.rs")]
+//!
+//! #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! async fn main() -> Result<(), livestream_client::Error> {
+//!     let (emulator, client, location) = studio::open()?;
+//!     let news = studio::on_air(&client, &location, "news").await?; // or `studio::stopped`
+//!     // Here the example goes on.
+//!     Ok(())
+//! }
+//! ```
+//!
+//! `start_paused` needs tokio's feature `test-util`, and lets minutes pass in a moment. A program
+//! without it leaves out both `start_paused` and `.speed(1)`, and takes some seconds.
 //!
 //! This module holds documentation only.
 
@@ -64,7 +84,7 @@ pub mod watching {}
 #[doc = include_str!("dvr.md")]
 pub mod dvr {}
 
-/// Resources: configurations checked, masked for updates, and kept as JSON.
+/// Resources: configurations checked, masked for updates, kept as JSON, and deleted.
 ///
 #[doc = include_str!("resources.md")]
 pub mod resources {}

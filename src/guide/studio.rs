@@ -1,5 +1,4 @@
-// What most examples of the guide begin with, kept out of their sight: an emulator whose time runs
-// as fast as the caller's, and a channel that is on air.
+// An emulator whose time runs as fast as the caller's, and a channel that is stopped or on air.
 mod studio {
     use livestream_client::{
         Error, LivestreamClient,

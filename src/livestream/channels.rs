@@ -111,7 +111,8 @@ impl LivestreamClient {
     /// go with it.
     ///
     /// If the channel has a retention window, its output files are then deleted too, in the
-    /// background.
+    /// background. What becomes of the channel's clips and DVR sessions, the documents do not tell;
+    /// the emulator deletes their records too.
     ///
     /// Long-running: awaiting yields the operation, and the operation yields `()`.
     ///

@@ -28,16 +28,16 @@ impl LivestreamClient {
     /// # Examples
     /// ```
     /// # use livestream_client::{LivestreamClient, name::ChannelName};
-    /// use livestream_client::model::{Event, event::{AdBreakTask, Task}};
-    /// use prost_types::Duration;
+    /// use livestream_client::{model::{Event, event::{AdBreakTask, Task}}, time};
+    /// use std::time::Duration;
     ///
     /// # async fn example(
     /// #     client: LivestreamClient,
     /// #     channel: ChannelName,
     /// # ) -> Result<(), livestream_client::Error> {
-    /// let minute = Duration { seconds: 60, nanos: 0 };
+    /// let minute = Some(time::duration(Duration::from_secs(60))?);
     /// let ad_break = Event {
-    ///     task: Some(Task::AdBreak(AdBreakTask { duration: Some(minute) })),
+    ///     task: Some(Task::AdBreak(AdBreakTask { duration: minute })),
     ///     execute_now: true,
     ///     ..Default::default()
     /// };

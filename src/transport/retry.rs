@@ -126,7 +126,11 @@ where
         let mut observed = observe::Call::begin(&head);
         let outcome = loop {
             // Ready right before each attempt, after any wait: readiness may not keep that long.
-            service.ready().await.map_err(Into::into)?;
+            if let Err(error) = service.ready().await {
+                let fault = Fault::from_error(error.into());
+                observed.ended(fault.code);
+                break Err(fault);
+            }
             course.attempts += 1;
             let attempt = observed.over(service.call(rebuild(&head, &body, context))).await;
             let outcome = attempt.map_err(|error| Fault::from_error(error.into()));

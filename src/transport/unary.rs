@@ -3,7 +3,7 @@
 //! What leaves here is a well-formed gRPC answer: HTTP errors, missing or malformed statuses and
 //! malformed details are put right, so that no stub above has to survive them.
 
-use super::{BoxFuture, CallContext, Fault, Lookup};
+use super::{BoxFuture, CallContext, Fault, Lookup, after, told_timeout};
 use crate::{error::BoxError, policy::Delivery};
 use base64::{
     Engine, alphabet,
@@ -72,7 +72,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let is_unary = CallContext::class_of(&request, self.layer.lookup).is_some();
-        let deadline = CallContext::deadline_of(&request);
+        let told = told_timeout(request.headers()).map(|told| after(Instant::now(), told));
         let max_answer = self.layer.max_answer;
         let call = self.inner.call(request);
         Box::pin(async move {
@@ -81,7 +81,7 @@ where
                 return Ok(response.map(|body| Answer::Streaming(Box::pin(body))));
             }
             let answer = settle(response, max_answer).await?;
-            if is_late(answer.body().code(), deadline) {
+            if is_late(answer.body().code(), told) {
                 let message = "the service gave up when the time was up";
                 return Err(Fault::new(Code::DeadlineExceeded, Delivery::Unknown, message).into());
             }
@@ -90,11 +90,11 @@ where
     }
 }
 
-/// Whether the service only tells that the time was up: it keeps the deadline too, and may be first
-/// to say so, as CANCELLED where it is built with tonic.
-fn is_late(code: Option<Code>, deadline: Option<Instant>) -> bool {
+/// Whether the service only tells that the time was up: it keeps the deadline that it was told, which
+/// is rounded down, and may be first to say so, as CANCELLED where it is built with tonic.
+fn is_late(code: Option<Code>, told: Option<Instant>) -> bool {
     matches!(code, Some(Code::Cancelled | Code::DeadlineExceeded))
-        && deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        && told.is_some_and(|told| Instant::now() >= told)
 }
 
 /// The body of an answer: all of it, where the call is unary.

@@ -6,8 +6,8 @@ use super::{
     start, within,
 };
 use bytes::Bytes;
-use livestream_client::policy::Timeouts;
-use std::{future::pending, io, net::SocketAddr};
+use livestream_client::{LivestreamClient, policy::Timeouts};
+use std::{convert::Infallible, future::pending, io, net::SocketAddr, time::Duration};
 use tokio::{
     io::DuplexStream,
     net::{TcpListener, TcpSocket, TcpStream},
@@ -16,7 +16,7 @@ use tokio::{
 };
 use tonic::Code;
 
-const DEADLINE: std::time::Duration = millis(300);
+const DEADLINE: Duration = millis(300);
 
 #[tokio::test]
 async fn a_connection_that_never_opens() {
@@ -174,4 +174,19 @@ async fn a_server_that_enforces_the_deadline_too() {
     let error = within(millis(200), call).await.expect_err("no answer");
     assert_eq!(error.code(), Code::DeadlineExceeded, "{error:?}");
     assert!(error.attempts() > 2, "{error:?}");
+}
+
+/// What is told of a deadline is rounded down, so that who keeps it may give up a little before us.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_gives_up_when_it_was_told_to_is_late_too() {
+    let service = tower::service_fn(|request: http::Request<tonic::body::Body>| async move {
+        assert_eq!(request.headers()["grpc-timeout"], "1999m");
+        tokio::time::sleep(millis(1999)).await;
+        let given_up = tonic::Status::cancelled("Timeout expired");
+        Ok::<_, Infallible>(given_up.into_http::<tonic::body::Body>())
+    });
+    let client = LivestreamClient::builder().channel(service).build().expect("a client");
+    let call = read(&client).timeout(Duration::from_micros(1_999_900));
+    let error = call.await.expect_err("no answer");
+    assert_failed(&error, Code::DeadlineExceeded, 1, false);
 }

@@ -25,6 +25,7 @@ HEADER = "# Per call of GetChannel, and per name. Recorded by `.ci/counts.py --w
 def main():
     if shutil.which("valgrind") is None:
         sudo = [] if os.geteuid() == 0 else ["sudo"]
+        subprocess.run([*sudo, "apt-get", "update"], check=True)
         subprocess.run([*sudo, "apt-get", "install", "-y", "valgrind"], check=True)
     program = build()
     found = allocations(program)

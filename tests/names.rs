@@ -199,7 +199,7 @@ fn a_refusal_names_the_part_at_fault() {
     refuse::<NetworkName>(&[("projects/p/networks/n", "", "`global` expected at \"networks\"")]);
     refuse::<SecretVersionName>(&[("projects/p/secrets/s", "", "it ends before `versions`")]);
 
-    let odd = |part, marks| format!("the {part} may hold letters, digits{marks} only");
+    let odd = |part, marks| format!("the {part} may hold ASCII letters, digits{marks} only");
     let long = "x".repeat(64);
     refuse::<ChannelName>(&[(
         &format!("{LOCATION}/channels/{long}"),
@@ -234,9 +234,9 @@ fn building_names_the_id_at_fault() {
     refuse("p", "l", "", "channel", "is empty");
     refuse("p", &"l".repeat(64), "c", "location", "is too long");
     // An id with a slash would shift the segments behind it.
-    refuse("p/locations/l", "l", "c", "project", "may hold letters, digits and -_.: only");
-    refuse("p", "l/channels/c", "c", "location", "may hold letters, digits and - only");
-    refuse("p", "l", "c/events/e", "channel", "may hold letters, digits, - and _ only");
+    refuse("p/locations/l", "l", "c", "project", "may hold ASCII letters, digits and -_.: only");
+    refuse("p", "l/channels/c", "c", "location", "may hold ASCII letters, digits and - only");
+    refuse("p", "l", "c/events/e", "channel", "may hold ASCII letters, digits, - and _ only");
     // Of several, the first.
     refuse("", "", "", "project", "is empty");
 
@@ -245,7 +245,7 @@ fn building_names_the_id_at_fault() {
     assert_eq!(
         refusal.to_string(),
         "not a name of kind Location (`projects/{project}/locations/{location}`): \
-         \"projects/p/locations/l/channels/c\": the location may hold letters, digits and - only"
+         \"projects/p/locations/l/channels/c\": the location may hold ASCII letters, digits and - only"
     );
 }
 

@@ -450,7 +450,7 @@ fn spoilt<R: Name>() -> Vec<(String, DynamicMessage, &'static str)> {
             bad.map(|name| (fact.route.clone(), with_name::<R>(name), "is not a name of kind ")),
         );
     }
-    let odd = "may hold letters, digits, - and _ only";
+    let odd = "may hold ASCII letters, digits, - and _ only";
     for (field, facts) in &fact.fields {
         let mut spoil = |value: Field, reason| {
             let mut request = good::<R>();

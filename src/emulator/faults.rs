@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 ///
 /// Give it to [`Builder::layer`](crate::Builder::layer), and keep a clone to tell it what
 /// is to happen: clones share that, and the count. What is asked for happens in its order, one thing
-/// an attempt; then all is well again.
+/// an attempt; then all is well again. A service that is down for good: `usize::MAX` attempts.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -39,7 +39,8 @@ pub struct Faults(Arc<Mutex<Plan>>);
 
 #[derive(Debug, Default)]
 struct Plan {
-    next: VecDeque<Fault>,
+    /// What comes next, and how often.
+    next: VecDeque<(Fault, usize)>,
     attempts: usize,
 }
 
@@ -79,13 +80,21 @@ impl Faults {
     }
 
     fn plan(&self, attempts: usize, fault: Fault) {
-        self.lock().next.extend(std::iter::repeat_n(fault, attempts));
+        if attempts > 0 {
+            self.lock().next.push_back((fault, attempts));
+        }
     }
 
     fn begin_attempt(&self) -> Option<Fault> {
         let mut plan = self.lock();
         plan.attempts += 1;
-        plan.next.pop_front()
+        let (fault, left) = plan.next.front_mut()?;
+        *left -= 1;
+        let (fault, is_last) = (fault.clone(), *left == 0);
+        if is_last {
+            plan.next.pop_front();
+        }
+        Some(fault)
     }
 
     fn lock(&self) -> MutexGuard<'_, Plan> {

@@ -3,11 +3,15 @@
 /// A part of a name, by what stands for it in the pattern.
 pub(super) fn check_variable(variable: &str, value: &str) -> Result<(), &'static str> {
     match variable {
-        "project" => check_chars(value, 100, b"-_.:", "may hold letters, digits and -_.: only"),
-        "location" | "network" => {
-            check_chars(value, 63, b"-", "may hold letters, digits and - only")
+        "project" => {
+            check_chars(value, 100, b"-_.:", "may hold ASCII letters, digits and -_.: only")
         }
-        "operation" => check_chars(value, 255, b"-_.", "may hold letters, digits and -_. only"),
+        "location" | "network" => {
+            check_chars(value, 63, b"-", "may hold ASCII letters, digits and - only")
+        }
+        "operation" => {
+            check_chars(value, 255, b"-_.", "may hold ASCII letters, digits and -_. only")
+        }
         "secret" | "version" => check_chars(value, 255, b"-_", ID_RULE),
         _ => check_id(value),
     }
@@ -19,7 +23,7 @@ pub(crate) fn check_id(value: &str) -> Result<(), &'static str> {
     check_chars(value, 63, b"-_", ID_RULE)
 }
 
-const ID_RULE: &str = "may hold letters, digits, - and _ only";
+const ID_RULE: &str = "may hold ASCII letters, digits, - and _ only";
 
 fn check_chars(
     value: &str,

@@ -9,13 +9,13 @@ mod canned;
 
 use canned::{
     callers::{ours, theirs},
-    channel, serve,
+    channel, keep_in_flight, serve,
 };
 use livestream_client::name::{ChannelName, LocationName};
 use std::hint::black_box;
-use tokio::{runtime::Runtime, task::JoinSet};
+use tokio::runtime::Runtime;
 
-const CALLS: u64 = 1000;
+const CALLS: usize = 1000;
 
 fn main() {
     let runtime =
@@ -70,20 +70,9 @@ where
 }
 
 /// Makes calls, 64 in flight.
-fn run<F>(runtime: &Runtime, calls: u64, call: impl Fn() -> F)
+fn run<F>(runtime: &Runtime, calls: usize, call: impl Fn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    runtime.block_on(async {
-        let mut running = JoinSet::new();
-        for _ in 0..calls {
-            if running.len() == 64 {
-                running.join_next().await.expect("one runs").expect("no panic");
-            }
-            running.spawn(call());
-        }
-        while let Some(done) = running.join_next().await {
-            done.expect("no panic");
-        }
-    });
+    runtime.block_on(keep_in_flight(calls, 64, call));
 }

@@ -3,13 +3,12 @@
 
 mod canned;
 
-use canned::{Manners, channel, frame, pin_to, serve_with};
+use canned::{Manners, channel, frame, keep_in_flight, pin_to, serve_with};
 use livestream_client::{LivestreamClient, name::ChannelName, transport::PoolLimits};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
-use tokio::task::JoinSet;
 
 fn main() {
     let is_test = std::env::args().any(|argument| argument == "--test");
@@ -38,16 +37,10 @@ async fn measure(address: SocketAddr, limits: PoolLimits, calls: usize) -> f64 {
         .expect("a client");
     let name = ChannelName::new("my-project", "us-central1", "channel-1").expect("a valid name");
     let begun = Instant::now();
-    let mut running = JoinSet::new();
-    for _ in 0..calls {
-        if running.len() == 1000 {
-            running.join_next().await.expect("one runs").expect("no panic");
-        }
+    keep_in_flight(calls, 1000, || {
         let call = client.get_channel(&name);
-        running.spawn(async { drop(call.await.expect("an answer")) });
-    }
-    while let Some(done) = running.join_next().await {
-        done.expect("no panic");
-    }
+        async { drop(call.await.expect("an answer")) }
+    })
+    .await;
     calls as f64 / begun.elapsed().as_secs_f64()
 }

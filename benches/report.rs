@@ -11,13 +11,13 @@ mod listing;
 use canned::{
     Manners,
     callers::{ours, theirs},
-    channel, cpu_time, pin_to, serve, serve_with,
+    channel, cpu_time, keep_in_flight, pin_to, serve, serve_with,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use listing::{PAGE, answer, bare, list, list_bare};
 use livestream_client::name::{ChannelName, LocationName};
 use std::{hint::black_box, time::Duration};
-use tokio::{runtime::Runtime, task::JoinSet};
+use tokio::runtime::Runtime;
 
 criterion_group!(benches, get_channel, list_channels, names);
 criterion_main!(benches);
@@ -80,17 +80,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let begun = cpu_time();
-    runtime.block_on(async {
-        let mut running = JoinSet::new();
-        for _ in 0..calls {
-            if running.len() == in_flight {
-                running.join_next().await.expect("one runs").expect("no panic");
-            }
-            running.spawn(call());
-        }
-        while let Some(done) = running.join_next().await {
-            done.expect("no panic");
-        }
-    });
+    let calls = usize::try_from(calls).expect("as many as fit into memory");
+    runtime.block_on(keep_in_flight(calls, in_flight, call));
     cpu_time() - begun
 }

@@ -8,10 +8,9 @@ mod canned;
 
 use canned::{
     callers::{Ours, Theirs, ours, theirs},
-    channel, cpu_time, pin_to, serve, stay_awake,
+    channel, cpu_time, keep_in_flight, pin_to, serve, stay_awake, timed,
 };
-use std::time::Instant;
-use tokio::{runtime::Runtime, task::JoinSet};
+use tokio::runtime::Runtime;
 
 const ROUNDS: usize = 31;
 
@@ -78,25 +77,8 @@ fn measure<F>(runtime: &Runtime, calls: usize, in_flight: usize, call: impl Fn()
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let mut times = Vec::with_capacity(calls);
     let begun = cpu_time();
-    runtime.block_on(async {
-        let mut running = JoinSet::new();
-        for _ in 0..calls {
-            if running.len() == in_flight {
-                times.push(running.join_next().await.expect("one runs").expect("no panic"));
-            }
-            let call = call();
-            running.spawn(async {
-                let begun = Instant::now();
-                call.await;
-                begun.elapsed()
-            });
-        }
-        while let Some(time) = running.join_next().await {
-            times.push(time.expect("no panic"));
-        }
-    });
+    let mut times = runtime.block_on(keep_in_flight(calls, in_flight, || timed(call())));
     let cpu = (cpu_time() - begun).as_secs_f64() / calls as f64;
     times.sort();
     Measured { cpu, p50: times[times.len() / 2].as_secs_f64() }

@@ -19,11 +19,11 @@ use std::{
     net::SocketAddr,
     sync::{LazyLock, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::AbortHandle,
+    task::{AbortHandle, JoinSet},
 };
 
 /// The core that servers run on, where there is more than one.
@@ -62,11 +62,19 @@ pub fn serve(answer: &impl Message, awake: bool) -> SocketAddr {
     address
 }
 
-/// Serves what `answer` makes of each request's bytes, on a thread of its own.
+/// Serves what `answer` makes of each request's bytes.
 pub fn serve_with(
     manners: Manners,
     answer: impl Fn(Bytes) -> Bytes + Clone + Send + Sync + 'static,
 ) -> SocketAddr {
+    listen(move |stream| serve_connection(stream, manners, answer.clone()))
+}
+
+/// Serves connections on a thread of its own, for as long as the process lasts.
+pub fn listen<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         pin_to(SERVER_CORE);
@@ -77,7 +85,8 @@ pub fn serve_with(
             tell.send(listener.local_addr().expect("bound")).expect("the bench waits");
             loop {
                 let (stream, _) = listener.accept().await.expect("a connection");
-                tokio::spawn(serve_connection(stream, manners, answer.clone()));
+                stream.set_nodelay(true).expect("a TCP socket");
+                tokio::spawn(serve(stream));
             }
         });
     });
@@ -89,7 +98,6 @@ async fn serve_connection(
     manners: Manners,
     answer: impl Fn(Bytes) -> Bytes + Clone + Send + Sync + 'static,
 ) {
-    stream.set_nodelay(true).expect("a TCP socket");
     let mut connection = h2::server::Builder::new()
         .max_concurrent_streams(manners.max_streams)
         .initial_window_size(1 << 20)
@@ -128,6 +136,36 @@ pub fn frame(message: &impl Message) -> Bytes {
     frame.put_u32(u32::try_from(message.encoded_len()).expect("a small message"));
     message.encode(&mut frame).expect("the buffer grows");
     frame.freeze()
+}
+
+/// Makes calls, with so many in flight, and returns what they yield in the order of their ends.
+pub async fn keep_in_flight<F>(
+    calls: usize,
+    in_flight: usize,
+    call: impl Fn() -> F,
+) -> Vec<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let mut yielded = Vec::with_capacity(calls);
+    let mut running = JoinSet::new();
+    for _ in 0..calls {
+        if running.len() == in_flight {
+            yielded.push(running.join_next().await.expect("one runs").expect("no panic"));
+        }
+        running.spawn(call());
+    }
+    while let Some(done) = running.join_next().await {
+        yielded.push(done.expect("no panic"));
+    }
+    yielded
+}
+
+/// How long a call takes.
+pub async fn timed(call: impl Future<Output = ()>) -> Duration {
+    let begun = Instant::now();
+    call.await;
+    begun.elapsed()
 }
 
 /// Keeps the core of a current-thread runtime from going to sleep, until the handle is aborted. To

@@ -5,7 +5,7 @@
 use crate::{
     canned::{
         callers::{Ours, Theirs, ours, theirs, token},
-        pin_to,
+        keep_in_flight, pin_to, timed,
     },
     server::{PAGE, PAGES},
 };
@@ -17,8 +17,8 @@ use livestream_client::{
     name::LocationName,
 };
 use rustix::time::{ClockId, clock_gettime};
-use std::{hint::black_box, io, net::SocketAddr, pin::Pin, time::Instant};
-use tokio::{runtime::Runtime, task::JoinSet};
+use std::{hint::black_box, io, net::SocketAddr, pin::Pin};
+use tokio::runtime::Runtime;
 use tokio_stream::StreamExt;
 use tonic::transport::Channel;
 
@@ -143,25 +143,8 @@ fn measure(
     calls: usize,
     call: impl Fn() -> Boxed,
 ) -> (u64, u64) {
-    let mut times = Vec::with_capacity(calls);
     let begun = cpu_time();
-    runtime.block_on(async {
-        let mut running = JoinSet::new();
-        for _ in 0..calls {
-            if running.len() == in_flight {
-                times.push(running.join_next().await.expect("one runs").expect("no panic"));
-            }
-            let call = call();
-            running.spawn(async {
-                let begun = Instant::now();
-                call.await;
-                begun.elapsed()
-            });
-        }
-        while let Some(time) = running.join_next().await {
-            times.push(time.expect("no panic"));
-        }
-    });
+    let mut times = runtime.block_on(keep_in_flight(calls, in_flight, || timed(call())));
     let cpu = (cpu_time() - begun) / calls as u64;
     times.sort();
     (cpu, times[calls / 2].as_nanos().try_into().expect("a short time"))

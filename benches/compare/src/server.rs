@@ -1,7 +1,7 @@
 //! The canned server, three times on one core: GetChannel over gRPC, ListChannels over gRPC, and both
 //! as JSON over HTTP/1.1, which is what the official Rust client speaks.
 
-use crate::canned::{Manners, SERVER_CORE, channel, frame, pin_to, serve, serve_with};
+use crate::canned::{Manners, channel, frame, listen, serve, serve_with};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -12,8 +12,7 @@ use livestream_client::{
     model::{ListChannelsRequest, ListChannelsResponse},
 };
 use prost::Message;
-use std::{convert::Infallible, sync::mpsc, thread};
-use tokio::net::TcpListener;
+use std::convert::Infallible;
 
 /// A listing has this many pages …
 pub const PAGES: usize = 20;
@@ -61,27 +60,16 @@ fn serve_json(pages: &[ListChannelsResponse]) -> String {
         let response = Response::builder().header("content-type", "application/json");
         response.body(Full::new(body)).expect("a valid response")
     };
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        pin_to(SERVER_CORE);
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-            tell.send(listener.local_addr().expect("bound")).expect("the program waits");
-            loop {
-                let (stream, _) = listener.accept().await.expect("a connection");
-                stream.set_nodelay(true).expect("a TCP socket");
-                let answer = answer.clone();
-                tokio::spawn(async move {
-                    let service = service_fn(|request| {
-                        let response = answer(request);
-                        async { Ok::<_, Infallible>(response) }
-                    });
-                    http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
-                });
-            }
-        });
-    });
-    told.recv().expect("the server starts").to_string()
+    let serve = move |stream| {
+        let answer = answer.clone();
+        async move {
+            let service = service_fn(|request| {
+                let response = answer(request);
+                async { Ok::<_, Infallible>(response) }
+            });
+            // A client that goes away ends its connection as it likes.
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        }
+    };
+    listen(serve).to_string()
 }

@@ -53,7 +53,7 @@
 //!
 //! let text = "output: {uri: gs://my-bucket/outputs}\nlogConfig: {logSeverity: OFF}\n";
 //! let channel: Channel = json::read(yaml_serde::Deserializer::from_str(text))?;
-//! assert_eq!(channel.output.as_ref().unwrap().uri, "gs://my-bucket/outputs");
+//! assert_eq!(channel.output.as_ref().expect("as read").uri, "gs://my-bucket/outputs");
 //! print!("{}", yaml_serde::to_string(&Json(channel))?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -25,7 +25,7 @@
 //!
 //! fn stop(channel: &ChannelName) {}
 //!
-//! let input: InputName = "projects/p/locations/l/inputs/camera".parse().unwrap();
+//! let input: InputName = "projects/p/locations/l/inputs/camera".parse().expect("a name");
 //! stop(&input);
 //! ```
 //!

@@ -8,17 +8,26 @@ use super::{
 };
 use h2::Reason;
 use http::{HeaderValue, header::CONNECTION};
-use livestream_client::model::{PreviewInputRequest, PreviewInputResponse};
+use livestream_client::{
+    model::{
+        GetChannelRequest, PreviewInputRequest, PreviewInputResponse,
+        livestream_service_client::LivestreamServiceClient,
+    },
+    policy::{Budget, Retry},
+    transport::{RetryLayer, UnaryLayer, class_of_path},
+};
 use std::{
+    future::{Ready, ready},
     io,
     net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
 };
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tonic::Code;
+use tonic::{Code, Status, body::Body};
 
 const DEADLINE: std::time::Duration = millis(2000);
 
@@ -198,4 +207,41 @@ async fn a_request_that_http2_cannot_carry_is_refused_at_once() {
     assert_failed(&error, Code::InvalidArgument, 1, false);
     within(DEADLINE, preview(&client)).await.expect("the connection is none the worse for it");
     assert_eq!((server.attempts(), server.connections()), (1, 1));
+}
+
+/// A service that answers UNAVAILABLE once, and is never ready again.
+#[derive(Clone, Default)]
+struct Ailing(Arc<AtomicUsize>);
+
+impl tower::Service<http::Request<Body>> for Ailing {
+    type Response = http::Response<Body>;
+    type Error = io::Error;
+    type Future = Ready<Result<http::Response<Body>, io::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(match self.0.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            _ => Err(io::ErrorKind::ConnectionRefused.into()),
+        })
+    }
+
+    fn call(&mut self, _: http::Request<Body>) -> Self::Future {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        ready(Ok(Status::unavailable("ailing").into_http()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_below_that_is_not_ready_again_ends_the_call_with_a_code() {
+    let ailing = Ailing::default();
+    let service = tower::ServiceBuilder::new()
+        .layer(RetryLayer::new(Retry::default(), Budget::default(), class_of_path))
+        .layer(UnaryLayer::new(1 << 20, class_of_path))
+        .service(ailing.clone());
+    let origin = "http://in.process".parse().expect("an origin");
+    let mut stub = LivestreamServiceClient::with_origin(service, origin);
+    let request = GetChannelRequest { name: super::CHANNEL.into() };
+    let status = stub.get_channel(request).await.expect_err("never ready again");
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert_eq!(ailing.0.load(Ordering::Relaxed), 1);
 }

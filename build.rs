@@ -65,7 +65,7 @@ fn generate_stubs(
     files.file.retain(|file| file.package() != NOT_GENERATED);
     let mut builder = tonic_prost_build::configure()
         .build_client(true)
-        .build_server(is_enabled("emulator") || is_enabled("volcengine"))
+        .build_server(is_enabled("server") || is_enabled("volcengine"))
         .build_transport(false)
         .emit_rerun_if_changed(false)
         .include_file("stubs.rs");

@@ -31,14 +31,13 @@ check --no-default-features
 holds_no_server --no-default-features
 for feature in $features; do
     check --no-default-features --features "$feature"
-    # The emulator is a server.
-    [ "$feature" = emulator ] || holds_no_server --no-default-features --features "$feature"
+    holds_no_server --no-default-features --features "$feature"
 done
 check
 holds_no_server
 
 # The gate must be able to fail.
-if holds_no_server --no-default-features --features emulator 2>/dev/null; then
+if holds_no_server --package livestream-emulator 2>/dev/null; then
     echo "the search for server code does not find the emulator's" >&2
     exit 1
 fi

@@ -3,7 +3,6 @@
 
 use livestream_client::{
     LivestreamClient, Operation, PollPolicy,
-    emulator::{Emulator, Limit},
     model::{
         Asset, OperationMetadata,
         asset::{Resource, VideoAsset},
@@ -11,6 +10,7 @@ use livestream_client::{
     name::LocationName,
     policy::Backoff,
 };
+use livestream_emulator::{Emulator, Limit};
 use std::{
     convert::Infallible,
     sync::{

@@ -10,9 +10,7 @@
 mod support;
 
 use livestream_client::{
-    Error, LivestreamClient,
-    emulator::{Emulator, Work},
-    mask,
+    Error, LivestreamClient, mask,
     model::{
         Channel, DvrSession, RetentionConfig,
         channel::StreamingState,
@@ -21,6 +19,7 @@ use livestream_client::{
     name::DvrSessionName,
     time,
 };
+use livestream_emulator::{Emulator, Work};
 use std::time::Duration;
 use support::{Result, Studio, remove_channel, show, start_channel};
 use tokio_stream::StreamExt;

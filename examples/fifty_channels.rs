@@ -13,12 +13,9 @@ mod support;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use livestream_client::{
-    Call, Error, SharedWaits,
-    emulator::{Emulator, Limit},
-    model::OperationMetadata,
-    name::ChannelName,
-    rpc::LongRunning,
+    Call, Error, SharedWaits, model::OperationMetadata, name::ChannelName, rpc::LongRunning,
 };
+use livestream_emulator::{Emulator, Limit};
 use std::time::Duration;
 use support::{Result, Studio, channel, rtmp_input};
 use tokio::task::JoinSet;

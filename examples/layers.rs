@@ -11,7 +11,6 @@
 use google_cloud_auth::credentials::api_key_credentials;
 use http::{HeaderValue, Request, Response};
 use livestream_client::{
-    emulator::Emulator,
     model::{ListChannelsRequest, livestream_service_client::LivestreamServiceClient},
     policy::{Backoff, Budget, Retry, Timeouts},
     proto::google::{
@@ -24,6 +23,7 @@ use livestream_client::{
         class_of_path,
     },
 };
+use livestream_emulator::Emulator;
 use std::{
     error::Error,
     future::{pending, ready},

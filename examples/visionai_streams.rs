@@ -15,13 +15,13 @@ mod support;
 
 use livestream_client::{
     Error,
-    emulator::Emulator,
     visionai::{
         StreamsClient,
         model::{Channel, GenerateStreamHlsTokenResponse},
         name::{ClusterName, StreamName},
     },
 };
+use livestream_emulator::Emulator;
 use shop::Shop;
 use std::time::{Duration, SystemTime};
 use support::{Result, show};

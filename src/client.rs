@@ -33,6 +33,11 @@ pub trait Client: sealed::Sealed + Sized {
     /// The variable that names an emulator's `host:port`.
     const EMULATOR_VARIABLE: &'static str;
 
+    /// Builds a client of this kind: what the client's own `builder` gives, for generic code.
+    fn builder() -> Builder<Self> {
+        Builder::new()
+    }
+
     #[doc(hidden)]
     fn over(core: Arc<Core>) -> Self;
 }

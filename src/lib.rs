@@ -6,8 +6,6 @@
 mod call;
 pub mod check;
 mod client;
-#[cfg(feature = "emulator")]
-pub mod emulator;
 mod error;
 pub mod guide;
 #[cfg(feature = "json")]

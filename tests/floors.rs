@@ -20,7 +20,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     ),
     (2, &["transport"]),
     (3, &["call", "operation", "page"]),
-    (4, &["client", "livestream", "visionai", "volcengine", "json", "emulator", "watch", "guide"]),
+    (4, &["client", "livestream", "visionai", "volcengine", "json", "watch", "guide"]),
 ];
 
 const MOST_LINES: usize = 500;

@@ -2,10 +2,8 @@
 
 mod peer;
 
-use livestream_client::{
-    emulator::Emulator,
-    name::{InputName, LocationName},
-};
+use livestream_client::name::{InputName, LocationName};
+use livestream_emulator::Emulator;
 use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Label, Metadata, Recorder, SharedString,
     Unit,

@@ -1,6 +1,5 @@
 //! One operation: how it is polled, what it yields, and what ends the wait for it.
 
-mod emulator_support;
 mod wire;
 
 use livestream_client::{
@@ -196,7 +195,7 @@ async fn what_no_repeat_can_mend_ends_the_wait() {
 async fn every_step_tells_typed_metadata() {
     let studio = Studio::open();
     let Studio { client, location, channel, .. } = &studio;
-    let create = client.create_channel(location, emulator_support::channel(), "news");
+    let create = client.create_channel(location, wire::studio::channel(), "news");
     let mut progress = create.await.expect("a good channel").progress();
     let mut steps = Vec::new();
     while let Some(step) = progress.next().await {
@@ -331,7 +330,7 @@ async fn to_delete_the_record_leaves_the_work() {
 async fn an_operation_is_resumed_by_its_request_or_by_its_result() {
     let studio = Studio::open();
     let Studio { client, location, log, .. } = &studio;
-    let create = client.create_channel(location, emulator_support::channel(), "news");
+    let create = client.create_channel(location, wire::studio::channel(), "news");
     let name = create.await.expect("a good channel").name().clone();
 
     let before = log.total();

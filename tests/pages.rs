@@ -1,16 +1,15 @@
 //! Listings: every item once, whatever the service does; pages read ahead; listings resumed.
 
-mod emulator_support;
 mod wire;
 
 use livestream_client::{
     LivestreamClient,
-    emulator::{Emulator, Limit, Work},
     model::{Channel, ListChannelsRequest, ListChannelsResponse},
     name::LocationName,
     policy::{Backoff, Budget, Retry},
     rpc::Rpc,
 };
+use livestream_emulator::{Emulator, Limit, Work};
 use std::{
     collections::HashSet,
     sync::{
@@ -76,11 +75,8 @@ async fn ten_thousand_channels_are_listed_once_each_though_a_fifth_of_the_answer
         .build();
     let setup = Observed::new(emulator.service()).client();
     for number in 0..10_000 {
-        let create = setup.create_channel(
-            &location(),
-            emulator_support::channel(),
-            format!("channel-{number}"),
-        );
+        let create =
+            setup.create_channel(&location(), wire::studio::channel(), format!("channel-{number}"));
         drop(create.await.expect("a good channel"));
     }
     pass(2).await;

@@ -1,15 +1,15 @@
 //! A process is killed while it waits for an operation; another one takes the operation up by its
 //! name, and gets the result.
 
-mod emulator_support;
+mod wire;
 
 use livestream_client::{
     LivestreamClient, PollPolicy,
-    emulator::{Emulator, Work},
     model::{Channel, CreateChannelRequest, OperationMetadata},
     name::{LocationName, OperationName},
     policy::Backoff,
 };
+use livestream_emulator::{Emulator, Work};
 use std::{
     env,
     process::{ExitStatus, Stdio},
@@ -91,7 +91,7 @@ async fn kill_while_waiting(service: &str) -> (OperationName, ExitStatus) {
 async fn create_and_wait(service: &str) {
     let client = client(service);
     let location = LocationName::new("p", "us-central1").expect("a name");
-    let create = client.create_channel(&location, emulator_support::channel(), "news");
+    let create = client.create_channel(&location, wire::studio::channel(), "news");
     let operation = create.await.expect("a good channel");
     let name = operation.name().clone();
     let mut progress = operation.progress();

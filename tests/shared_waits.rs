@@ -1,11 +1,9 @@
 //! Many operations, waited for together: what it costs, and that every waiter is heard.
 
-mod emulator_support;
 mod wire;
 
 use livestream_client::{
     LivestreamClient, PollPolicy, SharedWaits,
-    emulator::{Emulator, Limit, Work},
     model::{ChannelOperationResponse, OperationMetadata},
     name::{LocationName, OperationName},
     policy::{Backoff, Retry},
@@ -15,6 +13,7 @@ use livestream_client::{
     },
     rpc::Rpc,
 };
+use livestream_emulator::{Emulator, Limit, Work};
 use prost::Name;
 use prost_types::Any;
 use std::{
@@ -151,7 +150,7 @@ async fn ten_thousand_operations_cost_at_most_a_hundred_requests_a_tick() {
     let waits = client.shared_waits(&location());
     let mut creations = JoinSet::new();
     for id in ids("channel", 10_000) {
-        let create = client.create_channel(&location(), emulator_support::channel(), &id);
+        let create = client.create_channel(&location(), wire::studio::channel(), &id);
         let wait = waits.wait(create.await.expect("a good channel"));
         creations.spawn(async move { (wait.await, id) });
     }

@@ -1,10 +1,8 @@
 //! Every state that a resource can be in is reached, and seen by a watch, in virtual time.
 
-mod emulator_support;
 mod wire;
 
 use livestream_client::{
-    emulator::Emulator,
     model::{
         Asset, Channel, Distribution, DistributionStream, DvrSession, Event,
         asset::{self, Resource, VideoAsset},
@@ -15,6 +13,7 @@ use livestream_client::{
     },
     name::{AssetName, DvrSessionName},
 };
+use livestream_emulator::Emulator;
 use prost_types::FieldMask;
 use std::{collections::BTreeSet, fmt::Debug};
 use tonic::Status;
@@ -234,7 +233,7 @@ async fn a_watched_channel_tells_of_all_states_of_its_distributions() {
             distribution_stream: "all".into(),
             ..Default::default()
         }],
-        ..emulator_support::channel()
+        ..wire::studio::channel()
     };
     client.create_channel(location, config, "news").wait().await.expect("a good channel");
     let followed = studio.follow_by(channel, |channel| channel.distributions[0].state());

@@ -5,11 +5,11 @@ mod peer;
 
 use livestream_client::{
     LivestreamClient,
-    emulator::Emulator,
     model::{GetInputRequest, Input, input, livestream_service_client::LivestreamServiceClient},
     name::{InputName, LocationName},
     policy::Retry,
 };
+use livestream_emulator::Emulator;
 use peer::Peer;
 use std::{
     collections::BTreeMap,

@@ -1,12 +1,10 @@
 //! Waiting for a state: it ends early and says why, keeps its limit, outlasts outages, and looks
 //! less often the longer nothing changes.
 
-mod emulator_support;
 mod wire;
 
 use livestream_client::{
     PollPolicy,
-    emulator::{Emulator, Work},
     model::{
         Event, GetChannelRequest,
         channel::StreamingState,
@@ -16,6 +14,7 @@ use livestream_client::{
     policy::{Backoff, Retry},
     rpc::Rpc,
 };
+use livestream_emulator::{Emulator, Work};
 use std::{
     sync::{
         Arc,

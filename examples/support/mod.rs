@@ -4,12 +4,12 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use livestream_client::{
     Error, LivestreamClient, Operation, PollPolicy,
-    emulator::{self, Emulator},
     ladder::{Ladder, Rendition},
     model::{Channel, Input, input, manifest::ManifestType},
     name::{ChannelName, InputName, LocationName},
     policy::Backoff,
 };
+use livestream_emulator::{self, Emulator};
 use prost::{Message, Name};
 use std::time::{Duration, SystemTime};
 use tokio_stream::StreamExt;
@@ -29,7 +29,7 @@ impl Studio {
     }
 
     /// Ten minutes of the service's time pass in half a second of ours.
-    pub fn with(emulator: emulator::Builder) -> Result<Self> {
+    pub fn with(emulator: livestream_emulator::Builder) -> Result<Self> {
         let emulator = emulator.speed(1200).build();
         let client = client_of(&emulator)?;
         Ok(Self { emulator, client, location: LocationName::new("my-project", "us-central1")? })

@@ -4,7 +4,6 @@
 use crate::support::{Result, show};
 use livestream_client::{
     PollPolicy,
-    emulator::Emulator,
     name::LocationName,
     policy::Backoff,
     time,
@@ -14,6 +13,7 @@ use livestream_client::{
         name::ClusterName,
     },
 };
+use livestream_emulator::Emulator;
 use std::time::Duration;
 
 /// The cameras, by id and by what people call them.

@@ -5,11 +5,8 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use libfuzzer_sys::fuzz_target;
-use livestream_client::{
-    emulator::Emulator,
-    model::{ListChannelsRequest, livestream_service_client::LivestreamServiceClient},
-    transport::class_of_path,
-};
+use livestream_emulator::Emulator;
+use livestream_client::{model::{ListChannelsRequest, livestream_service_client::LivestreamServiceClient}, transport::class_of_path};
 use livestream_client_fuzz::run;
 use std::time::Duration;
 use tonic::body::Body;

@@ -4,13 +4,8 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use libfuzzer_sys::fuzz_target;
-use livestream_client::{
-    emulator::{Emulator, EmulatorService},
-    model::{
-        CreateInputRequest, Input, ListInputsRequest, input::Type,
-        livestream_service_client::LivestreamServiceClient,
-    },
-};
+use livestream_emulator::{Emulator, EmulatorService};
+use livestream_client::model::{CreateInputRequest, Input, ListInputsRequest, input::Type, livestream_service_client::LivestreamServiceClient};
 use livestream_client_fuzz::{run, split};
 use std::{collections::HashSet, sync::LazyLock, time::Duration};
 use tonic::Code;

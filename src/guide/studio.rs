@@ -2,11 +2,11 @@
 mod studio {
     use livestream_client::{
         Error, LivestreamClient,
-        emulator::Emulator,
         ladder::Ladder,
         model::{Input, channel::StreamingState, input},
         name::{ChannelName, LocationName},
     };
+    use livestream_emulator::Emulator;
     use std::time::Duration;
 
     pub fn open() -> Result<(Emulator, LivestreamClient, LocationName), Error> {

@@ -2,10 +2,9 @@
 
 use crate::recorder::{Recorder, Sent};
 use livestream_client::{
-    Builder, Call, Client, Error, LivestreamClient, Operation,
+    Call, Client, Error, Operation,
     proto::google::longrunning::{Operation as RawOperation, operation::Result::Response},
     rpc::{LongRunning, Rpc},
-    visionai::StreamsClient,
 };
 use prost_types::Any;
 use std::{
@@ -28,24 +27,7 @@ pub(crate) struct Case<C> {
     client: PhantomData<C>,
 }
 
-/// A client that a case can be of.
-pub(crate) trait Tested: Client + 'static {
-    fn builder() -> Builder<Self>;
-}
-
-impl Tested for LivestreamClient {
-    fn builder() -> Builder<Self> {
-        Self::builder()
-    }
-}
-
-impl Tested for StreamsClient {
-    fn builder() -> Builder<Self> {
-        Self::builder()
-    }
-}
-
-impl<C: Tested> Case<C> {
+impl<C: Client + 'static> Case<C> {
     /// An RPC that answers at once.
     pub(crate) fn unary<R>(
         name: &'static str,
@@ -101,7 +83,7 @@ fn route(field: &str, value: &str) -> String {
     format!("{field}={}", value.replace('/', "%2F").replace(':', "%3A"))
 }
 
-fn connect<C: Tested>(answer: &impl prost::Message) -> (Recorder, C) {
+fn connect<C: Client + 'static>(answer: &impl prost::Message) -> (Recorder, C) {
     let recorder = Recorder::answering(answer);
     let client = C::builder().channel(recorder.clone()).build();
     (recorder, client.expect("a client over a channel of one's own needs nothing else"))

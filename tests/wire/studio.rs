@@ -2,19 +2,19 @@
 //! resources in some state.
 
 use super::{Log, Observed};
-use crate::emulator_support;
 use livestream_client::{
     LivestreamClient, PollPolicy, Watched,
-    emulator::{Builder, Emulator},
     model::{
-        Clip, DvrSession, TimeInterval,
-        channel::StreamingState,
+        Channel, Clip, DvrSession, Manifest, RetentionConfig, TimeInterval,
+        channel::{Output, StreamingState},
         clip::{ClipManifest, Slice, TimeSlice, slice},
         dvr_session::{DvrManifest, DvrWindow, dvr_window},
+        manifest::ManifestType,
     },
     name::{ChannelName, LocationName},
     policy::Backoff,
 };
+use livestream_emulator::{Builder, Emulator};
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -47,7 +47,7 @@ impl Studio {
 
     /// The channel, `STOPPED`, with retention and an encoder of its own.
     pub(crate) async fn make_channel(&self) {
-        let config = emulator_support::channel();
+        let config = channel();
         let create = self.client.create_channel(&self.location, config, self.channel.id());
         create.wait().await.expect("a good channel");
     }
@@ -155,4 +155,21 @@ pub(crate) fn often() -> PollPolicy {
 /// Lets seconds pass.
 pub(crate) async fn pass(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+/// A channel without inputs.
+pub(crate) fn channel() -> Channel {
+    let manifest = Manifest {
+        key: "main".to_owned(),
+        file_name: "main.m3u8".to_owned(),
+        r#type: ManifestType::Hls.into(),
+        ..Default::default()
+    };
+    let window = prost_types::Duration { seconds: 86_400, nanos: 0 };
+    Channel {
+        output: Some(Output { uri: "gs://bucket/outputs/".to_owned() }),
+        manifests: vec![manifest],
+        retention_config: Some(RetentionConfig { retention_window_duration: Some(window) }),
+        ..Default::default()
+    }
 }

@@ -1,0 +1,124 @@
+//! The refusals of the service: one function per kind, each with the details that the real service
+//! attaches ([AIP-193](https://google.aip.dev/193)).
+
+use livestream_client::{
+    proto::google::rpc,
+    rpc::{InvalidField, Method},
+};
+use prost::Message as _;
+use std::collections::HashMap;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// The domain of every `ErrorInfo`, but for those of Vision AI.
+const DOMAIN: &str = "livestream.googleapis.com";
+const VISION_DOMAIN: &str = "visionai.googleapis.com";
+
+/// Nothing has that name.
+pub(super) fn not_found(name: &str) -> Status {
+    let message = format!("Resource '{name}' was not found");
+    refuse(Code::NotFound, message, "RESOURCE_NOT_FOUND", ("resource", name), |_| {})
+}
+
+/// The id is taken.
+pub(super) fn already_exists(name: &str) -> Status {
+    let message = format!("Resource '{name}' already exists");
+    refuse(Code::AlreadyExists, message, "RESOURCE_ALREADY_EXISTS", ("resource", name), |_| {})
+}
+
+/// A field of the request breaks a rule.
+pub(super) fn invalid(field: &str, reason: impl Into<String>) -> Status {
+    let reason = reason.into();
+    let message = format!("Invalid value for '{field}': {reason}");
+    refuse(Code::InvalidArgument, message, "INVALID_FIELD", ("field", field), |details| {
+        details.add_bad_request_violation(field, reason);
+    })
+}
+
+/// A field of the request breaks a rule that every document of the API knows.
+pub(super) fn invalid_field(fault: &InvalidField) -> Status {
+    invalid(fault.field(), fault.reason())
+}
+
+/// The resource, or one that it depends on, is in a state that forbids the call. `kind` says which
+/// rule it is, as `WRONG_STATE` does.
+pub(super) fn precondition(kind: &str, subject: &str, reason: impl Into<String>) -> Status {
+    let reason = reason.into();
+    let message = format!("'{subject}': {reason}");
+    refuse(Code::FailedPrecondition, message, kind, ("resource", subject), |details| {
+        details.add_precondition_failure_violation(kind, subject, reason);
+    })
+}
+
+/// The resource is not in a state that the call asks for.
+pub(super) fn wrong_state(subject: &str, state: &str, needed: &str) -> Status {
+    precondition("WRONG_STATE", subject, format!("is {state}, and the call needs {needed}"))
+}
+
+/// No more of it may be made.
+pub(super) fn exhausted(subject: &str, what: &str, most: usize) -> Status {
+    let reason = format!("at most {most} {what} are allowed");
+    let message = format!("Quota exceeded for '{subject}': {reason}");
+    refuse(
+        Code::ResourceExhausted,
+        message,
+        "RESOURCE_LIMIT_EXCEEDED",
+        ("resource", subject),
+        |details| {
+            details.add_quota_failure_violation(subject, reason);
+        },
+    )
+}
+
+/// The service does not offer it.
+pub(super) fn unimplemented(what: &str) -> Status {
+    let message = format!("{what} is not offered by this service");
+    refuse(Code::Unimplemented, message, "METHOD_NOT_IMPLEMENTED", ("method", what), |_| {})
+}
+
+/// An operation that was cancelled ends with this.
+pub(super) fn cancelled(operation: &str) -> Status {
+    let message = "The operation was cancelled";
+    refuse(Code::Cancelled, message, "OPERATION_CANCELLED", ("operation", operation), |_| {})
+}
+
+fn refuse(
+    code: Code,
+    message: impl Into<String>,
+    reason: &str,
+    (key, value): (&str, &str),
+    add: impl FnOnce(&mut ErrorDetails),
+) -> Status {
+    let metadata = HashMap::from([
+        ("service".to_owned(), DOMAIN.to_owned()),
+        (key.to_owned(), value.to_owned()),
+    ]);
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
+    add(&mut details);
+    Status::with_error_details(code, message, details)
+}
+
+/// A refusal in the name of the service that the method belongs to.
+pub(super) fn said_by(method: &Method, status: Status) -> Status {
+    if !method.service().starts_with("google.cloud.visionai.") {
+        return status;
+    }
+    let mut details = status.get_error_details();
+    let Some(mut info) = details.error_info().filter(|info| info.domain == DOMAIN).cloned() else {
+        return status;
+    };
+    info.metadata.insert("service".to_owned(), VISION_DOMAIN.to_owned());
+    details.set_error_info(info.reason, VISION_DOMAIN, info.metadata);
+    Status::with_error_details(status.code(), status.message(), details)
+}
+
+/// The status as resources and operations hold it.
+pub(super) fn to_message(status: &Status) -> rpc::Status {
+    // Made here or by a test; whatever else it carries, code and message are sure.
+    let details = rpc::Status::decode(status.details()).map(|whole| whole.details);
+    rpc::Status {
+        code: status.code() as i32,
+        message: status.message().to_owned(),
+        details: details.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,152 @@
+//! The way in: one tower service for all gRPC services, and HTTP/2 in front of it.
+
+use super::Emulator;
+#[cfg(feature = "visionai")]
+use livestream_client::visionai::model::streams_service_server::{self, StreamsServiceServer};
+use livestream_client::{
+    Builder as ClientBuilder, Client, LivestreamClient,
+    model::livestream_service_server::{self, LivestreamServiceServer},
+    proto::google::{
+        cloud::location::locations_server::{self, LocationsServer},
+        longrunning::operations_server::{self, OperationsServer},
+    },
+};
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::{io::DuplexStream, net::TcpListener};
+use tonic::{
+    body::Body,
+    transport::{Error, Server, server::TcpIncoming},
+};
+use tower::Service;
+
+/// The emulator as a tower service: gRPC requests in, gRPC answers out. Made by
+/// [`Emulator::service`]; clones share one world.
+#[derive(Clone)]
+pub struct EmulatorService {
+    livestream: LivestreamServiceServer<Emulator>,
+    operations: OperationsServer<Emulator>,
+    locations: LocationsServer<Emulator>,
+    #[cfg(feature = "visionai")]
+    streams: StreamsServiceServer<Emulator>,
+}
+
+impl fmt::Debug for EmulatorService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmulatorService").finish_non_exhaustive()
+    }
+}
+
+impl Service<http::Request<Body>> for EmulatorService {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let service = request.uri().path().split('/').nth(1).unwrap_or_default();
+        match service {
+            operations_server::SERVICE_NAME => self.operations.call(request),
+            locations_server::SERVICE_NAME => self.locations.call(request),
+            livestream_service_server::SERVICE_NAME => self.livestream.call(request),
+            #[cfg(feature = "visionai")]
+            streams_service_server::SERVICE_NAME => self.streams.call(request),
+            // Each of them answers UNIMPLEMENTED to a path that it does not know.
+            _ => self.livestream.call(request),
+        }
+    }
+}
+
+impl Emulator {
+    /// The emulator as a tower service, without any connection: right for a generated stub, and for
+    /// layers that make the service worse than it is.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tonic::Status> {
+    /// use livestream_emulator::Emulator;
+    /// use livestream_client::model;
+    /// use model::livestream_service_client::LivestreamServiceClient;
+    ///
+    /// let mut stub = LivestreamServiceClient::new(Emulator::new().service());
+    /// let parent = "projects/my-project/locations/us-central1".to_owned();
+    /// let request = model::ListChannelsRequest { parent, ..Default::default() };
+    /// assert!(stub.list_channels(request).await?.into_inner().channels.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn service(&self) -> EmulatorService {
+        EmulatorService {
+            livestream: LivestreamServiceServer::new(self.clone()),
+            operations: OperationsServer::new(self.clone()),
+            locations: LocationsServer::new(self.clone()),
+            #[cfg(feature = "visionai")]
+            streams: StreamsServiceServer::new(self.clone()),
+        }
+    }
+
+    /// A client of this emulator, connected within the process.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), livestream_client::Error> {
+    /// use livestream_emulator::Emulator;
+    /// use livestream_client::name::LocationName;
+    ///
+    /// let client = Emulator::new().client();
+    /// let location = LocationName::new("my-project", "us-central1")?;
+    /// assert!(client.list_channels(&location).items().collect().await?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn client(&self) -> LivestreamClient {
+        self.client_builder().build().expect("nothing of it can be refused")
+    }
+
+    /// Builds a client of this emulator, connected within the process, with settings of your own.
+    pub fn client_builder(&self) -> ClientBuilder<LivestreamClient> {
+        self.builder_of()
+    }
+
+    /// Builds a client of any service.
+    pub(super) fn builder_of<C: Client>(&self) -> ClientBuilder<C> {
+        let emulator = self.clone();
+        let connector = tower::service_fn(move |_: http::Uri| {
+            std::future::ready(Ok::<_, Infallible>(emulator.connect()))
+        });
+        C::builder().endpoint("http://emulator.internal").connector(connector)
+    }
+
+    /// A connection to the emulator that no network carries: one end of it, while a task serves
+    /// HTTP/2 without TLS at the other for as long as it is open.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn connect(&self) -> DuplexStream {
+        const BUFFER: usize = 64 * 1024;
+        let (near, far) = tokio::io::duplex(BUFFER);
+        let incoming = tokio_stream::once(Ok::<_, std::io::Error>(far));
+        let serving = Server::builder().serve_with_incoming(self.service(), incoming);
+        // It ends once the connection is handed to a task of its own.
+        tokio::spawn(serving);
+        near
+    }
+
+    /// Serves HTTP/2 without TLS to everyone who connects, until the future is dropped.
+    ///
+    /// There is neither encryption nor authentication, so listen on a loopback address.
+    ///
+    /// # Errors
+    /// If the server cannot go on.
+    pub async fn serve(&self, listener: TcpListener) -> Result<(), Error> {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        Server::builder().serve_with_incoming(self.service(), incoming).await
+    }
+}

@@ -1,0 +1,486 @@
+//! The emulator's core, RPC by RPC, over its own tower service: resources, operations, errors.
+
+mod support;
+
+use livestream_client::{
+    model::{
+        self, Channel, Input, OperationMetadata, Pool,
+        channel::{Output, StreamingState},
+        input::{SecurityRule, Tier, Type},
+    },
+    name::ChannelName,
+    proto::google::{
+        cloud::location::{GetLocationRequest, ListLocationsRequest},
+        longrunning::{
+            CancelOperationRequest, DeleteOperationRequest, GetOperationRequest,
+            ListOperationsRequest, WaitOperationRequest, operation::Result as Outcome,
+        },
+    },
+};
+use livestream_emulator::{Emulator, Limit, Work};
+use prost_types::FieldMask;
+use std::time::Duration;
+use support::{CHANNEL, INPUT, LOCATION, Service, channel, code, input, name};
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+#[tokio::test]
+async fn an_input_comes_to_be_in_three_minutes_with_its_pool() {
+    let mut service = Service::new();
+    let request = service.create_input_request("camera");
+    let operation = service.live.create_input(request).await.expect("accepted").into_inner();
+    let prefix = format!("{LOCATION}/operations/operation-");
+    assert!(operation.name.starts_with(&prefix), "{}", operation.name);
+    let metadata: OperationMetadata =
+        operation.metadata.as_ref().expect("metadata").to_msg().expect("of its type");
+    assert_eq!((&*metadata.verb, &*metadata.target), ("create", INPUT));
+    assert_eq!((&*metadata.api_version, metadata.end_time), ("v1", None));
+
+    service.emulator.advance(Duration::from_secs(179));
+    assert!(!service.operation(&operation.name).await.done);
+    assert_eq!(code(service.live.get_input(name(INPUT)).await), Code::NotFound);
+    assert_eq!(code(service.live.get_pool(pool_name()).await), Code::NotFound);
+
+    service.emulator.advance(Duration::from_secs(1));
+    let input: Input = service.output(&operation.name).await;
+    assert_eq!(input.name, INPUT);
+    assert_eq!((input.tier(), input.r#type()), (Tier::Hd, Type::RtmpPush));
+    assert!(input.uri.starts_with("rtmp://"), "{}", input.uri);
+    assert_eq!(input.create_time, Some(service.emulator.now().into()));
+    assert!(service.live.get_pool(pool_name()).await.is_ok());
+}
+
+fn pool_name() -> model::GetPoolRequest {
+    model::GetPoolRequest { name: format!("{LOCATION}/pools/default") }
+}
+
+#[tokio::test]
+async fn an_id_is_taken_from_the_moment_that_it_is_asked_for() {
+    let mut service = Service::new();
+    let request = service.create_input_request("camera");
+    service.live.create_input(request.clone()).await.expect("accepted");
+    let refusal = service.live.create_input(request.clone()).await.expect_err("being created");
+    assert_eq!(refusal.code(), Code::AlreadyExists);
+    let info = refusal.get_details_error_info().expect("an ErrorInfo");
+    assert_eq!(info.domain, "livestream.googleapis.com");
+    assert_eq!(info.reason, "RESOURCE_ALREADY_EXISTS");
+    assert_eq!(info.metadata["resource"], INPUT);
+
+    service.emulator.advance(Duration::from_secs(180));
+    assert_eq!(code(service.live.create_input(request).await), Code::AlreadyExists);
+}
+
+#[tokio::test]
+async fn a_channel_runs_from_stopped_to_streaming_and_back() {
+    let mut service = Service::new();
+    service.make_channel().await;
+    let made = service.channel().await;
+    assert_eq!(made.streaming_state(), StreamingState::Stopped);
+    assert_eq!(made.active_input, "main");
+
+    service.live.start_channel(name(CHANNEL)).await.expect("it is stopped");
+    assert_eq!(service.state().await, StreamingState::Starting);
+    assert_eq!(code(service.live.start_channel(name(CHANNEL)).await), Code::FailedPrecondition);
+    assert_eq!(code(service.live.stop_channel(name(CHANNEL)).await), Code::FailedPrecondition);
+    service.emulator.advance(Duration::from_secs(600));
+    assert_eq!(service.state().await, StreamingState::AwaitingInput);
+    service.emulator.advance(Duration::from_secs(5));
+    assert_eq!(service.state().await, StreamingState::Streaming);
+    let fed = service.live.get_input(name(INPUT)).await.expect("there").into_inner();
+    assert!(fed.input_stream_property.is_some());
+
+    let delete = service.live.delete_channel(name(CHANNEL)).await.expect_err("it runs");
+    assert_eq!(delete.code(), Code::FailedPrecondition);
+    let details = delete.get_details_precondition_failure().expect("a PreconditionFailure");
+    assert_eq!(details.violations[0].subject, CHANNEL);
+
+    let stop = service.live.stop_channel(name(CHANNEL)).await.expect("it runs").into_inner();
+    assert_eq!(service.state().await, StreamingState::Stopping);
+    service.emulator.advance(Duration::from_secs(60));
+    assert_eq!(service.state().await, StreamingState::Stopped);
+    let _: model::ChannelOperationResponse = service.output(&stop.name).await;
+    assert_eq!(code(service.live.stop_channel(name(CHANNEL)).await), Code::FailedPrecondition);
+    let left = service.live.get_input(name(INPUT)).await.expect("there").into_inner();
+    assert!(left.input_stream_property.is_none());
+}
+
+#[tokio::test]
+async fn an_encoder_comes_and_goes_when_told_to() {
+    let emulator = Emulator::builder().manual_clock().encoder_delay(None).build();
+    let mut service = Service::on(emulator.clone());
+    service.make_channel().await;
+    service.live.start_channel(name(CHANNEL)).await.expect("it is stopped");
+    emulator.advance(Duration::from_secs(3600));
+    assert_eq!(service.state().await, StreamingState::AwaitingInput);
+
+    let channel: ChannelName = CHANNEL.parse().expect("a name");
+    emulator.connect_encoder(&channel).expect("there");
+    assert_eq!(service.state().await, StreamingState::Streaming);
+    emulator.disconnect_encoder(&channel).expect("there");
+    emulator.advance(Duration::from_secs(3600));
+    assert_eq!(service.state().await, StreamingState::AwaitingInput);
+}
+
+#[tokio::test]
+async fn a_channel_that_cannot_write_is_in_error_until_it_recovers() {
+    let mut service = Service::new();
+    service.stream().await;
+    let channel: ChannelName = CHANNEL.parse().expect("a name");
+    let error = tonic::Status::permission_denied("the bucket is not writable");
+    service.emulator.fail(&channel, error).expect("it runs");
+    let failed = service.channel().await;
+    assert_eq!(failed.streaming_state(), StreamingState::StreamingError);
+    let error = failed.streaming_error.expect("a reason");
+    assert_eq!((error.code, &*error.message), (7, "the bucket is not writable"));
+
+    service.emulator.recover(&channel).expect("it is in error");
+    let well = service.channel().await;
+    assert_eq!(well.streaming_state(), StreamingState::Streaming);
+    assert_eq!(well.streaming_error, None);
+    let again = service.emulator.recover(&channel).expect_err("it is well");
+    assert_eq!(again.code(), Code::FailedPrecondition);
+
+    let state = StreamingState::StreamingNoInput;
+    service.emulator.set_streaming_state(&channel, state).expect("there");
+    assert_eq!(service.state().await, state);
+}
+
+#[tokio::test]
+async fn an_input_stays_while_a_channel_uses_it() {
+    let mut service = Service::new();
+    service.make_channel().await;
+    assert_eq!(code(service.live.delete_input(name(INPUT)).await), Code::FailedPrecondition);
+    service.live.delete_channel(name(CHANNEL)).await.expect("it is stopped");
+    service.emulator.advance(Duration::from_secs(30));
+    assert_eq!(code(service.live.get_channel(name(CHANNEL)).await), Code::NotFound);
+    let operation = service.live.delete_input(name(INPUT)).await.expect("unused").into_inner();
+    service.emulator.advance(Duration::from_secs(60));
+    let () = service.output(&operation.name).await;
+    assert_eq!(code(service.live.get_input(name(INPUT)).await), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_region_holds_only_so_many() {
+    let limit = |limit, most| Emulator::builder().manual_clock().limit(limit, most).build();
+    let mut service = Service::on(limit(Limit::Inputs, 2));
+    for id in ["a", "b"] {
+        service.live.create_input(service.create_input_request(id)).await.expect("room");
+    }
+    let refusal = service.live.create_input(service.create_input_request("c")).await;
+    let refusal = refusal.expect_err("full, although nothing is done yet");
+    assert_eq!(refusal.code(), Code::ResourceExhausted);
+    let details = refusal.get_details_quota_failure().expect("a QuotaFailure");
+    assert_eq!(details.violations[0].subject, LOCATION);
+    service.emulator.advance(Duration::from_secs(180));
+    let refused = service.live.create_input(service.create_input_request("c")).await;
+    assert_eq!(code(refused), Code::ResourceExhausted);
+}
+
+#[tokio::test]
+async fn the_limits_are_those_of_the_service_unless_told_otherwise() {
+    let mut service = Service::new();
+    for n in 0..10 {
+        service.create_channel(&format!("c{n}"), channel()).await.expect("room");
+    }
+    assert_eq!(code(service.create_channel("c10", channel()).await), Code::ResourceExhausted);
+}
+
+#[tokio::test]
+async fn refuses_what_breaks_a_rule_and_names_the_field() {
+    let mut service = Service::new();
+    service.make_input().await;
+    let attached = |input: &str| model::InputAttachment {
+        key: "main".to_owned(),
+        input: input.to_owned(),
+        automatic_failover: None,
+    };
+    let bad: [(&str, &str, Channel); 6] = [
+        ("Evening", "channel_id", channel()),
+        ("news", "channel.output.uri", Channel { output: None, ..channel() }),
+        (
+            "news",
+            "channel.output.uri",
+            Channel { output: Some(Output { uri: "s3://bucket".to_owned() }), ..channel() },
+        ),
+        (
+            "news",
+            "channel.input_attachments.key",
+            Channel { input_attachments: vec![attached(INPUT), attached(INPUT)], ..channel() },
+        ),
+        (
+            "news",
+            "channel.input_attachments.input",
+            Channel {
+                input_attachments: vec![attached("projects/p/locations/other/inputs/camera")],
+                ..channel()
+            },
+        ),
+        (
+            "news",
+            "channel.mux_streams.elementary_streams",
+            Channel {
+                mux_streams: vec![model::MuxStream {
+                    key: "mux".to_owned(),
+                    elementary_streams: vec!["absent".to_owned()],
+                    ..Default::default()
+                }],
+                ..channel()
+            },
+        ),
+    ];
+    for (id, field, channel) in bad {
+        let refusal = service.create_channel(id, channel).await.expect_err(field);
+        assert_eq!(refusal.code(), Code::InvalidArgument, "{field}");
+        let details = refusal.get_details_bad_request().expect("a BadRequest");
+        assert_eq!(details.field_violations[0].field, field);
+    }
+    let absent = format!("{LOCATION}/inputs/absent");
+    let refused = Channel { input_attachments: vec![attached(&absent)], ..channel() };
+    assert_eq!(code(service.create_channel("news", refused).await), Code::NotFound);
+}
+
+#[tokio::test]
+async fn refuses_malformed_names_ids_and_inputs() {
+    let mut service = Service::new();
+    let malformed = service.live.get_channel(name("projects/p/channels/c")).await;
+    assert_eq!(code(malformed), Code::InvalidArgument);
+    let mut request = service.create_input_request("camera");
+    request.request_id = "not-a-uuid".to_owned();
+    assert_eq!(code(service.live.create_input(request).await), Code::InvalidArgument);
+    let mut request = service.create_input_request("camera");
+    request.input = Some(Input::default());
+    assert_eq!(code(service.live.create_input(request).await), Code::InvalidArgument);
+    for range in ["192.0.2.0", "192.0.2.0/33", "::/129", "host/8"] {
+        let mut request = service.create_input_request("camera");
+        let rules = SecurityRule { ip_ranges: vec![range.to_owned()] };
+        request.input = Some(Input { security_rules: Some(rules), ..input() });
+        assert_eq!(
+            code(service.live.create_input(request).await),
+            Code::InvalidArgument,
+            "{range}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_update_changes_what_its_mask_says_when_it_is_done() {
+    let mut service = Service::new();
+    service.make_input().await;
+    let new = Input { name: INPUT.to_owned(), tier: Tier::Uhd as i32, ..Default::default() };
+    let update = |input: &Input, paths: &[&str]| model::UpdateInputRequest {
+        input: Some(input.clone()),
+        update_mask: Some(FieldMask { paths: paths.iter().map(|&path| path.to_owned()).collect() }),
+        request_id: String::new(),
+    };
+    let refused = service.live.update_input(update(&new, &["labels"])).await;
+    assert_eq!(code(refused), Code::InvalidArgument);
+
+    let request = update(&new, &[]);
+    let operation = service.live.update_input(request).await.expect("fine").into_inner();
+    let before = service.live.get_input(name(INPUT)).await.expect("there").into_inner();
+    assert_eq!(before.tier(), Tier::Hd);
+    assert_eq!(
+        code(service.live.update_input(update(&new, &["tier"])).await),
+        Code::FailedPrecondition,
+        "one operation at a time",
+    );
+    service.emulator.advance(Duration::from_secs(30));
+    let after: Input = service.output(&operation.name).await;
+    assert_eq!((after.tier(), after.r#type()), (Tier::Uhd, Type::RtmpPush));
+    assert!(
+        after.update_time.map(|time| time.seconds) > before.update_time.map(|time| time.seconds)
+    );
+    assert_eq!(after.create_time, before.create_time);
+}
+
+#[tokio::test]
+async fn a_pool_changes_only_while_every_channel_is_stopped() {
+    let mut service = Service::new();
+    service.make_channel().await;
+    let network = |name: &str| model::UpdatePoolRequest {
+        pool: Some(Pool {
+            name: format!("{LOCATION}/pools/default"),
+            network_config: Some(model::pool::NetworkConfig { peered_network: name.to_owned() }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let good = network("projects/12345/global/networks/studio");
+    assert_eq!(code(service.live.update_pool(network("studio")).await), Code::InvalidArgument);
+    service.live.start_channel(name(CHANNEL)).await.expect("it is stopped");
+    assert_eq!(code(service.live.update_pool(good.clone()).await), Code::FailedPrecondition);
+
+    let start = service.emulator.operation_on(&CHANNEL.parse::<ChannelName>().expect("a name"));
+    service.cancel(start.expect("starting").as_str()).await;
+    assert_eq!(service.state().await, StreamingState::Stopped);
+    let operation = service.live.update_pool(good).await.expect("stopped").into_inner();
+    service.emulator.advance(Duration::from_secs(120));
+    let pool: Pool = service.output(&operation.name).await;
+    let config = pool.network_config.expect("set");
+    assert_eq!(config.peered_network, "projects/12345/global/networks/studio");
+}
+
+#[tokio::test]
+async fn a_preview_has_an_address_and_a_token_of_its_own() {
+    let mut service = Service::new();
+    assert_eq!(code(service.live.preview_input(name(INPUT)).await), Code::NotFound);
+    service.make_input().await;
+    let one = service.live.preview_input(name(INPUT)).await.expect("there").into_inner();
+    let other = service.live.preview_input(name(INPUT)).await.expect("there").into_inner();
+    assert!(one.uri.starts_with("https://"), "{}", one.uri);
+    assert!(!one.bearer_token.is_empty() && one.bearer_token != other.bearer_token);
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_answered_as_before_for_an_hour() {
+    let mut service = Service::new();
+    let request = model::CreateInputRequest {
+        request_id: "7f1d8c1e-6f4f-4c2b-9b39-0c6a4f1f7a01".to_owned(),
+        ..service.create_input_request("camera")
+    };
+    let first = service.live.create_input(request.clone()).await.expect("accepted").into_inner();
+    service.emulator.advance(Duration::from_secs(3599));
+    let second = service.live.create_input(request.clone()).await.expect("a repeat").into_inner();
+    assert_eq!(first, second);
+
+    let other = model::CreateInputRequest { input_id: "other".to_owned(), ..request.clone() };
+    assert_eq!(code(service.live.create_input(other).await), Code::InvalidArgument);
+    let other_rpc = model::StartChannelRequest {
+        name: CHANNEL.to_owned(),
+        request_id: request.request_id.to_uppercase(),
+    };
+    assert_eq!(code(service.live.start_channel(other_rpc).await), Code::InvalidArgument);
+
+    service.emulator.advance(Duration::from_secs(1));
+    assert_eq!(code(service.live.create_input(request).await), Code::AlreadyExists);
+}
+
+#[tokio::test]
+async fn a_refused_request_may_be_put_right_under_the_same_id() {
+    let mut service = Service::new();
+    let mut request = service.create_input_request("Camera");
+    request.request_id = "7f1d8c1e-6f4f-4c2b-9b39-0c6a4f1f7a01".to_owned();
+    assert_eq!(code(service.live.create_input(request.clone()).await), Code::InvalidArgument);
+    request.input_id = "camera".to_owned();
+    assert!(service.live.create_input(request).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_cancelled_operation_ends_with_code_one_unless_it_is_done_first() {
+    let mut service = Service::new();
+    let request = service.create_input_request("camera");
+    let operation = service.live.create_input(request).await.expect("accepted").into_inner();
+    let cancel = CancelOperationRequest { name: operation.name.clone() };
+    service.operations.cancel_operation(cancel.clone()).await.expect("it runs");
+    let asked = service.operation(&operation.name).await;
+    let metadata: OperationMetadata = asked.metadata.expect("metadata").to_msg().expect("its type");
+    assert!(metadata.requested_cancellation && !asked.done);
+
+    service.emulator.advance(Duration::from_secs(2));
+    let done = service.operation(&operation.name).await;
+    assert!(matches!(done.result, Some(Outcome::Error(error)) if error.code == 1));
+    service.emulator.advance(Duration::from_secs(600));
+    assert_eq!(code(service.live.get_input(name(INPUT)).await), Code::NotFound);
+
+    let request = service.create_input_request("camera");
+    let operation = service.live.create_input(request).await.expect("free again").into_inner();
+    service.emulator.advance(Duration::from_secs(179));
+    let cancel = CancelOperationRequest { name: operation.name.clone() };
+    service.operations.cancel_operation(cancel.clone()).await.expect("it runs");
+    service.emulator.advance(Duration::from_secs(2));
+    let _: Input = service.output(&operation.name).await;
+    assert!(service.operations.cancel_operation(cancel).await.is_ok(), "too late, and no fault");
+}
+
+#[tokio::test]
+async fn deleting_an_operation_forgets_it_but_does_not_stop_it() {
+    let mut service = Service::new();
+    let request = service.create_input_request("camera");
+    let operation = service.live.create_input(request).await.expect("accepted").into_inner();
+    let delete = DeleteOperationRequest { name: operation.name.clone() };
+    service.operations.delete_operation(delete.clone()).await.expect("there");
+    assert_eq!(code(service.operations.delete_operation(delete).await), Code::NotFound);
+    let get = GetOperationRequest { name: operation.name };
+    assert_eq!(code(service.operations.get_operation(get).await), Code::NotFound);
+    service.emulator.advance(Duration::from_secs(180));
+    assert!(service.live.get_input(name(INPUT)).await.is_ok());
+}
+
+#[tokio::test]
+async fn operations_are_listed_for_thirty_days_and_cannot_be_waited_for() {
+    let mut service = Service::new();
+    service.make_channel().await;
+    let list = |name: &str, filter: &str| ListOperationsRequest {
+        name: name.to_owned(),
+        filter: filter.to_owned(),
+        ..Default::default()
+    };
+    let all = service.operations.list_operations(list(LOCATION, "")).await.expect("a page");
+    assert_eq!(all.into_inner().operations.len(), 2);
+    let running = service.operations.list_operations(list(LOCATION, "done=false")).await;
+    assert!(running.expect("a page").into_inner().operations.is_empty());
+    let malformed = service.operations.list_operations(list("projects/p", "")).await;
+    assert_eq!(code(malformed), Code::InvalidArgument);
+    let waiting = service.operations.wait_operation(WaitOperationRequest::default()).await;
+    assert_eq!(code(waiting), Code::Unimplemented);
+
+    service.emulator.advance(Duration::from_secs(31 * 24 * 3600));
+    let later = service.operations.list_operations(list(LOCATION, "")).await.expect("a page");
+    assert!(later.into_inner().operations.is_empty());
+}
+
+#[tokio::test]
+async fn listings_come_in_pages_filtered_and_in_order() {
+    let emulator = Emulator::builder()
+        .manual_clock()
+        .limit(Limit::Channels, 10_000)
+        .takes(Work::CreateChannel, Duration::ZERO)
+        .build();
+    let mut service = Service::on(emulator);
+    for n in 0..120 {
+        let mut channel = channel();
+        channel.labels.insert("parity".to_owned(), ["even", "odd"][n % 2].to_owned());
+        service.create_channel(&format!("c{n:03}"), channel).await.expect("room");
+        service.emulator.advance(Duration::from_secs(1));
+    }
+    let mut request =
+        model::ListChannelsRequest { parent: LOCATION.to_owned(), ..Default::default() };
+    let mut sizes = Vec::new();
+    loop {
+        let page = service.live.list_channels(request.clone()).await.expect("a page").into_inner();
+        sizes.push(page.channels.len());
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(sizes, [50, 50, 20]);
+
+    let request = model::ListChannelsRequest {
+        parent: LOCATION.to_owned(),
+        page_size: 1000,
+        filter: "labels.parity=odd AND state=STOPPED".to_owned(),
+        order_by: "create_time desc".to_owned(),
+        ..Default::default()
+    };
+    let page = service.live.list_channels(request.clone()).await.expect("a page").into_inner();
+    assert_eq!(page.channels.len(), 60);
+    assert!(page.channels[0].name.ends_with("c119"));
+    let bad = model::ListChannelsRequest { page_token: "x".to_owned(), ..request.clone() };
+    assert_eq!(code(service.live.list_channels(bad).await), Code::InvalidArgument);
+    let bad = model::ListChannelsRequest { page_size: -1, ..request };
+    assert_eq!(code(service.live.list_channels(bad).await), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn tells_its_locations() {
+    let mut service = Service::new();
+    let list = ListLocationsRequest { name: "projects/p".to_owned(), ..Default::default() };
+    let all = service.locations.list_locations(list).await.expect("a page").into_inner();
+    let first = &all.locations[0];
+    let get = |name: &str| GetLocationRequest { name: name.to_owned() };
+    let one = service.locations.get_location(get(&first.name)).await.expect("there").into_inner();
+    assert_eq!(&one, first);
+    let nowhere = service.locations.get_location(get("projects/p/locations/nowhere")).await;
+    assert_eq!(code(nowhere), Code::NotFound);
+}

@@ -1,0 +1,471 @@
+//! What goes on while an emulated channel runs: events, inputs and their backups, distributions,
+//! and the assets that these show.
+
+mod support;
+
+use livestream_client::{
+    model::{
+        self, Asset, Channel, Distribution, DistributionStream, ElementaryStream, Event,
+        InputConfig, Manifest, StaticOverlay,
+        asset::{self, ImageAsset},
+        channel::StreamingState,
+        distribution::State as DistributionState,
+        event::{AdBreakTask, InputSwitchTask, MuteTask, SlateTask, State, Task},
+        input_attachment,
+        input_config::InputSwitchMode,
+    },
+    name::{AssetName, ChannelName, EventName, InputName},
+    proto::google::longrunning::Operation,
+};
+use livestream_emulator::Emulator;
+use prost_types::FieldMask;
+use std::time::Duration;
+use support::{CHANNEL, INPUT, LOCATION, Service, channel, code, name};
+use tonic::{Code, Response, Status};
+
+const BACKUP: &str = "projects/p/locations/us-central1/inputs/backup";
+const ASSET: &str = "projects/p/locations/us-central1/assets/slate";
+const FILE: &str = "gs://bucket/slate.png";
+
+impl Service {
+    fn pass(&self, seconds: u64) {
+        self.emulator.advance(Duration::from_secs(seconds));
+    }
+
+    async fn create_event(&mut self, id: &str, event: Event) -> Result<Response<Event>, Status> {
+        let request = model::CreateEventRequest {
+            parent: CHANNEL.to_owned(),
+            event_id: id.to_owned(),
+            event: Some(event),
+            request_id: String::new(),
+        };
+        self.live.create_event(request).await
+    }
+
+    /// Has a task begin now.
+    async fn run(&mut self, id: &str, task: Task) {
+        self.create_event(id, now(task)).await.expect("accepted");
+        self.pass(2);
+    }
+
+    async fn event(&mut self, id: &str) -> Event {
+        let event = format!("{CHANNEL}/events/{id}");
+        self.live.get_event(name(&event)).await.expect("there").into_inner()
+    }
+
+    async fn event_state(&mut self, id: &str) -> State {
+        self.event(id).await.state()
+    }
+
+    async fn create_asset(&mut self, asset: Asset) -> Result<Response<Operation>, Status> {
+        let request = model::CreateAssetRequest {
+            parent: LOCATION.to_owned(),
+            asset_id: "slate".to_owned(),
+            asset: Some(asset),
+            request_id: String::new(),
+        };
+        self.live.create_asset(request).await
+    }
+
+    async fn asset(&mut self) -> Asset {
+        self.live.get_asset(name(ASSET)).await.expect("there").into_inner()
+    }
+
+    /// The channel `CHANNEL`, streaming from `INPUT`, with `BACKUP` to fall back on.
+    async fn stream_with_backup(&mut self, mode: InputSwitchMode) {
+        for id in ["camera", "backup"] {
+            self.live.create_input(self.create_input_request(id)).await.expect("good");
+        }
+        self.pass(180);
+        let attach = |key: &str, input: &str, backups: &[&str]| model::InputAttachment {
+            key: key.to_owned(),
+            input: input.to_owned(),
+            automatic_failover: Some(input_attachment::AutomaticFailover {
+                input_keys: backups.iter().map(|&key| key.to_owned()).collect(),
+            }),
+        };
+        let channel = Channel {
+            input_attachments: vec![
+                attach("main", INPUT, &["spare"]),
+                attach("spare", BACKUP, &[]),
+            ],
+            input_config: Some(InputConfig { input_switch_mode: mode as i32 }),
+            ..channel()
+        };
+        self.create_channel("news", channel).await.expect("good");
+        self.pass(10);
+        self.live.start_channel(name(CHANNEL)).await.expect("stopped");
+        self.pass(605);
+    }
+
+    async fn active_input(&mut self) -> String {
+        self.channel().await.active_input
+    }
+
+    async fn distribution(&mut self) -> Distribution {
+        self.channel().await.distributions.remove(0)
+    }
+}
+
+fn now(task: Task) -> Event {
+    Event { task: Some(task), execute_now: true, ..Default::default() }
+}
+
+fn seconds(seconds: i64) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration { seconds, nanos: 0 })
+}
+
+fn ad_break() -> Task {
+    Task::AdBreak(AdBreakTask { duration: seconds(30) })
+}
+
+fn image() -> Asset {
+    let image = ImageAsset { uri: FILE.to_owned() };
+    Asset { resource: Some(asset::Resource::Image(image)), ..Default::default() }
+}
+
+fn channel_name() -> ChannelName {
+    CHANNEL.parse().expect("a name")
+}
+
+#[tokio::test]
+async fn an_event_runs_at_its_time_and_is_gone_a_week_later() {
+    let mut service = Service::new();
+    service.stream().await;
+    let time = service.in_seconds(60);
+    let event = Event { task: Some(ad_break()), execution_time: Some(time), ..Default::default() };
+    let created = service.create_event("break", event).await.expect("accepted").into_inner();
+    assert_eq!(created.state(), State::Pending);
+    assert_eq!(created.execution_time, Some(time));
+    for (seconds, state) in [
+        (1, State::Scheduled),
+        (58, State::Scheduled),
+        (1, State::Running),
+        (29, State::Running),
+        (1, State::Succeeded),
+        (7 * 24 * 3600 - 1, State::Succeeded),
+    ] {
+        service.pass(seconds);
+        assert_eq!(service.event_state("break").await, state);
+    }
+    service.pass(1);
+    let event = format!("{CHANNEL}/events/break");
+    assert_eq!(code(service.live.get_event(name(&event)).await), Code::NotFound);
+}
+
+#[tokio::test]
+async fn an_event_needs_a_started_channel_a_task_and_one_time() {
+    let mut service = Service::new();
+    service.make_channel().await;
+    let refused = service.create_event("break", now(ad_break())).await;
+    assert_eq!(code(refused), Code::FailedPrecondition);
+    service.live.start_channel(name(CHANNEL)).await.expect("stopped");
+    let refused = service.create_event("break", now(ad_break())).await;
+    assert_eq!(code(refused), Code::FailedPrecondition, "STARTING is not started");
+    service.pass(600);
+
+    let at = |time| Event { task: Some(ad_break()), execution_time: time, ..Default::default() };
+    let bad = [
+        at(None),
+        at(Some(service.in_seconds(9))),
+        Event { execute_now: true, ..at(Some(service.in_seconds(60))) },
+        Event { execute_now: true, ..Default::default() },
+        now(Task::AdBreak(AdBreakTask::default())),
+        now(Task::AdBreak(AdBreakTask { duration: seconds(0) })),
+        now(Task::Mute(MuteTask { duration: seconds(-1) })),
+        now(Task::InputSwitch(InputSwitchTask { input_key: "absent".to_owned() })),
+        now(Task::UpdateEncryptions(model::event::UpdateEncryptionsTask::default())),
+    ];
+    for event in bad {
+        let refused = service.create_event("break", event.clone()).await;
+        assert_eq!(code(refused), Code::InvalidArgument, "{event:?}");
+    }
+    let slate = SlateTask { asset: ASSET.to_owned(), ..Default::default() };
+    let refused = service.create_event("break", now(Task::Slate(slate))).await;
+    assert_eq!(code(refused), Code::NotFound);
+    let soon = at(Some(service.in_seconds(10)));
+    assert!(service.create_event("break", soon.clone()).await.is_ok());
+    assert_eq!(code(service.create_event("break", soon).await), Code::AlreadyExists);
+}
+
+#[tokio::test]
+async fn returning_to_the_programme_ends_what_has_a_duration() {
+    let mut service = Service::new();
+    service.stream().await;
+    service.run("break", ad_break()).await;
+    service.run("mute", Task::Mute(MuteTask::default())).await;
+    service.run("return", Task::ReturnToProgram(model::event::ReturnToProgramTask {})).await;
+    assert_eq!(service.event_state("break").await, State::Stopped);
+    assert_eq!(service.event_state("mute").await, State::Running);
+    service.pass(1);
+    assert_eq!(service.event_state("return").await, State::Succeeded);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_muted_cannot_be_unmuted() {
+    let mut service = Service::new();
+    service.stream().await;
+    let unmute = Task::Unmute(model::event::UnmuteTask {});
+    service.run("first", unmute.clone()).await;
+    let failed = service.event("first").await;
+    assert_eq!(failed.state(), State::Failed);
+    assert!(failed.error.is_some());
+
+    service.run("mute", Task::Mute(MuteTask::default())).await;
+    service.run("second", unmute).await;
+    assert_eq!(service.event_state("mute").await, State::Succeeded);
+    service.pass(1);
+    assert_eq!(service.event_state("second").await, State::Succeeded);
+}
+
+#[tokio::test]
+async fn events_end_with_their_channel() {
+    let mut service = Service::new();
+    service.stream().await;
+    service.run("mute", Task::Mute(MuteTask::default())).await;
+    let time = Some(service.in_seconds(600));
+    let later = Event { task: Some(ad_break()), execution_time: time, ..Default::default() };
+    service.create_event("later", later).await.expect("accepted");
+    service.live.stop_channel(name(CHANNEL)).await.expect("running");
+    service.pass(60);
+    assert_eq!(service.event_state("mute").await, State::Stopped);
+    service.pass(600);
+    assert_eq!(service.event_state("later").await, State::Failed);
+}
+
+#[tokio::test]
+async fn a_channel_with_events_is_deleted_only_by_force() {
+    let mut service = Service::new();
+    service.stream().await;
+    service.run("break", ad_break()).await;
+    service.live.stop_channel(name(CHANNEL)).await.expect("running");
+    service.pass(60);
+    assert_eq!(code(service.live.delete_channel(name(CHANNEL)).await), Code::FailedPrecondition);
+    let force = model::DeleteChannelRequest {
+        name: CHANNEL.to_owned(),
+        force: true,
+        request_id: String::new(),
+    };
+    service.live.delete_channel(force).await.expect("forced");
+    service.pass(30);
+    let event = format!("{CHANNEL}/events/break");
+    assert_eq!(code(service.live.get_event(name(&event)).await), Code::NotFound);
+}
+
+#[tokio::test]
+async fn events_are_listed_failed_and_deleted() {
+    let mut service = Service::new();
+    service.stream().await;
+    service.run("break", ad_break()).await;
+    let event: EventName = format!("{CHANNEL}/events/break").parse().expect("a name");
+    service.emulator.fail(&event, Status::internal("no")).expect("it runs");
+    let list = model::ListEventsRequest {
+        parent: CHANNEL.to_owned(),
+        filter: "state=FAILED".to_owned(),
+        ..Default::default()
+    };
+    let events = service.live.list_events(list).await.expect("a page").into_inner().events;
+    assert_eq!(events.len(), 1);
+    assert!(service.emulator.fail(&event, Status::internal("no")).is_err(), "it is over");
+    service.live.delete_event(name(event.as_str())).await.expect("there");
+    assert_eq!(code(service.live.delete_event(name(event.as_str())).await), Code::NotFound);
+}
+
+#[tokio::test]
+async fn the_backup_input_steps_in_for_the_primary() {
+    let mut service = Service::new();
+    service.stream_with_backup(InputSwitchMode::FailoverPreferPrimary).await;
+    let backup: InputName = BACKUP.parse().expect("a name");
+    service.emulator.feed_input(&backup).expect("there");
+    assert_eq!(service.active_input().await, "main");
+    service.emulator.disconnect_encoder(&channel_name()).expect("there");
+    assert_eq!(service.active_input().await, "spare");
+    assert_eq!(service.state().await, StreamingState::Streaming);
+
+    let primary: InputName = INPUT.parse().expect("a name");
+    service.emulator.feed_input(&primary).expect("there");
+    assert_eq!(service.active_input().await, "main");
+    service.emulator.starve_input(&backup).expect("there");
+    service.emulator.starve_input(&primary).expect("there");
+    assert_eq!(service.state().await, StreamingState::AwaitingInput);
+}
+
+#[tokio::test]
+async fn an_event_switches_the_input_for_good() {
+    for mode in [InputSwitchMode::Manual, InputSwitchMode::FailoverPreferPrimary] {
+        let mut service = Service::new();
+        service.stream_with_backup(mode).await;
+        let switch = InputSwitchTask { input_key: "spare".to_owned() };
+        service.run("switch", Task::InputSwitch(switch)).await;
+        assert_eq!(service.active_input().await, "spare");
+        assert_eq!(service.state().await, StreamingState::AwaitingInput);
+        service.pass(5);
+        assert_eq!(service.state().await, StreamingState::Streaming, "an encoder came");
+        service.emulator.disconnect_encoder(&channel_name()).expect("there");
+        assert_eq!(service.active_input().await, "spare");
+        assert_eq!(service.state().await, StreamingState::AwaitingInput);
+    }
+}
+
+#[tokio::test]
+async fn an_update_of_a_channel_takes_effect_when_it_is_done() {
+    let mut service = Service::new();
+    service.make_channel().await;
+    let second = Manifest { key: "second".to_owned(), ..Default::default() };
+    let new = Channel {
+        name: CHANNEL.to_owned(),
+        manifests: vec![second],
+        labels: [("ignored".to_owned(), String::new())].into(),
+        ..Default::default()
+    };
+    let update = |paths: &[&str]| model::UpdateChannelRequest {
+        channel: Some(new.clone()),
+        update_mask: Some(FieldMask { paths: paths.iter().map(|&path| path.to_owned()).collect() }),
+        request_id: String::new(),
+    };
+    for paths in [&["labels"][..], &["manifests", "nonsense"]] {
+        assert_eq!(code(service.live.update_channel(update(paths)).await), Code::InvalidArgument);
+    }
+    let clears = update(&["output"]);
+    assert_eq!(code(service.live.update_channel(clears).await), Code::InvalidArgument);
+
+    let request = update(&["manifests", "input_attachments"]);
+    let operation = service.live.update_channel(request).await.expect("good").into_inner();
+    assert_eq!(service.channel().await.manifests[0].key, "main");
+    service.pass(30);
+    let updated: Channel = service.output(&operation.name).await;
+    assert_eq!(updated.manifests[0].key, "second");
+    assert!(updated.input_attachments.is_empty() && updated.active_input.is_empty());
+    assert!(updated.labels.is_empty() && updated.output.is_some());
+    assert!(service.live.delete_input(name(INPUT)).await.is_ok(), "nothing uses it any more");
+}
+
+#[tokio::test]
+async fn a_distribution_is_started_and_stopped_on_its_own() {
+    let emulator = Emulator::builder().manual_clock().encoder_delay(None).build();
+    let mut service = Service::on(emulator.clone());
+    let channel = Channel {
+        elementary_streams: vec![ElementaryStream {
+            key: "sound".to_owned(),
+            ..Default::default()
+        }],
+        distribution_streams: vec![DistributionStream {
+            key: "stream".to_owned(),
+            container: "flv".to_owned(),
+            elementary_streams: vec!["sound".to_owned()],
+        }],
+        distributions: vec![Distribution {
+            key: "partner".to_owned(),
+            distribution_stream: "stream".to_owned(),
+            ..Default::default()
+        }],
+        ..channel()
+    };
+    service.create_channel("news", channel).await.expect("good");
+    service.pass(10);
+    assert_eq!(service.distribution().await.state(), DistributionState::NotReady);
+    let refused = service.live.start_distribution(name(CHANNEL)).await;
+    assert_eq!(code(refused), Code::FailedPrecondition);
+
+    service.live.start_channel(name(CHANNEL)).await.expect("stopped");
+    service.pass(600);
+    assert_eq!(service.distribution().await.state(), DistributionState::Ready);
+    let absent = model::StartDistributionRequest {
+        name: CHANNEL.to_owned(),
+        distribution_keys: vec!["absent".to_owned()],
+        request_id: String::new(),
+    };
+    assert_eq!(code(service.live.start_distribution(absent).await), Code::InvalidArgument);
+    let operation = service.live.start_distribution(name(CHANNEL)).await.expect("ready");
+    service.pass(10);
+    let operation = operation.into_inner().name;
+    let _: model::ChannelOperationResponse = service.output(&operation).await;
+    assert_eq!(service.distribution().await.state(), DistributionState::AwaitingInput);
+    emulator.connect_encoder(&channel_name()).expect("there");
+    assert_eq!(service.distribution().await.state(), DistributionState::Distributing);
+
+    let error = Status::unavailable("refused");
+    emulator.fail_distribution(&channel_name(), "partner", error).expect("started");
+    let failed = service.distribution().await;
+    assert_eq!(failed.state(), DistributionState::Error);
+    assert_eq!(failed.error.map(|error| error.code), Some(14));
+    service.live.stop_distribution(name(CHANNEL)).await.expect("started");
+    service.pass(10);
+    let stopped = service.distribution().await;
+    assert_eq!((stopped.state(), stopped.error), (DistributionState::Ready, None));
+    let refused = service.live.stop_distribution(name(CHANNEL)).await;
+    assert_eq!(code(refused), Code::FailedPrecondition);
+}
+
+#[tokio::test]
+async fn an_asset_becomes_active_when_its_file_is_right() {
+    let mut service = Service::new();
+    service.emulator.put_object(FILE, 1000, 0x0102_0304);
+    let operation = service.create_asset(image()).await.expect("accepted").into_inner();
+    assert_eq!(service.asset().await.state(), asset::State::Creating);
+    service.pass(60);
+    let asset: Asset = service.output(&operation.name).await;
+    assert_eq!((asset.state(), &*asset.crc32c), (asset::State::Active, "AQIDBA=="));
+
+    let operation = service.live.delete_asset(name(ASSET)).await.expect("unused").into_inner();
+    assert_eq!(service.asset().await.state(), asset::State::Deleting);
+    service.cancel(&operation.name).await;
+    assert_eq!(service.asset().await.state(), asset::State::Active);
+    service.live.delete_asset(name(ASSET)).await.expect("unused");
+    service.pass(10);
+    assert_eq!(code(service.live.get_asset(name(ASSET)).await), Code::NotFound);
+}
+
+#[tokio::test]
+async fn an_asset_whose_file_is_wrong_is_in_error() {
+    let wrong = Asset { crc32c: "AAAAAA==".to_owned(), ..image() };
+    for (asset, bytes) in [(wrong, 1000), (image(), 250_000_001)] {
+        let mut service = Service::new();
+        service.emulator.put_object(FILE, bytes, 0x0102_0304);
+        let operation = service.create_asset(asset).await.expect("accepted").into_inner();
+        service.pass(60);
+        assert_eq!(service.error(&operation.name).await, Code::FailedPrecondition);
+        let failed = service.asset().await;
+        assert_eq!(failed.state(), asset::State::Error);
+        assert!(failed.error.is_some());
+    }
+    let mut service = Service::new();
+    let operation = service.create_asset(image()).await.expect("accepted").into_inner();
+    let asset: AssetName = ASSET.parse().expect("a name");
+    service.emulator.fail(&asset, Status::not_found("no such object")).expect("being created");
+    assert_eq!(service.error(&operation.name).await, Code::NotFound);
+    assert_eq!(service.asset().await.state(), asset::State::Error);
+}
+
+#[tokio::test]
+async fn an_asset_needs_a_file_and_stays_while_it_is_shown() {
+    let mut service = Service::new();
+    let bad = [Asset::default(), Asset { crc32c: "AAA=".to_owned(), ..image() }];
+    for asset in bad {
+        assert_eq!(code(service.create_asset(asset).await), Code::InvalidArgument);
+    }
+    service.create_asset(image()).await.expect("accepted");
+    service.pass(60);
+    let overlay = StaticOverlay { asset: ASSET.to_owned(), ..Default::default() };
+    let channel = Channel { static_overlays: vec![overlay], ..channel() };
+    service.create_channel("news", channel).await.expect("good");
+    service.pass(10);
+    assert_eq!(code(service.live.delete_asset(name(ASSET)).await), Code::FailedPrecondition);
+
+    let list = model::ListAssetsRequest { parent: LOCATION.to_owned(), ..Default::default() };
+    let assets = service.live.list_assets(list).await.expect("a page").into_inner().assets;
+    assert_eq!(assets.len(), 1);
+}
+
+#[tokio::test]
+async fn an_encoder_that_was_there_first_is_noticed() {
+    let emulator = Emulator::builder().manual_clock().encoder_delay(None).build();
+    let mut service = Service::on(emulator);
+    service.make_channel().await;
+    service.emulator.connect_encoder(&channel_name()).expect("there");
+    service.live.start_channel(name(CHANNEL)).await.expect("stopped");
+    service.pass(600);
+    assert_eq!(service.state().await, StreamingState::AwaitingInput);
+    service.pass(1);
+    assert_eq!(service.state().await, StreamingState::Streaming);
+}

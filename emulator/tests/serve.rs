@@ -1,0 +1,178 @@
+//! The emulator over real HTTP/2: in-process and through loopback, spoken to as gRPC demands.
+
+mod support;
+
+use bytes::{Bytes, BytesMut};
+use h2::client::SendRequest;
+use livestream_client::{
+    model::{GetChannelRequest, ListChannelsRequest, ListChannelsResponse},
+    name::LocationName,
+    rpc::Rpc,
+};
+use livestream_emulator::{Emulator, Faults, Limit};
+use prost::Message as _;
+use std::time::Duration;
+use support::{LOCATION, Service, input};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
+use tonic::{Code, Status};
+
+/// Opens HTTP/2 on a connection.
+async fn open<C>(connection: C) -> SendRequest<Bytes>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (send, connection) = h2::client::handshake(connection).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    send
+}
+
+/// Makes one unary call; what comes back is a frame, or the code of a refusal.
+async fn call<R: Rpc>(h2: &SendRequest<Bytes>, path: &str, request: &R) -> Result<Bytes, Code> {
+    let mut h2 = h2.clone().ready().await.expect("open");
+    let head = http::Request::post(format!("http://emulator{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(())
+        .expect("a request");
+    let (answer, mut body) = h2.send_request(head, false).expect("sent");
+    let message = request.encode_to_vec();
+    let mut frame = vec![0];
+    frame.extend_from_slice(&(message.len() as u32).to_be_bytes());
+    frame.extend_from_slice(&message);
+    body.send_data(frame.into(), true).expect("sent");
+
+    let mut answer = answer.await.expect("an answer");
+    let mut data = BytesMut::new();
+    while let Some(chunk) = answer.body_mut().data().await {
+        data.extend_from_slice(&chunk.expect("data"));
+    }
+    let trailers = answer.body_mut().trailers().await.expect("trailers");
+    let headers = trailers.as_ref().unwrap_or(answer.headers());
+    match Code::from_bytes(headers["grpc-status"].as_bytes()) {
+        Code::Ok => Ok(data.freeze()),
+        code => Err(code),
+    }
+}
+
+fn list() -> ListChannelsRequest {
+    let parent = "projects/p/locations/us-central1".to_owned();
+    ListChannelsRequest { parent, ..Default::default() }
+}
+
+async fn check(h2: SendRequest<Bytes>) {
+    let path = ListChannelsRequest::METHOD.path();
+    let frame = call(&h2, path, &list()).await.expect("a page");
+    let page = ListChannelsResponse::decode(frame.slice(5..)).expect("of its type");
+    assert_eq!(page, ListChannelsResponse::default());
+
+    let absent = GetChannelRequest { name: format!("{}/channels/absent", list().parent) };
+    let refusal = call(&h2, GetChannelRequest::METHOD.path(), &absent).await;
+    assert_eq!(refusal, Err(Code::NotFound));
+    for path in ["/google.iam.v1.IAMPolicy/GetIamPolicy", "/nonsense"] {
+        assert_eq!(call(&h2, path, &absent).await, Err(Code::Unimplemented), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn serves_a_connection_without_a_network() {
+    let emulator = Emulator::builder().manual_clock().build();
+    check(open(emulator.connect()).await).await;
+    check(open(emulator.connect()).await).await;
+}
+
+#[tokio::test]
+async fn serves_loopback() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let emulator = Emulator::builder().manual_clock().build();
+    let serving = tokio::spawn(async move { emulator.serve(listener).await });
+    check(open(TcpStream::connect(address).await.expect("listening")).await).await;
+    serving.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_runs_at_the_speed_it_was_given() {
+    let emulator = Emulator::builder().speed(60).build();
+    let begin = emulator.now();
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!(emulator.now(), begin + Duration::from_secs(600));
+    emulator.advance(Duration::from_secs(1));
+    assert_eq!(emulator.now(), begin + Duration::from_secs(601));
+}
+
+#[test]
+fn clones_share_one_world() {
+    let emulator = Emulator::builder().manual_clock().build();
+    let begin = emulator.now();
+    emulator.clone().advance(Duration::from_secs(7));
+    assert_eq!(emulator.now(), begin + Duration::from_secs(7));
+}
+
+#[tokio::test]
+async fn the_seed_decides_what_is_drawn() {
+    let mut names = Vec::new();
+    for seed in [1, 1, 2] {
+        let emulator = Emulator::builder().manual_clock().seed(seed).build();
+        let mut service = Service::on(emulator);
+        let request = service.create_input_request("camera");
+        let operation = service.live.create_input(request).await.expect("accepted");
+        names.push(operation.into_inner().name);
+    }
+    assert_eq!(names[0], names[1]);
+    assert_ne!(names[0], names[2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_in_parallel_are_answered_one_by_one() {
+    let emulator = Emulator::builder().manual_clock().limit(Limit::Inputs, 1).build();
+    let mut calls = tokio::task::JoinSet::new();
+    for n in 0..20 {
+        let mut service = Service::on(emulator.clone());
+        let request = service.create_input_request(&format!("camera-{n}"));
+        calls.spawn(async move { service.live.create_input(request).await.is_ok() });
+    }
+    let accepted = calls.join_all().await;
+    assert_eq!(accepted.iter().filter(|&&accepted| accepted).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_happen_in_their_order_one_an_attempt() {
+    let (emulator, faults) = (Emulator::builder().manual_clock().build(), Faults::new());
+    let client = emulator.client_builder().layer(faults.clone()).build().expect("valid");
+    let location: LocationName = LOCATION.parse().expect("valid");
+
+    faults.refuse(1, Status::unavailable("down"));
+    faults.lose_answers(1);
+    let create = client.create_input(&location, input(), "camera").await;
+    assert!(!create.expect("the third attempt succeeds").is_done());
+    assert_eq!(faults.attempts(), 3);
+    let started = emulator.client().list_operations(&location).items().collect().await;
+    assert_eq!(started.expect("a listing").len(), 1, "carried out once");
+
+    faults.refuse(1, Status::permission_denied("not you"));
+    let refused = client.list_inputs(&location).await.expect_err("final");
+    assert_eq!((refused.code(), refused.message()), (Code::PermissionDenied, "not you"));
+    assert_eq!(faults.attempts(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_attempt_ends_by_its_deadline_and_never_reaches_the_service() {
+    let (emulator, faults) = (Emulator::builder().manual_clock().build(), Faults::new());
+    let client = emulator.client_builder().layer(faults.clone()).build().expect("valid");
+    let location: LocationName = LOCATION.parse().expect("valid");
+    let (second, begun) = (Duration::from_secs(1), tokio::time::Instant::now());
+
+    faults.stall(1);
+    let stalled = client.create_input(&location, input(), "camera").timeout(second).await;
+    assert_eq!(stalled.expect_err("too late").code(), Code::DeadlineExceeded);
+    assert_eq!((begun.elapsed().as_secs(), faults.attempts()), (1, 1));
+    let started = client.list_operations(&location).items().collect().await;
+    assert!(started.expect("a listing").is_empty());
+
+    faults.stall(1);
+    client.list_inputs(&location).attempt_timeout(second).await.expect("the second attempt");
+    assert_eq!(faults.attempts(), 4);
+}

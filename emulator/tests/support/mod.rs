@@ -1,0 +1,211 @@
+//! What the tests of the emulator share: stubs straight on its service, and short ways to a state.
+#![allow(dead_code, reason = "no test binary uses all of it")]
+
+use livestream_client::{
+    model::{
+        self, Channel, Input, InputAttachment, Manifest, RetentionConfig,
+        channel::{Output, StreamingState},
+        livestream_service_client::LivestreamServiceClient,
+        manifest::ManifestType,
+    },
+    proto::google::{
+        cloud::location::locations_client::LocationsClient,
+        longrunning::{
+            CancelOperationRequest, GetOperationRequest, Operation, operation::Result as Outcome,
+            operations_client::OperationsClient,
+        },
+    },
+};
+use livestream_emulator::{Emulator, EmulatorService};
+use prost::Name;
+use std::time::Duration;
+use tonic::{Code, Response, Status};
+
+pub(crate) const LOCATION: &str = "projects/p/locations/us-central1";
+pub(crate) const INPUT: &str = "projects/p/locations/us-central1/inputs/camera";
+pub(crate) const CHANNEL: &str = "projects/p/locations/us-central1/channels/news";
+
+/// An emulator with a manual clock, and a stub for each of its services.
+pub(crate) struct Service {
+    pub(crate) emulator: Emulator,
+    pub(crate) live: LivestreamServiceClient<EmulatorService>,
+    pub(crate) operations: OperationsClient<EmulatorService>,
+    pub(crate) locations: LocationsClient<EmulatorService>,
+}
+
+impl Service {
+    pub(crate) fn new() -> Self {
+        Self::on(Emulator::builder().manual_clock().build())
+    }
+
+    pub(crate) fn on(emulator: Emulator) -> Self {
+        Self {
+            live: LivestreamServiceClient::new(emulator.service()),
+            operations: OperationsClient::new(emulator.service()),
+            locations: LocationsClient::new(emulator.service()),
+            emulator,
+        }
+    }
+
+    pub(crate) fn create_input_request(&self, id: &str) -> model::CreateInputRequest {
+        model::CreateInputRequest {
+            parent: LOCATION.to_owned(),
+            input_id: id.to_owned(),
+            input: Some(input()),
+            request_id: String::new(),
+        }
+    }
+
+    pub(crate) async fn create_channel(
+        &mut self,
+        id: &str,
+        channel: Channel,
+    ) -> Result<Response<Operation>, Status> {
+        let request = model::CreateChannelRequest {
+            parent: LOCATION.to_owned(),
+            channel_id: id.to_owned(),
+            channel: Some(channel),
+            request_id: String::new(),
+        };
+        self.live.create_channel(request).await
+    }
+
+    /// The input `INPUT`.
+    pub(crate) async fn make_input(&mut self) {
+        let request = self.create_input_request("camera");
+        self.live.create_input(request).await.expect("a good input");
+        self.emulator.advance(Duration::from_secs(180));
+    }
+
+    /// The channel `CHANNEL`, attached to `INPUT` as `main`, with a manifest and retention.
+    pub(crate) async fn make_channel(&mut self) {
+        self.make_input().await;
+        let attachment = InputAttachment {
+            key: "main".to_owned(),
+            input: INPUT.to_owned(),
+            automatic_failover: None,
+        };
+        let channel = Channel { input_attachments: vec![attachment], ..channel() };
+        self.create_channel("news", channel).await.expect("a good channel");
+        self.emulator.advance(Duration::from_secs(10));
+    }
+
+    /// The same, `STREAMING`.
+    pub(crate) async fn stream(&mut self) {
+        self.make_channel().await;
+        self.live.start_channel(name(CHANNEL)).await.expect("it is stopped");
+        self.emulator.advance(Duration::from_secs(605));
+        assert_eq!(self.state().await, StreamingState::Streaming);
+    }
+
+    pub(crate) async fn channel(&mut self) -> Channel {
+        self.live.get_channel(name(CHANNEL)).await.expect("there").into_inner()
+    }
+
+    pub(crate) async fn state(&mut self) -> StreamingState {
+        self.channel().await.streaming_state()
+    }
+
+    pub(crate) async fn operation(&mut self, name: &str) -> Operation {
+        let request = GetOperationRequest { name: name.to_owned() };
+        self.operations.get_operation(request).await.expect("on record").into_inner()
+    }
+
+    /// What an operation that is done yielded.
+    pub(crate) async fn output<T: Name + Default>(&mut self, name: &str) -> T {
+        let operation = self.operation(name).await;
+        assert!(operation.done, "{name} is not done");
+        match operation.result {
+            Some(Outcome::Response(any)) => any.to_msg().expect("of the type asked for"),
+            other => panic!("{name} yielded no response: {other:?}"),
+        }
+    }
+
+    /// The code of the error that an operation ended with.
+    pub(crate) async fn error(&mut self, name: &str) -> Code {
+        match self.operation(name).await.result {
+            Some(Outcome::Error(error)) => Code::from_i32(error.code),
+            other => panic!("{name} ended with no error: {other:?}"),
+        }
+    }
+
+    /// Cancels an operation, and waits for that.
+    pub(crate) async fn cancel(&mut self, name: &str) {
+        let request = CancelOperationRequest { name: name.to_owned() };
+        self.operations.cancel_operation(request).await.expect("on record");
+        self.emulator.advance(Duration::from_secs(2));
+        assert_eq!(self.error(name).await, Code::Cancelled);
+    }
+
+    /// A moment some seconds from now, or before now.
+    pub(crate) fn in_seconds(&self, seconds: i64) -> prost_types::Timestamp {
+        let mut time = prost_types::Timestamp::from(self.emulator.now());
+        time.seconds += seconds;
+        time
+    }
+}
+
+pub(crate) fn input() -> Input {
+    let mut input = Input::default();
+    input.set_type(model::input::Type::RtmpPush);
+    input
+}
+
+/// A channel without inputs.
+pub(crate) fn channel() -> Channel {
+    let mut manifest = Manifest { key: "main".to_owned(), ..Default::default() };
+    manifest.file_name = "main.m3u8".to_owned();
+    manifest.set_type(ManifestType::Hls);
+    let window = prost_types::Duration { seconds: 86_400, nanos: 0 };
+    Channel {
+        output: Some(Output { uri: "gs://bucket/outputs/".to_owned() }),
+        manifests: vec![manifest],
+        retention_config: Some(RetentionConfig { retention_window_duration: Some(window) }),
+        ..Default::default()
+    }
+}
+
+/// A request that holds nothing but a name.
+pub(crate) fn name<R: Named>(name: &str) -> tonic::Request<R> {
+    tonic::Request::new(R::named(name))
+}
+
+pub(crate) trait Named {
+    fn named(name: &str) -> Self;
+}
+
+macro_rules! named {
+    ($($request:ident),+ $(,)?) => {
+        $(impl Named for model::$request {
+            fn named(name: &str) -> Self {
+                let mut request = Self::default();
+                request.name.push_str(name);
+                request
+            }
+        })+
+    };
+}
+
+named!(
+    GetInputRequest,
+    DeleteInputRequest,
+    PreviewInputRequest,
+    GetChannelRequest,
+    DeleteChannelRequest,
+    StartChannelRequest,
+    StopChannelRequest,
+    GetEventRequest,
+    DeleteEventRequest,
+    GetClipRequest,
+    DeleteClipRequest,
+    GetDvrSessionRequest,
+    DeleteDvrSessionRequest,
+    GetAssetRequest,
+    DeleteAssetRequest,
+    StartDistributionRequest,
+    StopDistributionRequest,
+);
+
+pub(crate) fn code<T>(answer: Result<Response<T>, Status>) -> Code {
+    answer.map(drop).expect_err("a refusal").code()
+}

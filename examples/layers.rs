@@ -11,6 +11,7 @@
 use google_cloud_auth::credentials::api_key_credentials;
 use http::{HeaderValue, Request, Response};
 use livestream_client::{
+    methods::classify,
     model::{ListChannelsRequest, livestream_service_client::LivestreamServiceClient},
     policy::{Backoff, Budget, Retry, Timeouts},
     proto::google::{
@@ -20,7 +21,6 @@ use livestream_client::{
     rpc::Class,
     transport::{
         AttemptTimeoutLayer, AuthLayer, DeadlineLayer, HeadersLayer, RetryLayer, UnaryLayer,
-        class_of_path,
     },
 };
 use livestream_emulator::Emulator;
@@ -142,11 +142,11 @@ async fn whole(channel: &Channel, origin: &str) -> Result {
     let calls = flaky.calls.clone();
     let timeouts = Timeouts::new(Duration::from_secs(10)).with_attempt(Duration::from_secs(2));
     let service = ServiceBuilder::new()
-        .layer(DeadlineLayer::new(timeouts, class_of_path))
+        .layer(DeadlineLayer::new(timeouts, classify))
         .layer(HeadersLayer::new(&origin.parse()?).ok_or("an origin has scheme and authority")?)
-        .layer(RetryLayer::new(Retry::default(), Budget::default(), class_of_path))
-        .layer(AttemptTimeoutLayer::new(timeouts, class_of_path))
-        .layer(UnaryLayer::new(64 << 20, class_of_path))
+        .layer(RetryLayer::new(Retry::default(), Budget::default(), classify))
+        .layer(AttemptTimeoutLayer::new(timeouts, classify))
+        .layer(UnaryLayer::new(64 << 20, classify))
         .layer(AuthLayer::anonymous())
         .service(flaky);
     let request = ListChannelsRequest { parent: LOCATION.into(), ..Default::default() };

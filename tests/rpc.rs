@@ -6,9 +6,13 @@
 #![allow(clippy::unwrap_used)]
 
 use livestream_client::{
+    methods::METHODS,
     model::{self, *},
-    proto::{FILE_DESCRIPTOR_SET, google::cloud::location::*, google::longrunning::*},
-    rpc::{Class, Filtered, LongRunning, METHODS, Method, Ordered, Paged, Rpc, UnaryKind},
+    proto::{
+        FILE_DESCRIPTOR_SET,
+        google::{cloud::location::*, longrunning::*},
+    },
+    rpc::{Class, Filtered, LongRunning, Method, Ordered, Paged, Rpc, UnaryKind},
     visionai::model as vision,
 };
 use prost::Name;
@@ -154,17 +158,17 @@ fn every_method_is_in_the_table_in_order() {
 fn methods_are_found_by_their_whole_paths_only() {
     for method in METHODS {
         let path = method.path();
-        assert_eq!(Method::of_path(path), Some(*method));
+        assert_eq!(livestream_client::methods::of_path(path), Some(*method));
         assert_eq!(path, format!("/{}/{}", method.service(), method.name()));
         assert_eq!(method.to_string(), method.name());
         for other in
             [&path[1..], &path[..path.len() - 1], &format!("{path}/"), &path.to_lowercase()]
         {
-            assert_eq!(Method::of_path(other), None, "{other}");
+            assert_eq!(livestream_client::methods::of_path(other), None, "{other}");
         }
     }
     for unknown in ["", "/", "/google.longrunning.Operations/WaitOperation", "/a.B/C"] {
-        assert_eq!(Method::of_path(unknown), None, "{unknown}");
+        assert_eq!(livestream_client::methods::of_path(unknown), None, "{unknown}");
     }
 }
 

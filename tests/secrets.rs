@@ -10,6 +10,7 @@ use google_cloud_auth::{
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri, header::AUTHORIZATION};
 use livestream_client::{
     Builder, LivestreamClient,
+    methods::classify,
     model::{
         Channel, CreateChannelRequest, Distribution, DistributionStream, PreviewInputResponse,
         RtmpPushOutputEndpoint, distribution,
@@ -18,7 +19,6 @@ use livestream_client::{
     policy::{Budget, Retry, Timeouts},
     transport::{
         AttemptTimeoutLayer, AuthLayer, DeadlineLayer, HeadersLayer, RetryLayer, Tls, UnaryLayer,
-        class_of_path,
     },
 };
 use peer::{Peer, chain, proxy::Tape, tls::Authority};
@@ -162,10 +162,10 @@ fn no_layer_shows_a_secret() {
     let service = service.map_request(|request| request);
     assert_debug_keeps_quiet(&auth.layer(service), "the layer over a service");
     let (timeouts, retry) = (Timeouts::default(), Retry::default());
-    assert_debug_keeps_quiet(&DeadlineLayer::new(timeouts, class_of_path), "deadlines");
-    assert_debug_keeps_quiet(&AttemptTimeoutLayer::new(timeouts, class_of_path), "timeouts");
-    assert_debug_keeps_quiet(&RetryLayer::new(retry, Budget::default(), class_of_path), "retries");
-    assert_debug_keeps_quiet(&UnaryLayer::new(1, class_of_path), "answers");
+    assert_debug_keeps_quiet(&DeadlineLayer::new(timeouts, classify), "deadlines");
+    assert_debug_keeps_quiet(&AttemptTimeoutLayer::new(timeouts, classify), "timeouts");
+    assert_debug_keeps_quiet(&RetryLayer::new(retry, Budget::default(), classify), "retries");
+    assert_debug_keeps_quiet(&UnaryLayer::new(1, classify), "answers");
     assert_debug_keeps_quiet(&HeadersLayer::new(&Uri::from_static("https://h")), "headers");
 }
 

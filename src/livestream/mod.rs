@@ -5,15 +5,20 @@
 
 mod assets;
 mod channels;
-mod checked;
 mod clips;
 mod distributions;
 mod dvr_sessions;
 mod events;
 mod inputs;
+pub mod ladder;
+pub mod mask;
+pub(crate) mod name;
 mod pools;
+pub mod rules;
+pub(crate) mod watch;
+mod window;
 
-crate::client::client! {
+crate::gax::client::client! {
     /// The client of the [Live Stream API](https://cloud.google.com/livestream/docs). Clones share
     /// connections, tokens and the retry budget.
     ///

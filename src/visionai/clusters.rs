@@ -11,7 +11,7 @@ use super::{
     },
     name::ClusterName,
 };
-use crate::{call::Call, name::LocationName};
+use crate::{gax::call::Call, name::LocationName};
 use prost_types::FieldMask;
 use std::time::Duration;
 

@@ -1,10 +1,14 @@
 //! How the service is put together: as whom it signs, what it calls, and within which limits.
 
 use super::{Inner, Keys, TimeShift, class_of_path, https, pace::Pace};
-use crate::{
+use crate::gax::{
     error::{BoxError, Error},
+    net::{
+        connect::{BoxIo, Dial, Endpoint},
+        tls::Tls,
+    },
     policy::{Budget, Retry, Timeouts},
-    transport::{BoxIo, Defaults, Dial, Endpoint, Tls},
+    stack::Defaults,
 };
 use http::Uri;
 use std::{fmt, sync::Arc, time::Duration};
@@ -51,7 +55,7 @@ impl Builder {
             dial: None,
             connect_timeout: Duration::from_secs(10),
             requests_per_second: 10,
-            defaults: Defaults { lookup: class_of_path, ..Defaults::default() },
+            defaults: Defaults::new(class_of_path),
             budget: Budget::default(),
         }
     }

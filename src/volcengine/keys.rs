@@ -1,6 +1,6 @@
 //! The key pair that requests are signed with. Nothing here ever prints it.
 
-use crate::error::Error;
+use crate::gax::error::Error;
 use std::{env, fmt};
 use tonic::Code;
 

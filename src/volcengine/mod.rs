@@ -61,14 +61,17 @@ pub use crate::proto::volcengine::live::v20230101 as model;
 pub use builder::Builder;
 pub use keys::Keys;
 
-use crate::{
+use crate::gax::{
     client::{GrpcStack, grpc_stack},
     error::Error,
+    net::connect::Endpoint,
     policy::Budget,
     rpc::{Class, InvalidField},
-    transport::{
-        AttemptTimeoutLayer, CallContext, DeadlineLayer, Defaults, Endpoint, RetryLayer,
-        UnaryLayer, told_timeout,
+    stack::{
+        CallContext, Defaults,
+        collect::UnaryLayer,
+        retry::RetryLayer,
+        timeout::{AttemptTimeoutLayer, DeadlineLayer, told_timeout},
     },
 };
 use bytes::Bytes;

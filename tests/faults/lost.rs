@@ -9,12 +9,13 @@ use super::{
 use h2::Reason;
 use http::{HeaderValue, header::CONNECTION};
 use livestream_client::{
+    methods::classify,
     model::{
         GetChannelRequest, PreviewInputRequest, PreviewInputResponse,
         livestream_service_client::LivestreamServiceClient,
     },
     policy::{Budget, Retry},
-    transport::{RetryLayer, UnaryLayer, class_of_path},
+    transport::{RetryLayer, UnaryLayer},
 };
 use std::{
     future::{Ready, ready},
@@ -235,8 +236,8 @@ impl tower::Service<http::Request<Body>> for Ailing {
 async fn a_layer_below_that_is_not_ready_again_ends_the_call_with_a_code() {
     let ailing = Ailing::default();
     let service = tower::ServiceBuilder::new()
-        .layer(RetryLayer::new(Retry::default(), Budget::default(), class_of_path))
-        .layer(UnaryLayer::new(1 << 20, class_of_path))
+        .layer(RetryLayer::new(Retry::default(), Budget::default(), classify))
+        .layer(UnaryLayer::new(1 << 20, classify))
         .service(ailing.clone());
     let origin = "http://in.process".parse().expect("an origin");
     let mut stub = LivestreamServiceClient::with_origin(service, origin);

@@ -1,0 +1,361 @@
+//! Long-running operations: what runs on at the service, and how to wait for it.
+//!
+//! The service has no call that waits, so waiting is polling: at once, then with growing pauses,
+//! until the operation is done or the wait's own limit is met. Each poll rides the retry stack, and
+//! an outage that outlasts a poll is waited out by the next ones. Dropping a wait ends the polling
+//! and nothing else: the operation goes on, and its name resumes it, in another process too
+//! ([AIP-151](https://google.aip.dev/151)).
+
+mod shared;
+
+pub use shared::SharedWaits;
+
+use crate::{
+    gax::{
+        call::{Call, Core},
+        error::Error,
+        name::OperationName,
+        observe,
+        policy::Backoff,
+    },
+    proto::google::{
+        longrunning::{
+            self, CancelOperationRequest, DeleteOperationRequest, GetOperationRequest,
+            operation::Result as Outcome,
+        },
+        rpc,
+    },
+};
+use futures_core::Stream;
+use futures_util::stream;
+use prost::{Message, Name};
+use prost_types::Any;
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep, timeout};
+use tonic::{Code, Status};
+
+/// How a wait polls, for the end of an operation or for a state of a resource, and when it gives up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PollPolicy {
+    backoff: Backoff,
+    limit: Duration,
+}
+
+impl PollPolicy {
+    /// Polls at once, then pauses between half of the backoff's ceiling and all of it; gives up
+    /// after `limit`.
+    pub const fn new(backoff: Backoff, limit: Duration) -> Self {
+        Self { backoff, limit }
+    }
+
+    /// Gives up after this long; [`Duration::MAX`] never does.
+    pub const fn with_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// How long a wait may take in all.
+    pub const fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// The pause after the given number of polls: never near zero, as each poll costs quota.
+    pub(crate) fn pause(&self, polls: u32, jitter: f64) -> Duration {
+        let half = self.backoff.ceiling(polls) / 2;
+        half + half.mul_f64(jitter.clamp(0.0, 1.0))
+    }
+}
+
+impl Default for PollPolicy {
+    /// Pauses of 1 s growing by 1.5 to 20 s, and a limit of 30 minutes: starting a channel takes
+    /// about ten, and so may the first call in a project.
+    fn default() -> Self {
+        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(20), 1.5);
+        Self::new(backoff, Duration::from_secs(30 * 60))
+    }
+}
+
+/// An operation at the service that yields a `T`, with metadata `M` while it runs.
+///
+/// ```
+/// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
+/// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c").map_err(livestream_client::Error::from)?;
+/// let mut start = client.start_channel(&channel).await?;
+/// println!("{} runs", start.name());
+/// start.wait().await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "the operation runs at the service, but nobody waits for it"]
+pub struct Operation<T, M> {
+    core: Arc<Core>,
+    name: OperationName,
+    /// The last state seen; `None` until a resumed operation is first polled.
+    state: Option<longrunning::Operation>,
+    /// Why the last poll could not be answered, if it could not.
+    lapse: Option<String>,
+    policy: PollPolicy,
+    types: PhantomData<fn() -> (T, M)>,
+}
+
+impl<T, M> Operation<T, M> {
+    pub(crate) fn started(core: Arc<Core>, state: longrunning::Operation) -> Result<Self, Error> {
+        let name = state.name.parse().map_err(|e| {
+            Error::unreadable("the service started an operation without a proper name")
+                .with_source(e)
+                .with_course(1, Duration::ZERO, true)
+        })?;
+        observe::started(&name);
+        Ok(Self { state: Some(state), ..Self::resumed(core, name) })
+    }
+
+    pub(crate) fn resumed(core: Arc<Core>, name: OperationName) -> Self {
+        let policy = core.poll;
+        Self { core, name, state: None, lapse: None, policy, types: PhantomData }
+    }
+
+    /// The operation's name: keep it to resume the wait elsewhere.
+    pub fn name(&self) -> &OperationName {
+        &self.name
+    }
+
+    /// Whether the last state seen was the final one.
+    pub fn is_done(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.done)
+    }
+
+    /// The last state seen, as the service sent it; `None` before a resumed operation is polled.
+    pub fn state(&self) -> Option<&longrunning::Operation> {
+        self.state.as_ref()
+    }
+
+    /// Waits by this policy, instead of the client's.
+    pub fn poll_policy(mut self, policy: PollPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Asks the service to stop. An operation that obeys ends with [`Code::Cancelled`]; one that is
+    /// done first ends as it would have.
+    ///
+    /// A clone can cancel what is being waited for:
+    /// ```
+    /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
+    /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
+    /// # let change_of_mind = async {};
+    /// let mut start = client.start_channel(&channel).await?;
+    /// let handle = start.clone();
+    /// tokio::select! {
+    ///     started = start.wait() => drop(started?),
+    ///     () = change_of_mind => handle.cancel().await?,
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As any call; NOT_FOUND if the operation's record is gone.
+    pub async fn cancel(&self) -> Result<(), Error> {
+        let name = String::from(&self.name);
+        Call::new(self.core.clone(), CancelOperationRequest { name }).send().await
+    }
+
+    /// Deletes the operation's record; the operation itself goes on.
+    ///
+    /// # Errors
+    /// As any call; NOT_FOUND if the operation's record is gone.
+    pub async fn delete(self) -> Result<(), Error> {
+        let name = String::from(&self.name);
+        Call::new(self.core.clone(), DeleteOperationRequest { name }).send().await
+    }
+}
+
+impl<T, M> Operation<T, M>
+where
+    T: Message + Name + Default,
+    M: Message + Name + Default,
+{
+    /// What the last state seen tells of the operation's course.
+    ///
+    /// # Errors
+    /// INTERNAL if the service sent metadata that is not an `M`.
+    pub fn metadata(&self) -> Result<Option<M>, Error> {
+        let metadata = self.state.as_ref().and_then(|state| state.metadata.as_ref());
+        metadata.map(|any| self.unpack(any, "metadata")).transpose()
+    }
+
+    /// Asks for the current state once; yields the result if the operation is done.
+    ///
+    /// # Errors
+    /// As any call, or what the operation failed of.
+    pub async fn poll(&mut self) -> Result<Option<T>, Error> {
+        self.refresh().await.map_err(|e| self.error(e))?;
+        self.result()
+    }
+
+    /// Waits until the operation is done, and yields its result. Dropping the wait, or losing it
+    /// to an error, leaves the operation as it is: it can be waited for again.
+    ///
+    /// # Errors
+    /// What the operation failed of; [`Code::Cancelled`] if it was cancelled; DEADLINE_EXCEEDED,
+    /// with the operation's name, if the policy's limit is met first; INTERNAL if the result is not
+    /// a `T`; NOT_FOUND if the operation's record is gone. A service that cannot be reached for a
+    /// while does not end the wait.
+    pub async fn wait(&mut self) -> Result<T, Error> {
+        let begun = Instant::now();
+        let mut polls = 0;
+        loop {
+            if let Some(result) = self.result()? {
+                return Ok(result);
+            }
+            self.step(&mut polls, begun).await?;
+        }
+    }
+
+    /// The operation's course as a stream: its state now, then after every poll, until it is done.
+    ///
+    /// The stream ends after the state in which [`Progress::result`] is there, or with an error as
+    /// from [`wait`](Self::wait).
+    ///
+    /// ```
+    /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
+    /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
+    /// use tokio_stream::StreamExt;
+    ///
+    /// let mut progress = client.start_channel(&channel).await?.progress();
+    /// while let Some(step) = progress.next().await {
+    ///     let step = step?;
+    ///     println!("{:?} after {:?}", step.metadata, step.elapsed);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn progress(self) -> impl Stream<Item = Result<Progress<T, M>, Error>> + Send + Unpin
+    where
+        T: 'static,
+        M: 'static,
+    {
+        let begun = Instant::now();
+        Box::pin(stream::try_unfold((Some(self), 0), move |(operation, mut polls)| async move {
+            let Some(mut operation) = operation else { return Ok(None) };
+            if polls > 0 || operation.state.is_none() {
+                operation.step(&mut polls, begun).await?;
+            }
+            polls = polls.max(1);
+            let (metadata, result) = (operation.metadata()?, operation.result()?);
+            let progress = Progress { metadata, result, elapsed: begun.elapsed() };
+            let rest = progress.result.is_none().then_some(operation);
+            Ok(Some((progress, (rest, polls))))
+        }))
+    }
+
+    /// One poll of a wait, after the pause that is due before it, within the wait's limit.
+    async fn step(&mut self, polls: &mut u32, begun: Instant) -> Result<(), Error> {
+        let policy = self.policy;
+        let left = policy.limit.saturating_sub(begun.elapsed());
+        let polled = timeout(left, async {
+            if *polls > 0 {
+                let pause = policy.pause(*polls, fastrand::f64());
+                observe::pausing(&self.name, *polls, pause);
+                sleep(pause).await;
+            }
+            *polls = polls.saturating_add(1);
+            self.refresh().await
+        });
+        match polled.await {
+            Err(_) => Err(self.expired(policy.limit)),
+            Ok(Err(e)) if e.is_transient() => {
+                self.lapse = Some(e.to_string());
+                Ok(())
+            }
+            Ok(polled) => polled.map_err(|e| self.error(e)),
+        }
+    }
+
+    async fn refresh(&mut self) -> Result<(), Error> {
+        let request = GetOperationRequest { name: String::from(&self.name) };
+        self.state = Some(Call::new(self.core.clone(), request).send().await?);
+        self.lapse = None;
+        observe::polled(&self.name, self.is_done());
+        Ok(())
+    }
+
+    /// The result in the last state seen, where the operation is done.
+    fn result(&self) -> Result<Option<T>, Error> {
+        let Some(state) = self.state.as_ref().filter(|state| state.done) else { return Ok(None) };
+        match &state.result {
+            Some(Outcome::Response(any)) => self.unpack(any, "result").map(Some),
+            Some(Outcome::Error(status)) => Err(self.error(failure(status))),
+            None => {
+                let message = "the operation is done, with neither a result nor an error";
+                Err(self.error(Error::unreadable(message)))
+            }
+        }
+    }
+
+    fn unpack<P: Message + Name + Default>(&self, any: &Any, what: &str) -> Result<P, Error> {
+        let found = any.type_url.rsplit('/').next().unwrap_or_default();
+        if found != P::full_name() {
+            let message =
+                format!("the operation's {what} is a `{found}`, not a `{}`", P::full_name());
+            return Err(self.error(Error::unreadable(message)));
+        }
+        P::decode(&*any.value).map_err(|e| {
+            let message = format!("the operation's {what} cannot be decoded");
+            self.error(Error::unreadable(message).with_source(e))
+        })
+    }
+
+    fn expired(&self, limit: Duration) -> Error {
+        let error = |message| self.error(Error::new(Code::DeadlineExceeded, message));
+        match &self.lapse {
+            None => error(format!("the operation was not done within {limit:?}, and goes on")),
+            Some(why) => error(format!(
+                "the operation was not seen done within {limit:?}; when last asked, the service \
+                 could not tell"
+            ))
+            .with_source(why.clone()),
+        }
+    }
+
+    fn error(&self, error: Error) -> Error {
+        error.with_operation(self.name.clone())
+    }
+}
+
+/// What an operation failed of. An error of code OK is one all the same.
+fn failure(status: &rpc::Status) -> Error {
+    let details = status.encode_to_vec().into();
+    let code = match Code::from_i32(status.code) {
+        Code::Ok => Code::Unknown,
+        code => code,
+    };
+    Error::from_status(Status::with_details(code, status.message.clone(), details))
+}
+
+/// Another handle on the same operation, with the state that this one has seen.
+impl<T, M> Clone for Operation<T, M> {
+    fn clone(&self) -> Self {
+        let (core, name, state) = (self.core.clone(), self.name.clone(), self.state.clone());
+        let (lapse, policy) = (self.lapse.clone(), self.policy);
+        Self { core, name, state, lapse, policy, types: PhantomData }
+    }
+}
+
+impl<T, M> fmt::Debug for Operation<T, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operation")
+            .field("name", &self.name)
+            .field("is_done", &self.is_done())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One state in the course of an operation.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Progress<T, M> {
+    /// What the service tells, where it tells anything.
+    pub metadata: Option<M>,
+    /// The result, in the last state.
+    pub result: Option<T>,
+    /// How long the wait has taken.
+    pub elapsed: Duration,
+}

@@ -112,10 +112,10 @@ fn write_rpc(
     let (input, output) = (method.input(), method.output());
     let request = rust_type(&input);
     let request_id = input.fields().find(is_request_id);
-    let class = match (&*route.verb, &request_id) {
-        ("get", _) => "Read",
-        (_, Some(_)) => "Keyed",
-        (_, None) => "Unkeyed",
+    let idempotency = match (&*route.verb, &request_id) {
+        ("get", _) => "Safe",
+        (_, Some(_)) => "ByRequestId",
+        (_, None) => "None",
     };
     let result = long_running(method)?;
 
@@ -128,7 +128,7 @@ fn write_rpc(
     }
     writeln!(
         out,
-        "    const METHOD: &'static Method = &Method::new({:?}, {:?}, {:?}, Class::{class});",
+        "    const METHOD: &'static Method = &Method::new({:?}, {:?}, {:?}, Idempotency::{idempotency});",
         path(method),
         method.parent_service().full_name(),
         method.name(),

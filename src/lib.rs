@@ -18,28 +18,27 @@ pub mod visionai;
 pub mod volcengine;
 
 pub use gax::{
-    call::{Call, Deliver},
+    call::{Call, CallKind},
     client::{Builder, Client, GrpcStack},
     error::Error,
-    operation::{Operation, PollPolicy, Progress, SharedWaits},
+    net::{pool::PoolLimits, tls::Tls},
+    operation::{Operation, Progress, SharedWaits},
     page::{Items, Pages},
     policy, rpc,
 };
-pub use livestream::{LivestreamClient, ladder, mask, rules as check, watch::Watched};
+pub use livestream::{LivestreamClient, ladder, mask, validation, watch::Watched};
 #[doc(inline)]
 pub use proto::google::cloud::video::livestream::v1 as model;
 
-/// The layers and the connections of a client, for other people's stubs.
-pub mod transport {
+/// Layers for other people's stubs.
+pub mod stack {
     pub use crate::gax::{
-        net::{connect::Endpoint, pool::PoolLimits, tls::Tls},
+        context::Classify,
         stack::{
-            Lookup,
             auth::{Auth, AuthLayer},
-            collect::{Answer, Unary, UnaryLayer},
+            collect::ResponseBody,
             headers::{Headers, HeadersLayer},
-            retry::{RetryLayer, Retrying},
-            timeout::{AttemptTimeout, AttemptTimeoutLayer, Deadline, DeadlineLayer},
+            policy::{Policy, PolicyLayer},
         },
     };
 }

@@ -1,8 +1,8 @@
 //! The facts of every method that this build speaks, generated from the service definitions.
 
 use crate::gax::rpc::{
-    Class, Filtered, InvalidField, LongRunning, LongRunningKind, Method, Ordered, Page, Paged,
-    Redacted, Rpc, UnaryKind, check, sealed,
+    Filtered, Idempotency, InvalidField, LongRunning, LongRunningKind, Method, Ordered, Page,
+    Paged, Redacted, Rpc, UnaryKind, check, sealed,
 };
 
 /// The method that an HTTP/2 path names; `None` where this build does not speak it.
@@ -12,10 +12,10 @@ pub fn of_path(path: &str) -> Option<&'static Method> {
 
 /// The methods of this crate, as a raw stub calls them: whether the encoded request carries a
 /// `request_id` cannot be seen, so a mutation counts as one without.
-pub fn classify(path: &str) -> Option<Class> {
-    of_path(path).map(|method| match method.class() {
-        Class::Read => Class::Read,
-        Class::Keyed | Class::Unkeyed => Class::Unkeyed,
+pub fn classify(path: &str) -> Option<Idempotency> {
+    of_path(path).map(|method| match method.idempotency() {
+        Idempotency::Safe => Idempotency::Safe,
+        Idempotency::ByRequestId | Idempotency::None => Idempotency::None,
     })
 }
 

@@ -5,7 +5,7 @@
 
 use livestream_client::{
     Error,
-    mask::{self, Changeable, Maskable},
+    mask::{self, Maskable, Updatable},
     model::{
         Channel, DvrSession, ElementaryStream, Encryption, Input, InputAttachment, InputConfig,
         LogConfig, Manifest, MuxStream, Pool, PreprocessingConfig, SpriteSheet, StaticOverlay,
@@ -57,7 +57,7 @@ fn overwrite(old: &mut DynamicMessage, new: &DynamicMessage, path: &str) {
 
 #[test]
 fn paths_are_those_of_the_definitions() {
-    fn check<T: Changeable>() {
+    fn check<T: Updatable>() {
         let message = POOL.get_message_by_name(&T::full_name()).unwrap();
         let find = |path: &str| {
             let (mut message, mut found) = (Some(message.clone()), false);
@@ -75,7 +75,7 @@ fn paths_are_those_of_the_definitions() {
         assert!(T::PATHS.iter().all(|path| find(path)), "{}", T::NAME);
         let top = message.fields().filter(|field| T::PATHS.contains(&field.name())).count();
         assert_eq!(top, message.fields().count(), "{}", T::NAME);
-        assert!(T::CHANGEABLE.iter().all(|field| T::PATHS.contains(field)), "{}", T::NAME);
+        assert!(T::FIELDS.iter().all(|field| T::PATHS.contains(field)), "{}", T::NAME);
     }
     check::<Channel>();
     check::<Input>();
@@ -251,7 +251,7 @@ prop_compose! {
 /// is refused where anything else differs.
 fn check_difference<T>(old: &T, new: &T) -> Result<(), TestCaseError>
 where
-    T: Changeable + Message + Name + Default + std::fmt::Debug,
+    T: Updatable + Message + Name + Default + std::fmt::Debug,
 {
     let (held, wanted) = (dynamic(old), dynamic(new));
     let differs = |field: &str| {
@@ -263,14 +263,14 @@ where
         Ok(None) => prop_assert_eq!(old, new),
         Ok(Some(mask)) => {
             prop_assert_eq!(&apply(old, new, &mask), new);
-            prop_assert!(mask.paths.iter().all(|path| T::CHANGEABLE.contains(&&**path)));
+            prop_assert!(mask.paths.iter().all(|path| T::FIELDS.contains(&&**path)));
             prop_assert!(mask.paths.iter().all(|path| differs(path)));
             prop_assert_eq!(mask::of::<T>(&mask.paths).unwrap(), mask);
         }
         Err(fixed) => {
             prop_assert!(!fixed.fields().is_empty());
             prop_assert!(fixed.fields().iter().all(|field| differs(field)));
-            prop_assert!(!fixed.fields().iter().any(|field| T::CHANGEABLE.contains(field)));
+            prop_assert!(!fixed.fields().iter().any(|field| T::FIELDS.contains(field)));
         }
     }
     Ok(())

@@ -4,10 +4,10 @@
 mod wire;
 
 use livestream_client::{
-    LivestreamClient, PollPolicy,
+    LivestreamClient,
     model::{Channel, CreateChannelRequest, OperationMetadata},
     name::{LocationName, OperationName},
-    policy::Backoff,
+    policy::{Backoff, PollPolicy},
 };
 use livestream_emulator::{Emulator, Work};
 use std::{

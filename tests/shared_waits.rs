@@ -3,10 +3,10 @@
 mod wire;
 
 use livestream_client::{
-    LivestreamClient, PollPolicy, SharedWaits,
+    LivestreamClient, SharedWaits,
     model::{ChannelOperationResponse, OperationMetadata},
     name::{LocationName, OperationName},
-    policy::{Backoff, Retry},
+    policy::{Backoff, PollPolicy, RetryPolicy},
     proto::google::longrunning::{
         self, GetOperationRequest, ListOperationsRequest, ListOperationsResponse,
         operation::Result as End,
@@ -379,7 +379,8 @@ async fn an_outage_does_not_end_the_waits() {
     let observed = records.serve().failing(move |_| {
         fails.load(Ordering::Relaxed).then(|| Status::unavailable("out for repairs"))
     });
-    let client = observed.client_builder().retry(Retry::never()).build().expect("good settings");
+    let client =
+        observed.client_builder().retry(RetryPolicy::never()).build().expect("good settings");
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 30));
     pass(300).await;
     assert_at_most(2, &ticks(&observed.log()));

@@ -4,14 +4,13 @@
 mod wire;
 
 use livestream_client::{
-    PollPolicy,
     model::{
         Event, GetChannelRequest,
         channel::StreamingState,
         clip, dvr_session,
         event::{self, AdBreakTask, Task},
     },
-    policy::{Backoff, Retry},
+    policy::{Backoff, PollPolicy, RetryPolicy},
     rpc::Rpc,
 };
 use livestream_emulator::{Emulator, Work};
@@ -165,7 +164,7 @@ async fn a_service_that_is_out_does_not_end_a_wait() {
     let observed = Observed::new(emulator.service()).failing(move |_| {
         fails.load(Ordering::Relaxed).then(|| Status::unavailable("out for repairs"))
     });
-    let retry = Retry::new(Backoff::new(SECOND, SECOND, 1.0)).with_max_attempts(3);
+    let retry = RetryPolicy::new(Backoff::new(SECOND, SECOND, 1.0)).with_max_attempts(3);
     let client = observed.client_builder().retry(retry).poll_policy(often()).build();
     let studio = Studio { client: client.expect("good settings"), ..Studio::open() };
     let (client, channel) = (&studio.client, &studio.channel);

@@ -4,15 +4,15 @@
 //! codec would copy both. All policy is below, in [`transport`](super::stack).
 
 use super::{
-    error::Error,
+    body::RequestBody,
+    context::CallContext,
+    error::{CallStats, Error},
     observe,
-    operation::PollPolicy,
-    policy::{Retry, Timeouts},
-    rpc::{Class, LongRunning, LongRunningKind, Rpc, UnaryKind},
-    stack::{CallContext, Defaults, Stack, collect::Answer},
-    transport_error::{Course, Fault},
+    policy::{CallPolicy, PollPolicy, RetryPolicy, Timeouts},
+    rpc::{Idempotency, Rpc, UnaryKind},
+    stack::{Stack, collect::ResponseBody},
+    transport_error::TransportError,
 };
-use crate::proto::google::longrunning;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Uri,
@@ -22,12 +22,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use prost::Message;
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 use tonic::{Code, Status};
+use tower::Service;
 
 /// What every call of a client shares.
 #[derive(Debug)]
 pub struct Core {
     pub(crate) stack: Stack,
-    pub(crate) defaults: Defaults,
+    pub(crate) policy: CallPolicy,
     pub(crate) fills_request_ids: bool,
     pub(crate) poll: PollPolicy,
 }
@@ -58,7 +59,7 @@ pub struct Call<R> {
 #[derive(Clone, Debug)]
 struct Options {
     timeouts: Timeouts,
-    retry: Retry,
+    retry: RetryPolicy,
     headers: HeaderMap,
 }
 
@@ -70,7 +71,7 @@ impl<R: Rpc> Call<R> {
         {
             *id = uuid::Uuid::new_v4().to_string();
         }
-        let Defaults { timeouts, retry, .. } = core.defaults;
+        let CallPolicy { timeouts, retry, .. } = core.policy;
         Self { core, request, options: Options { timeouts, retry, headers: HeaderMap::new() } }
     }
 
@@ -98,7 +99,7 @@ impl<R: Rpc> Call<R> {
     }
 
     /// How often this call is tried, and how long it waits in between.
-    pub fn retry(mut self, retry: Retry) -> Self {
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.options.retry = retry;
         self
     }
@@ -145,16 +146,6 @@ impl<R: Rpc> Call<R> {
     }
 }
 
-impl<R: LongRunning> Call<R> {
-    /// Sends the request, and waits for the operation that it starts.
-    ///
-    /// # Errors
-    /// As the call and [`Operation::wait`](crate::Operation::wait).
-    pub async fn wait(self) -> Result<R::Output, Error> {
-        self.await?.wait().await
-    }
-}
-
 impl<R: Clone> Clone for Call<R> {
     fn clone(&self) -> Self {
         let (core, request, options) =
@@ -172,47 +163,43 @@ impl<R: fmt::Debug> fmt::Debug for Call<R> {
 impl<R> IntoFuture for Call<R>
 where
     R: Rpc,
-    R::Kind: Deliver<R::Response>,
+    R::Kind: CallKind<R::Response>,
 {
-    type Output = Result<<R::Kind as Deliver<R::Response>>::Answer, Error>;
+    type Output = Result<<R::Kind as CallKind<R::Response>>::Output, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send_then(R::Kind::deliver))
+        Box::pin(self.send_then(R::Kind::finish))
     }
 }
 
-/// What a call of one kind yields: [`Operation`](crate::Operation) for a method that starts one,
-/// the answer itself for any other.
-pub trait Deliver<Response>: sealed::Sealed {
-    /// What awaiting the call gives.
-    type Answer;
+/// The output of a call: an [`Operation`](crate::Operation) for a method that starts one, the
+/// response itself for any other.
+///
+/// This trait is sealed: the kinds are [`UnaryKind`] and [`LongRunningKind`](crate::rpc::LongRunningKind).
+pub trait CallKind<Response>: sealed::Sealed {
+    /// The output of awaiting the call.
+    type Output;
 
     #[doc(hidden)]
-    fn deliver(core: &Arc<Core>, response: Response) -> Result<Self::Answer, Error>;
+    fn finish(core: &Arc<Core>, response: Response) -> Result<Self::Output, Error>;
 }
 
 mod sealed {
+    use crate::gax::rpc::{LongRunningKind, UnaryKind};
+
     pub trait Sealed {}
+
+    impl Sealed for UnaryKind {}
+
+    impl<T, M> Sealed for LongRunningKind<T, M> {}
 }
 
-impl sealed::Sealed for UnaryKind {}
+impl<T> CallKind<T> for UnaryKind {
+    type Output = T;
 
-impl<T> Deliver<T> for UnaryKind {
-    type Answer = T;
-
-    fn deliver(_: &Arc<Core>, response: T) -> Result<T, Error> {
+    fn finish(_: &Arc<Core>, response: T) -> Result<T, Error> {
         Ok(response)
-    }
-}
-
-impl<T, M> sealed::Sealed for LongRunningKind<T, M> {}
-
-impl<T, M> Deliver<longrunning::Operation> for LongRunningKind<T, M> {
-    type Answer = crate::Operation<T, M>;
-
-    fn deliver(core: &Arc<Core>, started: longrunning::Operation) -> Result<Self::Answer, Error> {
-        crate::Operation::started(core.clone(), started)
     }
 }
 
@@ -222,46 +209,47 @@ async fn exchange<R: Rpc>(
     options: &Options,
 ) -> Result<R::Response, Error> {
     request.check()?;
-    let (request, context) = wrap(request, options);
-    let (retrying, request) = core.stack.pass(request);
-    let answer = retrying.send(request, context).await;
-    let (head, body) = answer.map_err(|e| Fault::from_error(e).into_error())?.into_parts();
-    let Answer::Settled { data, trailers, code } = body else {
-        return Err(Error::unreadable("the answer was not settled"));
+    let answer = core.stack.clone().call(wrap(request, options)).await;
+    let (head, body) = answer.map_err(TransportError::into_error)?.into_parts();
+    let ResponseBody::Collected { data, trailers, code } = body else {
+        return Err(Error::unreadable("the response was not collected"));
     };
     // A success at the first attempt brings none.
-    let first = Course { attempts: 1, ..Course::default() };
-    let Course { attempts, elapsed, may_have_run } =
-        head.extensions.get().copied().unwrap_or(first);
+    let first = CallStats { attempts: 1, ..CallStats::default() };
+    let stats = head.extensions.get().copied().unwrap_or(first);
     if code == Code::Ok {
-        let has_run = R::METHOD.class() != Class::Read;
-        return decode(data).map_err(|e| e.with_course(attempts, elapsed, has_run));
+        let may_have_run = R::METHOD.idempotency() != Idempotency::Safe;
+        return decode(data).map_err(|e| e.with_stats(CallStats { may_have_run, ..stats }));
     }
     let status = trailers.as_ref().and_then(Status::from_header_map);
     let status = status.or_else(|| Status::from_header_map(&head.headers));
     let error = Error::from_status(status.unwrap_or_else(|| Status::new(code, "")));
-    Err(error.with_course(attempts, elapsed, may_have_run))
+    Err(error.with_stats(stats))
 }
 
-/// The request on its way down, framed and routed, and the options that go along.
-fn wrap<R: Rpc>(request: &R, options: &Options) -> (Request<Bytes>, CallContext) {
+/// The request on its way down: framed, routed, and with its options in the extensions.
+fn wrap<R: Rpc>(request: &R, options: &Options) -> Request<RequestBody> {
     let Options { timeouts, retry, ref headers } = *options;
-    let class = match R::METHOD.class() {
-        Class::Keyed if request.request_id().is_none_or(str::is_empty) => Class::Unkeyed,
-        class => class,
+    let idempotency = match R::METHOD.idempotency() {
+        Idempotency::ByRequestId if request.request_id().is_none_or(str::is_empty) => {
+            Idempotency::None
+        }
+        idempotency => idempotency,
     };
     let mut headers = headers.clone();
     headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(HeaderName::from_static("x-goog-request-params"), routing(request));
-    let mut wrapped = Request::new(frame(request));
+    let mut wrapped = Request::new(RequestBody::Message(frame(request)));
     *wrapped.method_mut() = http::Method::POST;
     *wrapped.version_mut() = http::Version::HTTP_2;
     *wrapped.uri_mut() = Uri::from_static(R::METHOD.path());
     *wrapped.headers_mut() = headers;
+    let context = CallContext { idempotency, timeouts, retry, deadline: None };
+    wrapped.extensions_mut().insert(context);
     observe::tell(&mut wrapped, request);
-    (wrapped, CallContext { class, timeouts, retry, deadline: None })
+    wrapped
 }
 
 /// About how many headers a call has once all layers have added theirs.

@@ -8,7 +8,7 @@ use super::{
     name::{InvalidName, OperationName},
     rpc::{InvalidField, Method},
 };
-use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -30,8 +30,10 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 /// }
 /// # Ok(()) }
 /// ```
-pub struct Error(Box<Inner>);
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     code: Code,
     message: Cow<'static, str>,
@@ -42,10 +44,16 @@ struct Inner {
     field: Option<Cow<'static, str>>,
     operation: Option<OperationName>,
     request_id: Option<String>,
-    may_have_run: bool,
-    attempts: u32,
-    elapsed: Duration,
-    source: Option<BoxError>,
+    stats: CallStats,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// How a call went, up to its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CallStats {
+    pub(crate) attempts: u32,
+    pub(crate) elapsed: Duration,
+    pub(crate) may_have_run: bool,
 }
 
 /// The call that an error is about.
@@ -57,7 +65,7 @@ pub(crate) struct Subject {
 
 impl Error {
     pub(crate) fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner {
+        Self(Arc::new(Inner {
             code,
             message: message.into(),
             details: None,
@@ -67,9 +75,7 @@ impl Error {
             field: None,
             operation: None,
             request_id: None,
-            may_have_run: false,
-            attempts: 0,
-            elapsed: Duration::ZERO,
+            stats: CallStats::default(),
             source: None,
         }))
     }
@@ -81,45 +87,47 @@ impl Error {
 
     /// What the service said. `attempts` and the like are the caller's to add.
     pub(crate) fn from_status(status: Status) -> Self {
-        let mut error = Self::new(status.code(), status.message().to_owned());
-        if !status.details().is_empty() {
-            error.0.details = Some(Box::new(status.get_error_details()));
-            error.0.raw_details = bytes::Bytes::copy_from_slice(status.details());
-        }
-        error.0.metadata = status.metadata().clone();
-        error
+        Self::new(status.code(), status.message().to_owned()).edit(|inner| {
+            if !status.details().is_empty() {
+                inner.details = Some(Box::new(status.get_error_details()));
+                inner.raw_details = bytes::Bytes::copy_from_slice(status.details());
+            }
+            inner.metadata = status.metadata().clone();
+        })
     }
 
-    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.0.source = Some(source.into());
+    fn edit(mut self, edit: impl FnOnce(&mut Inner)) -> Self {
+        edit(Arc::make_mut(&mut self.0));
         self
     }
 
-    pub(crate) fn with_subject(mut self, method: &'static Method, resource: &str) -> Self {
-        self.0.subject = Subject { method: Some(method), resource: resource.to_owned() };
-        self
+    pub(crate) fn with_source(self, source: impl Into<BoxError>) -> Self {
+        self.with_shared_source(source.into().into())
     }
 
-    pub(crate) fn with_course(
-        mut self,
-        attempts: u32,
-        elapsed: Duration,
-        may_have_run: bool,
-    ) -> Self {
-        self.0.attempts = attempts;
-        self.0.elapsed = elapsed;
-        self.0.may_have_run = may_have_run;
-        self
+    pub(crate) fn with_shared_source(self, source: Arc<dyn StdError + Send + Sync>) -> Self {
+        self.edit(|inner| inner.source = Some(source))
     }
 
-    pub(crate) fn with_request_id(mut self, id: &str) -> Self {
-        self.0.request_id = Some(id.to_owned());
-        self
+    pub(crate) fn with_subject(self, method: &'static Method, resource: &str) -> Self {
+        let subject = Subject { method: Some(method), resource: resource.to_owned() };
+        self.edit(|inner| inner.subject = subject)
     }
 
-    pub(crate) fn with_operation(mut self, name: OperationName) -> Self {
-        self.0.operation = Some(name);
-        self
+    pub(crate) fn with_stats(self, stats: CallStats) -> Self {
+        self.edit(|inner| inner.stats = stats)
+    }
+
+    pub(crate) fn with_request_id(self, id: &str) -> Self {
+        self.edit(|inner| inner.request_id = Some(id.to_owned()))
+    }
+
+    pub(crate) fn with_operation(self, name: OperationName) -> Self {
+        self.edit(|inner| inner.operation = Some(name))
+    }
+
+    fn with_field(self, field: String) -> Self {
+        self.edit(|inner| inner.field = Some(field.into()))
     }
 
     /// The gRPC code ([`google.rpc.Code`](https://grpc.io/docs/guides/status-codes/)).
@@ -182,12 +190,12 @@ impl Error {
     /// what an operation failed of and for a wait that met its limit, which are no answers to a
     /// request.
     pub fn attempts(&self) -> u32 {
-        self.0.attempts
+        self.0.stats.attempts
     }
 
     /// How long the call took in all.
     pub fn elapsed(&self) -> Duration {
-        self.0.elapsed
+        self.0.stats.elapsed
     }
 
     /// Whether the service may have carried out the request although no success was seen.
@@ -197,7 +205,7 @@ impl Error {
     /// It is `false` for what an operation failed of and for a wait that met its limit: there the
     /// request that began the work was accepted, and how far the work got, the resource tells.
     pub fn may_have_run(&self) -> bool {
-        self.0.may_have_run
+        self.0.stats.may_have_run
     }
 
     /// Whether the request was refused by this crate, before anything was sent.
@@ -259,7 +267,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { code, message, subject, attempts, elapsed, .. } = &*self.0;
+        let Inner { code, message, subject, stats, .. } = &*self.0;
         if let Some(method) = subject.method {
             write!(f, "{method}")?;
             if !subject.resource.is_empty() {
@@ -271,10 +279,11 @@ impl fmt::Display for Error {
         if !message.is_empty() {
             write!(f, ": {message}")?;
         }
-        if *attempts > 1 {
-            write!(f, " ({attempts} attempts in {:.1} s)", elapsed.as_secs_f64())?;
+        if stats.attempts > 1 {
+            let seconds = stats.elapsed.as_secs_f64();
+            write!(f, " ({} attempts in {seconds:.1} s)", stats.attempts)?;
         }
-        if self.0.may_have_run {
+        if self.0.stats.may_have_run {
             f.write_str(" (it may have been carried out)")?;
         }
         if let Some(operation) = &self.0.operation {
@@ -296,9 +305,9 @@ impl fmt::Debug for Error {
             .field("field", &inner.field)
             .field("operation", &inner.operation)
             .field("request_id", &inner.request_id)
-            .field("attempts", &inner.attempts)
-            .field("elapsed", &inner.elapsed)
-            .field("may_have_run", &inner.may_have_run)
+            .field("attempts", &inner.stats.attempts)
+            .field("elapsed", &inner.stats.elapsed)
+            .field("may_have_run", &inner.stats.may_have_run)
             .field("source", &inner.source)
             .finish_non_exhaustive()
     }
@@ -312,24 +321,21 @@ impl StdError for Error {
 
 impl From<InvalidField> for Error {
     fn from(invalid: InvalidField) -> Self {
-        let mut error = Self::new(Code::InvalidArgument, invalid.to_string());
-        error.0.field = Some(invalid.field().to_owned().into());
-        error
+        let field = invalid.field().to_owned();
+        Self::new(Code::InvalidArgument, invalid.to_string()).with_field(field)
     }
 }
 
 impl From<InvalidName> for Error {
     fn from(invalid: InvalidName) -> Self {
-        let mut error = Self::new(Code::InvalidArgument, invalid.to_string());
-        error.0.field = Some("name".into());
-        error
+        Self::new(Code::InvalidArgument, invalid.to_string()).with_field("name".to_owned())
     }
 }
 
 /// For services that answer with what they were answered: keeps code, message and details.
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        let inner = error.0;
+        let inner = Arc::unwrap_or_clone(error.0);
         Self::with_details_and_metadata(
             inner.code,
             inner.message,

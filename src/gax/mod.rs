@@ -14,8 +14,10 @@
 //!
 //! Below them stand plain facts and decisions: `rpc`, `name`, `error` and `policy`.
 
+mod body;
 pub(crate) mod call;
 pub(crate) mod client;
+pub(crate) mod context;
 pub(crate) mod error;
 pub(crate) mod name;
 pub(crate) mod net;
@@ -23,6 +25,7 @@ pub(crate) mod observe;
 pub(crate) mod operation;
 pub(crate) mod page;
 pub mod policy;
+pub(crate) mod poll;
 pub mod rpc;
 pub(crate) mod stack;
 pub(crate) mod transport_error;

@@ -108,18 +108,20 @@ pub struct Method {
     path: &'static str,
     service: &'static str,
     name: &'static str,
-    class: Class,
+    idempotency: Idempotency,
 }
 
-/// Whether a request may be sent again when nobody knows what became of it.
+/// Whether a request may be sent again when it is unknown what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// It changes nothing: always.
-    Read,
-    /// It changes something and carries a `request_id`: the service drops the repeat.
-    Keyed,
-    /// It changes something and cannot be recognised: only when it surely never arrived.
-    Unkeyed,
+pub enum Idempotency {
+    /// The method changes nothing: the request may always be repeated.
+    Safe,
+    /// The method changes something, and the request carries a `request_id` by which the service
+    /// drops a repeat ([AIP-155](https://google.aip.dev/155)).
+    ByRequestId,
+    /// The method changes something, and the service cannot recognise a repeat. The request is sent
+    /// again only if it certainly never reached the service.
+    None,
 }
 
 impl Method {
@@ -127,9 +129,9 @@ impl Method {
         path: &'static str,
         service: &'static str,
         name: &'static str,
-        class: Class,
+        idempotency: Idempotency,
     ) -> Self {
-        Self { path, service, name, class }
+        Self { path, service, name, idempotency }
     }
 
     /// The HTTP/2 path, such as
@@ -148,15 +150,15 @@ impl Method {
         self.name
     }
 
-    /// Whether its requests may be repeated; [`Class::Keyed`] holds while `request_id` is set.
-    pub const fn class(&self) -> Class {
-        self.class
+    /// Whether its requests may be repeated; [`Idempotency::ByRequestId`] holds while `request_id` is set.
+    pub const fn idempotency(&self) -> Idempotency {
+        self.idempotency
     }
 }
 
 impl fmt::Debug for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Method").field(&self.path).field(&self.class).finish()
+        f.debug_tuple("Method").field(&self.path).field(&self.idempotency).finish()
     }
 }
 

@@ -1,138 +1,129 @@
-//! What went wrong with an attempt below the gRPC status: the code it means, and whether the
-//! request can have reached the service.
+//! An attempt that failed below the gRPC status: its code, and whether the request was sent.
 //!
-//! Codes alone do not tell: a dropped connection, a GOAWAY and a reset stream come as Unknown,
-//! Internal or Cancelled, depending on who wraps them. The source chain tells.
+//! Codes alone do not say whether a request was sent: a dropped connection, a GOAWAY and a reset
+//! stream arrive as Unknown, Internal or Cancelled, depending on the library that wraps them. The
+//! chain of sources says it.
 
-use super::{
-    error::{BoxError, Error},
-    policy::Delivery,
+use crate::gax::{
+    error::{BoxError, CallStats, Error},
+    policy::Sent,
 };
-use std::{error::Error as StdError, fmt, io, time::Duration};
-use tonic::Code;
+use std::{error::Error as StdError, fmt, io, sync::Arc, time::Duration};
+use tonic::{Code, Status};
 
-/// A failure with a code, found or made by this crate.
+/// A failure of this client or of the network, as opposed to a status from the service.
 ///
-/// A tonic stub finds the code too: the source chain ends in a [`tonic::Status`].
-#[derive(Debug)]
-pub(crate) struct Fault {
-    pub(crate) code: Code,
-    pub(crate) delivery: Delivery,
-    pub(crate) message: String,
-    pub(crate) course: Course,
-    cause: Cause,
+/// Its source is a [`Status`] of the same code, because tonic's stubs search the chain for one.
+#[derive(Clone, Debug)]
+pub(crate) struct TransportError {
+    status: Status,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+    pub(crate) sent: Sent,
+    /// Whether another attempt would end the same.
+    pub(crate) is_permanent: bool,
+    pub(crate) stats: CallStats,
 }
 
-/// How a call went up to its end.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Course {
-    pub(crate) attempts: u32,
-    pub(crate) elapsed: Duration,
-    pub(crate) may_have_run: bool,
-}
-
-/// Stands between a fault and what caused it, so that tonic's stubs meet a `Status` on their way.
-#[derive(Debug)]
-struct Cause {
-    status: tonic::Status,
-    source: Option<BoxError>,
-}
-
-impl Fault {
-    pub(crate) fn new(code: Code, delivery: Delivery, message: impl Into<String>) -> Self {
-        let message = message.into();
-        let cause = Cause { status: tonic::Status::new(code, message.clone()), source: None };
-        Self { code, delivery, message, course: Course::default(), cause }
+impl TransportError {
+    pub(crate) fn new(code: Code, sent: Sent, message: impl Into<String>) -> Self {
+        let status = Status::new(code, message);
+        Self { status, source: None, sent, is_permanent: false, stats: CallStats::default() }
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.cause.source = Some(source.into());
+        let source: Arc<dyn StdError + Send + Sync> = source.into().into();
+        self.status.set_source(source.clone());
+        self.source = Some(source);
+        self
+    }
+
+    /// Says that another attempt would end the same.
+    pub(crate) fn permanent(mut self) -> Self {
+        self.is_permanent = true;
         self
     }
 
     /// The time for one attempt, or for the call, ran out; the request may be on its way.
     pub(crate) fn timed_out(limit: Duration) -> Self {
-        // What is left of a call's time is odd to the nanosecond.
+        // The rest of a call's time is a number with nanoseconds.
         let millis = u64::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
         let message = format!("no answer within {:?}", Duration::from_millis(millis));
-        Self::new(Code::DeadlineExceeded, Delivery::Unknown, message)
+        Self::new(Code::DeadlineExceeded, Sent::Maybe, message)
     }
 
-    /// For a request that did not leave, and would not at another attempt.
-    pub(crate) fn made_final(mut self) -> Self {
-        self.delivery = Delivery::NeverFinal;
-        self
-    }
-
-    /// The same fault for another call that it ends.
-    pub(crate) fn again(&self) -> Self {
-        let copy = Self::new(self.code, self.delivery, self.message.clone());
-        match &self.cause.source {
-            Some(source) => copy.with_source(chain(&**source)),
-            None => copy,
-        }
-    }
-
-    /// Any error from below, read by its source chain.
+    /// Any error from below, classified by its chain of sources.
     pub(crate) fn from_error(error: BoxError) -> Self {
         let error = match error.downcast::<Self>() {
-            Ok(fault) => return *fault,
+            Ok(known) => return *known,
             Err(error) => error,
         };
-        let (code, delivery) = classify(&*error);
-        Self::new(code, delivery, describe(code, delivery)).with_source(error)
+        let Found { code, sent, is_permanent } = classify(&*error);
+        let message = match sent {
+            Sent::No => "the request could not be sent",
+            _ if code == Code::DeadlineExceeded => "time ran out",
+            _ => "the connection failed before the answer came",
+        };
+        let error = Self::new(code, sent, message).with_source(error);
+        if is_permanent { error.permanent() } else { error }
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.status.code()
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        self.status.message()
     }
 
     /// The error of the call, without its method and resource.
     pub(crate) fn into_error(self) -> Error {
-        let Course { attempts, elapsed, may_have_run } = self.course;
-        let error =
-            Error::new(self.code, self.message).with_course(attempts, elapsed, may_have_run);
-        match self.cause.source {
-            Some(source) => error.with_source(source),
+        let error = Error::new(self.code(), self.status.message().to_owned());
+        let error = error.with_stats(self.stats);
+        match self.source {
+            Some(source) => error.with_shared_source(source),
             None => error,
         }
     }
 }
 
-/// An error and its causes as one line.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        line = format!("{line}: {cause}");
-        next = cause.source();
+impl From<TransportError> for Status {
+    fn from(error: TransportError) -> Self {
+        error.status
     }
-    line
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.code, self.message)
+        write!(f, "{:?}: {}", self.status.code(), self.status.message())
     }
 }
 
-impl StdError for Fault {
+impl StdError for TransportError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.cause.status)
+        Some(&self.status)
     }
 }
 
-fn describe(code: Code, delivery: Delivery) -> String {
-    let what = match delivery {
-        Delivery::Never | Delivery::NeverFinal => "the request could not be sent",
-        Delivery::Unknown | Delivery::Answered if code == Code::DeadlineExceeded => "time ran out",
-        Delivery::Unknown | Delivery::Answered => "the connection failed before the answer came",
-    };
-    what.to_owned()
+/// What a chain of sources says of an attempt.
+struct Found {
+    code: Code,
+    sent: Sent,
+    is_permanent: bool,
 }
 
-/// The first link of the chain that tells decides.
-fn classify(error: &(dyn StdError + 'static)) -> (Code, Delivery) {
+impl Found {
+    fn new(code: Code, sent: Sent) -> Self {
+        Self { code, sent, is_permanent: false }
+    }
+}
+
+/// The first link of the chain that says something decides.
+fn classify(error: &(dyn StdError + 'static)) -> Found {
     let mut link = Some(error);
     while let Some(error) = link {
-        if let Some(fault) = error.downcast_ref::<Fault>() {
-            return (fault.code, fault.delivery);
+        if let Some(known) = error.downcast_ref::<TransportError>() {
+            let TransportError { sent, is_permanent, .. } = *known;
+            return Found { code: known.code(), sent, is_permanent };
         }
         if let Some(h2) = error.downcast_ref::<h2::Error>() {
             return classify_h2(h2);
@@ -142,20 +133,20 @@ fn classify(error: &(dyn StdError + 'static)) -> (Code, Delivery) {
         {
             return known;
         }
-        if let Some(status) = error.downcast_ref::<tonic::Status>()
+        if let Some(status) = error.downcast_ref::<Status>()
             && status.source().is_none()
         {
-            return (status.code(), Delivery::Unknown);
+            return Found::new(status.code(), Sent::Maybe);
         }
         if error.is::<tokio::time::error::Elapsed>() {
-            return (Code::DeadlineExceeded, Delivery::Unknown);
+            return Found::new(Code::DeadlineExceeded, Sent::Maybe);
         }
         link = beneath(error);
     }
-    (Code::Unknown, Delivery::Unknown)
+    Found::new(Code::Unknown, Sent::Maybe)
 }
 
-/// An I/O error's `source` leaves out the very error that it wraps.
+/// The `source` of an I/O error leaves out the error that it wraps.
 fn beneath<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
@@ -164,30 +155,30 @@ fn beneath<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError 
 }
 
 /// As gRPC maps HTTP/2 error codes; but a lost stream counts as UNAVAILABLE.
-fn classify_h2(error: &h2::Error) -> (Code, Delivery) {
+fn classify_h2(error: &h2::Error) -> Found {
     if error.is_go_away() && error.is_remote() {
-        // Only streams that the GOAWAY leaves out end in it; the others go on.
-        return (Code::Unavailable, Delivery::Never);
+        // Only streams that the GOAWAY excludes end with it; the others go on.
+        return Found::new(Code::Unavailable, Sent::No);
     }
     match error.reason() {
-        Some(h2::Reason::REFUSED_STREAM) => (Code::Unavailable, Delivery::Never),
-        Some(h2::Reason::ENHANCE_YOUR_CALM) => (Code::ResourceExhausted, Delivery::Unknown),
-        Some(h2::Reason::INADEQUATE_SECURITY) => (Code::PermissionDenied, Delivery::Unknown),
-        _ => (Code::Unavailable, Delivery::Unknown),
+        Some(h2::Reason::REFUSED_STREAM) => Found::new(Code::Unavailable, Sent::No),
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => Found::new(Code::ResourceExhausted, Sent::Maybe),
+        Some(h2::Reason::INADEQUATE_SECURITY) => Found::new(Code::PermissionDenied, Sent::Maybe),
+        _ => Found::new(Code::Unavailable, Sent::Maybe),
     }
 }
 
-fn classify_io(error: &io::Error) -> Option<(Code, Delivery)> {
+fn classify_io(error: &io::Error) -> Option<Found> {
     match error.kind() {
         io::ErrorKind::ConnectionRefused
         | io::ErrorKind::AddrNotAvailable
         | io::ErrorKind::HostUnreachable
-        | io::ErrorKind::NetworkUnreachable => Some((Code::Unavailable, Delivery::Never)),
+        | io::ErrorKind::NetworkUnreachable => Some(Found::new(Code::Unavailable, Sent::No)),
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::NotConnected
-        | io::ErrorKind::UnexpectedEof => Some((Code::Unavailable, Delivery::Unknown)),
+        | io::ErrorKind::UnexpectedEof => Some(Found::new(Code::Unavailable, Sent::Maybe)),
         _ => None,
     }
 }
@@ -197,22 +188,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_chain_tells_what_the_wrapper_hides() {
-        let wrapped = |inner: BoxError| Fault::from_error(Box::new(io::Error::other(inner)));
+    fn the_source_chain_tells_whether_a_request_was_sent() {
+        let wrapped =
+            |inner: BoxError| TransportError::from_error(Box::new(io::Error::other(inner)));
         let refused = wrapped(Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)));
-        assert_eq!((refused.code, refused.delivery), (Code::Unavailable, Delivery::Never));
+        assert_eq!((refused.code(), refused.sent), (Code::Unavailable, Sent::No));
 
         let reset = wrapped(Box::new(h2::Error::from(h2::Reason::REFUSED_STREAM)));
-        assert_eq!((reset.code, reset.delivery), (Code::Unavailable, Delivery::Never));
+        assert_eq!((reset.code(), reset.sent), (Code::Unavailable, Sent::No));
 
         let odd = wrapped("odd".into());
-        assert_eq!((odd.code, odd.delivery), (Code::Unknown, Delivery::Unknown));
+        assert_eq!((odd.code(), odd.sent), (Code::Unknown, Sent::Maybe));
+
+        let untrusted = TransportError::new(Code::Unavailable, Sent::No, "untrusted").permanent();
+        assert!(wrapped(Box::new(untrusted)).is_permanent);
     }
 
     #[test]
     fn a_tonic_stub_finds_the_code() {
-        let fault = Fault::timed_out(Duration::from_secs(1));
-        let status = tonic::Status::from_error(Box::new(fault));
+        let error = TransportError::timed_out(Duration::from_secs(1));
+        let status = Status::from_error(Box::new(error));
         assert_eq!(status.code(), Code::DeadlineExceeded);
     }
 }

@@ -21,7 +21,7 @@
 //! # Ok::<(), livestream_client::Error>(())
 //! ```
 
-use super::rules::{Check, Violations};
+use super::validation::{Validate, Violations};
 use crate::{
     model::{
         AudioStream, Channel, ElementaryStream, InputAttachment, Manifest, MuxStream,
@@ -271,7 +271,7 @@ impl ChannelBuilder {
             elementary_streams,
             ..Default::default()
         };
-        channel.ensure_valid().map(|()| channel)
+        channel.validate().map(|()| channel)
     }
 }
 

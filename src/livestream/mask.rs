@@ -30,13 +30,13 @@ pub trait Maskable: prost::Name + Clone + PartialEq {
 }
 
 /// A resource of which the API documents what an update can change.
-pub trait Changeable: Maskable {
+pub trait Updatable: Maskable {
     /// The fields that the update call takes.
-    const CHANGEABLE: &'static [&'static str];
+    const FIELDS: &'static [&'static str];
 }
 
-impl Changeable for Channel {
-    const CHANGEABLE: &'static [&'static str] = &[
+impl Updatable for Channel {
+    const FIELDS: &'static [&'static str] = &[
         "input_attachments",
         "input_config",
         "output",
@@ -51,16 +51,16 @@ impl Changeable for Channel {
     ];
 }
 
-impl Changeable for Input {
-    const CHANGEABLE: &'static [&'static str] = &["tier", "preprocessing_config", "security_rules"];
+impl Updatable for Input {
+    const FIELDS: &'static [&'static str] = &["tier", "preprocessing_config", "security_rules"];
 }
 
-impl Changeable for DvrSession {
-    const CHANGEABLE: &'static [&'static str] = &["dvr_windows"];
+impl Updatable for DvrSession {
+    const FIELDS: &'static [&'static str] = &["dvr_windows"];
 }
 
-impl Changeable for Pool {
-    const CHANGEABLE: &'static [&'static str] = &["network_config"];
+impl Updatable for Pool {
+    const FIELDS: &'static [&'static str] = &["network_config"];
 }
 
 /// A mask of these paths, in this order; a path that is given twice is sent once.
@@ -123,13 +123,11 @@ pub(crate) fn check<T: Maskable>(path: &str) -> Result<(), UnknownPath> {
 /// assert_eq!(mask::difference(&old, &new).unwrap_err().fields(), ["labels"]);
 /// # Ok::<(), livestream_client::Error>(())
 /// ```
-pub fn difference<T: Changeable>(old: &T, new: &T) -> Result<Option<FieldMask>, FixedFields> {
-    let (paths, fixed): (Vec<_>, Vec<_>) = given(old)
-        .differing(&given(new))
-        .into_iter()
-        .partition(|field| T::CHANGEABLE.contains(field));
+pub fn difference<T: Updatable>(old: &T, new: &T) -> Result<Option<FieldMask>, FixedFields> {
+    let (paths, fixed): (Vec<_>, Vec<_>) =
+        given(old).differing(&given(new)).into_iter().partition(|field| T::FIELDS.contains(field));
     if !fixed.is_empty() {
-        return Err(FixedFields { resource: T::NAME, fields: fixed, changeable: T::CHANGEABLE });
+        return Err(FixedFields { resource: T::NAME, fields: fixed, changeable: T::FIELDS });
     }
     let paths = paths.into_iter().map(str::to_owned).collect::<Vec<_>>();
     Ok((!paths.is_empty()).then_some(FieldMask { paths }))

@@ -14,7 +14,7 @@ pub mod ladder;
 pub mod mask;
 pub(crate) mod name;
 mod pools;
-pub mod rules;
+pub mod validation;
 pub(crate) mod watch;
 mod window;
 

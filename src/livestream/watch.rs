@@ -9,7 +9,8 @@ use crate::{
     gax::{
         call::Call,
         error::Error,
-        operation::PollPolicy,
+        policy::PollPolicy,
+        poll::Poller,
         rpc::{Rpc, UnaryKind},
     },
     model::{Asset, Channel, Clip, DvrSession, Event, asset, channel, clip, dvr_session, event},
@@ -18,8 +19,8 @@ use crate::{
 };
 use futures_core::Stream;
 use futures_util::stream;
-use std::{fmt, mem};
-use tokio::time::{sleep, timeout};
+use std::fmt;
+use tokio::time::timeout;
 use tonic::Code;
 
 /// A name whose resource has a state to watch.
@@ -129,7 +130,7 @@ impl LivestreamClient {
             let message =
                 format!("waiting for {state:?}, but it is {still} after {:?}", policy.limit());
             let error = watch.error(Code::DeadlineExceeded, message);
-            Err(match watch.lapse.take() {
+            Err(match watch.poller.last_poll_error() {
                 Some(why) => error.with_source(why),
                 None => error,
             })
@@ -140,18 +141,15 @@ impl LivestreamClient {
 struct Watch<N: Watched> {
     client: LivestreamClient,
     name: N,
-    policy: PollPolicy,
+    poller: Poller,
     /// The state that was last seen, and those of the parts.
     last: Option<(N::State, Vec<i32>)>,
-    /// Why the last look failed, if it did.
-    lapse: Option<Error>,
-    has_looked: bool,
 }
 
 impl<N: Watched> Watch<N> {
     fn new(client: &LivestreamClient, name: &N, policy: PollPolicy) -> Self {
-        let (client, name) = (client.clone(), name.clone());
-        Self { client, name, policy, last: None, lapse: None, has_looked: false }
+        let (client, name, poller) = (client.clone(), name.clone(), Poller::new(policy));
+        Self { client, name, poller, last: None }
     }
 
     async fn until(&mut self, state: N::State) -> Result<N::Resource, Error> {
@@ -177,20 +175,11 @@ impl<N: Watched> Watch<N> {
 
     /// The resource as it is at its next change; the first look counts as one.
     async fn change(&mut self) -> Result<N::Resource, Error> {
-        let mut quiet = 0_u32;
+        self.poller.restart();
         loop {
-            if mem::replace(&mut self.has_looked, true) {
-                quiet = quiet.saturating_add(1);
-                sleep(self.policy.pause(quiet, fastrand::f64())).await;
-            }
-            let resource = match self.name.get(&self.client).await {
-                Err(e) if e.is_transient() => {
-                    self.lapse = Some(e);
-                    continue;
-                }
-                looked => looked?,
-            };
-            self.lapse = None;
+            self.poller.pause(|_, _| {}).await;
+            let polled = self.name.get(&self.client).await;
+            let Some(resource) = self.poller.answered(polled).transpose()? else { continue };
             let now = (N::state(&resource), N::parts(&resource));
             if self.last.as_ref() != Some(&now) {
                 self.last = Some(now);

@@ -54,7 +54,10 @@ impl StreamsClient {
     /// # Examples
     /// ```
     /// # use livestream_client::{name::LocationName, visionai::StreamsClient};
-    /// use livestream_client::{PollPolicy, policy::Backoff, visionai::model::Cluster};
+    /// use livestream_client::{
+    ///     policy::{Backoff, PollPolicy},
+    ///     visionai::model::Cluster,
+    /// };
     /// use std::time::Duration;
     ///
     /// # async fn example(

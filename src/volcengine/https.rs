@@ -3,7 +3,7 @@
 use crate::gax::{
     error::{BoxError, Error},
     net::{
-        connect::{BoxIo, Dial},
+        dial::{BoxIo, Dial},
         tls::Tls,
     },
 };

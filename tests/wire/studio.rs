@@ -3,7 +3,7 @@
 
 use super::{Log, Observed};
 use livestream_client::{
-    LivestreamClient, PollPolicy, Watched,
+    LivestreamClient, Watched,
     model::{
         Channel, Clip, DvrSession, Manifest, RetentionConfig, TimeInterval,
         channel::{Output, StreamingState},
@@ -12,7 +12,7 @@ use livestream_client::{
         manifest::ManifestType,
     },
     name::{ChannelName, LocationName},
-    policy::Backoff,
+    policy::{Backoff, PollPolicy},
 };
 use livestream_emulator::{Builder, Emulator};
 use std::{

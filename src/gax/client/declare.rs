@@ -73,7 +73,7 @@ macro_rules! client {
                 &self,
                 location: &$crate::name::LocationName,
             ) -> $crate::SharedWaits {
-                $crate::SharedWaits::new(self.core.clone(), location.clone())
+                $crate::SharedWaits::new(self.core.clone(), location)
             }
 
             /// The whole stack as a service for a raw tonic stub.
@@ -84,7 +84,7 @@ macro_rules! client {
             ///
             $(#[$stack])*
             pub fn stack(&self) -> $crate::GrpcStack {
-                $crate::gax::client::grpc_stack(self.core.stack.clone())
+                $crate::gax::client::client_stack(&self.core, <Self as $crate::Client>::classify)
             }
         }
 
@@ -94,7 +94,7 @@ macro_rules! client {
             const SERVICE: &'static str = $service;
             const EMULATOR_VARIABLE: &'static str = $emulator;
 
-            fn classify(path: &str) -> Option<$crate::gax::rpc::Class> {
+            fn classify(path: &str) -> Option<$crate::gax::rpc::Idempotency> {
                 $crate::methods::classify(path)
             }
 

@@ -8,21 +8,23 @@ pub(crate) use mixins::mixins;
 
 use crate::gax::{
     call::Core,
+    context::Classify,
     error::{BoxError, Error},
     net::{
-        bottom::{self, Base, Custom},
-        connect::{BoxIo, Connector, Endpoint, without_user},
-        connection::KeepAlive,
+        bottom::{Bottom, BoxChannel, box_channel},
+        connection::Keepalive,
+        connector::Connector,
+        dial::BoxIo,
+        endpoint::{Endpoint, without_user},
         pool::{Connections, PoolLimits},
         tls::Tls,
     },
-    operation::PollPolicy,
-    policy::{Budget, Retry, Timeouts},
-    rpc::Class,
+    policy::{Budget, CallPolicy, PollPolicy, RetryPolicy, Timeouts},
+    rpc::Idempotency,
     stack::{
-        self, Defaults,
+        self,
         auth::{AuthLayer, application_default},
-        collect::UnaryLayer,
+        buffer::Buffer,
         headers::HeadersLayer,
     },
 };
@@ -49,7 +51,7 @@ pub trait Client: sealed::Sealed + Sized {
 
     /// The methods that a raw stub over this client's stack calls, by their HTTP/2 path.
     #[doc(hidden)]
-    fn classify(path: &str) -> Option<Class>;
+    fn classify(path: &str) -> Option<Idempotency>;
 
     #[doc(hidden)]
     fn over(core: Arc<Core>) -> Self;
@@ -61,23 +63,26 @@ pub(crate) mod sealed {
 
 /// A service over the whole stack, for a raw tonic stub.
 ///
-/// Its error is a [`Status`], so that a task can be spawned around a stub's call: with a boxed error
-/// the compiler cannot tell that the call is `Send`.
+/// Its error is a [`Status`], so that a task can be spawned around a stub's call: with a boxed error,
+/// the compiler cannot see that the call is `Send`.
 pub type GrpcStack = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
 
-/// Boxes a stack for a raw tonic stub.
-pub(crate) fn grpc_stack<S, B>(stack: S) -> GrpcStack
+/// Boxes a service for a raw tonic stub.
+pub(crate) fn grpc_stack<S, B>(service: S) -> GrpcStack
 where
-    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    S::Error: Into<BoxError>,
+    S: Service<Request<Body>, Response = Response<B>, Error = Status>,
+    S: Clone + Send + Sync + 'static,
     S::Future: Send,
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let stack = stack
-        .map_response(|response: Response<B>| response.map(Body::new))
-        .map_err(|error: S::Error| Status::from_error(error.into()));
-    BoxCloneSyncService::new(stack)
+    let service = service.map_response(|response: Response<B>| response.map(Body::new));
+    BoxCloneSyncService::new(service)
+}
+
+/// The stack of a client, for a raw tonic stub.
+pub(crate) fn client_stack(core: &Core, classify: Classify) -> GrpcStack {
+    grpc_stack(Buffer::new(core.stack.clone(), core.policy.clone(), classify))
 }
 
 /// The scope that the API asks of its callers.
@@ -106,20 +111,18 @@ pub struct Builder<C> {
     tls: Tls,
     proxy: Option<String>,
     dial: Option<BoxCloneSyncService<Uri, BoxIo, BoxError>>,
-    channel: Option<Custom>,
+    channel: Option<BoxChannel>,
     layers: Vec<Wrap>,
     connect_timeout: Duration,
-    keep_alive: Option<KeepAlive>,
+    keepalive: Option<Keepalive>,
     pool: PoolLimits,
-    defaults: Defaults,
-    budget: Budget,
-    max_answer: usize,
+    policy: CallPolicy,
     fills_request_ids: bool,
     poll: PollPolicy,
     client: PhantomData<fn() -> C>,
 }
 
-type Wrap = Box<dyn FnOnce(Custom) -> Custom + Send + Sync>;
+type Wrap = Box<dyn FnOnce(BoxChannel) -> BoxChannel + Send + Sync>;
 
 enum Identity {
     Anonymous,
@@ -141,14 +144,12 @@ impl<C: Client> Builder<C> {
             channel: None,
             layers: Vec::new(),
             connect_timeout: Duration::from_secs(10),
-            keep_alive: Some(KeepAlive {
+            keepalive: Some(Keepalive {
                 interval: Duration::from_secs(30),
                 timeout: Duration::from_secs(10),
             }),
             pool: PoolLimits::default(),
-            defaults: Defaults::new(C::classify),
-            budget: Budget::default(),
-            max_answer: 64 << 20,
+            policy: CallPolicy::new(),
             fills_request_ids: true,
             poll: PollPolicy::default(),
             client: PhantomData,
@@ -241,7 +242,7 @@ impl<C: Client> Builder<C> {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.channel = Some(bottom::custom(channel));
+        self.channel = Some(box_channel(channel));
         self
     }
 
@@ -249,14 +250,14 @@ impl<C: Client> Builder<C> {
     /// The last one added is the outermost.
     pub fn layer<L, B>(mut self, layer: L) -> Self
     where
-        L: Layer<Custom> + Send + Sync + 'static,
+        L: Layer<BoxChannel> + Send + Sync + 'static,
         L::Service: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
         <L::Service as Service<Request<Body>>>::Error: Into<BoxError>,
         <L::Service as Service<Request<Body>>>::Future: Send,
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.layers.push(Box::new(move |inner| bottom::custom(layer.layer(inner))));
+        self.layers.push(Box::new(move |inner| box_channel(layer.layer(inner))));
         self
     }
 
@@ -271,13 +272,13 @@ impl<C: Client> Builder<C> {
     pub fn keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
         const LEAST: Duration = Duration::from_millis(100);
         let (interval, timeout) = (interval.max(LEAST), timeout.max(LEAST));
-        self.keep_alive = Some(KeepAlive { interval, timeout });
+        self.keepalive = Some(Keepalive { interval, timeout });
         self
     }
 
     /// Never pings: a connection whose peer is gone is found out by the calls on it, each in its time.
     pub fn without_keep_alive(mut self) -> Self {
-        self.keep_alive = None;
+        self.keepalive = None;
         self
     }
 
@@ -289,19 +290,19 @@ impl<C: Client> Builder<C> {
 
     /// How long calls, and attempts, may take unless they say otherwise.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.defaults.timeouts = timeouts;
+        self.policy.timeouts = timeouts;
         self
     }
 
     /// How calls are retried unless they say otherwise.
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.defaults.retry = retry;
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.policy.retry = retry;
         self
     }
 
     /// What retries may cost a failing service; shared by all clones of the client.
     pub fn budget(mut self, budget: Budget) -> Self {
-        self.budget = budget;
+        self.policy.budget = budget;
         self
     }
 
@@ -312,8 +313,8 @@ impl<C: Client> Builder<C> {
     }
 
     /// The longest answer that is read, in bytes; 64 MiB unless set.
-    pub fn max_answer_size(mut self, bytes: usize) -> Self {
-        self.max_answer = bytes;
+    pub fn max_response_size(mut self, bytes: usize) -> Self {
+        self.policy.max_response_size = bytes;
         self
     }
 
@@ -335,12 +336,11 @@ impl<C: Client> Builder<C> {
         let endpoint = self.find_endpoint()?;
         let auth = self.authenticate(&endpoint)?;
         let headers = HeadersLayer::new(endpoint.uri()).expect("an endpoint is a whole origin");
-        let base = self.take_base(endpoint)?;
-        let unary = UnaryLayer::new(self.max_answer, C::classify);
-        let stack = stack::stack(self.defaults, self.budget, headers, unary, auth, base);
+        let bottom = self.take_bottom(endpoint)?;
+        let stack = stack::stack(&headers, self.policy.clone(), &auth, bottom);
         Ok(C::over(Arc::new(Core {
             stack,
-            defaults: self.defaults,
+            policy: self.policy,
             fills_request_ids: self.fills_request_ids,
             poll: self.poll,
         })))
@@ -390,9 +390,9 @@ impl<C: Client> Builder<C> {
         Ok(AuthLayer::new(credentials).with_quota_project(project))
     }
 
-    fn take_base(&mut self, endpoint: Endpoint) -> Result<Base, Error> {
-        let mut base = match self.channel.take() {
-            Some(channel) => Base::Custom(channel),
+    fn take_bottom(&mut self, endpoint: Endpoint) -> Result<Bottom, Error> {
+        let mut bottom = match self.channel.take() {
+            Some(channel) => Bottom::Channel(channel),
             None => {
                 let mut connector = Connector::new(endpoint, &self.tls, self.connect_timeout)?;
                 if let Some(proxy) = &self.proxy {
@@ -401,16 +401,13 @@ impl<C: Client> Builder<C> {
                 if let Some(dial) = self.dial.take() {
                     connector = connector.with_dial(dial);
                 }
-                Base::Connections(Connections::new(connector, self.pool, self.keep_alive))
+                Bottom::Connections(Connections::new(connector, self.pool, self.keepalive))
             }
         };
         for wrap in self.layers.drain(..) {
-            base = Base::Custom(wrap(match base {
-                Base::Connections(connections) => bottom::custom(connections),
-                Base::Custom(custom) => custom,
-            }));
+            bottom = Bottom::Channel(wrap(bottom.into_channel()));
         }
-        Ok(base)
+        Ok(bottom)
     }
 }
 
@@ -430,7 +427,7 @@ impl<C> fmt::Debug for Builder<C> {
             .field("quota_project", &self.quota_project)
             .field("tls", &self.tls)
             .field("pool", &self.pool)
-            .field("defaults", &self.defaults)
+            .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
 }

@@ -59,11 +59,11 @@ pub struct InvalidName {
     resource_type: &'static str,
     pattern: &'static str,
     text: String,
-    fault: Fault,
+    fault: NameErrorKind,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Fault {
+enum NameErrorKind {
     /// A fixed segment reads otherwise.
     Segment { expected: &'static str, found: String },
     /// A variable holds what its kind never does.
@@ -78,9 +78,9 @@ impl InvalidName {
     /// The variable of the pattern that is at fault, such as `channel`, where it is one.
     pub fn part(&self) -> Option<&'static str> {
         match &self.fault {
-            Fault::Variable { variable, .. } => Some(variable),
-            Fault::Short { missing } => variable(missing),
-            Fault::Segment { .. } | Fault::Long { .. } => None,
+            NameErrorKind::Variable { variable, .. } => Some(variable),
+            NameErrorKind::Short { missing } => variable(missing),
+            NameErrorKind::Segment { .. } | NameErrorKind::Long { .. } => None,
         }
     }
 }
@@ -90,10 +90,12 @@ impl fmt::Display for InvalidName {
         let kind = self.resource_type.rsplit('/').next().unwrap_or(self.resource_type);
         write!(f, "not a name of kind {kind} (`{}`): {:?}: ", self.pattern, self.text)?;
         match &self.fault {
-            Fault::Segment { expected, found } => write!(f, "`{expected}` expected at {found:?}"),
-            Fault::Variable { variable, reason } => write!(f, "the {variable} {reason}"),
-            Fault::Short { missing } => write!(f, "it ends before `{missing}`"),
-            Fault::Long { rest } => write!(f, "it goes on with {rest:?}"),
+            NameErrorKind::Segment { expected, found } => {
+                write!(f, "`{expected}` expected at {found:?}")
+            }
+            NameErrorKind::Variable { variable, reason } => write!(f, "the {variable} {reason}"),
+            NameErrorKind::Short { missing } => write!(f, "it ends before `{missing}`"),
+            NameErrorKind::Long { rest } => write!(f, "it goes on with {rest:?}"),
         }
     }
 }
@@ -110,26 +112,26 @@ fn check(
     })
 }
 
-fn find_fault(pattern: &'static str, text: &str) -> Option<Fault> {
+fn find_fault(pattern: &'static str, text: &str) -> Option<NameErrorKind> {
     let mut segments = segments(text);
     for expected in self::segments(pattern) {
         let Some(found) = segments.next() else {
-            return Some(Fault::Short { missing: expected });
+            return Some(NameErrorKind::Short { missing: expected });
         };
         match variable(expected) {
             Some(variable) => {
                 if let Err(reason) = check_variable(variable, found) {
-                    return Some(Fault::Variable { variable, reason });
+                    return Some(NameErrorKind::Variable { variable, reason });
                 }
             }
             None if found != expected => {
-                return Some(Fault::Segment { expected, found: found.to_owned() });
+                return Some(NameErrorKind::Segment { expected, found: found.to_owned() });
             }
             None => {}
         }
     }
     let rest = segments.next()?;
-    Some(Fault::Long { rest: format!("/{rest}") })
+    Some(NameErrorKind::Long { rest: format!("/{rest}") })
 }
 
 /// As `split('/')`, which is made for longer texts: every call checks a name.
@@ -168,7 +170,7 @@ pub(crate) fn build(
         let id = ids.next().copied().unwrap_or_default();
         text.extend_from_slice(id.as_bytes());
         if let Err(reason) = check_variable(variable, id) {
-            fault = fault.or(Some(Fault::Variable { variable, reason }));
+            fault = fault.or(Some(NameErrorKind::Variable { variable, reason }));
         }
     }
     match fault {
@@ -194,7 +196,7 @@ pub(crate) fn build_child<N: ResourceName>(parent: &str, id: &str) -> Result<N, 
             resource_type: N::TYPE,
             pattern: N::PATTERN,
             text: shared(&text).as_ref().into(),
-            fault: Fault::Variable { variable, reason },
+            fault: NameErrorKind::Variable { variable, reason },
         }),
     }
 }

@@ -1,8 +1,7 @@
-//! The bottom of the stack: the client's own connections, or whatever service a user gives.
+//! The bottom of the stack: the client's own connections, or a service that a user brings.
 
-use super::{connection::Incoming, pool::Connections};
-use crate::gax::error::BoxError;
-use crate::gax::stack::BoxFuture;
+use super::pool::{Connections, LeasedBody};
+use crate::gax::{body::RequestBody, context::BoxFuture, error::BoxError};
 use bytes::Bytes;
 use futures_util::TryFutureExt;
 use http::{Request, Response};
@@ -14,50 +13,61 @@ use std::{
 use tonic::body::Body;
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
-/// Where requests go in the end.
+/// The service that requests go to in the end.
 #[derive(Clone, Debug)]
-pub(crate) enum Base {
+pub(crate) enum Bottom {
     Connections(Connections),
-    Custom(Custom),
+    Channel(BoxChannel),
 }
 
 /// A service that a user brings: a channel, or layers over the client's own connections.
-pub(crate) type Custom = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+pub(crate) type BoxChannel = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
 
-/// A response body of either.
+/// The response body of either.
 #[derive(Debug)]
-pub(crate) enum BaseBody {
-    Incoming(Incoming),
-    Custom(Body),
+pub(crate) enum BottomBody {
+    Connection(LeasedBody),
+    Channel(Body),
 }
 
-impl Service<Request<Body>> for Base {
-    type Response = Response<BaseBody>;
+impl Bottom {
+    /// The same as a service for layers of a user's own.
+    pub(crate) fn into_channel(self) -> BoxChannel {
+        match self {
+            Self::Connections(connections) => box_channel(connections),
+            Self::Channel(channel) => channel,
+        }
+    }
+}
+
+impl Service<Request<RequestBody>> for Bottom {
+    type Response = Response<BottomBody>;
     type Error = BoxError;
     type Future = BoxFuture<Self::Response, BoxError>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match self {
-            Self::Connections(connections) => connections.poll_ready(cx),
-            Self::Custom(custom) => custom.poll_ready(cx),
+            // Calls wait for a connection within their own time.
+            Self::Connections(_) => Poll::Ready(Ok(())),
+            Self::Channel(channel) => channel.poll_ready(cx),
         }
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         match self {
             Self::Connections(connections) => {
                 let call = connections.clone().send(request);
-                Box::pin(call.map_ok(|response| response.map(BaseBody::Incoming)))
+                Box::pin(call.map_ok(|response| response.map(BottomBody::Connection)))
             }
-            Self::Custom(custom) => {
-                let call = custom.call(request);
-                Box::pin(call.map_ok(|response| response.map(BaseBody::Custom)))
+            Self::Channel(channel) => {
+                let call = channel.call(request.map(Body::from));
+                Box::pin(call.map_ok(|response| response.map(BottomBody::Channel)))
             }
         }
     }
 }
 
-impl HttpBody for BaseBody {
+impl HttpBody for BottomBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -66,21 +76,21 @@ impl HttpBody for BaseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
-            Self::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-            Self::Custom(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Connection(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Channel(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Incoming(body) => body.is_end_stream(),
-            Self::Custom(body) => body.is_end_stream(),
+            Self::Connection(body) => body.is_end_stream(),
+            Self::Channel(body) => body.is_end_stream(),
         }
     }
 }
 
-/// Boxes a service for [`Base::Custom`].
-pub(crate) fn custom<S, B>(service: S) -> Custom
+/// Boxes a service as a [`BoxChannel`].
+pub(crate) fn box_channel<S, B>(service: S) -> BoxChannel
 where
     S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Error: Into<BoxError>,

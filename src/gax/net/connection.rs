@@ -1,15 +1,19 @@
 //! One HTTP/2 connection.
 //!
-//! It stands right on `h2`: a request is put on the wire by the task that makes the call, with no
-//! queue and no worker in between, and errors keep the reasons by which a retry is decided.
+//! It stands directly on `h2`. The task that makes a call puts its request on the wire, with no queue
+//! and no worker in between, and errors keep the reasons by which a retry is decided. Measured
+//! against the same pool over hyper's client connection (1.12), as ratios to the bare tonic stub:
+//! CPU per call at 64 in flight 0.82 with `h2` and 1.04 with hyper, at 1 in flight 0.89 and
+//! 1.02 to 1.04; 95 allocations a call and 102; 118,000 instructions a call and 138,000.
+//!
+//! A connection knows nothing of the pool that keeps it.
 
-use super::{connect::BoxIo, pool::Lease};
-use crate::gax::transport_error::Fault;
-use crate::gax::{error::BoxError, policy::Delivery};
+use crate::gax::transport_error::TransportError;
+use crate::gax::{body::RequestBody, error::BoxError, net::dial::BoxIo, policy::Sent};
 use bytes::Bytes;
 use h2::{
-    Ping, PingPong, RecvStream, SendStream,
-    client::{self, SendRequest},
+    Ping, PingPong, Reason, RecvStream, SendStream,
+    client::{self, ResponseFuture, SendRequest},
 };
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame};
@@ -17,11 +21,7 @@ use http_body_util::BodyExt;
 use std::{
     future::poll_fn,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 use tokio::{
@@ -32,32 +32,28 @@ use tonic::{Code, body::Body};
 
 /// How a connection finds out that its peer is gone.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct KeepAlive {
+pub(crate) struct Keepalive {
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,
 }
 
 /// Sends requests on one connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Sender {
-    send: SendRequest<Bytes>,
-    in_flight: Arc<AtomicUsize>,
-}
+pub(crate) struct Sender(SendRequest<Bytes>);
 
-/// The connection itself: must be driven for anything to move.
+/// The connection itself: it must be driven for anything to move.
 pub(crate) struct Driver {
     connection: client::Connection<BoxIo, Bytes>,
     pings: Option<PingPong>,
-    in_flight: Arc<AtomicUsize>,
 }
 
-/// What a stream may hold before its reader takes it; a channel of six renditions is about 1 kB, a
-/// page of a thousand about 1 MB.
+/// What a stream may hold before its reader takes it. A channel with six renditions is about 1 kB, a
+/// page of a thousand channels about 1 MB.
 const STREAM_WINDOW: u32 = 2 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
-/// Shakes hands, and waits for the server's settings: a connection that breaks before them has
-/// surely carried no request, and after them the server's stream limit is known.
+/// Shakes hands, and waits for the server's settings. A connection that breaks before them has
+/// certainly carried no request, and after them the server's stream limit is known.
 pub(crate) async fn handshake(io: BoxIo) -> Result<(Sender, Driver), BoxError> {
     let (send, mut connection) = client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
@@ -77,67 +73,49 @@ pub(crate) async fn handshake(io: BoxIo) -> Result<(Sender, Driver), BoxError> {
         }
     })
     .await?;
-    let in_flight = Arc::new(AtomicUsize::new(0));
     let pings = connection.ping_pong();
-    let sender = Sender { send, in_flight: in_flight.clone() };
-    Ok((sender, Driver { connection, pings, in_flight }))
+    Ok((Sender(send), Driver { connection, pings }))
 }
 
 impl Sender {
-    /// The calls under way, to be kept by the pool.
-    pub(super) fn in_flight(&self) -> &AtomicUsize {
-        &self.in_flight
-    }
-
     /// How many streams the server allows at once.
-    pub(super) fn max_streams(&self) -> usize {
-        self.send.current_max_send_streams()
+    pub(crate) fn max_streams(&self) -> usize {
+        self.0.current_max_send_streams()
     }
 
     /// Whether the connection takes more calls: it has not ended, and no GOAWAY has come.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.refusal().is_none()
     }
 
-    /// Why the connection takes no more calls, where it does not.
-    pub(super) fn refusal(&self) -> Option<h2::Error> {
-        refusal(&mut self.send.clone())
+    /// Why the connection takes no more calls, if it does not.
+    pub(crate) fn refusal(&self) -> Option<h2::Error> {
+        refusal(&mut self.0.clone())
     }
 
-    /// Sends a request, whose place in the pool is `lease`, and returns the wait for its answer.
+    /// Sends a request, and returns the wait for its response.
     ///
-    /// Gives the request back if the connection takes no more: it has surely not been sent.
+    /// Gives the request back if the connection takes no more: it was certainly not sent.
     #[expect(clippy::result_large_err, reason = "it is sent elsewhere at once")]
-    pub(super) fn send(
+    pub(crate) fn send(
         &self,
-        request: Request<Body>,
-        lease: Lease,
-    ) -> Result<impl Future<Output = Result<Response<Incoming>, BoxError>> + use<>, Request<Body>>
-    {
-        let mut send = self.send.clone();
+        request: Request<RequestBody>,
+    ) -> Result<
+        impl Future<Output = Result<Response<Incoming>, BoxError>> + use<>,
+        Request<RequestBody>,
+    > {
+        let mut send = self.0.clone();
         if refusal(&mut send).is_some() {
             return Err(request);
         }
         let (head, body) = request.into_parts();
-        let is_empty = body.is_end_stream();
-        let sent = send.send_request(Request::from_parts(head, ()), is_empty);
+        let sent = send.send_request(Request::from_parts(head, ()), body.is_end_stream());
         Ok(async move {
             let (response, stream) = sent.map_err(|e| match e {
                 e if e.is_go_away() || e.is_io() => turned_away(e),
                 e => unfit(e),
             })?;
-            let mut sending = None;
-            if body.size_hint().exact().is_none() {
-                // A stream of requests may wait for answers: it goes on beside them.
-                sending = Some(Sending(tokio::spawn(async { drop(pump(body, stream).await) })));
-            } else if !is_empty && let Err(e) = pump(body, stream).await {
-                // Why a stream ended under its body, the answer tells.
-                if !e.is::<h2::Error>() {
-                    return Err(e);
-                }
-            }
-            let response = response.await?;
-            Ok(response.map(|stream| Incoming { stream, _lease: lease, _sending: sending }))
+            receive(response, send_body(stream, body)?).await
         })
     }
 }
@@ -149,48 +127,91 @@ fn refusal(send: &mut SendRequest<Bytes>) -> Option<h2::Error> {
     }
 }
 
-/// Sends the body as fast as the server takes it.
-async fn pump(mut body: Body, mut stream: SendStream<Bytes>) -> Result<(), BoxError> {
-    while let Some(data) = next_data(&mut body).await? {
-        if body.is_end_stream() {
-            return Ok(stream.send_data(data, true)?);
-        }
-        stream.reserve_capacity(data.len());
-        while stream.capacity() < data.len() {
-            match poll_fn(|cx| stream.poll_capacity(cx)).await {
-                Some(granted) => granted?,
-                None => return Ok(()), // The server has answered and wants no more.
-            };
-        }
-        stream.send_data(data, false)?;
-    }
-    Ok(stream.send_data(Bytes::new(), true)?)
+async fn receive(
+    response: ResponseFuture,
+    sending: Option<Sending>,
+) -> Result<Response<Incoming>, BoxError> {
+    let response = response.await?;
+    Ok(response.map(|stream| Incoming { stream, _sending: sending }))
 }
 
-async fn next_data(body: &mut Body) -> Result<Option<Bytes>, BoxError> {
-    let Some(frame) = body.frame().await else { return Ok(None) };
-    let trailers = |_| "a gRPC request has no trailers".into();
-    frame?.into_data().map(Some).map_err(trailers)
+/// Hands a message to `h2`, which sends it as fast as the server takes it. A stream of messages may
+/// wait for responses, so it is sent beside them.
+fn send_body(
+    mut stream: SendStream<Bytes>,
+    body: RequestBody,
+) -> Result<Option<Sending>, BoxError> {
+    match body {
+        RequestBody::Message(message) if message.is_empty() => Ok(None),
+        RequestBody::Message(message) => {
+            // The response says why a stream ended under its message.
+            let _ = stream.send_data(message, true);
+            Ok(None)
+        }
+        RequestBody::Stream(body) if body.is_end_stream() => Ok(None),
+        RequestBody::Stream(body) => Ok(Some(Sending(tokio::spawn(pump(body, stream))))),
+    }
+}
+
+/// Sends a body piece by piece; resets the stream if the body fails.
+async fn pump(mut body: Body, mut stream: SendStream<Bytes>) {
+    while let Some(frame) = body.frame().await {
+        // A gRPC request has no trailers.
+        let Ok(data) = frame.map_err(drop).and_then(|frame| frame.into_data().map_err(drop)) else {
+            return stream.send_reset(Reason::CANCEL);
+        };
+        if send_piecewise(&mut stream, data).await.is_none() {
+            return; // The server has answered and wants no more.
+        }
+    }
+    let _ = stream.send_data(Bytes::new(), true);
+}
+
+/// Sends as much at a time as flow control allows; `None` once the stream takes no more. The window
+/// never grows beyond its limit, so a wait for all of a large piece would never end.
+async fn send_piecewise(stream: &mut SendStream<Bytes>, mut data: Bytes) -> Option<()> {
+    while !data.is_empty() {
+        stream.reserve_capacity(data.len());
+        let granted = poll_fn(|cx| stream.poll_capacity(cx)).await?.ok()?;
+        let piece = data.split_to(granted.min(data.len()));
+        stream.send_data(piece, false).ok()?;
+    }
+    Some(())
+}
+
+/// The task that sends a stream of messages; it ends with the call.
+#[derive(Debug)]
+struct Sending(JoinHandle<()>);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Driver {
-    /// Runs the connection until it ends: closed by either side, or its peer found dead.
-    pub(super) async fn run(mut self, keep_alive: Option<KeepAlive>) -> Result<(), BoxError> {
-        let pings = self.pings.take().zip(keep_alive);
+    /// Runs the connection until it ends: closed by either side, or with a peer that is gone.
+    /// `is_awaited` says whether calls wait for the peer.
+    pub(crate) async fn run(
+        mut self,
+        keepalive: Option<Keepalive>,
+        is_awaited: impl Fn() -> bool,
+    ) -> Result<(), BoxError> {
+        let pings = self.pings.take().zip(keepalive);
         tokio::select! {
             ended = self.connection => Ok(ended?),
-            () = watch(pings, &self.in_flight) => Err("a ping went unanswered".into()),
+            () = watch(pings, is_awaited) => Err("a ping went unanswered".into()),
         }
     }
 }
 
-/// Returns once a ping goes unanswered. Pings only while calls wait: idle pings are held against a
-/// client.
-async fn watch(pings: Option<(PingPong, KeepAlive)>, in_flight: &AtomicUsize) {
+/// Returns once a ping goes unanswered. Pings only while calls wait: servers count pings without
+/// calls against a client.
+async fn watch(pings: Option<(PingPong, Keepalive)>, is_awaited: impl Fn() -> bool) {
     let Some((mut pings, every)) = pings else { return std::future::pending().await };
     loop {
         sleep(every.interval).await;
-        if in_flight.load(Ordering::Relaxed) == 0 {
+        if !is_awaited() {
             continue;
         }
         if !matches!(timeout(every.timeout, pings.ping(Ping::opaque())).await, Ok(Ok(_))) {
@@ -199,22 +220,11 @@ async fn watch(pings: Option<(PingPong, KeepAlive)>, in_flight: &AtomicUsize) {
     }
 }
 
-/// A response body as it arrives; holds the call's place in the pool until it is dropped.
+/// A response body as it arrives.
 #[derive(Debug)]
-pub struct Incoming {
+pub(crate) struct Incoming {
     stream: RecvStream,
-    _lease: Lease,
     _sending: Option<Sending>,
-}
-
-/// The task that sends a stream of requests; it ends with the call.
-#[derive(Debug)]
-struct Sending(JoinHandle<()>);
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl HttpBody for Incoming {
@@ -226,16 +236,16 @@ impl HttpBody for Incoming {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         let stream = &mut self.stream;
-        match std::task::ready!(stream.poll_data(cx)) {
+        match ready!(stream.poll_data(cx)) {
             Some(Ok(data)) => {
                 let _ = stream.flow_control().release_capacity(data.len());
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
             // The server ends a stream so when it answers before it has read the request.
-            Some(Err(e)) if e.reason() == Some(h2::Reason::NO_ERROR) => Poll::Ready(None),
+            Some(Err(e)) if e.reason() == Some(Reason::NO_ERROR) => Poll::Ready(None),
             Some(Err(e)) => Poll::Ready(Some(Err(e))),
             None => {
-                let trailers = std::task::ready!(stream.poll_trailers(cx));
+                let trailers = ready!(stream.poll_trailers(cx));
                 Poll::Ready(trailers.transpose().map(|found| found.map(Frame::trailers)))
             }
         }
@@ -246,14 +256,15 @@ impl HttpBody for Incoming {
     }
 }
 
-/// The connection ended between its being ready and now: too seldom to keep every request for it.
-fn turned_away(error: h2::Error) -> Fault {
+/// The connection ended between its being ready and now. This is too rare to keep every request for
+/// it.
+fn turned_away(error: h2::Error) -> TransportError {
     let message = "the connection ended before the request was sent";
-    Fault::new(Code::Unavailable, Delivery::Never, message).with_source(error)
+    TransportError::new(Code::Unavailable, Sent::No, message).with_source(error)
 }
 
-/// The connection is well, and the next would say the same.
-fn unfit(error: h2::Error) -> Fault {
+/// The connection is well, and the next one would say the same.
+fn unfit(error: h2::Error) -> TransportError {
     let message = "HTTP/2 cannot carry these headers";
-    Fault::new(Code::InvalidArgument, Delivery::NeverFinal, message).with_source(error)
+    TransportError::new(Code::InvalidArgument, Sent::No, message).permanent().with_source(error)
 }

@@ -7,20 +7,30 @@
 //! such a connection has not been sent, and goes to another.
 
 use super::{
-    connect::Connector,
-    connection::{Driver, Incoming, KeepAlive, Sender, handshake},
+    connection::{Driver, Incoming, Keepalive, Sender, handshake},
+    connector::Connector,
 };
-use crate::gax::{error::BoxError, observe};
 use crate::gax::{
-    stack::{BoxFuture, CallContext, before_sending},
-    transport_error::Fault,
+    body::RequestBody,
+    context::{BoxFuture, CallContext, before_sending},
+    error::BoxError,
+    observe,
+    transport_error::TransportError,
 };
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame};
+use http_body_util::BodyExt;
 use std::{
     collections::VecDeque,
-    fmt, ptr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering},
+    fmt,
+    pin::Pin,
+    ptr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 use tokio::{
@@ -61,12 +71,12 @@ impl Default for PoolLimits {
 
 /// A tower service over a pool of HTTP/2 connections to one endpoint.
 #[derive(Clone, Debug)]
-pub struct Connections(Arc<Pool>);
+pub(crate) struct Connections(Arc<Pool>);
 
 struct Pool {
     connector: Connector,
     limits: PoolLimits,
-    keep_alive: Option<KeepAlive>,
+    keepalive: Option<Keepalive>,
     state: Mutex<State>,
 }
 
@@ -74,20 +84,22 @@ struct Pool {
 struct State {
     open: Vec<Arc<Slot>>,
     opening: usize,
-    waiting: VecDeque<oneshot::Sender<Result<Lease, Fault>>>,
+    waiting: VecDeque<oneshot::Sender<Result<Lease, TransportError>>>,
 }
 
 /// A connection in the pool.
 #[derive(Debug)]
 struct Slot {
     sender: Sender,
+    /// The calls under way.
+    calls: AtomicUsize,
     capacity: usize,
     since: Instant,
 }
 
 /// How many new connections a call tries before it leaves the rest to the retry policy, which waits:
 /// a server that closes each connection at once must not be dialled in a loop.
-const MOST_TURNS: usize = 3;
+const MAX_CONNECTIONS_TRIED: usize = 3;
 
 /// One call's place on a connection, free again when it is dropped.
 #[derive(Debug)]
@@ -113,9 +125,9 @@ impl Connections {
     pub(crate) fn new(
         connector: Connector,
         limits: PoolLimits,
-        keep_alive: Option<KeepAlive>,
+        keepalive: Option<Keepalive>,
     ) -> Self {
-        Self(Arc::new(Pool { connector, limits, keep_alive, state: Mutex::default() }))
+        Self(Arc::new(Pool { connector, limits, keepalive, state: Mutex::default() }))
     }
 }
 
@@ -123,36 +135,37 @@ impl Connections {
     /// Sends a request on the connection with the fewest calls.
     pub(super) fn send(
         self,
-        mut request: Request<Body>,
-    ) -> impl Future<Output = Result<Response<Incoming>, BoxError>> {
+        mut request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<LeasedBody>, BoxError>> {
         async move {
             let pool = &self.0;
-            let deadline = CallContext::deadline_of(&request);
-            let (begun, mut turns) = (Instant::now(), 0);
-            let answer = loop {
+            let deadline = CallContext::deadline_in(request.extensions());
+            let (begun, mut tried) = (Instant::now(), 0);
+            let (lease, response) = loop {
                 let lease = match pool.acquire() {
                     Ok(lease) => lease,
                     Err(turn) => before_sending(deadline, "a connection", turn).await?,
                 };
-                let slot = lease.slot.clone();
-                match slot.sender.send(request, lease) {
-                    Ok(answer) => break answer,
+                match lease.slot.sender.send(request) {
+                    Ok(response) => break (lease, response),
                     Err(unsent) => request = unsent,
                 }
-                pool.retire(&slot);
+                pool.retire(&lease.slot);
                 // Older connections may all have ended unseen, as when the server restarts.
-                turns += usize::from(slot.since >= begun);
-                if turns == MOST_TURNS {
+                tried += usize::from(lease.slot.since >= begun);
+                if tried == MAX_CONNECTIONS_TRIED {
                     return Err(pool.connector.unreachable("connections close at once:").into());
                 }
             };
-            answer.await
+            let response = response.await?;
+            Ok(response.map(|body| LeasedBody { body, _lease: lease }))
         }
     }
 }
 
+/// For layers of a user's own.
 impl Service<Request<Body>> for Connections {
-    type Response = Response<Incoming>;
+    type Response = Response<LeasedBody>;
     type Error = BoxError;
     type Future = BoxFuture<Self::Response, BoxError>;
 
@@ -162,7 +175,38 @@ impl Service<Request<Body>> for Connections {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.clone().send(request))
+        let connections = self.clone();
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let body = match body.size_hint().exact() {
+                Some(_) => RequestBody::Message(body.collect().await?.to_bytes()),
+                None => RequestBody::Stream(body),
+            };
+            connections.send(Request::from_parts(head, body)).await
+        })
+    }
+}
+
+/// A response body; it holds the call's place in the pool until it is dropped.
+#[derive(Debug)]
+pub(crate) struct LeasedBody {
+    body: Incoming,
+    _lease: Lease,
+}
+
+impl HttpBody for LeasedBody {
+    type Data = Bytes;
+    type Error = h2::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
     }
 }
 
@@ -175,7 +219,7 @@ impl Pool {
     /// A place on a connection, or else a turn to wait for.
     fn acquire(
         self: &Arc<Self>,
-    ) -> Result<Lease, impl Future<Output = Result<Lease, Fault>> + use<'_>> {
+    ) -> Result<Lease, impl Future<Output = Result<Lease, TransportError>> + use<'_>> {
         let (place, openings) = {
             let mut state = self.state();
             let mut place = self.lease(&state).ok_or(());
@@ -204,8 +248,8 @@ impl Pool {
     /// A place on the open connection with the fewest calls, if one has room.
     fn lease(self: &Arc<Self>, state: &State) -> Option<Lease> {
         let slot =
-            state.open.iter().filter(|slot| slot.has_room()).min_by_key(|slot| slot.calls())?;
-        slot.sender.in_flight().fetch_add(1, Ordering::Relaxed);
+            state.open.iter().filter(|slot| slot.has_room()).min_by_key(|slot| slot.in_flight())?;
+        slot.calls.fetch_add(1, Ordering::Relaxed);
         Some(Lease { slot: slot.clone(), pool: Arc::downgrade(self) })
     }
 
@@ -213,7 +257,7 @@ impl Pool {
     /// full. To be spawned without the lock: a runtime that shuts down drops a task at once.
     #[must_use]
     fn grow(self: &Arc<Self>, state: &mut State) -> Vec<Opening> {
-        let calls: usize = state.open.iter().map(|slot| slot.calls()).sum();
+        let calls: usize = state.open.iter().map(|slot| slot.in_flight()).sum();
         let places: usize = state.open.iter().map(|slot| slot.capacity).sum();
         let is_nearly_full = places > 0 && calls * 10 > places * 9 && state.opening == 0;
         // What the server allowed so far is what it will allow on the next connection.
@@ -251,12 +295,12 @@ impl Pool {
 }
 
 impl Slot {
-    fn calls(&self) -> usize {
-        self.sender.in_flight().load(Ordering::Relaxed)
+    fn in_flight(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
     }
 
     fn has_room(&self) -> bool {
-        self.calls() < self.capacity
+        self.in_flight() < self.capacity
     }
 }
 
@@ -271,7 +315,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let pool = self.pool.upgrade();
         let mut state = pool.as_ref().map(|pool| pool.state());
-        self.slot.sender.in_flight().fetch_sub(1, Ordering::Relaxed);
+        self.slot.calls.fetch_sub(1, Ordering::Relaxed);
         if let (Some(pool), Some(state)) = (&pool, &mut state) {
             pool.serve_waiting(state);
         }
@@ -281,7 +325,7 @@ impl Drop for Lease {
 /// A connection being opened; settles with the pool however it ends.
 struct Opening {
     pool: Arc<Pool>,
-    outcome: Option<Result<Arc<Slot>, Fault>>,
+    outcome: Option<Result<Arc<Slot>, TransportError>>,
 }
 
 impl Opening {
@@ -293,11 +337,11 @@ impl Opening {
     }
 
     async fn run(mut self) {
-        let keep_alive = self.pool.keep_alive;
+        let keepalive = self.pool.keepalive;
         match self.pool.open().await {
-            Err(fault) => {
-                observe::unopened(self.pool.connector.server(), &fault.message);
-                self.outcome = Some(Err(fault));
+            Err(error) => {
+                observe::unopened(self.pool.connector.server(), error.message());
+                self.outcome = Some(Err(error));
             }
             Ok((slot, driver)) => {
                 let open = Open { pool: Arc::downgrade(&self.pool), slot: Arc::downgrade(&slot) };
@@ -305,7 +349,8 @@ impl Opening {
                 self.outcome = Some(Ok(slot));
                 // The pool alone keeps the connection from here on, so that it closes with it.
                 drop(self);
-                observed.over(driver.run(keep_alive), || open.refusal()).await;
+                let driving = driver.run(keepalive, || open.is_awaited());
+                observed.over(driving, || open.refusal()).await;
                 drop(open);
             }
         }
@@ -313,7 +358,7 @@ impl Opening {
 }
 
 impl Pool {
-    async fn open(&self) -> Result<(Arc<Slot>, Driver), Fault> {
+    async fn open(&self) -> Result<(Arc<Slot>, Driver), TransportError> {
         let limit = self.connector.limit();
         let opened = timeout(limit, async {
             let io = self.connector.connect().await?;
@@ -324,7 +369,8 @@ impl Pool {
         let (sender, driver) = opened.await.map_err(late)??;
         let most = self.limits.calls_per_connection;
         let capacity = sender.max_streams().clamp(1, most);
-        Ok((Arc::new(Slot { sender, capacity, since: Instant::now() }), driver))
+        let calls = AtomicUsize::new(0);
+        Ok((Arc::new(Slot { sender, calls, capacity, since: Instant::now() }), driver))
     }
 }
 
@@ -341,9 +387,9 @@ impl Drop for Opening {
                 }
                 // Those who wait may still get a place on another connection.
                 Some(Err(_)) | None if !state.open.is_empty() || state.opening > 0 => Vec::new(),
-                Some(Err(fault)) => {
+                Some(Err(error)) => {
                     for waiter in state.waiting.drain(..) {
-                        let _ = waiter.send(Err(fault.again()));
+                        let _ = waiter.send(Err(error.clone()));
                     }
                     Vec::new()
                 }
@@ -365,6 +411,10 @@ struct Open {
 }
 
 impl Open {
+    fn is_awaited(&self) -> bool {
+        self.slot.upgrade().is_some_and(|slot| slot.in_flight() > 0)
+    }
+
     fn refusal(&self) -> Option<h2::Error> {
         self.slot.upgrade()?.sender.refusal()
     }

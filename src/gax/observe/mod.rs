@@ -15,7 +15,7 @@ mod spans;
 use crate::gax::{
     error::BoxError,
     name::OperationName,
-    policy::{Attempt, Verdict},
+    policy::{Attempt, Decision},
     rpc::Rpc,
 };
 use http::{Request, Uri, request::Parts};
@@ -82,12 +82,12 @@ impl Call {
 
     /// An attempt failed, and this follows from it.
     #[inline]
-    pub(crate) fn failed(&mut self, attempt: &Attempt, verdict: Verdict) {
+    pub(crate) fn failed(&mut self, attempt: &Attempt, verdict: Decision) {
         #[cfg(feature = "tracing")]
         self.span.failed(attempt, verdict);
         #[cfg(feature = "metrics")]
         self.metrics.attempted(attempt.code);
-        if let Verdict::Stop(_) = verdict {
+        if let Decision::Stop(_) = verdict {
             self.ended(attempt.code);
         }
     }

@@ -9,7 +9,7 @@ use super::{host, parts_of, port};
 use crate::gax::{
     error::BoxError,
     name::OperationName,
-    policy::{Attempt, Verdict},
+    policy::{Attempt, Decision},
     rpc::Rpc,
 };
 use http::{Request, Uri, request::Parts};
@@ -80,15 +80,15 @@ impl Call {
         self.span.in_scope(|| debug!(target: CALLS, attempt, code = ?Code::Ok, "answered"));
     }
 
-    pub(super) fn failed(&mut self, attempt: &Attempt, verdict: Verdict) {
-        let Attempt { code, delivery, attempts, .. } = *attempt;
+    pub(super) fn failed(&mut self, attempt: &Attempt, verdict: Decision) {
+        let Attempt { code, sent, attempts, .. } = *attempt;
         self.attempts = attempts;
         self.span.in_scope(|| match verdict {
-            Verdict::RetryAfter(delay) => {
-                debug!(target: CALLS, attempt = attempts, ?code, ?delivery, ?delay, "tried again");
+            Decision::RetryAfter(delay) => {
+                debug!(target: CALLS, attempt = attempts, ?code, ?sent, ?delay, "tried again");
             }
-            Verdict::Stop(stop) => {
-                debug!(target: CALLS, attempt = attempts, ?code, ?delivery, ?stop, "given up");
+            Decision::Stop(stop) => {
+                debug!(target: CALLS, attempt = attempts, ?code, ?sent, ?stop, "given up");
             }
         });
     }

@@ -1,9 +1,9 @@
-//! Long-running operations: what runs on at the service, and how to wait for it.
+//! Long-running operations: work that goes on at the service, and how to wait for it.
 //!
-//! The service has no call that waits, so waiting is polling: at once, then with growing pauses,
-//! until the operation is done or the wait's own limit is met. Each poll rides the retry stack, and
-//! an outage that outlasts a poll is waited out by the next ones. Dropping a wait ends the polling
-//! and nothing else: the operation goes on, and its name resumes it, in another process too
+//! The service has no call that waits, so a wait polls: at once, then with growing pauses, until the
+//! operation is done or the wait's limit is reached. Each poll is a call with retries of its own, and
+//! the wait continues through an outage that is longer than one poll. Dropping a wait ends the polling
+//! and nothing else: the operation goes on, and its name resumes it, also in another process
 //! ([AIP-151](https://google.aip.dev/151)).
 
 mod shared;
@@ -12,11 +12,13 @@ pub use shared::SharedWaits;
 
 use crate::{
     gax::{
-        call::{Call, Core},
-        error::Error,
+        call::{Call, CallKind, Core},
+        error::{CallStats, Error},
         name::OperationName,
         observe,
-        policy::Backoff,
+        policy::PollPolicy,
+        poll::Poller,
+        rpc::{LongRunning, LongRunningKind},
     },
     proto::google::{
         longrunning::{
@@ -31,49 +33,8 @@ use futures_util::stream;
 use prost::{Message, Name};
 use prost_types::Any;
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use tonic::{Code, Status};
-
-/// How a wait polls, for the end of an operation or for a state of a resource, and when it gives up.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PollPolicy {
-    backoff: Backoff,
-    limit: Duration,
-}
-
-impl PollPolicy {
-    /// Polls at once, then pauses between half of the backoff's ceiling and all of it; gives up
-    /// after `limit`.
-    pub const fn new(backoff: Backoff, limit: Duration) -> Self {
-        Self { backoff, limit }
-    }
-
-    /// Gives up after this long; [`Duration::MAX`] never does.
-    pub const fn with_limit(mut self, limit: Duration) -> Self {
-        self.limit = limit;
-        self
-    }
-
-    /// How long a wait may take in all.
-    pub const fn limit(&self) -> Duration {
-        self.limit
-    }
-
-    /// The pause after the given number of polls: never near zero, as each poll costs quota.
-    pub(crate) fn pause(&self, polls: u32, jitter: f64) -> Duration {
-        let half = self.backoff.ceiling(polls) / 2;
-        half + half.mul_f64(jitter.clamp(0.0, 1.0))
-    }
-}
-
-impl Default for PollPolicy {
-    /// Pauses of 1 s growing by 1.5 to 20 s, and a limit of 30 minutes: starting a channel takes
-    /// about ten, and so may the first call in a project.
-    fn default() -> Self {
-        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(20), 1.5);
-        Self::new(backoff, Duration::from_secs(30 * 60))
-    }
-}
 
 /// An operation at the service that yields a `T`, with metadata `M` while it runs.
 ///
@@ -91,8 +52,6 @@ pub struct Operation<T, M> {
     name: OperationName,
     /// The last state seen; `None` until a resumed operation is first polled.
     state: Option<longrunning::Operation>,
-    /// Why the last poll could not be answered, if it could not.
-    lapse: Option<String>,
     policy: PollPolicy,
     types: PhantomData<fn() -> (T, M)>,
 }
@@ -102,7 +61,7 @@ impl<T, M> Operation<T, M> {
         let name = state.name.parse().map_err(|e| {
             Error::unreadable("the service started an operation without a proper name")
                 .with_source(e)
-                .with_course(1, Duration::ZERO, true)
+                .with_stats(CallStats { attempts: 1, may_have_run: true, ..CallStats::default() })
         })?;
         observe::started(&name);
         Ok(Self { state: Some(state), ..Self::resumed(core, name) })
@@ -110,7 +69,7 @@ impl<T, M> Operation<T, M> {
 
     pub(crate) fn resumed(core: Arc<Core>, name: OperationName) -> Self {
         let policy = core.poll;
-        Self { core, name, state: None, lapse: None, policy, types: PhantomData }
+        Self { core, name, state: None, policy, types: PhantomData }
     }
 
     /// The operation's name: keep it to resume the wait elsewhere.
@@ -200,13 +159,12 @@ where
     /// a `T`; NOT_FOUND if the operation's record is gone. A service that cannot be reached for a
     /// while does not end the wait.
     pub async fn wait(&mut self) -> Result<T, Error> {
-        let begun = Instant::now();
-        let mut polls = 0;
+        let mut poller = Poller::new(self.policy);
         loop {
             if let Some(result) = self.result()? {
                 return Ok(result);
             }
-            self.step(&mut polls, begun).await?;
+            self.refresh_in_time(&mut poller).await?;
         }
     }
 
@@ -232,39 +190,40 @@ where
         T: 'static,
         M: 'static,
     {
-        let begun = Instant::now();
-        Box::pin(stream::try_unfold((Some(self), 0), move |(operation, mut polls)| async move {
-            let Some(mut operation) = operation else { return Ok(None) };
-            if polls > 0 || operation.state.is_none() {
-                operation.step(&mut polls, begun).await?;
+        let mut poller = Poller::new(self.policy);
+        let mut is_new = self.state.is_some();
+        if is_new {
+            poller.skip_first();
+        }
+        let start = Some((self, poller));
+        Box::pin(stream::try_unfold(start, move |rest| {
+            let is_new = std::mem::take(&mut is_new);
+            async move {
+                let Some((mut operation, mut poller)) = rest else { return Ok(None) };
+                if !is_new {
+                    operation.refresh_in_time(&mut poller).await?;
+                }
+                let (metadata, result) = (operation.metadata()?, operation.result()?);
+                let progress = Progress { metadata, result, elapsed: poller.elapsed() };
+                let rest = progress.result.is_none().then_some((operation, poller));
+                Ok(Some((progress, rest)))
             }
-            polls = polls.max(1);
-            let (metadata, result) = (operation.metadata()?, operation.result()?);
-            let progress = Progress { metadata, result, elapsed: begun.elapsed() };
-            let rest = progress.result.is_none().then_some(operation);
-            Ok(Some((progress, (rest, polls))))
         }))
     }
 
-    /// One poll of a wait, after the pause that is due before it, within the wait's limit.
-    async fn step(&mut self, polls: &mut u32, begun: Instant) -> Result<(), Error> {
-        let policy = self.policy;
-        let left = policy.limit.saturating_sub(begun.elapsed());
-        let polled = timeout(left, async {
-            if *polls > 0 {
-                let pause = policy.pause(*polls, fastrand::f64());
-                observe::pausing(&self.name, *polls, pause);
-                sleep(pause).await;
+    /// One poll of a wait that is answered, within the wait's limit.
+    async fn refresh_in_time(&mut self, poller: &mut Poller) -> Result<(), Error> {
+        let polled = timeout(poller.remaining(), async {
+            loop {
+                poller.pause(|polls, pause| observe::pausing(&self.name, polls, pause)).await;
+                let polled = self.refresh().await;
+                if let Some(answered) = poller.answered(polled) {
+                    return answered;
+                }
             }
-            *polls = polls.saturating_add(1);
-            self.refresh().await
         });
         match polled.await {
-            Err(_) => Err(self.expired(policy.limit)),
-            Ok(Err(e)) if e.is_transient() => {
-                self.lapse = Some(e.to_string());
-                Ok(())
-            }
+            Err(_) => Err(self.expired(poller.last_poll_error())),
             Ok(polled) => polled.map_err(|e| self.error(e)),
         }
     }
@@ -272,7 +231,6 @@ where
     async fn refresh(&mut self) -> Result<(), Error> {
         let request = GetOperationRequest { name: String::from(&self.name) };
         self.state = Some(Call::new(self.core.clone(), request).send().await?);
-        self.lapse = None;
         observe::polled(&self.name, self.is_done());
         Ok(())
     }
@@ -303,15 +261,16 @@ where
         })
     }
 
-    fn expired(&self, limit: Duration) -> Error {
+    fn expired(&self, last_poll_error: Option<Error>) -> Error {
+        let limit = self.policy.limit();
         let error = |message| self.error(Error::new(Code::DeadlineExceeded, message));
-        match &self.lapse {
+        match last_poll_error {
             None => error(format!("the operation was not done within {limit:?}, and goes on")),
-            Some(why) => error(format!(
-                "the operation was not seen done within {limit:?}; when last asked, the service \
-                 could not tell"
+            Some(source) => error(format!(
+                "the operation was not seen done within {limit:?}: the service did not answer the \
+                 last poll"
             ))
-            .with_source(why.clone()),
+            .with_source(source),
         }
     }
 
@@ -334,8 +293,7 @@ fn failure(status: &rpc::Status) -> Error {
 impl<T, M> Clone for Operation<T, M> {
     fn clone(&self) -> Self {
         let (core, name, state) = (self.core.clone(), self.name.clone(), self.state.clone());
-        let (lapse, policy) = (self.lapse.clone(), self.policy);
-        Self { core, name, state, lapse, policy, types: PhantomData }
+        Self { core, name, state, policy: self.policy, types: PhantomData }
     }
 }
 
@@ -345,6 +303,24 @@ impl<T, M> fmt::Debug for Operation<T, M> {
             .field("name", &self.name)
             .field("is_done", &self.is_done())
             .finish_non_exhaustive()
+    }
+}
+
+impl<R: LongRunning> Call<R> {
+    /// Sends the request, and waits for the operation that it starts.
+    ///
+    /// # Errors
+    /// As the call and [`Operation::wait`].
+    pub async fn wait(self) -> Result<R::Output, Error> {
+        self.await?.wait().await
+    }
+}
+
+impl<T, M> CallKind<longrunning::Operation> for LongRunningKind<T, M> {
+    type Output = Operation<T, M>;
+
+    fn finish(core: &Arc<Core>, started: longrunning::Operation) -> Result<Self::Output, Error> {
+        Operation::started(core.clone(), started)
     }
 }
 

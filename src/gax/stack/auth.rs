@@ -4,11 +4,13 @@
 //! of the last answer are kept here between calls. Whatever the credentials do, a call gets an
 //! error, never a panic: they are known to panic where their runtime is gone.
 
-use super::{BoxFuture, CallContext, before_sending, call_when_ready};
-use crate::gax::transport_error::Fault;
+use super::ready::call_when_ready;
 use crate::gax::{
+    context::{BoxFuture, CallContext, before_sending},
     error::{BoxError, Error},
-    policy::Delivery,
+    net::tls,
+    policy::Sent,
+    transport_error::TransportError,
 };
 use google_cloud_auth::{
     credentials::{Builder, CacheableResource, Credentials, EntityTag},
@@ -22,10 +24,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
-use tonic::{Code, body::Body};
+use tonic::Code;
 use tower::{Layer, Service};
 
-/// Adds the credentials' headers to each attempt. Goes below [`Retrying`](super::Retrying).
+/// Adds the credentials' headers to each attempt. It belongs below the retries.
 #[derive(Clone, Debug)]
 pub struct Auth<S> {
     inner: S,
@@ -86,7 +88,7 @@ pub(crate) fn application_default(
                        build the client inside one";
         return Err(Error::new(Code::FailedPrecondition, message));
     }
-    crate::gax::net::tls::install_crypto_provider();
+    tls::install_crypto_provider();
     let mut builder = Builder::default().with_scopes(scopes);
     if let Some(project) = quota_project {
         builder = builder.with_quota_project_id(project);
@@ -112,36 +114,37 @@ impl<S> Layer<S> for AuthLayer {
     }
 }
 
-impl<S, Response> Service<Request<Body>> for Auth<S>
+impl<S, B, Response> Service<Request<B>> for Auth<S>
 where
-    S: Service<Request<Body>, Response = Response> + Clone + Send + 'static,
+    S: Service<Request<B>, Response = Response> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
+    B: Send + 'static,
 {
     type Response = Response;
     type Error = BoxError;
     type Future = BoxFuture<Response, BoxError>;
 
-    /// Always ready: an error from here would lose its code in a tonic stub.
+    /// Always ready: tonic's stubs turn an error from here into `Unknown`.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let (inner, tokens) = (self.inner.clone(), self.tokens.clone());
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let (mut inner, tokens) = (self.inner.clone(), self.tokens.clone());
         Box::pin(async move {
             if let Some(tokens) = tokens {
-                let deadline = CallContext::deadline_of(&request);
+                let deadline = CallContext::deadline_in(request.extensions());
                 let signed = tokens.sign(request.headers_mut());
                 before_sending(deadline, "a token", signed).await?;
             }
-            call_when_ready(inner, request).await
+            call_when_ready(&mut inner, request).await
         })
     }
 }
 
 impl Tokens {
-    async fn sign(&self, headers: &mut HeaderMap) -> Result<(), Fault> {
+    async fn sign(&self, headers: &mut HeaderMap) -> Result<(), TransportError> {
         let mut known = Extensions::new();
         if let Some((tag, _)) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner) {
             known.insert(tag.clone());
@@ -156,7 +159,7 @@ impl Tokens {
         }
         let (_, token) = last.as_ref().ok_or_else(|| {
             let message = "the credentials say that a token is unchanged, but never gave one";
-            Fault::new(Code::Unauthenticated, Delivery::NeverFinal, message)
+            TransportError::new(Code::Unauthenticated, Sent::No, message).permanent()
         })?;
         // The call's own project goes before the client's, and that before the credentials'.
         let project = headers.get(USER_PROJECT).or(self.quota_project.as_ref()).cloned();
@@ -180,24 +183,24 @@ async fn without_panic<F: Future>(future: F) -> Option<F::Output> {
     .await
 }
 
-fn panicked() -> Fault {
+fn panicked() -> TransportError {
     let message = "the credentials panicked. Either the Tokio runtime in which they were built has \
                    ended: build them, and the client, in one that lives as long as the client. Or \
                    they were built before the program had a rustls crypto provider: install one \
                    first (`CryptoProvider::install_default`). Or the system has no root \
                    certificates to reach the token service with: install some (`ca-certificates`)";
-    Fault::new(Code::Unauthenticated, Delivery::NeverFinal, message)
+    TransportError::new(Code::Unauthenticated, Sent::No, message).permanent()
 }
 
-fn refused(error: CredentialsError) -> Fault {
+fn refused(error: CredentialsError) -> TransportError {
     let fault = if error.is_transient() {
         let message = "no token could be fetched for the moment; outside Google Cloud, \
                        `gcloud auth application-default login` gives credentials";
-        Fault::new(Code::Unavailable, Delivery::Never, message)
+        TransportError::new(Code::Unavailable, Sent::No, message)
     } else {
         let message = "the credentials give no token, and will not by themselves: \
                        put right what the source names, and build the client anew";
-        Fault::new(Code::Unauthenticated, Delivery::NeverFinal, message)
+        TransportError::new(Code::Unauthenticated, Sent::No, message).permanent()
     };
     fault.with_source(error)
 }

@@ -1,15 +1,13 @@
 //! The headers that say who is calling, and the origin that the call goes to.
 
-use crate::gax::error::BoxError;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header::USER_AGENT, uri};
 use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tonic::body::Body;
 use tower::{Layer, Service};
 
-/// Adds `x-goog-api-client` and `user-agent`, and gives the request an origin where it has none.
+/// Adds `x-goog-api-client` and `user-agent`, and gives the request an origin if it has none.
 #[derive(Clone, Debug)]
 pub struct Headers<S> {
     inner: S,
@@ -29,7 +27,7 @@ struct Fixed {
 
 const API_CLIENT: HeaderName = HeaderName::from_static("x-goog-api-client");
 
-/// What `x-goog-api-client` says: the language, this crate and the gRPC stack, with their versions.
+/// The language, this crate and the gRPC library, with their versions.
 const API_CLIENT_VALUE: &str = concat!(
     "gl-rust/",
     env!("RUSTC_VERSION"),
@@ -41,7 +39,7 @@ const API_CLIENT_VALUE: &str = concat!(
 const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 impl HeadersLayer {
-    /// Calls go to `origin`: a scheme and an authority. `None` if either is missing.
+    /// Sends calls to `origin`: a scheme and an authority. `None` if either is missing.
     pub fn new(origin: &Uri) -> Option<Self> {
         let headers = HeaderMap::from_iter([
             (API_CLIENT, HeaderValue::from_static(API_CLIENT_VALUE)),
@@ -53,7 +51,7 @@ impl HeadersLayer {
 }
 
 impl Fixed {
-    /// What was there stays: a caller may have set it by hand.
+    /// Headers that are already there stay: the caller has set them.
     fn add_to<B>(&self, request: &mut Request<B>) {
         for (name, value) in &self.headers {
             request.headers_mut().entry(name).or_insert_with(|| value.clone());
@@ -67,14 +65,6 @@ impl Fixed {
     }
 }
 
-impl<S> Headers<S> {
-    /// The service below, and the request as it goes to it.
-    pub(crate) fn pass<B>(&self, mut request: Request<B>) -> (&S, Request<B>) {
-        self.fixed.add_to(&mut request);
-        (&self.inner, request)
-    }
-}
-
 impl<S> Layer<S> for HeadersLayer {
     type Service = Headers<S>;
 
@@ -83,10 +73,9 @@ impl<S> Layer<S> for HeadersLayer {
     }
 }
 
-impl<S> Service<Request<Body>> for Headers<S>
+impl<S, B> Service<Request<B>> for Headers<S>
 where
-    S: Service<Request<Body>>,
-    S::Error: Into<BoxError>,
+    S: Service<Request<B>>,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -96,7 +85,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         self.fixed.add_to(&mut request);
         self.inner.call(request)
     }

@@ -10,20 +10,20 @@ use tonic::Code;
 ///
 /// ```
 /// # fn main() -> Result<(), livestream_client::Error> {
-/// use livestream_client::volcengine::Keys;
+/// use livestream_client::volcengine::AccessKey;
 ///
-/// let keys = Keys::new("AKLTEXAMPLE", "c2VjcmV0")?.with_session_token("STS2EXAMPLETOKEN==")?;
+/// let keys = AccessKey::new("AKLTEXAMPLE", "c2VjcmV0")?.with_session_token("STS2EXAMPLETOKEN==")?;
 /// assert!(!format!("{keys:?}").contains("EXAMPLE"));
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Keys {
+pub struct AccessKey {
     access_key: String,
     secret_key: String,
     session_token: Option<String>,
 }
 
-impl Keys {
+impl AccessKey {
     /// A pair that holds until it is revoked.
     ///
     /// # Errors
@@ -104,9 +104,9 @@ fn check(what: &str, value: &str) -> Result<(), Error> {
     })
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for AccessKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").finish_non_exhaustive()
+        f.debug_struct("AccessKey").finish_non_exhaustive()
     }
 }
 
@@ -114,8 +114,8 @@ impl fmt::Debug for Keys {
 mod tests {
     use super::*;
 
-    fn of(pairs: &[(&str, &str)]) -> Result<Keys, Error> {
-        Keys::from_variables(|name| {
+    fn of(pairs: &[(&str, &str)]) -> Result<AccessKey, Error> {
+        AccessKey::from_variables(|name| {
             pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
     }
@@ -142,17 +142,17 @@ mod tests {
 
     #[test]
     fn no_key_is_shown_not_even_a_refused_one() {
-        let keys =
-            Keys::new("AKSHOWN", "SKSHOWN").and_then(|keys| keys.with_session_token("STSHOWN"));
+        let keys = AccessKey::new("AKSHOWN", "SKSHOWN")
+            .and_then(|keys| keys.with_session_token("STSHOWN"));
         let keys = keys.expect("valid");
         assert!(!format!("{keys:?}").contains("SHOWN"));
         assert_eq!(keys.redact("AKSHOWN, SKSHOWN, STSHOWN, x").matches("[redacted]").count(), 3);
         assert!(!keys.redact("AKSHOWN, SKSHOWN, STSHOWN, x").contains("SHOWN"));
 
-        for refused in [Keys::new("AK\nSHOWN", "SK"), keys.with_session_token("ST SHOWN")] {
+        for refused in [AccessKey::new("AK\nSHOWN", "SK"), keys.with_session_token("ST SHOWN")] {
             let error = refused.expect_err("not fit for a header");
             assert!(!format!("{error:?} {error}").contains("SHOWN"), "{error}");
         }
-        assert!(Keys::new("", "SK").is_err() && Keys::new("AK", "").is_err());
+        assert!(AccessKey::new("", "SK").is_err() && AccessKey::new("AK", "").is_err());
     }
 }

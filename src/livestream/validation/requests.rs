@@ -4,13 +4,13 @@
 //! and a key is taken as known where the list that would have it is left out.
 
 use super::{
-    Check, Context, Report,
+    Context, Report, Validate,
     channel::{Parts, check_channel},
     resources::{check_treatment_and_rules, check_windows},
 };
 use crate::{
     gax::rpc::InvalidField,
-    livestream::mask::{self, Changeable},
+    livestream::mask::{self, Updatable},
     model::{
         Channel, CreateAssetRequest, CreateChannelRequest, CreateClipRequest,
         CreateDvrSessionRequest, CreateEventRequest, CreateInputRequest, DvrSession, Input, Pool,
@@ -21,7 +21,7 @@ use prost_types::FieldMask;
 
 macro_rules! check_create {
     ($($request:ident: $field:ident),+ $(,)?) => {$(
-        impl Check for $request {
+        impl Validate for $request {
             fn violations_in(&self, context: Context<'_>) -> Vec<InvalidField> {
                 let resource = self.$field.as_ref();
                 let found = resource.map(|resource| resource.violations_in(context));
@@ -45,7 +45,7 @@ check_create! {
 
 macro_rules! check_update {
     ($($request:ident: $field:ident),+ $(,)?) => {$(
-        impl Check for $request {
+        impl Validate for $request {
             fn violations_in(&self, _: Context<'_>) -> Vec<InvalidField> {
                 let Some(resource) = &self.$field else {
                     return vec![InvalidField::new(stringify!($field), "is required")];
@@ -70,7 +70,7 @@ check_update! {
 }
 
 /// A resource that an update may carry in part.
-trait CheckUpdate: Changeable + Default {
+trait CheckUpdate: Updatable + Default {
     const IS_MASK_REQUIRED: bool = false;
 
     fn update_violations(&self) -> Vec<InvalidField>;
@@ -113,8 +113,8 @@ fn check_mask<T: CheckUpdate>(_: &T, mask: Option<&FieldMask>) -> Vec<InvalidFie
             let field = format_args!("update_mask.paths[{at}]");
             if let Err(unknown) = mask::check::<T>(path) {
                 report.add(field, format!("is wrong: {unknown}"));
-            } else if !T::CHANGEABLE.contains(&top(path)) {
-                let allowed = super::report::list(T::CHANGEABLE.iter().copied());
+            } else if !T::FIELDS.contains(&top(path)) {
+                let allowed = super::report::list(T::FIELDS.iter().copied());
                 report.add(field, format!("is `{path}`, but an update can change only {allowed}"));
             }
         }
@@ -134,9 +134,7 @@ fn is_sent<T: CheckUpdate>(
     }
     match mask {
         Some(mask) => mask.paths.iter().any(|path| top(path) == field),
-        None => {
-            T::CHANGEABLE.contains(&field) && resource.differing(&T::default()).contains(&field)
-        }
+        None => T::FIELDS.contains(&field) && resource.differing(&T::default()).contains(&field),
     }
 }
 

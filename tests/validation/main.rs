@@ -11,19 +11,19 @@ mod requests;
 mod resources;
 mod tracks;
 
-use livestream_client::check::{Check, Context};
+use livestream_client::validation::{Context, Validate};
 
 /// What breaks a rule, and the end of what is then said.
 type Case<T> = (fn(&mut T), &'static str);
 
 /// Breaks a rule in a message that breaks none, and expects exactly these violations.
 #[track_caller]
-fn broken<T: Check>(valid: &impl Fn() -> T, edit: impl FnOnce(&mut T), expected: &[&str]) {
+fn broken<T: Validate>(valid: &impl Fn() -> T, edit: impl FnOnce(&mut T), expected: &[&str]) {
     broken_in(Context::new(), valid, edit, expected);
 }
 
 #[track_caller]
-fn broken_in<T: Check>(
+fn broken_in<T: Validate>(
     context: Context<'_>,
     valid: &impl Fn() -> T,
     edit: impl FnOnce(&mut T),

@@ -194,7 +194,7 @@ impl Report {
         let (least, most) = seconds.into_inner();
         let limit = |seconds: i32| i128::from(seconds) * NANOS_PER_SECOND;
         if nanos < limit(least) || nanos > limit(most) {
-            self.add(field, format!("is {}, outside of {least} s to {most} s", Span(nanos)));
+            self.add(field, format!("is {}, outside of {least} s to {most} s", Seconds(nanos)));
         }
     }
 
@@ -277,9 +277,9 @@ pub(super) fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// A length in nanoseconds, shown as seconds.
-pub(super) struct Span(pub(super) i128);
+pub(super) struct Seconds(pub(super) i128);
 
-impl Display for Span {
+impl Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} s", self.0 as f64 / NANOS_PER_SECOND as f64)
     }

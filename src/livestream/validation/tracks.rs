@@ -3,7 +3,7 @@
 use super::{
     Report,
     channel::Parts,
-    report::{Span, list},
+    report::{Seconds, list},
 };
 use crate::{
     model::{
@@ -188,7 +188,7 @@ fn check_encoder(report: &mut Report, encoder: &Encoder) {
             report.range("gop_frame_count", count, 60..=600);
             let limits = DEFAULT_GOP - TOLERANCE..=10 * DEFAULT_GOP + TOLERANCE;
             if let Some(nanos) = encoder.gop_nanos().filter(|nanos| !limits.contains(nanos)) {
-                let span = Span(nanos);
+                let span = Seconds(nanos);
                 let reason =
                     format!("makes {span} at {rate} frames a second, outside of 2 s to 20 s");
                 report.add("gop_frame_count", reason);
@@ -220,7 +220,7 @@ pub(super) fn check_gop_sizes(report: &mut Report, tracks: &[ElementaryStream]) 
     let mut sizes = sizes.collect::<Vec<_>>().into_iter();
     let Some((first, expected)) = sizes.next() else { return };
     for (at, nanos) in sizes.filter(|(_, nanos)| (nanos - expected).abs() > TOLERANCE) {
-        let (own, other) = (Span(nanos), Span(expected));
+        let (own, other) = (Seconds(nanos), Seconds(expected));
         report.add(
             format_args!("elementary_streams[{at}].video_stream"),
             format!("has a GOP of {own}, but that of `elementary_streams[{first}]` is {other}"),

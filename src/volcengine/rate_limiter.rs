@@ -11,13 +11,13 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Lets at most `most` requests go in any second; the others wait for their turn, first come, first
 /// served.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RateLimiter {
     most: usize,
     /// When the requests of the last second went.
     gone: Mutex<VecDeque<Instant>>,
 }
 
-impl Pace {
+impl RateLimiter {
     /// 0 counts as 1.
     pub(super) fn new(most: u32) -> Self {
         let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
@@ -48,7 +48,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_second_sees_more_than_its_share() {
-        let pace = Pace::new(10);
+        let pace = RateLimiter::new(10);
         let begun = Instant::now();
         let turns = (0..35).map(|_| async {
             pace.turn().await;
@@ -64,7 +64,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_stops_waiting_costs_the_others_nothing() {
-        let pace = Pace::new(1);
+        let pace = RateLimiter::new(1);
         let begun = Instant::now();
         pace.turn().await;
         for _ in 0..5 {

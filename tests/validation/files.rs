@@ -1,14 +1,14 @@
 //! The configurations of the examples, and those that the service answers with, break no rule.
 
 use livestream_client::{
-    check::Check,
     json,
     model::{Asset, Channel, Clip, DvrSession, Event, Input, Pool},
+    validation::Validate,
 };
 use std::{fs, path::Path};
 
 #[track_caller]
-fn check<T: Check + prost::Message + prost::Name + Default>(file: &str) {
+fn check<T: Validate + prost::Message + prost::Name + Default>(file: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let message: T = json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(message.violations(), [], "{file}");

@@ -2,7 +2,6 @@
 
 use super::{broken, seconds};
 use livestream_client::{
-    check::Check,
     ladder::{Ladder, Rendition},
     model::{
         AudioStream, Channel, Distribution, DistributionStream, Encryption, InputAttachment,
@@ -20,6 +19,7 @@ use livestream_client::{
         timecode_config::TimeOffset,
     },
     name::InputName,
+    validation::Validate,
 };
 use std::time::Duration;
 

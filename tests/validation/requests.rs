@@ -7,13 +7,13 @@ use super::{
 };
 use livestream_client::{
     LivestreamClient,
-    check::{Check, Context},
     model::{
         Channel, CreateChannelRequest, DvrSession, Input, LogConfig, Manifest, MuxStream,
         UpdateChannelRequest, UpdateDvrSessionRequest, UpdateInputRequest, UpdatePoolRequest,
         channel::Output, input::SecurityRule,
     },
     name::{ChannelName, LocationName},
+    validation::{Context, Validate},
 };
 use prost_types::FieldMask;
 
@@ -161,11 +161,11 @@ async fn a_checked_call_is_refused_with_all_fields_and_never_sent() {
     let builder = LivestreamClient::builder().endpoint("http://127.0.0.1:1");
     let client = builder.anonymous().build().unwrap();
     let location = LocationName::new("p", "us-central1").unwrap();
-    assert!(client.create_channel(&location, whole(), "news").checked().is_ok());
+    assert!(client.create_channel(&location, whole(), "news").validated().is_ok());
 
     let call = client.create_channel(&location, Channel::default(), "news");
     let error = call.with(|r| r.channel.as_mut().unwrap().manifests.push(Manifest::default()));
-    let error = error.checked().unwrap_err();
+    let error = error.validated().unwrap_err();
     assert!(error.is_invalid_request());
     assert_eq!(error.field(), Some("channel.output.uri"));
     assert_eq!(error.attempts(), 0);
@@ -179,9 +179,9 @@ async fn a_checked_call_is_refused_with_all_fields_and_never_sent() {
     let name = ChannelName::new("p", "us-central1", "news").unwrap();
     let channel = Channel { manifests: Vec::new(), ..whole() };
     let call = client.create_dvr_session(&name, session(), "evening");
-    let error = call.clone().checked_in(Context::new().on(&channel)).unwrap_err();
+    let error = call.clone().validated_in(Context::new().on(&channel)).unwrap_err();
     assert_eq!(error.field(), Some("dvr_session.dvr_manifests[0].manifest_key"));
-    assert!(call.checked().is_ok());
+    assert!(call.validated().is_ok());
 }
 
 #[test]

@@ -7,11 +7,11 @@ use super::{
     seconds,
 };
 use livestream_client::{
-    check::{Check, Context},
     model::{
         EncryptionUpdate, RetentionConfig,
         event::{InputSwitchTask, Task, UpdateEncryptionsTask},
     },
+    validation::{Context, Validate},
 };
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,9 +1,9 @@
 //! The rules of the smaller resources: inputs, events, clips, DVR sessions, assets and pools.
 
 use super::{
-    Check, Context, Report,
+    Context, Report, Validate,
     outputs::check_secret,
-    report::{Index, Span},
+    report::{Index, Seconds},
 };
 use crate::{
     gax::rpc::InvalidField,
@@ -17,7 +17,7 @@ use crate::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{net::IpAddr, time::SystemTime};
 
-impl Check for Input {
+impl Validate for Input {
     fn violations_in(&self, _: Context<'_>) -> Vec<InvalidField> {
         Report::of(|report| {
             report.name::<InputName>("name", &self.name);
@@ -72,7 +72,7 @@ fn is_cidr(block: &str) -> bool {
         && length.parse::<u8>().is_ok_and(|length| length <= most)
 }
 
-impl Check for Event {
+impl Validate for Event {
     fn violations_in(&self, context: Context<'_>) -> Vec<InvalidField> {
         Report::of(|report| {
             report.name::<EventName>("name", &self.name);
@@ -99,7 +99,7 @@ fn check_schedule(report: &mut Report, event: &Event, now: Option<SystemTime>) {
             if let (Some(time), Some(now)) = (time, now)
                 && time < now + LEAD
             {
-                let ahead = Span(time - now);
+                let ahead = Seconds(time - now);
                 report.add("execution_time", format!("is {ahead} ahead, and 10 s is the least"));
             }
         }
@@ -163,7 +163,7 @@ fn check_key<T>(report: &mut Report, field: &str, key: &str, known: Option<&Inde
     }
 }
 
-impl Check for Clip {
+impl Validate for Clip {
     fn violations_in(&self, Context { channel, now }: Context<'_>) -> Vec<InvalidField> {
         Report::of(|report| {
             report.name::<ClipName>("name", &self.name);
@@ -203,7 +203,7 @@ impl Check for Clip {
             if let (Some((start, end)), Some(kept)) = (whole, retention)
                 && end - start > kept
             {
-                let (span, kept) = (Span(end - start), Span(kept));
+                let (span, kept) = (Seconds(end - start), Seconds(kept));
                 let reason = format!("reach over {span}, and the channel keeps only {kept}");
                 report.add("slices", reason);
             }
@@ -211,7 +211,7 @@ impl Check for Clip {
     }
 }
 
-impl Check for DvrSession {
+impl Validate for DvrSession {
     fn violations_in(&self, Context { channel, .. }: Context<'_>) -> Vec<InvalidField> {
         Report::of(|report| {
             report.name::<DvrSessionName>("name", &self.name);
@@ -271,7 +271,7 @@ fn check_retention(report: &mut Report, field: &str, channel: &Channel) -> Optio
     nanos
 }
 
-impl Check for Asset {
+impl Validate for Asset {
     fn violations_in(&self, _: Context<'_>) -> Vec<InvalidField> {
         Report::of(|report| {
             report.name::<AssetName>("name", &self.name);
@@ -293,7 +293,7 @@ impl Check for Asset {
     }
 }
 
-impl Check for Pool {
+impl Validate for Pool {
     fn violations_in(&self, _: Context<'_>) -> Vec<InvalidField> {
         Report::of(|report| {
             report.name::<PoolName>("name", &self.name);

@@ -2,10 +2,10 @@
 //!
 //! By choice, not by default: the service may loosen a rule before this crate hears of it.
 
-use super::{Check, Context, Violations};
+use super::{Context, Validate, Violations};
 use crate::gax::{call::Call, error::Error, rpc::Rpc};
 
-impl<R: Rpc + Check> Call<R> {
+impl<R: Rpc + Validate> Call<R> {
     /// Passes the call on if its resource keeps the documented rules, as it is now: do this last.
     ///
     /// # Errors
@@ -19,35 +19,35 @@ impl<R: Rpc + Check> Call<R> {
     ///
     /// # fn example(client: LivestreamClient, location: LocationName) -> Result<(), Error> {
     /// let nothing = Channel::default();
-    /// let refused = client.create_channel(&location, nothing, "news").checked().unwrap_err();
+    /// let refused = client.create_channel(&location, nothing, "news").validated().unwrap_err();
     /// assert_eq!(refused.field(), Some("channel.output.uri"));
     /// # Ok(())
     /// # }
     /// ```
-    pub fn checked(self) -> Result<Self, Error> {
-        self.checked_in(Context::new())
+    pub fn validated(self) -> Result<Self, Error> {
+        self.validated_in(Context::new())
     }
 
     /// The same, with what else is known: the channel of a clip, an event or a DVR session, and the
     /// present time.
     ///
     /// # Errors
-    /// As [`checked`](Self::checked).
+    /// As [`validated`](Self::validated).
     ///
     /// # Examples
     /// ```
     /// # use livestream_client::{Error, LivestreamClient, model::{Channel, Clip}, name::ChannelName};
-    /// use livestream_client::check::Context;
+    /// use livestream_client::validation::Context;
     /// use std::time::SystemTime;
     ///
     /// # async fn example(client: LivestreamClient, name: ChannelName, clip: Clip) -> Result<(), Error> {
     /// let channel = client.get_channel(&name).await?;
     /// let known = Context::new().on(&channel).at(SystemTime::now());
-    /// let clip = client.create_clip(&name, clip, "goal").checked_in(known)?.wait().await?;
+    /// let clip = client.create_clip(&name, clip, "goal").validated_in(known)?.wait().await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn checked_in(self, context: Context<'_>) -> Result<Self, Error> {
+    pub fn validated_in(self, context: Context<'_>) -> Result<Self, Error> {
         let request = self.request();
         match Violations::of(request.violations_in(context)) {
             Ok(()) => Ok(self),

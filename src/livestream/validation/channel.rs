@@ -1,7 +1,7 @@
 //! The rules of a channel, and the keys by which its parts refer to each other.
 
 use super::{
-    Check, Context, Report,
+    Context, Report, Validate,
     outputs::{
         check_distribution, check_distribution_stream, check_encryption, check_manifest,
         check_mux_stream, check_sprite_sheet,
@@ -19,7 +19,7 @@ use crate::{
 };
 use prost_types::Duration;
 
-impl Check for Channel {
+impl Validate for Channel {
     fn violations_in(&self, _: Context<'_>) -> Vec<InvalidField> {
         Report::of(|report| check_channel(report, self, &Parts::of(self)))
     }

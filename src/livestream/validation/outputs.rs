@@ -4,7 +4,7 @@
 use super::{
     Report,
     channel::Parts,
-    report::{Span, list},
+    report::{Seconds, list},
     tracks::{TOLERANCE, gop_nanos},
 };
 use crate::{
@@ -112,7 +112,7 @@ fn check_segments(report: &mut Report, mux: &MuxStream, tracks: &[Option<&Elemen
         let Some(gop) = gop_nanos(track).filter(|gop| *gop > 0) else { continue };
         let rest = segment.rem_euclid(gop);
         if segment + TOLERANCE < gop || rest.min(gop - rest) > TOLERANCE {
-            let (segment, gop, key) = (Span(segment), Span(gop), &track.key);
+            let (segment, gop, key) = (Seconds(segment), Seconds(gop), &track.key);
             let reason = format!("is {segment}, not a whole multiple of the GOP of `{key}`, {gop}");
             report.add(FIELD, reason);
         }
@@ -163,7 +163,7 @@ pub(super) fn check_manifest(report: &mut Report, manifest: &Manifest, parts: &P
         if let (Some(own), Some(other)) = (segment_nanos(mux), segment_nanos(first))
             && own != other
         {
-            let (own, other, key) = (Span(own), Span(other), &first.key);
+            let (own, other, key) = (Seconds(own), Seconds(other), &first.key);
             report.add(&field, format!("has segments of {own}, but those of `{key}` are {other}"));
         }
     }

@@ -1,14 +1,17 @@
 //! Whether a resource keeps the documented rules, told before anything is sent.
 //!
 //! The service refuses a wrong configuration with its first fault, after a round trip, or takes it
-//! and fails minutes later. [`Check`] finds all faults at once, each with the path of its field.
+//! and fails minutes later. [`Validate`] finds all faults at once, each with the path of its field.
 //! It holds only the rules that the API's documents state, so what it passes may still be refused
 //! for what the service alone knows (states, quotas, other resources), and enum values that this
 //! version does not know are let through. A client checks by choice: see
-//! [`Call::checked`](crate::Call::checked).
+//! [`Call::validated`](crate::Call::validated).
 //!
 //! ```
-//! use livestream_client::{check::Check, model::{Channel, MuxStream}};
+//! use livestream_client::{
+//!     model::{Channel, MuxStream},
+//!     validation::Validate,
+//! };
 //!
 //! let channel = Channel {
 //!     mux_streams: vec![MuxStream {
@@ -24,8 +27,8 @@
 //! assert_eq!(violations[1].field(), "mux_streams[0].elementary_streams[0]");
 //! ```
 
+mod call;
 mod channel;
-mod checked;
 mod outputs;
 mod report;
 mod requests;
@@ -40,7 +43,7 @@ use report::Report;
 use std::{fmt, time::SystemTime};
 
 /// A message whose documented rules this crate knows: a resource, or a request that carries one.
-pub trait Check {
+pub trait Validate {
     /// All violations of the rules, given what else is known; empty where there is none.
     ///
     /// Paths begin at this message, such as `mux_streams[1].elementary_streams[0]`.
@@ -55,7 +58,10 @@ pub trait Check {
     /// itself, and what the channel does not allow.
     ///
     /// ```
-    /// use livestream_client::{check::Check, model::{Channel, DvrSession}};
+    /// use livestream_client::{
+    ///     model::{Channel, DvrSession},
+    ///     validation::Validate,
+    /// };
     ///
     /// let violations = DvrSession::of_manifest("hls", []).violations_on(&Channel::default());
     /// let text = violations.iter().map(|v| v.to_string()).collect::<Vec<_>>();
@@ -69,7 +75,7 @@ pub trait Check {
     ///
     /// # Errors
     /// All violations at once.
-    fn ensure_valid(&self) -> Result<(), Violations> {
+    fn validate(&self) -> Result<(), Violations> {
         Violations::of(self.violations())
     }
 }

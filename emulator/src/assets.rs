@@ -8,6 +8,7 @@ use super::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use livestream_client::{
+    check::Check as _,
     model::{
         Asset, Channel, CreateAssetRequest, DeleteAssetRequest, Event, GetAssetRequest,
         ListAssetsRequest, ListAssetsResponse,
@@ -24,15 +25,8 @@ const LARGEST: u64 = 250_000_000;
 
 pub(super) fn create(world: &mut World, request: &CreateAssetRequest) -> Result<Operation, Status> {
     let name = world.new_name::<Asset>(&request.parent, ("asset_id", &request.asset_id))?;
+    fault::check(&request.violations())?;
     let mut asset = request.asset.clone().unwrap_or_default();
-    if !uri(&asset).starts_with("gs://") {
-        let reason =
-            "needs a `video` or an `image`, with the URI of a file in Cloud Storage, gs://…";
-        return Err(fault::invalid("asset.resource", reason));
-    }
-    if !asset.crc32c.is_empty() && !STANDARD.decode(&asset.crc32c).is_ok_and(|crc| crc.len() == 4) {
-        return Err(fault::invalid("asset.crc32c", "is no CRC32C checksum in Base64"));
-    }
     world.check_limit::<Asset>(&request.parent, Limit::Assets)?;
 
     asset.name.clone_from(&name);

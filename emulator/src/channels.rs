@@ -1,8 +1,7 @@
 //! Channels: made, changed, started, stopped and deleted.
 
 use super::{
-    dvr_sessions, fault,
-    mask::{self, Field},
+    dvr_sessions, fault, mask,
     operations::nothing,
     paging::query,
     settings::{Limit, Work},
@@ -10,6 +9,8 @@ use super::{
     world::{World, location_of},
 };
 use livestream_client::{
+    check::Check as _,
+    mask::Changeable as _,
     model::{
         Asset, Channel, ChannelOperationResponse, Clip, CreateChannelRequest, DeleteChannelRequest,
         DvrSession, Event, GetChannelRequest, Input, ListChannelsRequest, ListChannelsResponse,
@@ -18,13 +19,7 @@ use livestream_client::{
     },
     proto::google::longrunning::Operation,
 };
-use std::collections::HashSet;
 use tonic::Status;
-
-const UPDATABLE: &[Field<Channel>] = mask::fields!(
-    Channel: input_attachments, input_config, output, elementary_streams, mux_streams, manifests,
-    sprite_sheets, log_config, timecode_config, encryptions, retention_config,
-);
 
 pub(super) fn create(
     world: &mut World,
@@ -32,9 +27,10 @@ pub(super) fn create(
 ) -> Result<Operation, Status> {
     let parent = &request.parent;
     let name = world.new_name::<Channel>(parent, ("channel_id", &request.channel_id))?;
+    fault::check(&request.violations())?;
     let mut channel = request.channel.clone().unwrap_or_default();
     channel.name.clone_from(&name);
-    check(world, &channel)?;
+    check_references(world, &channel)?;
     world.check_limit::<Channel>(parent, Limit::Channels)?;
 
     channel.active_input.clear();
@@ -46,7 +42,7 @@ pub(super) fn create(
     }
     choose_first_input(&mut channel);
     let finish = move |world: &mut World| {
-        check(world, &channel)?;
+        check_references(world, &channel)?;
         Ok(world.insert(channel))
     };
     let work = world.settings.takes(Work::CreateChannel);
@@ -61,101 +57,17 @@ fn choose_first_input(channel: &mut Channel) {
     }
 }
 
-/// Whether the parts of a channel fit each other and what they refer to exists.
-fn check(world: &World, channel: &Channel) -> Result<(), Status> {
-    let output = channel.output.as_ref().map_or("", |output| &output.uri);
-    if !output.starts_with("gs://") {
-        return Err(fault::invalid("channel.output.uri", "must be a Cloud Storage URI, gs://…"));
-    }
-    let attachments = &channel.input_attachments;
-    let inputs = unique("channel.input_attachments.key", attachments.iter().map(|a| &a.key))?;
-    for attachment in attachments {
+/// Whether the inputs and assets that a channel refers to exist, the inputs in its location.
+fn check_references(world: &World, channel: &Channel) -> Result<(), Status> {
+    for (at, attachment) in channel.input_attachments.iter().enumerate() {
         if location_of(&attachment.input) != location_of(&channel.name) {
-            let reason = format!("'{}' is no input of the channel's location", attachment.input);
-            return Err(fault::invalid("channel.input_attachments.input", reason));
+            let field = format!("channel.input_attachments[{at}].input");
+            let reason = format!("is '{}', in another location", attachment.input);
+            return Err(fault::invalid(&field, reason));
         }
         world.find::<Input>(&attachment.input)?;
-        let backups =
-            attachment.automatic_failover.iter().flat_map(|failover| &failover.input_keys);
-        known("channel.input_attachments.automatic_failover.input_keys", backups, &inputs)?;
-    }
-    let encodings = channel.elementary_streams.iter().map(|stream| &stream.key);
-    let encodings = unique("channel.elementary_streams.key", encodings)?;
-    let ids = unique("channel.encryptions.id", channel.encryptions.iter().map(|e| &e.id))?;
-    let muxes = unique("channel.mux_streams.key", channel.mux_streams.iter().map(|m| &m.key))?;
-    for mux in &channel.mux_streams {
-        known("channel.mux_streams.elementary_streams", &mux.elementary_streams, &encodings)?;
-        let encryption = (!mux.encryption_id.is_empty()).then_some(&mux.encryption_id);
-        known("channel.mux_streams.encryption_id", encryption, &ids)?;
-    }
-    let keyed = channel.manifests.iter().map(|m| &m.key).filter(|key| !key.is_empty());
-    unique("channel.manifests.key", keyed)?;
-    let files: Vec<_> = channel.manifests.iter().map(file_name).collect();
-    unique("channel.manifests.file_name", &files)?;
-    for manifest in &channel.manifests {
-        known("channel.manifests.mux_streams", &manifest.mux_streams, &muxes)?;
-    }
-    let streams = channel.distribution_streams.iter().map(|stream| &stream.key);
-    let streams = unique("channel.distribution_streams.key", streams)?;
-    unique("channel.distributions.key", channel.distributions.iter().map(|d| &d.key))?;
-    for distribution in &channel.distributions {
-        let stream = [&distribution.distribution_stream];
-        known("channel.distributions.distribution_stream", stream, &streams)?;
     }
     channel.static_overlays.iter().try_for_each(|o| world.find::<Asset>(&o.asset).map(drop))
-}
-
-/// The set of some keys.
-fn unique<'a>(
-    field: &str,
-    keys: impl IntoIterator<Item = &'a String>,
-) -> Result<HashSet<&'a String>, Status> {
-    let mut seen = HashSet::new();
-    for key in keys {
-        if key.is_empty() {
-            return Err(fault::invalid(field, "is required"));
-        }
-        if !seen.insert(key) {
-            return Err(fault::invalid(field, format!("'{key}' is there twice")));
-        }
-    }
-    Ok(seen)
-}
-
-fn known<'a>(
-    field: &str,
-    keys: impl IntoIterator<Item = &'a String>,
-    among: &HashSet<&String>,
-) -> Result<(), Status> {
-    let stray = keys.into_iter().find(|key| !among.contains(key));
-    stray.map_or(Ok(()), |key| Err(fault::invalid(field, format!("nothing has the key '{key}'"))))
-}
-
-/// The file that a manifest is written to.
-pub(super) fn file_name(manifest: &livestream_client::model::Manifest) -> String {
-    use livestream_client::model::manifest::ManifestType;
-    match (&*manifest.file_name, manifest.r#type()) {
-        ("", ManifestType::Dash) => "manifest.mpd".to_owned(),
-        ("", _) => "manifest.m3u8".to_owned(),
-        (name, _) => name.to_owned(),
-    }
-}
-
-/// The file of the one manifest that a clip or a DVR session is made from.
-pub(super) fn manifest_file(
-    channel: &Channel,
-    field: &str,
-    keys: &[&str],
-) -> Result<String, Status> {
-    let [key] = keys else {
-        return Err(fault::invalid(field, "must hold exactly one manifest"));
-    };
-    let named = channel.manifests.iter().find(|m| !key.is_empty() && m.key == *key);
-    let refuse = || {
-        let reason = format!("no manifest of the channel has the key '{key}'");
-        fault::invalid(&format!("{field}.manifest_key"), reason)
-    };
-    named.map(file_name).ok_or_else(refuse)
 }
 
 pub(super) fn get(world: &mut World, request: &GetChannelRequest) -> Result<Channel, Status> {
@@ -177,9 +89,10 @@ pub(super) fn update(
     let from = request.channel.clone().unwrap_or_default();
     let name = from.name.clone();
     let mut changed = world.find::<Channel>(&name)?.clone();
-    let chosen = mask::choose(UPDATABLE, request.update_mask.as_ref(), &from)?;
+    let chosen = mask::choose(Channel::CHANGEABLE, request.update_mask.as_ref(), &from)?;
     mask::apply(&chosen, &from, &mut changed);
-    check(world, &changed)?;
+    fault::check_in("channel", &changed.violations())?;
+    check_references(world, &changed)?;
 
     let target = name.clone();
     let finish = move |world: &mut World| {

@@ -1,16 +1,17 @@
 //! Clips: copies of past parts of a channel's stream.
 
 use super::{
-    channels, fault,
+    fault,
     operations::nothing,
     paging::query,
     settings::{Limit, Work},
     world::{Resource as _, World, to_time},
 };
 use livestream_client::{
+    check::{Check as _, Context},
     model::{
         Channel, Clip, CreateClipRequest, DeleteClipRequest, GetClipRequest, ListClipsRequest,
-        ListClipsResponse,
+        ListClipsResponse, Manifest,
         clip::{OutputType, Slice, State, slice::Kind},
     },
     proto::google::longrunning::Operation,
@@ -21,20 +22,22 @@ use tonic::Status;
 pub(super) fn create(world: &mut World, request: &CreateClipRequest) -> Result<Operation, Status> {
     let channel = world.find::<Channel>(&request.parent)?;
     let name = world.new_name::<Clip>(&request.parent, ("clip_id", &request.clip_id))?;
+    let now = Context::new().at(world.now());
+    fault::check(&request.violations_in(now))?;
     let mut clip = request.clip.clone().unwrap_or_default();
     let oldest = oldest_kept(world, channel)?;
-    let keys: Vec<_> = clip.clip_manifests.iter().map(|manifest| &*manifest.manifest_key).collect();
-    let file = channels::manifest_file(channel, "clip.clip_manifests", &keys)?;
-    check_slices(world, &clip.slices, oldest, &channel.name)?;
+    check_kept(&clip.slices, oldest, &channel.name)?;
+    fault::check(&request.violations_in(now.on(channel)))?;
 
     clip.name.clone_from(&name);
     let output = match clip.output_uri.trim_end_matches('/') {
         "" => format!("{}/clips/{}", output_folder(channel), request.clip_id),
-        chosen if chosen.starts_with("gs://") => chosen.to_owned(),
-        _ => return Err(fault::invalid("clip.output_uri", "must be a Cloud Storage URI, gs://…")),
+        chosen => chosen.to_owned(),
     };
-    for manifest in &mut clip.clip_manifests {
-        manifest.output_uri = format!("{output}/{file}");
+    for clipped in &mut clip.clip_manifests {
+        let source = channel.manifests.iter().find(|own| own.key == clipped.manifest_key);
+        let file = source.map_or("", Manifest::output_file_name);
+        clipped.output_uri = format!("{output}/{file}");
     }
     clip.output_uri = output;
     if clip.output_type() == OutputType::Unspecified {
@@ -89,32 +92,17 @@ pub(super) fn oldest_kept(world: &World, channel: &Channel) -> Result<SystemTime
     Ok(world.now().checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH))
 }
 
-fn check_slices(
-    world: &World,
-    slices: &[Slice],
-    oldest: SystemTime,
-    channel: &str,
-) -> Result<(), Status> {
-    let field = "clip.slices";
-    if slices.is_empty() {
-        return Err(fault::invalid(field, "is required"));
-    }
-    for slice in slices {
-        let times = slice.kind.as_ref().and_then(|Kind::TimeSlice(times)| {
-            Some((to_time(times.markin_time?), to_time(times.markout_time?)))
-        });
-        let (from, to) =
-            times.ok_or_else(|| fault::invalid(field, "needs a mark-in and a mark-out time"))?;
-        if from >= to {
-            return Err(fault::invalid(field, "the mark-in time must be before the mark-out time"));
-        }
-        if to > world.now() {
-            return Err(fault::invalid(field, "only past content can be taken"));
-        }
-        if from < oldest {
-            let reason = "the content is older than the channel keeps it";
-            return Err(fault::precondition("CONTENT_NOT_KEPT", channel, reason));
-        }
+/// Whether a channel still keeps the content of all slices.
+///
+/// # Errors
+/// `FAILED_PRECONDITION`.
+fn check_kept(slices: &[Slice], oldest: SystemTime, channel: &str) -> Result<(), Status> {
+    let starts = slices.iter().filter_map(|slice| match slice.kind? {
+        Kind::TimeSlice(times) => times.markin_time.map(to_time),
+    });
+    if starts.min().is_some_and(|first| first < oldest) {
+        let reason = "the content is older than the channel keeps it";
+        return Err(fault::precondition("CONTENT_NOT_KEPT", channel, reason));
     }
     Ok(())
 }
@@ -134,6 +122,9 @@ fn make_room(world: &mut World, channel: &str) {
 }
 
 fn finish(world: &mut World, name: &str) -> Result<Clip, Status> {
+    if world.find::<Clip>(name)?.slices.is_empty() {
+        return Err(fault::precondition("NO_CONTENT", name, "has no slices"));
+    }
     let channel = name.split("/clips/").next().unwrap_or_default();
     if !world.pipelines.get(channel).is_some_and(|pipeline| pipeline.has_streamed) {
         let reason = "has never streamed, so that there is nothing to cut";

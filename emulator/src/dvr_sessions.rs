@@ -7,25 +7,25 @@
 //! alone is [`phase`].
 
 use super::{
-    channels, clips, fault,
-    mask::{self, Field},
+    clips, fault, mask,
     paging::query,
     settings::Work,
     world::{Resource as _, World, to_time},
 };
 use livestream_client::{
+    check::{Check as _, Context},
+    mask::Changeable as _,
     model::{
         Channel, CreateDvrSessionRequest, DeleteDvrSessionRequest, DvrSession,
-        GetDvrSessionRequest, ListDvrSessionsRequest, ListDvrSessionsResponse,
+        GetDvrSessionRequest, ListDvrSessionsRequest, ListDvrSessionsResponse, TimeInterval,
         UpdateDvrSessionRequest,
         dvr_session::{DvrWindow, State, dvr_window::Kind},
     },
     proto::google::longrunning::Operation,
 };
+use prost_types::Timestamp;
 use std::time::SystemTime;
 use tonic::Status;
-
-const UPDATABLE: &[Field<DvrSession>] = mask::fields!(DvrSession: dvr_windows);
 
 /// A window of time; without an end it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,21 +41,20 @@ pub(super) fn create(
     let channel = world.find::<Channel>(&request.parent)?;
     let id = &request.dvr_session_id;
     let name = world.new_name::<DvrSession>(&request.parent, ("dvr_session_id", id))?;
+    fault::check(&request.violations())?;
     let mut session = request.dvr_session.clone().unwrap_or_default();
     let oldest = clips::oldest_kept(world, channel)?;
-    let keys: Vec<_> =
-        session.dvr_manifests.iter().map(|manifest| &*manifest.manifest_key).collect();
-    let file = channels::manifest_file(channel, "dvr_session.dvr_manifests", &keys)?;
-    let windows = windows(&session.dvr_windows, world.now())?;
-    if windows.iter().any(|window| window.start < oldest) {
+    fault::check(&request.violations_in(Context::new().on(channel)))?;
+    check_ends(&session.dvr_windows, world.now())?;
+    if windows(&session.dvr_windows, world.now()).iter().any(|window| window.start < oldest) {
         let reason = "a window begins before what the channel still keeps";
         return Err(fault::precondition("CONTENT_NOT_KEPT", &channel.name, reason));
     }
 
     session.name.clone_from(&name);
-    let folder = clips::output_folder(channel);
     for manifest in &mut session.dvr_manifests {
-        manifest.output_uri = format!("{folder}/dvr/{id}/{file}");
+        let uri = channel.dvr_output_uri(id, &manifest.manifest_key);
+        manifest.output_uri = uri.map_err(|violation| fault::invalid_field(&violation))?;
     }
     session.error = None;
     session.set_state(State::Pending);
@@ -79,28 +78,46 @@ pub(super) fn create(
     Ok(operation)
 }
 
-/// The windows in order; one without a start begins at `default_start`.
-fn windows(windows: &[DvrWindow], default_start: SystemTime) -> Result<Vec<Window>, Status> {
-    let refuse = |reason| Err(fault::invalid("dvr_session.dvr_windows", reason));
-    if windows.is_empty() {
-        return refuse("is required");
-    }
-    let mut all: Vec<Window> = Vec::with_capacity(windows.len());
-    for window in windows {
-        let Some(Kind::TimeInterval(interval)) = &window.kind else {
-            return refuse("each window needs a `time_interval`");
-        };
-        let start = interval.start_time.map_or(default_start, to_time);
-        let end = interval.end_time.map(to_time);
-        if end.is_some_and(|end| end <= start) {
-            return refuse("a window must end after it starts");
+/// The windows in the order of time; a window without a start begins at `default_start`, and windows
+/// that overlap are one.
+fn windows(windows: &[DvrWindow], default_start: SystemTime) -> Vec<Window> {
+    let mut all = intervals(windows)
+        .map(|interval| Window {
+            start: interval.start_time.map_or(default_start, to_time),
+            end: interval.end_time.map(to_time),
+        })
+        .collect::<Vec<_>>();
+    all.sort_by_key(|window| window.start);
+    let mut apart: Vec<Window> = Vec::with_capacity(all.len());
+    for window in all {
+        match apart.last_mut().filter(|last| last.end.is_none_or(|end| end > window.start)) {
+            Some(last) => last.end = last.end.zip(window.end).map(|(one, other)| one.max(other)),
+            None => apart.push(window),
         }
-        if all.last().is_some_and(|before| before.end.is_none_or(|end| end > start)) {
-            return refuse("the windows must be in order and apart");
-        }
-        all.push(Window { start, end });
     }
-    Ok(all)
+    apart
+}
+
+fn intervals(windows: &[DvrWindow]) -> impl Iterator<Item = &TimeInterval> {
+    windows.iter().filter_map(|window| match window.kind.as_ref()? {
+        Kind::TimeInterval(interval) => Some(interval),
+    })
+}
+
+/// Whether each window without a start ends after the time at which it begins.
+///
+/// # Errors
+/// `INVALID_ARGUMENT`.
+fn check_ends(windows: &[DvrWindow], default_start: SystemTime) -> Result<(), Status> {
+    let is_empty = |interval: &TimeInterval| {
+        let end = interval.end_time.map(to_time).filter(|_| interval.start_time.is_none());
+        end.is_some_and(|end| end <= default_start)
+    };
+    intervals(windows).position(is_empty).map_or(Ok(()), |at| {
+        let field = format!("dvr_session.dvr_windows[{at}].time_interval.end_time");
+        let start = Timestamp::from(default_start);
+        Err(fault::invalid(&field, format!("is not after the start of the window, {start}")))
+    })
 }
 
 /// What a session does at a time, and until when (for ever, without): nothing but its windows
@@ -118,10 +135,10 @@ fn phase(windows: &[Window], now: SystemTime) -> (State, Option<SystemTime>) {
     }
 }
 
-/// The windows of a session that is stored, and thus has good ones.
+/// The windows of a stored session.
 fn windows_of(session: &DvrSession) -> Vec<Window> {
     let created = session.create_time().map_or(SystemTime::UNIX_EPOCH, to_time);
-    windows(&session.dvr_windows, created).unwrap_or_default()
+    windows(&session.dvr_windows, created)
 }
 
 /// Has a session do what its windows say, from now on.
@@ -214,9 +231,13 @@ pub(super) fn update(
     if request.update_mask.as_ref().is_none_or(|mask| mask.paths.is_empty()) {
         return Err(fault::invalid("update_mask", "is required"));
     }
-    let chosen = mask::choose(UPDATABLE, request.update_mask.as_ref(), &from)?;
+    let chosen = mask::choose(DvrSession::CHANGEABLE, request.update_mask.as_ref(), &from)?;
+    let mut changed = session.clone();
+    mask::apply(&chosen, &from, &mut changed);
+    fault::check_in("dvr_session", &changed.violations())?;
     let created = session.create_time().map_or(world.now(), to_time);
-    let new = windows(&from.dvr_windows, created)?;
+    check_ends(&changed.dvr_windows, created)?;
+    let new = windows_of(&changed);
     let was = session.state();
     match was {
         State::Scheduled => {}
@@ -357,6 +378,27 @@ mod tests {
         assert_eq!(phase(&windows, at(40)), (State::PostProcessing, None));
         let open = [Window { start: at(10), end: None }];
         assert_eq!(phase(&open, at(99)), (State::Live, None));
+    }
+
+    #[test]
+    fn windows_are_put_in_order_and_overlapping_ones_are_joined() {
+        let interval = |start: Option<u64>, end: Option<u64>| DvrWindow {
+            kind: Some(Kind::TimeInterval(TimeInterval {
+                start_time: start.map(|start| at(start).into()),
+                end_time: end.map(|end| at(end).into()),
+            })),
+        };
+        let given = [
+            interval(Some(50), Some(60)),
+            interval(Some(10), Some(20)),
+            interval(Some(20), Some(30)),
+            interval(Some(55), Some(58)),
+            interval(None, Some(9)),
+        ];
+        let expected = [window(5, 9), window(10, 20), window(20, 30), window(50, 60)];
+        assert_eq!(windows(&given, at(5)), expected);
+        let open = [interval(Some(10), None), interval(Some(50), Some(60))];
+        assert_eq!(windows(&open, at(5)), [Window { start: at(10), end: None }]);
     }
 
     #[test]

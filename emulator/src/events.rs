@@ -10,17 +10,16 @@ use super::{
     streaming,
     world::{World, to_time},
 };
-use livestream_client::model::{
-    Asset, Channel, CreateEventRequest, DeleteEventRequest, Event, GetEventRequest,
-    ListEventsRequest, ListEventsResponse, encryption, encryption_update,
-    event::{State, Task},
+use livestream_client::{
+    check::{Check as _, Context},
+    model::{
+        Asset, Channel, CreateEventRequest, DeleteEventRequest, Event, GetEventRequest,
+        ListEventsRequest, ListEventsResponse, encryption, encryption_update,
+        event::{State, Task},
+    },
 };
-use prost_types::Timestamp;
 use std::time::{Duration, SystemTime};
 use tonic::Status;
-
-/// How far ahead the time of an event must be.
-const LEAD: Duration = Duration::from_secs(10);
 
 /// How long an event is kept once it is over.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -31,9 +30,16 @@ pub(super) fn create(world: &mut World, request: &CreateEventRequest) -> Result<
         let state = channel.streaming_state().as_str_name();
         return Err(fault::wrong_state(&channel.name, state, "a started channel"));
     }
-    let mut event = request.event.clone().unwrap_or_default();
-    check_task(world, channel, event.task.as_ref())?;
-    event.execution_time = Some(execution_time(world, &event)?.into());
+    let mut request = request.clone();
+    if let Some(event) = &mut request.event {
+        // Output only, and the rules let a stored event have any execution time.
+        event.create_time = None;
+    }
+    let context = Context::new().on(channel).at(world.now());
+    fault::check(&request.violations_in(context))?;
+    let mut event = request.event.unwrap_or_default();
+    check_asset(world, event.task.as_ref())?;
+    event.execution_time = Some(execution_time(world, &event).into());
     event.name = world.new_name::<Event>(&request.parent, ("event_id", &request.event_id))?;
     event.error = None;
     event.set_state(State::Pending);
@@ -44,57 +50,19 @@ pub(super) fn create(world: &mut World, request: &CreateEventRequest) -> Result<
     Ok(world.insert(event))
 }
 
-fn check_task(world: &World, channel: &Channel, task: Option<&Task>) -> Result<(), Status> {
-    let positive = |field: &str, duration: Option<prost_types::Duration>| {
-        let is_positive = to_duration(duration).is_some_and(|duration| !duration.is_zero());
-        if is_positive { Ok(()) } else { Err(fault::invalid(field, "must be above zero")) }
-    };
+/// Whether the asset that a task shows exists.
+fn check_asset(world: &World, task: Option<&Task>) -> Result<(), Status> {
     match task {
-        None => Err(fault::invalid("event.task", "is required")),
-        Some(Task::InputSwitch(switch)) => {
-            let is_attached = channel.input_attachments.iter().any(|a| a.key == switch.input_key);
-            let reason = || format!("the channel has no input '{}'", switch.input_key);
-            let refuse = || fault::invalid("event.input_switch.input_key", reason());
-            is_attached.then_some(()).ok_or_else(refuse)
-        }
-        Some(Task::AdBreak(task)) => positive("event.ad_break.duration", task.duration),
-        Some(Task::Slate(task)) => {
-            world.find::<Asset>(&task.asset)?;
-            task.duration.map_or(Ok(()), |_| positive("event.slate.duration", task.duration))
-        }
-        Some(Task::Mute(task)) => {
-            task.duration.map_or(Ok(()), |_| positive("event.mute.duration", task.duration))
-        }
-        Some(Task::UpdateEncryptions(task)) => {
-            let field = "event.update_encryptions.encryptions";
-            if task.encryptions.is_empty() {
-                return Err(fault::invalid(field, "is required"));
-            }
-            let is_known = |id: &str| channel.encryptions.iter().any(|known| known.id == id);
-            let stray = task.encryptions.iter().find(|update| !is_known(&update.id));
-            stray.map_or(Ok(()), |update| {
-                let reason = format!("the channel has no encryption '{}'", update.id);
-                Err(fault::invalid(field, reason))
-            })
-        }
-        Some(Task::ReturnToProgram(_) | Task::Unmute(_)) => Ok(()),
+        Some(Task::Slate(task)) => world.find::<Asset>(&task.asset).map(drop),
+        _ => Ok(()),
     }
 }
 
 /// When an event is to run: at its own time, or as soon as it can be.
-fn execution_time(world: &World, event: &Event) -> Result<SystemTime, Status> {
-    let field = "event.execution_time";
-    match (event.execute_now, event.execution_time) {
-        (true, None) => Ok(world.after(2 * world.settings.takes(Work::ScheduleEvent))),
-        (true, Some(_)) => Err(fault::invalid(field, "cannot be set along with `execute_now`")),
-        (false, None) => Err(fault::invalid(field, "is required without `execute_now`")),
-        (false, Some(time)) => match to_time(time) {
-            time if time >= world.after(LEAD) => Ok(time),
-            _ => {
-                let now = Timestamp::from(world.now());
-                Err(fault::invalid(field, format!("must be at least 10 seconds after now, {now}")))
-            }
-        },
+fn execution_time(world: &World, event: &Event) -> SystemTime {
+    match event.execution_time {
+        Some(time) if !event.execute_now => to_time(time),
+        _ => world.after(2 * world.settings.takes(Work::ScheduleEvent)),
     }
 }
 
@@ -149,7 +117,8 @@ fn carry_out(world: &mut World, event: &Event) -> Result<(), Status> {
         let state = channel.streaming_state().as_str_name();
         return Err(fault::wrong_state(channel_name, state, "a started channel"));
     }
-    check_task(world, &channel, event.task.as_ref())?;
+    fault::check_in("event", &event.violations_on(&channel))?;
+    check_asset(world, event.task.as_ref())?;
     let pipeline = world.pipelines.entry(channel_name.to_owned()).or_default();
     match &event.task {
         Some(Task::InputSwitch(switch)) => {

@@ -35,9 +35,38 @@ pub(super) fn invalid(field: &str, reason: impl Into<String>) -> Status {
     })
 }
 
-/// A field of the request breaks a rule that every document of the API knows.
-pub(super) fn invalid_field(fault: &InvalidField) -> Status {
-    invalid(fault.field(), fault.reason())
+/// A field of the request breaks a documented rule.
+pub(super) fn invalid_field(violation: &InvalidField) -> Status {
+    invalid(violation.field(), violation.reason())
+}
+
+/// Refuses a message that violates the client's rules.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` with every violation.
+pub(super) fn check(violations: &[InvalidField]) -> Result<(), Status> {
+    check_in("", violations)
+}
+
+/// [`check`] for a resource that the request holds in `field`: the paths begin at the request.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` with every violation.
+pub(super) fn check_in(field: &str, violations: &[InvalidField]) -> Result<(), Status> {
+    let path = |violation: &InvalidField| match field {
+        "" => violation.field().to_owned(),
+        field => format!("{field}.{}", violation.field()),
+    };
+    let Some(first) = violations.first().map(path) else { return Ok(()) };
+    let texts = violations.iter().map(|violation| {
+        format!("Invalid value for '{}': {}", path(violation), violation.reason())
+    });
+    let message = texts.collect::<Vec<_>>().join("; ");
+    Err(refuse(Code::InvalidArgument, message, "INVALID_FIELD", ("field", &first), |details| {
+        for violation in violations {
+            details.add_bad_request_violation(path(violation), violation.reason());
+        }
+    }))
 }
 
 /// The resource, or one that it depends on, is in a state that forbids the call. `kind` says which

@@ -1,14 +1,15 @@
 //! Inputs: where encoders send their feeds, and the pool that comes with the first of them.
 
 use super::{
-    fault,
-    mask::{self, Field},
+    fault, mask,
     operations::nothing,
     paging::query,
     settings::{Limit, Work},
     world::{World, location_of},
 };
 use livestream_client::{
+    check::Check as _,
+    mask::Changeable as _,
     model::{
         Channel, CreateInputRequest, DeleteInputRequest, GetInputRequest, Input, ListInputsRequest,
         ListInputsResponse, Pool, PreviewInputRequest, PreviewInputResponse, UpdateInputRequest,
@@ -16,16 +17,13 @@ use livestream_client::{
     },
     proto::google::longrunning::Operation,
 };
-use std::net::IpAddr;
 use tonic::Status;
-
-const UPDATABLE: &[Field<Input>] = mask::fields!(Input: tier, preprocessing_config, security_rules);
 
 pub(super) fn create(world: &mut World, request: &CreateInputRequest) -> Result<Operation, Status> {
     let parent = request.parent.clone();
     let name = world.new_name::<Input>(&parent, ("input_id", &request.input_id))?;
+    fault::check(&request.violations())?;
     let mut input = request.input.clone().unwrap_or_default();
-    check(&input)?;
     world.check_limit::<Input>(&parent, Limit::Inputs)?;
 
     if input.tier() == input::Tier::Unspecified {
@@ -47,30 +45,6 @@ pub(super) fn create(world: &mut World, request: &CreateInputRequest) -> Result<
         },
         nothing,
     )
-}
-
-fn check(input: &Input) -> Result<(), Status> {
-    if input.r#type() == input::Type::Unspecified {
-        return Err(fault::invalid("input.type", "must be RTMP_PUSH or SRT_PUSH"));
-    }
-    let ranges = input.security_rules.iter().flat_map(|rules| &rules.ip_ranges);
-    for range in ranges {
-        if !is_cidr(range) {
-            let reason = format!("'{range}' is no CIDR block such as 192.0.2.0/24");
-            return Err(fault::invalid("input.security_rules.ip_ranges", reason));
-        }
-    }
-    Ok(())
-}
-
-fn is_cidr(range: &str) -> bool {
-    let Some((address, bits)) = range.split_once('/') else { return false };
-    let most = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    bits.parse::<u8>().is_ok_and(|bits| bits <= most)
 }
 
 /// Where to push; the address is one of those reserved for documentation (RFC 5737).
@@ -100,9 +74,9 @@ pub(super) fn update(world: &mut World, request: &UpdateInputRequest) -> Result<
     let from = request.input.clone().unwrap_or_default();
     let name = from.name.clone();
     let mut changed = world.find::<Input>(&name)?.clone();
-    let chosen = mask::choose(UPDATABLE, request.update_mask.as_ref(), &from)?;
+    let chosen = mask::choose(Input::CHANGEABLE, request.update_mask.as_ref(), &from)?;
     mask::apply(&chosen, &from, &mut changed);
-    check(&changed)?;
+    fault::check_in("input", &changed.violations())?;
 
     let work = world.settings.takes(Work::UpdateInput);
     let target = name.clone();

@@ -40,10 +40,13 @@
 #![cfg_attr(not(feature = "visionai"), doc = "`Emulator::streams_client`;")]
 //! operations of both services are listed together then.
 //!
-//! What it leaves out: pictures and sound, Cloud Storage, IAM, request quotas. It checks how the
-//! parts of a resource fit together, but not every codec setting. Nor does it remember when a
-//! channel was on air: a clip needs a channel that has streamed before, a DVR session not even
-//! that, and neither needs video at the times that it covers. And a channel without any input
+//! A resource is checked by the rules of [`livestream_client::check`]: a refusal has a `BadRequest`
+//! violation for each rule that the resource breaks. An update is checked by the resource that it
+//! results in.
+//!
+//! What it leaves out: pictures and sound, Cloud Storage, IAM, request quotas. Nor does it remember
+//! when a channel was on air: a clip needs a channel that has streamed before, a DVR session not
+//! even that, and neither needs video at the times that it covers. And a channel without any input
 //! streams as well, once an encoder connects, which it does by itself unless
 //! [`Builder::encoder_delay`] says otherwise.
 

@@ -1,20 +1,18 @@
 //! The pool of a location: its network.
 
 use super::{
-    fault,
-    mask::{self, Field},
+    fault, mask,
     operations::nothing,
     settings::Work,
     world::{World, location_of},
 };
 use livestream_client::{
+    check::Check as _,
+    mask::Changeable as _,
     model::{Channel, GetPoolRequest, Pool, UpdatePoolRequest, channel::StreamingState},
-    name::{NetworkName, ResourceName as _},
     proto::google::longrunning::Operation,
 };
 use tonic::Status;
-
-const UPDATABLE: &[Field<Pool>] = mask::fields!(Pool: network_config);
 
 pub(super) fn get(world: &mut World, request: &GetPoolRequest) -> Result<Pool, Status> {
     world.find(&request.name).cloned()
@@ -23,13 +21,10 @@ pub(super) fn get(world: &mut World, request: &GetPoolRequest) -> Result<Pool, S
 pub(super) fn update(world: &mut World, request: &UpdatePoolRequest) -> Result<Operation, Status> {
     let from = request.pool.clone().unwrap_or_default();
     let name = from.name.clone();
-    world.find::<Pool>(&name)?;
-    let chosen = mask::choose(UPDATABLE, request.update_mask.as_ref(), &from)?;
-    let network = from.network_config.as_ref().map_or("", |config| &config.peered_network);
-    if !network.is_empty() {
-        let field = "pool.network_config.peered_network";
-        NetworkName::check(network).map_err(|e| fault::invalid(field, format!("is {e}")))?;
-    }
+    let mut changed = world.find::<Pool>(&name)?.clone();
+    let chosen = mask::choose(Pool::CHANGEABLE, request.update_mask.as_ref(), &from)?;
+    mask::apply(&chosen, &from, &mut changed);
+    fault::check_in("pool", &changed.violations())?;
     check_all_stopped(world, &name)?;
 
     let work = world.settings.takes(Work::UpdatePool);

@@ -7,6 +7,7 @@ use livestream_client::{
         self, Channel, Input, OperationMetadata, Pool,
         channel::{Output, StreamingState},
         input::{SecurityRule, Tier, Type},
+        manifest::ManifestType,
     },
     name::ChannelName,
     proto::google::{
@@ -22,7 +23,7 @@ use prost_types::FieldMask;
 use std::time::Duration;
 use support::{CHANNEL, INPUT, LOCATION, Service, channel, code, input, name};
 use tonic::Code;
-use tonic_types::StatusExt as _;
+use tonic_types::{FieldViolation, StatusExt as _};
 
 #[tokio::test]
 async fn an_input_comes_to_be_in_three_minutes_with_its_pool() {
@@ -204,12 +205,12 @@ async fn refuses_what_breaks_a_rule_and_names_the_field() {
         ),
         (
             "news",
-            "channel.input_attachments.key",
+            "channel.input_attachments[1].key",
             Channel { input_attachments: vec![attached(INPUT), attached(INPUT)], ..channel() },
         ),
         (
             "news",
-            "channel.input_attachments.input",
+            "channel.input_attachments[0].input",
             Channel {
                 input_attachments: vec![attached("projects/p/locations/other/inputs/camera")],
                 ..channel()
@@ -217,10 +218,10 @@ async fn refuses_what_breaks_a_rule_and_names_the_field() {
         ),
         (
             "news",
-            "channel.mux_streams.elementary_streams",
+            "channel.mux_streams[0].elementary_streams[0]",
             Channel {
                 mux_streams: vec![model::MuxStream {
-                    key: "mux".to_owned(),
+                    key: "sound".to_owned(),
                     elementary_streams: vec!["absent".to_owned()],
                     ..Default::default()
                 }],
@@ -240,6 +241,60 @@ async fn refuses_what_breaks_a_rule_and_names_the_field() {
 }
 
 #[tokio::test]
+async fn a_refused_channel_names_every_violation() {
+    let mut service = Service::new();
+    let mut channel = channel();
+    channel.output = None;
+    channel.mux_streams[0].key.clear();
+    channel.manifests[0].max_segment_count = 2;
+    let refusal = service.create_channel("news", channel.clone()).await.expect_err("four faults");
+    assert_eq!(refusal.code(), Code::InvalidArgument);
+    let found = refusal.get_details_bad_request().expect("a BadRequest").field_violations;
+    let fields = |found: &[FieldViolation]| {
+        found.iter().map(|violation| violation.field.clone()).collect::<Vec<_>>()
+    };
+    let expected = [
+        "channel.output.uri",
+        "channel.mux_streams[0].key",
+        "channel.manifests[0].max_segment_count",
+        "channel.manifests[0].mux_streams[0]",
+    ];
+    assert_eq!(fields(&found), expected);
+    assert_eq!(found[0].description, "is required");
+
+    service.make_channel().await;
+    channel.name = CHANNEL.to_owned();
+    let paths = ["output", "mux_streams", "manifests"].map(str::to_owned).into();
+    let update = model::UpdateChannelRequest {
+        channel: Some(channel),
+        update_mask: Some(FieldMask { paths }),
+        request_id: String::new(),
+    };
+    let refusal = service.live.update_channel(update).await.expect_err("four faults");
+    let found = refusal.get_details_bad_request().expect("a BadRequest").field_violations;
+    assert_eq!(fields(&found), expected);
+}
+
+#[tokio::test]
+async fn an_update_is_checked_by_the_channel_that_it_results_in() {
+    let mut service = Service::new();
+    service.make_channel().await;
+    // The mux stream that this manifest names is not in the request but in the stored channel.
+    let manifests = vec![support::manifest("second", ManifestType::Hls)];
+    let new = Channel { name: CHANNEL.to_owned(), manifests, ..Default::default() };
+    let update = |paths: &[&str]| model::UpdateChannelRequest {
+        channel: Some(new.clone()),
+        update_mask: Some(FieldMask { paths: paths.iter().map(|&path| path.to_owned()).collect() }),
+        request_id: String::new(),
+    };
+    let refusal = service.live.update_channel(update(&["manifests", "mux_streams"])).await;
+    let refusal = refusal.expect_err("the manifest's mux stream goes");
+    let found = refusal.get_details_bad_request().expect("a BadRequest").field_violations;
+    assert_eq!(found[0].field, "channel.manifests[0].mux_streams[0]");
+    service.live.update_channel(update(&["manifests"])).await.expect("valid as a whole");
+}
+
+#[tokio::test]
 async fn refuses_malformed_names_ids_and_inputs() {
     let mut service = Service::new();
     let malformed = service.live.get_channel(name("projects/p/channels/c")).await;
@@ -250,7 +305,7 @@ async fn refuses_malformed_names_ids_and_inputs() {
     let mut request = service.create_input_request("camera");
     request.input = Some(Input::default());
     assert_eq!(code(service.live.create_input(request).await), Code::InvalidArgument);
-    for range in ["192.0.2.0", "192.0.2.0/33", "::/129", "host/8"] {
+    for range in ["192.0.2.0", "192.0.2.0/33", "192.0.2.0/+24", "::/129", "host/8"] {
         let mut request = service.create_input_request("camera");
         let rules = SecurityRule { ip_ranges: vec![range.to_owned()] };
         request.input = Some(Input { security_rules: Some(rules), ..input() });

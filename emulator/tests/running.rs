@@ -5,14 +5,15 @@ mod support;
 
 use livestream_client::{
     model::{
-        self, Asset, Channel, Distribution, DistributionStream, ElementaryStream, Event,
-        InputConfig, Manifest, StaticOverlay,
+        self, Asset, Channel, Distribution, DistributionStream, Event, InputConfig,
+        RtmpPushOutputEndpoint, StaticOverlay,
         asset::{self, ImageAsset},
         channel::StreamingState,
-        distribution::State as DistributionState,
+        distribution::{Endpoint, State as DistributionState},
         event::{AdBreakTask, InputSwitchTask, MuteTask, SlateTask, State, Task},
         input_attachment,
         input_config::InputSwitchMode,
+        manifest::ManifestType,
     },
     name::{AssetName, ChannelName, EventName, InputName},
     proto::google::longrunning::Operation,
@@ -20,7 +21,7 @@ use livestream_client::{
 use livestream_emulator::Emulator;
 use prost_types::FieldMask;
 use std::time::Duration;
-use support::{CHANNEL, INPUT, LOCATION, Service, channel, code, name};
+use support::{CHANNEL, INPUT, LOCATION, Service, channel, code, manifest, name};
 use tonic::{Code, Response, Status};
 
 const BACKUP: &str = "projects/p/locations/us-central1/inputs/backup";
@@ -311,7 +312,7 @@ async fn an_event_switches_the_input_for_good() {
 async fn an_update_of_a_channel_takes_effect_when_it_is_done() {
     let mut service = Service::new();
     service.make_channel().await;
-    let second = Manifest { key: "second".to_owned(), ..Default::default() };
+    let second = manifest("second", ManifestType::Hls);
     let new = Channel {
         name: CHANNEL.to_owned(),
         manifests: vec![second],
@@ -345,10 +346,6 @@ async fn a_distribution_is_started_and_stopped_on_its_own() {
     let emulator = Emulator::builder().manual_clock().encoder_delay(None).build();
     let mut service = Service::on(emulator.clone());
     let channel = Channel {
-        elementary_streams: vec![ElementaryStream {
-            key: "sound".to_owned(),
-            ..Default::default()
-        }],
         distribution_streams: vec![DistributionStream {
             key: "stream".to_owned(),
             container: "flv".to_owned(),
@@ -357,6 +354,10 @@ async fn a_distribution_is_started_and_stopped_on_its_own() {
         distributions: vec![Distribution {
             key: "partner".to_owned(),
             distribution_stream: "stream".to_owned(),
+            endpoint: Some(Endpoint::RtmpPush(RtmpPushOutputEndpoint {
+                uri: "rtmp://example.com/live".to_owned(),
+                stream_key: "key".to_owned(),
+            })),
             ..Default::default()
         }],
         ..channel()

@@ -4,7 +4,6 @@
 use super::{no_rule, update as update_resource};
 use crate::{
     fault,
-    mask::{self, Field},
     paging::query,
     settings::Work,
     world::{Resource, World},
@@ -23,7 +22,8 @@ use tonic::Status;
 /// How long the service leaves a broken cluster to be looked at.
 const WRECK_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-const UPDATABLE: &[Field<Cluster>] = mask::fields!(Cluster: labels, annotations);
+/// The fields that an update can change.
+const UPDATABLE: &[&str] = &["labels", "annotations"];
 
 pub(super) fn create(
     world: &mut World,

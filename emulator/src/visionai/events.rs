@@ -1,12 +1,7 @@
 //! Events: what streams are joined by. Deleting one takes its grace period.
 
 use super::{create as create_resource, delete as delete_resource, update as update_resource};
-use crate::{
-    fault,
-    mask::{self, Field},
-    paging::query,
-    world::World,
-};
+use crate::{fault, paging::query, world::World};
 use livestream_client::{
     proto::google::longrunning::Operation,
     visionai::model::{
@@ -17,8 +12,8 @@ use livestream_client::{
 use std::time::Duration;
 use tonic::Status;
 
-const UPDATABLE: &[Field<Event>] =
-    mask::fields!(Event: labels, annotations, alignment_clock, grace_period);
+/// The fields that an update can change.
+const UPDATABLE: &[&str] = &["labels", "annotations", "alignment_clock", "grace_period"];
 
 pub(super) fn create(world: &mut World, request: &CreateEventRequest) -> Result<Operation, Status> {
     let id = ("event_id", &*request.event_id);

@@ -5,7 +5,6 @@ use super::{
 };
 use crate::{
     fault,
-    mask::{self, Field},
     paging::query,
     world::{Resource, World},
 };
@@ -24,7 +23,8 @@ use livestream_client::{
 use std::time::Duration;
 use tonic::Status;
 
-const UPDATABLE: &[Field<Series>] = mask::fields!(Series: labels, annotations, stream, event);
+/// The fields that an update can change.
+const UPDATABLE: &[&str] = &["labels", "annotations", "stream", "event"];
 
 pub(super) fn create(
     world: &mut World,

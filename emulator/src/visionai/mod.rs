@@ -13,14 +13,14 @@ mod service;
 mod streams;
 
 use super::{
-    Emulator, fault,
-    mask::{self, Field},
+    Emulator, fault, mask,
     operations::{Metadata, nothing},
     settings::Work,
     world::{Resource, Table, World, resources},
 };
 use livestream_client::{
     Builder as ClientBuilder,
+    mask::Maskable,
     model::OperationMetadata,
     proto::google::longrunning::Operation,
     rpc::LongRunning,
@@ -148,15 +148,15 @@ fn update<R>(
     world: &mut World,
     from: Option<&R::Output>,
     mask: Option<&FieldMask>,
-    fields: &'static [Field<R::Output>],
+    updatable: &'static [&'static str],
     check: Check<R::Output>,
 ) -> Result<Operation, Status>
 where
-    R: LongRunning<Output: Resource, Metadata: Metadata>,
+    R: LongRunning<Output: Resource + Maskable, Metadata: Metadata>,
 {
     let from = from.cloned().unwrap_or_default();
     let name = Resource::name(&from).to_owned();
-    let chosen = mask::choose(fields, mask, &from)?;
+    let chosen = mask::choose(updatable, mask, &from)?;
     let mut changed = world.find::<R::Output>(&name)?.clone();
     mask::apply(&chosen, &from, &mut changed);
     check(world, &changed)?;

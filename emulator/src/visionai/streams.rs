@@ -5,7 +5,6 @@ use super::{
 };
 use crate::{
     fault,
-    mask::{self, Field},
     operations::nothing,
     paging::query,
     settings::Work,
@@ -31,9 +30,9 @@ use tonic::Status;
 /// How long a token for playback is good.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-const UPDATABLE: &[Field<Stream>] = mask::fields!(
-    Stream: labels, annotations, display_name, enable_hls_playback, media_warehouse_asset,
-);
+/// The fields that an update can change.
+const UPDATABLE: &[&str] =
+    &["labels", "annotations", "display_name", "enable_hls_playback", "media_warehouse_asset"];
 
 pub(super) fn create(
     world: &mut World,

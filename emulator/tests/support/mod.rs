@@ -3,8 +3,10 @@
 
 use livestream_client::{
     model::{
-        self, Channel, Input, InputAttachment, Manifest, RetentionConfig,
+        self, AudioStream, Channel, ElementaryStream, Input, InputAttachment, Manifest, MuxStream,
+        RetentionConfig,
         channel::{Output, StreamingState},
+        elementary_stream::ElementaryStream as Track,
         livestream_service_client::LivestreamServiceClient,
         manifest::ManifestType,
     },
@@ -151,16 +153,34 @@ pub(crate) fn input() -> Input {
     input
 }
 
-/// A channel without inputs.
+/// A small valid channel without inputs: the audio stream `sound` in an HLS manifest `main`.
 pub(crate) fn channel() -> Channel {
-    let mut manifest = Manifest { key: "main".to_owned(), ..Default::default() };
-    manifest.file_name = "main.m3u8".to_owned();
-    manifest.set_type(ManifestType::Hls);
+    let audio = AudioStream { bitrate_bps: 128_000, ..Default::default() };
     let window = prost_types::Duration { seconds: 86_400, nanos: 0 };
     Channel {
         output: Some(Output { uri: "gs://bucket/outputs/".to_owned() }),
-        manifests: vec![manifest],
+        elementary_streams: vec![ElementaryStream {
+            key: "sound".to_owned(),
+            elementary_stream: Some(Track::AudioStream(audio)),
+        }],
+        mux_streams: vec![MuxStream {
+            key: "sound".to_owned(),
+            elementary_streams: vec!["sound".to_owned()],
+            ..Default::default()
+        }],
+        manifests: vec![manifest("main", ManifestType::Hls)],
         retention_config: Some(RetentionConfig { retention_window_duration: Some(window) }),
+        ..Default::default()
+    }
+}
+
+/// A manifest of the mux stream of [`channel`].
+pub(crate) fn manifest(key: &str, r#type: ManifestType) -> Manifest {
+    Manifest {
+        key: key.to_owned(),
+        file_name: format!("{key}.m3u8"),
+        r#type: r#type.into(),
+        mux_streams: vec!["sound".to_owned()],
         ..Default::default()
     }
 }

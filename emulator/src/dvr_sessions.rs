@@ -7,10 +7,13 @@
 //! alone is [`phase`].
 
 use super::{
-    clips, fault, mask,
+    clock::to_time,
+    mask,
     paging::query,
-    settings::Work,
-    world::{Resource as _, World, to_time},
+    retention,
+    settings::Latency,
+    state::{Resource as _, State},
+    status,
 };
 use livestream_client::{
     check::{Check as _, Context},
@@ -19,7 +22,7 @@ use livestream_client::{
         Channel, CreateDvrSessionRequest, DeleteDvrSessionRequest, DvrSession,
         GetDvrSessionRequest, ListDvrSessionsRequest, ListDvrSessionsResponse, TimeInterval,
         UpdateDvrSessionRequest,
-        dvr_session::{DvrWindow, State, dvr_window::Kind},
+        dvr_session::{DvrWindow, State as SessionState, dvr_window::Kind},
     },
     proto::google::longrunning::Operation,
 };
@@ -35,46 +38,42 @@ struct Window {
 }
 
 pub(super) fn create(
-    world: &mut World,
+    state: &mut State,
     request: &CreateDvrSessionRequest,
 ) -> Result<Operation, Status> {
-    let channel = world.find::<Channel>(&request.parent)?;
+    let channel = state.find::<Channel>(&request.parent)?;
     let id = &request.dvr_session_id;
-    let name = world.new_name::<DvrSession>(&request.parent, ("dvr_session_id", id))?;
-    fault::check(&request.violations())?;
+    let name = state.new_name::<DvrSession>(&request.parent, ("dvr_session_id", id))?;
+    status::check(&request.violations())?;
     let mut session = request.dvr_session.clone().unwrap_or_default();
-    let oldest = clips::oldest_kept(world, channel)?;
-    fault::check(&request.violations_in(Context::new().on(channel)))?;
-    check_ends(&session.dvr_windows, world.now())?;
-    if windows(&session.dvr_windows, world.now()).iter().any(|window| window.start < oldest) {
-        let reason = "a window begins before what the channel still keeps";
-        return Err(fault::precondition("CONTENT_NOT_KEPT", &channel.name, reason));
-    }
-
+    let starts = intervals(&session.dvr_windows).filter_map(|interval| interval.start_time);
+    retention::check_kept(state, channel, starts)?;
+    status::check(&request.violations_in(Context::new().on(channel)))?;
+    check_ends(&session.dvr_windows, state.now())?;
     session.name.clone_from(&name);
     for manifest in &mut session.dvr_manifests {
         let uri = channel.dvr_output_uri(id, &manifest.manifest_key);
-        manifest.output_uri = uri.map_err(|violation| fault::invalid_field(&violation))?;
+        manifest.output_uri = uri.map_err(|violation| status::invalid_field(&violation))?;
     }
     session.error = None;
-    session.set_state(State::Pending);
+    session.set_state(SessionState::Pending);
     let finish = {
         let name = name.clone();
-        move |world: &mut World| {
-            if world.find::<DvrSession>(&name)?.state() == State::Pending {
-                follow(world, &name);
+        move |state: &mut State| {
+            if state.find::<DvrSession>(&name)?.state() == SessionState::Pending {
+                follow(state, &name);
             }
-            world.find(&name).cloned()
+            state.find(&name).cloned()
         }
     };
     let undo = {
         let name = name.clone();
-        move |world: &mut World, status: &Status| fail(world, &name, status)
+        move |state: &mut State, status: &Status| fail(state, &name, status)
     };
-    let work = world.settings.takes(Work::AcceptDvrSession);
+    let work = state.settings.duration_of(Latency::AcceptDvrSession);
     let operation =
-        world.begin::<CreateDvrSessionRequest>(("create", &name), work, finish, undo)?;
-    world.insert(session);
+        state.begin::<CreateDvrSessionRequest>(("create", &name), work, finish, undo)?;
+    state.insert(session);
     Ok(operation)
 }
 
@@ -116,22 +115,22 @@ fn check_ends(windows: &[DvrWindow], default_start: SystemTime) -> Result<(), St
     intervals(windows).position(is_empty).map_or(Ok(()), |at| {
         let field = format!("dvr_session.dvr_windows[{at}].time_interval.end_time");
         let start = Timestamp::from(default_start);
-        Err(fault::invalid(&field, format!("is not after the start of the window, {start}")))
+        Err(status::invalid(&field, format!("is not after the start of the window, {start}")))
     })
 }
 
 /// What a session does at a time, and until when (for ever, without): nothing but its windows
 /// decides.
-fn phase(windows: &[Window], now: SystemTime) -> (State, Option<SystemTime>) {
+fn phase(windows: &[Window], now: SystemTime) -> (SessionState, Option<SystemTime>) {
     let (Some(first), Some(last)) = (windows.first(), windows.last()) else {
-        return (State::PostProcessing, None);
+        return (SessionState::PostProcessing, None);
     };
     if first.start > now {
-        (State::Scheduled, Some(first.start))
+        (SessionState::Scheduled, Some(first.start))
     } else if last.end.is_none_or(|end| end > now) {
-        (State::Live, last.end)
+        (SessionState::Live, last.end)
     } else {
-        (State::PostProcessing, None)
+        (SessionState::PostProcessing, None)
     }
 }
 
@@ -142,147 +141,157 @@ fn windows_of(session: &DvrSession) -> Vec<Window> {
 }
 
 /// Has a session do what its windows say, from now on.
-fn follow(world: &mut World, name: &str) {
-    let Ok(session) = world.find::<DvrSession>(name) else { return };
-    match phase(&windows_of(session), world.now()) {
-        (State::PostProcessing, _) => post_process(world, name),
-        (state, until) => {
-            enter(world, name, state);
+fn follow(state: &mut State, name: &str) {
+    let Ok(session) = state.find::<DvrSession>(name) else { return };
+    match phase(&windows_of(session), state.now()) {
+        (SessionState::PostProcessing, _) => post_process(state, name),
+        (next, until) => {
+            enter(state, name, next);
             match until {
-                Some(until) => plan(world, name, until, follow),
-                None => world.unplan(name),
+                Some(until) => plan(state, name, until, follow),
+                None => state.clear_next(name),
             }
         }
     }
 }
 
-fn post_process(world: &mut World, name: &str) {
-    pass_through(world, name, State::PostProcessing, Work::PostProcessDvrSession, |world, name| {
-        world.unplan(name);
-        enter(world, name, State::Finished);
-    });
+fn post_process(state: &mut State, name: &str) {
+    pass_through(
+        state,
+        name,
+        SessionState::PostProcessing,
+        Latency::PostProcessDvrSession,
+        |state, name| {
+            state.clear_next(name);
+            enter(state, name, SessionState::Finished);
+        },
+    );
 }
 
 /// Puts a session into a state for as long as some work takes.
 fn pass_through(
-    world: &mut World,
+    state: &mut State,
     name: &str,
-    state: State,
-    work: Work,
-    then: fn(&mut World, &str),
+    through: SessionState,
+    work: Latency,
+    then: fn(&mut State, &str),
 ) {
-    enter(world, name, state);
-    let until = world.after(world.settings.takes(work));
-    plan(world, name, until, then);
+    enter(state, name, through);
+    let until = state.after(state.settings.duration_of(work));
+    plan(state, name, until, then);
 }
 
-fn plan(world: &mut World, name: &str, time: SystemTime, next: fn(&mut World, &str)) {
+fn plan(state: &mut State, name: &str, time: SystemTime, next: fn(&mut State, &str)) {
     let session = name.to_owned();
-    world.plan(name, time, move |world| next(world, &session));
+    state.set_next(name, time, move |state| next(state, &session));
 }
 
-fn enter(world: &mut World, name: &str, state: State) {
+fn enter(state: &mut State, name: &str, next: SessionState) {
     // Nothing to do for a session that is gone.
-    let _ = world.edit::<DvrSession>(name, |session| session.set_state(state));
+    let _ = state.edit::<DvrSession>(name, |session| session.set_state(next));
 }
 
 /// The channel of these sessions is being updated: they end.
-pub(super) fn stop_all(world: &mut World, channel: &str) {
-    for name in world.child_names::<DvrSession>(channel) {
-        let Ok(session) = world.find::<DvrSession>(&name) else { continue };
+pub(super) fn stop_all(state: &mut State, channel: &str) {
+    for name in state.child_names::<DvrSession>(channel) {
+        let Ok(session) = state.find::<DvrSession>(&name) else { continue };
         let ends = match session.state() {
-            State::Pending | State::Updating | State::Scheduled | State::Live | State::Cooldown => {
-                true
-            }
-            State::Stopping | State::PostProcessing | State::Finished => false,
-            State::Failed | State::Deleting | State::Unspecified => false,
+            SessionState::Pending
+            | SessionState::Updating
+            | SessionState::Scheduled
+            | SessionState::Live
+            | SessionState::Cooldown => true,
+            SessionState::Stopping | SessionState::PostProcessing | SessionState::Finished => false,
+            SessionState::Failed | SessionState::Deleting | SessionState::Unspecified => false,
         };
         if !ends {
             continue;
         }
-        let has_begun = windows_of(session).first().is_some_and(|first| first.start <= world.now());
+        let has_begun = windows_of(session).first().is_some_and(|first| first.start <= state.now());
         let then = if has_begun { post_process } else { fail_unrecorded };
-        pass_through(world, &name, State::Stopping, Work::StopDvrSession, then);
+        pass_through(state, &name, SessionState::Stopping, Latency::StopDvrSession, then);
     }
 }
 
-fn fail_unrecorded(world: &mut World, name: &str) {
+fn fail_unrecorded(state: &mut State, name: &str) {
     let reason = "its channel was updated before anything was recorded";
-    fail(world, name, &fault::precondition("CHANNEL_UPDATED", name, reason));
+    fail(state, name, &status::precondition("CHANNEL_UPDATED", name, reason));
 }
 
 /// Marks a session that went wrong.
-pub(super) fn fail(world: &mut World, name: &str, status: &Status) {
-    world.unplan(name);
+pub(super) fn fail(state: &mut State, name: &str, status: &Status) {
+    state.clear_next(name);
     // Nobody to tell where the session is gone.
-    let _ = world.edit::<DvrSession>(name, |session| {
-        session.set_state(State::Failed);
-        session.error = Some(fault::to_message(status));
+    let _ = state.edit::<DvrSession>(name, |session| {
+        session.set_state(SessionState::Failed);
+        session.error = Some(status::to_message(status));
     });
 }
 
 pub(super) fn update(
-    world: &mut World,
+    state: &mut State,
     request: &UpdateDvrSessionRequest,
 ) -> Result<Operation, Status> {
     let from = request.dvr_session.clone().unwrap_or_default();
     let name = from.name.clone();
-    let session = world.find::<DvrSession>(&name)?;
+    let session = state.find::<DvrSession>(&name)?;
     if request.update_mask.as_ref().is_none_or(|mask| mask.paths.is_empty()) {
-        return Err(fault::invalid("update_mask", "is required"));
+        return Err(status::invalid("update_mask", "is required"));
     }
     let chosen = mask::choose(DvrSession::CHANGEABLE, request.update_mask.as_ref(), &from)?;
     let mut changed = session.clone();
     mask::apply(&chosen, &from, &mut changed);
-    fault::check_in("dvr_session", &changed.violations())?;
-    let created = session.create_time().map_or(world.now(), to_time);
+    status::check_in("dvr_session", &changed.violations())?;
+    let created = session.create_time().map_or(state.now(), to_time);
     check_ends(&changed.dvr_windows, created)?;
     let new = windows_of(&changed);
     let was = session.state();
     match was {
-        State::Scheduled => {}
-        State::Live => check_keeps_recording(&name, &windows_of(session), &new, world.now())?,
-        other => return Err(fault::wrong_state(&name, other.as_str_name(), "SCHEDULED or LIVE")),
+        SessionState::Scheduled => {}
+        SessionState::Live => {
+            check_keeps_recording(&name, &windows_of(session), &new, state.now())?
+        }
+        other => return Err(status::wrong_state(&name, other.as_str_name(), "SCHEDULED or LIVE")),
     }
 
     let finish = {
         let name = name.clone();
-        move |world: &mut World| {
-            match world.find::<DvrSession>(&name)?.state() {
-                State::Updating => {}
+        move |state: &mut State| {
+            match state.find::<DvrSession>(&name)?.state() {
+                SessionState::Updating => {}
                 // An update of the channel came in between.
-                other => return Err(fault::wrong_state(&name, other.as_str_name(), "UPDATING")),
+                other => return Err(status::wrong_state(&name, other.as_str_name(), "UPDATING")),
             }
-            world.edit::<DvrSession>(&name, |session| mask::apply(&chosen, &from, session))?;
-            go_on(world, &name, was);
-            world.find(&name).cloned()
+            state.edit::<DvrSession>(&name, |session| mask::apply(&chosen, &from, session))?;
+            go_on(state, &name, was);
+            state.find(&name).cloned()
         }
     };
     let undo = {
         let name = name.clone();
         // A session that is not updated goes on as before.
-        move |world: &mut World, _: &Status| {
-            if world.find::<DvrSession>(&name).is_ok_and(|s| s.state() == State::Updating) {
-                follow(world, &name);
+        move |state: &mut State, _: &Status| {
+            if state.find::<DvrSession>(&name).is_ok_and(|s| s.state() == SessionState::Updating) {
+                follow(state, &name);
             }
         }
     };
-    let work = world.settings.takes(Work::UpdateDvrSession);
+    let work = state.settings.duration_of(Latency::UpdateDvrSession);
     let operation =
-        world.begin::<UpdateDvrSessionRequest>(("update", &name), work, finish, undo)?;
-    world.unplan(&name);
-    enter(world, &name, State::Updating);
+        state.begin::<UpdateDvrSessionRequest>(("update", &name), work, finish, undo)?;
+    state.clear_next(&name);
+    enter(state, &name, SessionState::Updating);
     Ok(operation)
 }
 
 /// A recording that was cut short pauses before its manifest is made anew.
-fn go_on(world: &mut World, name: &str, was: State) {
-    let Ok(session) = world.find::<DvrSession>(name) else { return };
-    let (next, _) = phase(&windows_of(session), world.now());
-    if was == State::Live && next == State::PostProcessing {
-        pass_through(world, name, State::Cooldown, Work::CoolDvrSession, post_process);
+fn go_on(state: &mut State, name: &str, was: SessionState) {
+    let Ok(session) = state.find::<DvrSession>(name) else { return };
+    let (next, _) = phase(&windows_of(session), state.now());
+    if was == SessionState::Live && next == SessionState::PostProcessing {
+        pass_through(state, name, SessionState::Cooldown, Latency::CoolDvrSession, post_process);
     } else {
-        follow(world, name);
+        follow(state, name);
     }
 }
 
@@ -313,46 +322,48 @@ fn check_keeps_recording(
         return Ok(());
     }
     let reason = "is LIVE, and the update could overwrite its manifest";
-    Err(fault::precondition("WRONG_STATE", name, reason))
+    Err(status::precondition("WRONG_STATE", name, reason))
 }
 
 pub(super) fn delete(
-    world: &mut World,
+    state: &mut State,
     request: &DeleteDvrSessionRequest,
 ) -> Result<Operation, Status> {
     let name = request.name.clone();
-    let was = world.find::<DvrSession>(&name)?.clone();
+    let was = state.find::<DvrSession>(&name)?.clone();
     let finish = {
         let name = name.clone();
-        move |world: &mut World| {
-            world.remove::<DvrSession>(&name);
+        move |state: &mut State| {
+            state.remove::<DvrSession>(&name);
             Ok(())
         }
     };
-    let undo = move |world: &mut World, _: &Status| match was.state() {
+    let undo = move |state: &mut State, _: &Status| match was.state() {
         // What is over stays as it was; anything else goes on.
-        state @ (State::Finished | State::Failed) => enter(world, &was.name, state),
-        State::Stopping | State::Cooldown | State::PostProcessing => post_process(world, &was.name),
-        _ => follow(world, &was.name),
+        over @ (SessionState::Finished | SessionState::Failed) => enter(state, &was.name, over),
+        SessionState::Stopping | SessionState::Cooldown | SessionState::PostProcessing => {
+            post_process(state, &was.name)
+        }
+        _ => follow(state, &was.name),
     };
-    let work = world.settings.takes(Work::DeleteDvrSession);
+    let work = state.settings.duration_of(Latency::DeleteDvrSession);
     let operation =
-        world.begin::<DeleteDvrSessionRequest>(("delete", &name), work, finish, undo)?;
-    world.unplan(&name);
-    enter(world, &name, State::Deleting);
+        state.begin::<DeleteDvrSessionRequest>(("delete", &name), work, finish, undo)?;
+    state.clear_next(&name);
+    enter(state, &name, SessionState::Deleting);
     Ok(operation)
 }
 
-pub(super) fn get(world: &mut World, request: &GetDvrSessionRequest) -> Result<DvrSession, Status> {
-    world.find(&request.name).cloned()
+pub(super) fn get(state: &mut State, request: &GetDvrSessionRequest) -> Result<DvrSession, Status> {
+    state.find(&request.name).cloned()
 }
 
 pub(super) fn list(
-    world: &mut World,
+    state: &mut State,
     request: &ListDvrSessionsRequest,
 ) -> Result<ListDvrSessionsResponse, Status> {
-    world.find::<Channel>(&request.parent)?;
-    let (dvr_sessions, next_page_token) = world.list(&query!(request))?;
+    state.find::<Channel>(&request.parent)?;
+    let (dvr_sessions, next_page_token) = state.list(&query!(request))?;
     Ok(ListDvrSessionsResponse { dvr_sessions, next_page_token, unreachable: Vec::new() })
 }
 
@@ -372,12 +383,12 @@ mod tests {
     #[test]
     fn windows_and_time_decide_the_phase() {
         let windows = [window(10, 20), window(30, 40)];
-        assert_eq!(phase(&windows, at(9)), (State::Scheduled, Some(at(10))));
-        assert_eq!(phase(&windows, at(10)), (State::Live, Some(at(40))));
-        assert_eq!(phase(&windows, at(25)), (State::Live, Some(at(40))));
-        assert_eq!(phase(&windows, at(40)), (State::PostProcessing, None));
+        assert_eq!(phase(&windows, at(9)), (SessionState::Scheduled, Some(at(10))));
+        assert_eq!(phase(&windows, at(10)), (SessionState::Live, Some(at(40))));
+        assert_eq!(phase(&windows, at(25)), (SessionState::Live, Some(at(40))));
+        assert_eq!(phase(&windows, at(40)), (SessionState::PostProcessing, None));
         let open = [Window { start: at(10), end: None }];
-        assert_eq!(phase(&open, at(99)), (State::Live, None));
+        assert_eq!(phase(&open, at(99)), (SessionState::Live, None));
     }
 
     #[test]

@@ -41,12 +41,12 @@ pub struct Faults(Arc<Mutex<Plan>>);
 #[derive(Debug, Default)]
 struct Plan {
     /// What comes next, and how often.
-    next: VecDeque<(Fault, usize)>,
+    next: VecDeque<(Injected, usize)>,
     attempts: usize,
 }
 
 #[derive(Clone, Debug)]
-enum Fault {
+enum Injected {
     Refused(Status),
     AnswerLost,
     Stalled,
@@ -60,19 +60,19 @@ impl Faults {
 
     /// So many attempts get this status, and do not reach the service.
     pub fn refuse(&self, attempts: usize, status: Status) {
-        self.plan(attempts, Fault::Refused(status));
+        self.plan(attempts, Injected::Refused(status));
     }
 
     /// So many attempts are carried out by the service, but the connection breaks before the answer
     /// arrives.
     pub fn lose_answers(&self, attempts: usize) {
-        self.plan(attempts, Fault::AnswerLost);
+        self.plan(attempts, Injected::AnswerLost);
     }
 
     /// So many attempts do not reach the service, and never end by themselves: only a deadline ends
     /// them.
     pub fn stall(&self, attempts: usize) {
-        self.plan(attempts, Fault::Stalled);
+        self.plan(attempts, Injected::Stalled);
     }
 
     /// How many attempts there have been, those included that went wrong.
@@ -80,13 +80,13 @@ impl Faults {
         self.lock().attempts
     }
 
-    fn plan(&self, attempts: usize, fault: Fault) {
+    fn plan(&self, attempts: usize, fault: Injected) {
         if attempts > 0 {
             self.lock().next.push_back((fault, attempts));
         }
     }
 
-    fn begin_attempt(&self) -> Option<Fault> {
+    fn begin_attempt(&self) -> Option<Injected> {
         let mut plan = self.lock();
         plan.attempts += 1;
         let (fault, left) = plan.next.front_mut()?;
@@ -134,9 +134,9 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match self.faults.begin_attempt() {
-            Some(Fault::Refused(status)) => Box::pin(async move { Ok(status.into_http()) }),
-            Some(Fault::Stalled) => Box::pin(pending()),
-            Some(Fault::AnswerLost) => {
+            Some(Injected::Refused(status)) => Box::pin(async move { Ok(status.into_http()) }),
+            Some(Injected::Stalled) => Box::pin(pending()),
+            Some(Injected::AnswerLost) => {
                 let call = self.inner.call(request);
                 Box::pin(async move {
                     call.await.map_err(Into::into)?;

@@ -3,7 +3,7 @@
 //! A mask names fields ([AIP-161](https://google.aip.dev/161)). An absent mask stands for every
 //! updatable field that the request sets ([AIP-134](https://google.aip.dev/134)).
 
-use super::fault;
+use super::status;
 use livestream_client::mask::Maskable;
 use prost_types::FieldMask;
 use tonic::Status;
@@ -28,7 +28,7 @@ pub(super) fn choose<T: Maskable + Default>(
     let find = |path: &String| {
         updatable.iter().copied().find(|field| field == path).ok_or_else(|| {
             let allowed = updatable.join(", ");
-            fault::invalid(
+            status::invalid(
                 "update_mask",
                 format!("'{path}' cannot be updated; these can: {allowed}"),
             )

@@ -5,7 +5,7 @@
 //! in between are then neither skipped nor repeated. It also holds a fingerprint of the question,
 //! since a token is only good for the listing that it is from.
 
-use super::fault;
+use super::status;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use std::{
     borrow::Cow,
@@ -62,7 +62,7 @@ pub(super) fn page<'a, T: Listed + 'a>(
     let size = match usize::try_from(query.page_size) {
         Ok(0) => DEFAULT_PAGE,
         Ok(size) => size.min(LARGEST_PAGE),
-        Err(_) => return Err(fault::invalid("page_size", "cannot be negative")),
+        Err(_) => return Err(status::invalid("page_size", "cannot be negative")),
     };
     let order = Order::parse(query.order_by)?;
     let filter = Filter::parse(query.filter)?;
@@ -112,10 +112,10 @@ impl<'a> Position<'a> {
             return Ok(None);
         }
         let parts = read_token(query.page_token)
-            .ok_or_else(|| fault::invalid("page_token", "is not a token of this service"))?;
+            .ok_or_else(|| status::invalid("page_token", "is not a token of this service"))?;
         let (print, position) = parts;
         if print != fingerprint(query) {
-            return Err(fault::invalid("page_token", "is from a listing with other parameters"));
+            return Err(status::invalid("page_token", "is from a listing with other parameters"));
         }
         Ok(Some(position))
     }
@@ -157,7 +157,7 @@ enum Direction {
 impl Order {
     fn parse(text: &str) -> Result<Self, Status> {
         let refuse = |part: &str| {
-            fault::invalid(
+            status::invalid(
                 "order_by",
                 format!("'{part}' is not `name` or `create_time`, with `desc` or without"),
             )
@@ -215,7 +215,7 @@ impl<'a> Filter<'a> {
     fn admits(&self, item: &impl Listed) -> Result<bool, Status> {
         for Comparison { path, value, is_equal } in &self.0 {
             let found = item.field(path).ok_or_else(|| {
-                fault::invalid("filter", format!("'{path}' is no field to filter by"))
+                status::invalid("filter", format!("'{path}' is no field to filter by"))
             })?;
             if (found == *value) != *is_equal {
                 return Ok(false);
@@ -228,7 +228,7 @@ impl<'a> Filter<'a> {
 impl<'a> Comparison<'a> {
     fn parse(clause: &'a str) -> Result<Self, Status> {
         let refuse = || {
-            fault::invalid("filter", format!("'{clause}' is not `field=value` or `field!=value`"))
+            status::invalid("filter", format!("'{clause}' is not `field=value` or `field!=value`"))
         };
         let (left, right) = clause.split_once('=').ok_or_else(refuse)?;
         let (path, is_equal) = match left.strip_suffix('!') {

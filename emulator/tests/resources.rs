@@ -18,7 +18,7 @@ use livestream_client::{
         },
     },
 };
-use livestream_emulator::{Emulator, Limit, Work};
+use livestream_emulator::{Emulator, Latency, Limit};
 use prost_types::FieldMask;
 use std::time::Duration;
 use support::{CHANNEL, INPUT, LOCATION, Service, channel, code, input, name};
@@ -489,7 +489,7 @@ async fn listings_come_in_pages_filtered_and_in_order() {
     let emulator = Emulator::builder()
         .manual_clock()
         .limit(Limit::Channels, 10_000)
-        .takes(Work::CreateChannel, Duration::ZERO)
+        .latency(Latency::CreateChannel, Duration::ZERO)
         .build();
     let mut service = Service::on(emulator);
     for n in 0..120 {

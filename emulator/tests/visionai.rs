@@ -14,7 +14,7 @@ use livestream_client::{
         name::{ClusterName, EventName, SeriesName, StreamName},
     },
 };
-use livestream_emulator::{Emulator, Work};
+use livestream_emulator::{Emulator, Latency};
 use prost::{Message, Name};
 use prost_types::FieldMask;
 use std::time::{Duration, SystemTime};
@@ -234,7 +234,7 @@ async fn a_series_joins_what_is_there_in_its_cluster() {
 
     // The series is there before the stream would go.
     let camera = shop.stream("camera", Stream::default()).await;
-    let slow = Emulator::builder().manual_clock().takes(Work::DeleteInCluster, MINUTE).build();
+    let slow = Emulator::builder().manual_clock().latency(Latency::DeleteInCluster, MINUTE).build();
     let slow = Shop::on(slow);
     let create = slow.client.create_cluster(&cluster.parent(), Cluster::default(), "shop");
     slow.settle(create.await.unwrap()).await.unwrap();

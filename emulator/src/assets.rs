@@ -21,8 +21,8 @@ use livestream_client::{
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use tonic::Status;
 
-/// The largest file that an asset may have.
-const LARGEST: u64 = 250_000_000;
+/// The maximum size of an asset's file, in bytes.
+const MAX_BYTES: u64 = 250_000_000;
 
 pub(super) fn create(state: &mut State, request: &CreateAssetRequest) -> Result<Operation, Status> {
     let name = state.new_name::<Asset>(&request.parent, ("asset_id", &request.asset_id))?;
@@ -55,11 +55,11 @@ fn uri(asset: &Asset) -> &str {
     }
 }
 
-/// Compares the asset with its file. One that nobody described is taken to be as the asset says.
+/// Compares the asset with its file. For a file that was not added the asset is taken as correct.
 fn finish(state: &mut State, name: &str) -> Result<Asset, Status> {
     let asset = state.find::<Asset>(name)?;
     let object = state.objects.get(uri(asset));
-    if object.is_some_and(|object| object.bytes > LARGEST) {
+    if object.is_some_and(|object| object.bytes > MAX_BYTES) {
         return Err(status::precondition("FILE_TOO_LARGE", uri(asset), "has more than 250 MB"));
     }
     let crc = match object {
@@ -68,7 +68,7 @@ fn finish(state: &mut State, name: &str) -> Result<Asset, Status> {
         None => asset.crc32c.clone(),
     };
     if !asset.crc32c.is_empty() && asset.crc32c != crc {
-        let reason = format!("has the checksum {crc}, and not {}", asset.crc32c);
+        let reason = format!("has the checksum {crc}, but the asset has {}", asset.crc32c);
         return Err(status::precondition("CHECKSUM_MISMATCH", uri(asset), reason));
     }
     state.edit::<Asset>(name, |asset| {
@@ -77,16 +77,16 @@ fn finish(state: &mut State, name: &str) -> Result<Asset, Status> {
     })
 }
 
-/// A checksum for a file whose content nobody knows.
+/// A checksum for a file that was not added.
 fn some_checksum(uri: &str) -> String {
     let mut hasher = DefaultHasher::new();
     uri.hash(&mut hasher);
     STANDARD.encode(&hasher.finish().to_be_bytes()[..4])
 }
 
-/// Marks an asset that cannot be used.
+/// Puts an asset in `ERROR`.
 pub(super) fn fail(state: &mut State, name: &str, status: &Status) {
-    // Nobody to tell where the asset is gone.
+    // The asset may have been deleted.
     let _ = state.edit::<Asset>(name, |asset| {
         asset.set_state(AssetState::Error);
         asset.error = Some(status::to_message(status));
@@ -119,7 +119,7 @@ pub(super) fn delete(state: &mut State, request: &DeleteAssetRequest) -> Result<
         }
     };
     let undo = move |state: &mut State, _: &Status| {
-        // It is there: only this operation would have removed it.
+        // The asset exists: only this operation could have removed it.
         let _ = state.edit::<Asset>(&name, |asset| asset.set_state(was));
     };
     let work = state.settings.duration_of(Latency::DeleteAsset);
@@ -129,11 +129,11 @@ pub(super) fn delete(state: &mut State, request: &DeleteAssetRequest) -> Result<
     Ok(operation)
 }
 
-/// The channel or the event to come that shows an asset.
+/// The channel that shows an asset, or the event that will.
 fn find_user<'a>(state: &'a State, name: &str) -> Option<&'a str> {
     let shows = |event: &&Event| {
         let slate = |task: &Task| matches!(task, Task::Slate(slate) if slate.asset == name);
-        event.task.as_ref().is_some_and(slate) && !events::is_over(event)
+        event.task.as_ref().is_some_and(slate) && !events::has_ended(event)
     };
     state.children::<Channel>(location_of(name)).find_map(|channel| {
         if channel.static_overlays.iter().any(|overlay| overlay.asset == name) {

@@ -1,4 +1,4 @@
-//! Channels: made, changed, started, stopped and deleted.
+//! Channels: created, updated, started, stopped and deleted.
 
 use super::{
     dvr_sessions, mask,
@@ -49,7 +49,7 @@ pub(super) fn create(
     state.begin::<CreateChannelRequest>(("create", &name), work, finish, no_undo)
 }
 
-/// Keeps the active input where it is still attached; otherwise the first one is.
+/// Makes the first input active, unless the active input is still attached.
 fn choose_first_input(channel: &mut Channel) {
     let attached = &channel.input_attachments;
     if !attached.iter().any(|attached| attached.key == channel.active_input) {
@@ -57,7 +57,7 @@ fn choose_first_input(channel: &mut Channel) {
     }
 }
 
-/// Whether the inputs and assets that a channel refers to exist, the inputs in its location.
+/// Whether the inputs and assets of a channel exist, and the inputs are in its location.
 fn check_references(state: &State, channel: &Channel) -> Result<(), Status> {
     for (at, attachment) in channel.input_attachments.iter().enumerate() {
         if location_of(&attachment.input) != location_of(&channel.name) {
@@ -117,7 +117,7 @@ pub(super) fn delete(
     let name = request.name.clone();
     check_state(state, &name, "STOPPED", |c| c.streaming_state() == StreamingState::Stopped)?;
     if !request.force && state.children::<Event>(&name).next().is_some() {
-        let reason = "still has events: delete them first, or set `force`";
+        let reason = "has events: delete them first, or set `force`";
         return Err(status::precondition("RESOURCE_HAS_CHILDREN", &name, reason));
     }
     let finish = move |state: &mut State| {
@@ -168,7 +168,7 @@ pub(super) fn stop(state: &mut State, request: &StopChannelRequest) -> Result<Op
             Ok(ChannelOperationResponse {})
         }
     };
-    // A channel that is not stopped after all goes on where it can: with waiting for its encoder.
+    // If the channel is not stopped after all, it waits for its encoder again.
     let undo = move |state: &mut State, _: &Status| streaming::await_input(state, &name);
     let work = state.settings.duration_of(Latency::StopChannel);
     let operation =
@@ -178,7 +178,7 @@ pub(super) fn stop(state: &mut State, request: &StopChannelRequest) -> Result<Op
     Ok(operation)
 }
 
-/// What runs on a channel ends with it.
+/// Stops the running events of a channel.
 fn stop_events(state: &mut State, channel: &str) {
     for name in state.child_names::<Event>(channel) {
         let is_running = |event: &Event| event.state() == event::State::Running;

@@ -69,7 +69,7 @@ pub(super) fn create(state: &mut State, request: &CreateClipRequest) -> Result<O
     let time = state.after(accept);
     state.set_next(&name.clone(), time, move |state| {
         let now = state.now().into();
-        // A clip that was deleted meanwhile is not taken up.
+        // The clip may have been deleted.
         let _ = state.edit::<Clip>(&name, |clip| {
             clip.set_state(ClipState::Creating);
             clip.start_time = Some(now);
@@ -83,15 +83,15 @@ fn output_folder(channel: &Channel) -> &str {
     channel.output.as_ref().map_or("", |output| output.uri.trim_end_matches('/'))
 }
 
-/// The newest clips are kept: as many as there may be, with the one to come.
+/// Removes the oldest clips, so that there is room for a new one.
 fn make_room(state: &mut State, channel: &str) {
-    let most = state.settings.max(Limit::Clips);
+    let max = state.settings.max(Limit::Clips);
     let mut clips: Vec<_> = state
         .children::<Clip>(channel)
         .map(|clip| (clip.create_time().map(to_time), clip.name.clone()))
         .collect();
     clips.sort();
-    let surplus = (clips.len() + 1).saturating_sub(most);
+    let surplus = (clips.len() + 1).saturating_sub(max);
     for (_, oldest) in clips.into_iter().take(surplus) {
         state.remove::<Clip>(&oldest);
     }
@@ -103,17 +103,17 @@ fn finish(state: &mut State, name: &str) -> Result<Clip, Status> {
     }
     let channel = name.split("/clips/").next().unwrap_or_default();
     if !state.pipelines.get(channel).is_some_and(|pipeline| pipeline.has_streamed) {
-        let reason = "has never streamed, so that there is nothing to cut";
+        let reason = "has never streamed, so there is nothing to cut";
         return Err(status::precondition("NO_CONTENT", channel, reason));
     }
     state.clear_next(name);
     state.edit::<Clip>(name, |clip| clip.set_state(ClipState::Succeeded))
 }
 
-/// Marks a clip that could not be made.
+/// Puts a clip in `FAILED`.
 pub(super) fn fail(state: &mut State, name: &str, status: &Status) {
     state.clear_next(name);
-    // Nobody to tell where the clip is gone.
+    // The clip may have been deleted.
     let _ = state.edit::<Clip>(name, |clip| {
         clip.set_state(ClipState::Failed);
         clip.error = Some(status::to_message(status));

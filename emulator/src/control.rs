@@ -198,7 +198,7 @@ fn fail(state: &mut State, name: &str, error: &Status) -> Result<(), Status> {
     let ended =
         |current: &str| Err(status::wrong_state(name, current, "a resource that has not ended"));
     if let Ok(event) = state.find::<Event>(name) {
-        if events::is_over(event) {
+        if events::has_ended(event) {
             return ended(event.state().as_str_name());
         }
         events::fail(state, name, error);

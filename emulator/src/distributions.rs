@@ -1,4 +1,4 @@
-//! Distributions: pushing a channel's output to other servers.
+//! Distributions: a channel's output, pushed to other servers.
 
 use super::{operations::no_undo, settings::Latency, state::State, status};
 use livestream_client::{
@@ -27,7 +27,7 @@ pub(super) fn start(
         } else {
             DistributionState::AwaitingInput
         };
-        // One whose channel has stopped meanwhile is not ready any more, and stays so.
+        // If the channel has stopped in the meantime, its distributions stay NOT_READY.
         set(state, &name, &keys, |was| if was == DistributionState::Ready { started } else { was })
     };
     state.begin::<StartDistributionRequest>(("start", &request.name), work, finish, no_undo)
@@ -37,15 +37,20 @@ pub(super) fn stop(
     state: &mut State,
     request: &StopDistributionRequest,
 ) -> Result<Operation, Status> {
-    let keys =
-        choose(state, &request.name, &request.distribution_keys, "a started one", |current| {
+    let keys = choose(
+        state,
+        &request.name,
+        &request.distribution_keys,
+        "a started distribution",
+        |current| {
             matches!(
                 current,
                 DistributionState::AwaitingInput
                     | DistributionState::Distributing
                     | DistributionState::Error
             )
-        })?;
+        },
+    )?;
     let name = request.name.clone();
     let work = state.settings.duration_of(Latency::StopDistribution);
     let finish = move |state: &mut State| {
@@ -56,7 +61,8 @@ pub(super) fn stop(
     state.begin::<StopDistributionRequest>(("stop", &request.name), work, finish, no_undo)
 }
 
-/// The keys of the distributions that are meant; each must be in a state that the call needs.
+/// The keys of the requested distributions; without any, of all. Each must be in a state that the
+/// call needs.
 fn choose(
     state: &State,
     name: &str,

@@ -1,10 +1,10 @@
 //! DVR sessions: recordings of given windows of a channel's stream.
 //!
-//! A session follows its windows by itself: `SCHEDULED` until the first begins, `LIVE` until the
-//! last ends, `POST_PROCESSING`, `FINISHED`. Operations step in between: it is `PENDING` until
-//! taken up, `UPDATING` while its windows change, `COOLDOWN` after it was cut short, `STOPPING`
-//! after its channel was updated, `DELETING` before it is gone. What follows from windows and time
-//! alone is [`phase`].
+//! A session follows its windows by itself: it is `SCHEDULED` until the first window begins, `LIVE`
+//! until the last window ends, then in `POST_PROCESSING`, and `FINISHED`. [`phase`] computes this
+//! state from the windows and the time alone. Requests lead to the other states: a session is
+//! `PENDING` before the service accepts it, `UPDATING` while its windows change, in `COOLDOWN` after
+//! it was cut short, `STOPPING` after its channel was updated, and `DELETING` before it is removed.
 
 use super::{
     clock::to_time,
@@ -30,7 +30,7 @@ use prost_types::Timestamp;
 use std::time::SystemTime;
 use tonic::Status;
 
-/// A window of time; without an end it goes on.
+/// A window of time. Without an end it does not end by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Window {
     start: SystemTime,
@@ -119,8 +119,8 @@ fn check_ends(windows: &[DvrWindow], default_start: SystemTime) -> Result<(), St
     })
 }
 
-/// What a session does at a time, and until when (for ever, without): nothing but its windows
-/// decides.
+/// The state of a session with these windows at a time, and the end of that state; `None` if it
+/// does not end by itself.
 fn phase(windows: &[Window], now: SystemTime) -> (SessionState, Option<SystemTime>) {
     let (Some(first), Some(last)) = (windows.first(), windows.last()) else {
         return (SessionState::PostProcessing, None);
@@ -140,7 +140,7 @@ fn windows_of(session: &DvrSession) -> Vec<Window> {
     windows(&session.dvr_windows, created)
 }
 
-/// Has a session do what its windows say, from now on.
+/// Puts a session in the state of its windows, now and at each change.
 fn follow(state: &mut State, name: &str) {
     let Ok(session) = state.find::<DvrSession>(name) else { return };
     match phase(&windows_of(session), state.now()) {
@@ -168,7 +168,7 @@ fn post_process(state: &mut State, name: &str) {
     );
 }
 
-/// Puts a session into a state for as long as some work takes.
+/// Puts a session in a state for the duration of some work.
 fn pass_through(
     state: &mut State,
     name: &str,
@@ -187,11 +187,11 @@ fn plan(state: &mut State, name: &str, time: SystemTime, next: fn(&mut State, &s
 }
 
 fn enter(state: &mut State, name: &str, next: SessionState) {
-    // Nothing to do for a session that is gone.
+    // The session may have been deleted.
     let _ = state.edit::<DvrSession>(name, |session| session.set_state(next));
 }
 
-/// The channel of these sessions is being updated: they end.
+/// Stops the sessions of a channel that is being updated.
 pub(super) fn stop_all(state: &mut State, channel: &str) {
     for name in state.child_names::<DvrSession>(channel) {
         let Ok(session) = state.find::<DvrSession>(&name) else { continue };
@@ -218,10 +218,10 @@ fn fail_unrecorded(state: &mut State, name: &str) {
     fail(state, name, &status::precondition("CHANNEL_UPDATED", name, reason));
 }
 
-/// Marks a session that went wrong.
+/// Puts a session in `FAILED`.
 pub(super) fn fail(state: &mut State, name: &str, status: &Status) {
     state.clear_next(name);
-    // Nobody to tell where the session is gone.
+    // The session may have been deleted.
     let _ = state.edit::<DvrSession>(name, |session| {
         session.set_state(SessionState::Failed);
         session.error = Some(status::to_message(status));
@@ -259,17 +259,17 @@ pub(super) fn update(
         move |state: &mut State| {
             match state.find::<DvrSession>(&name)?.state() {
                 SessionState::Updating => {}
-                // An update of the channel came in between.
+                // An update of the channel stopped the session.
                 other => return Err(status::wrong_state(&name, other.as_str_name(), "UPDATING")),
             }
             state.edit::<DvrSession>(&name, |session| mask::apply(&chosen, &from, session))?;
-            go_on(state, &name, was);
+            resume(state, &name, was);
             state.find(&name).cloned()
         }
     };
     let undo = {
         let name = name.clone();
-        // A session that is not updated goes on as before.
+        // A session that is not updated continues as before.
         move |state: &mut State, _: &Status| {
             if state.find::<DvrSession>(&name).is_ok_and(|s| s.state() == SessionState::Updating) {
                 follow(state, &name);
@@ -284,8 +284,8 @@ pub(super) fn update(
     Ok(operation)
 }
 
-/// A recording that was cut short pauses before its manifest is made anew.
-fn go_on(state: &mut State, name: &str, was: SessionState) {
+/// Continues an updated session. If it was cut short, it pauses before its new manifest is made.
+fn resume(state: &mut State, name: &str, was: SessionState) {
     let Ok(session) = state.find::<DvrSession>(name) else { return };
     let (next, _) = phase(&windows_of(session), state.now());
     if was == SessionState::Live && next == SessionState::PostProcessing {
@@ -295,7 +295,11 @@ fn go_on(state: &mut State, name: &str, was: SessionState) {
     }
 }
 
-/// What is recorded already stays, unless the recording as a whole is to end in the past.
+/// Whether an update of a live session keeps what is recorded already. Only an update that ends the
+/// recording in the past may remove a part.
+///
+/// # Errors
+/// `FAILED_PRECONDITION`.
 fn check_keeps_recording(
     name: &str,
     old: &[Window],
@@ -308,7 +312,7 @@ fn check_keeps_recording(
     let (old, begun_new) = (begun(old), begun(new));
     let cuts_short = new.last().is_some_and(|last| last.end.is_some_and(|end| end <= now));
     let keeps = if cuts_short {
-        // Fewer windows, or the last one shorter; nothing that was not recorded before.
+        // Fewer windows, or a shorter last one, but nothing that was not recorded.
         begun_new.len() <= old.len()
             && begun_new.iter().zip(&old).all(|(new, old)| {
                 let is_within = old.end.is_none_or(|old| new.end.is_some_and(|new| new <= old));
@@ -339,7 +343,7 @@ pub(super) fn delete(
         }
     };
     let undo = move |state: &mut State, _: &Status| match was.state() {
-        // What is over stays as it was; anything else goes on.
+        // A session that has ended stays as it was. Any other continues.
         over @ (SessionState::Finished | SessionState::Failed) => enter(state, &was.name, over),
         SessionState::Stopping | SessionState::Cooldown | SessionState::PostProcessing => {
             post_process(state, &was.name)
@@ -381,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_and_time_decide_the_phase() {
+    fn phase_of_a_dvr_session_depends_on_its_windows_and_the_time() {
         let windows = [window(10, 20), window(30, 40)];
         assert_eq!(phase(&windows, at(9)), (SessionState::Scheduled, Some(at(10))));
         assert_eq!(phase(&windows, at(10)), (SessionState::Live, Some(at(40))));
@@ -392,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_are_put_in_order_and_overlapping_ones_are_joined() {
+    fn dvr_windows_are_sorted_and_overlapping_windows_are_joined() {
         let interval = |start: Option<u64>, end: Option<u64>| DvrWindow {
             kind: Some(Kind::TimeInterval(TimeInterval {
                 start_time: start.map(|start| at(start).into()),
@@ -413,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_recording_may_end_later_or_in_the_past_but_not_change_what_it_holds() {
+    fn a_live_dvr_session_can_end_later_or_in_the_past_but_keeps_what_is_recorded() {
         let old = [window(10, 20), window(30, 60)];
         let allowed: &[&[Window]] = &[
             &[window(10, 20), window(30, 90)],

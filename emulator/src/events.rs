@@ -1,7 +1,7 @@
-//! Events: tasks that a running channel carries out, now or at a set time.
+//! Events: tasks that a running channel executes, now or at a set time.
 //!
-//! An event is `PENDING`, then `SCHEDULED`, then `RUNNING` from its execution time on, and ends as
-//! `SUCCEEDED`, `STOPPED` or `FAILED`. Seven days later it is gone.
+//! An event is `PENDING`, then `SCHEDULED`, `RUNNING` from its execution time, and finally
+//! `SUCCEEDED`, `STOPPED` or `FAILED`. It is removed seven days after its end.
 
 use super::{clock::to_time, paging::query, settings::Latency, state::State, status, streaming};
 use livestream_client::{
@@ -15,7 +15,7 @@ use livestream_client::{
 use std::time::{Duration, SystemTime};
 use tonic::Status;
 
-/// How long an event is kept once it is over.
+/// How long an event is kept after its end.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 pub(super) fn create(state: &mut State, request: &CreateEventRequest) -> Result<Event, Status> {
@@ -26,7 +26,7 @@ pub(super) fn create(state: &mut State, request: &CreateEventRequest) -> Result<
     }
     let mut request = request.clone();
     if let Some(event) = &mut request.event {
-        // Output only, and the rules let a stored event have any execution time.
+        // Output only. The rules allow any execution time in an event that has been created.
         event.create_time = None;
     }
     let context = Context::new().on(channel).at(state.now());
@@ -52,7 +52,7 @@ fn check_asset(state: &State, task: Option<&Task>) -> Result<(), Status> {
     }
 }
 
-/// When an event is to run: at its own time, or as soon as it can be.
+/// When an event runs: at its own time, or as soon as it can be scheduled.
 fn execution_time(state: &State, event: &Event) -> SystemTime {
     match event.execution_time {
         Some(time) if !event.execute_now => to_time(time),
@@ -74,7 +74,7 @@ fn run(state: &mut State, name: &str) {
     let started = state.edit::<Event>(name, |event| event.set_state(EventState::Running));
     let Ok(event) = started else { return };
     let instant = Some(state.settings.duration_of(Latency::RunEvent));
-    match carry_out(state, &event) {
+    match execute(state, &event) {
         Err(status) => fail(state, name, &status),
         Ok(()) => {
             let length = match &event.task {
@@ -90,7 +90,7 @@ fn run(state: &mut State, name: &str) {
     }
 }
 
-/// How long the task of an event is to last, where it says so.
+/// The duration of an event, if its task has one.
 fn duration(event: &Event) -> Option<Duration> {
     to_duration(match event.task.as_ref()? {
         Task::AdBreak(task) => task.duration,
@@ -104,8 +104,8 @@ fn to_duration(duration: Option<prost_types::Duration>) -> Option<Duration> {
     Duration::try_from(duration?).ok()
 }
 
-/// What the task of an event does to its channel as it begins.
-fn carry_out(state: &mut State, event: &Event) -> Result<(), Status> {
+/// Executes the task of an event on its channel.
+fn execute(state: &mut State, event: &Event) -> Result<(), Status> {
     let channel_name = event.name.split("/events/").next().unwrap_or_default();
     let channel = state.find::<Channel>(channel_name)?.clone();
     if !streaming::is_running(&channel) {
@@ -160,7 +160,7 @@ fn source(new: Option<&encryption_update::SecretSource>) -> Option<encryption::S
     })
 }
 
-/// Ends an event for good.
+/// Ends an event.
 pub(super) fn end(state: &mut State, name: &str, outcome: EventState) {
     if state.edit::<Event>(name, |event| event.set_state(outcome)).is_err() {
         return;
@@ -170,7 +170,7 @@ pub(super) fn end(state: &mut State, name: &str, outcome: EventState) {
     state.set_next(name, state.after(LIFETIME), move |state| state.remove::<Event>(&event));
 }
 
-/// An event that silenced its channel does so no more.
+/// Ends the muting of a channel by an event.
 fn unmute(state: &mut State, name: &str) {
     let channel = name.split("/events/").next().unwrap_or_default();
     if let Some(pipeline) = state.pipelines.get_mut(channel) {
@@ -178,15 +178,15 @@ fn unmute(state: &mut State, name: &str) {
     }
 }
 
-/// Ends an event that could not be carried out.
+/// Ends an event with an error.
 pub(super) fn fail(state: &mut State, name: &str, status: &Status) {
     end(state, name, EventState::Failed);
-    // Nobody to tell where the event is gone.
+    // The event may have been deleted.
     let _ = state.edit::<Event>(name, |event| event.error = Some(status::to_message(status)));
 }
 
-/// Whether an event is over.
-pub(super) fn is_over(event: &Event) -> bool {
+/// Whether an event has ended.
+pub(super) fn has_ended(event: &Event) -> bool {
     matches!(event.state(), EventState::Succeeded | EventState::Failed | EventState::Stopped)
 }
 

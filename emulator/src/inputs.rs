@@ -1,4 +1,4 @@
-//! Inputs: where encoders send their feeds, and the pool that comes with the first of them.
+//! Inputs: the endpoints that encoders send to. The first input of a location creates its pool.
 
 use super::{
     mask,
@@ -48,7 +48,7 @@ pub(super) fn create(state: &mut State, request: &CreateInputRequest) -> Result<
     )
 }
 
-/// Where to push; the address is one of those reserved for documentation (RFC 5737).
+/// The URI that encoders push to. Its host is one of the addresses for documentation (RFC 5737).
 fn address(input: &Input, random: u64) -> String {
     let host = format!("192.0.2.{}", 1 + random % 254);
     match input.r#type() {
@@ -114,17 +114,20 @@ pub(super) fn delete(state: &mut State, request: &DeleteInputRequest) -> Result<
     )
 }
 
-/// An input stays as long as a channel is attached to it.
+/// Whether no channel uses an input.
+///
+/// # Errors
+/// `FAILED_PRECONDITION`.
 fn check_unused(state: &State, name: &str) -> Result<(), Status> {
     let mut channels = state.children::<Channel>(location_of(name));
     let user = channels.find(|c| c.input_attachments.iter().any(|attached| attached.input == name));
     user.map_or(Ok(()), |channel| {
-        let reason = format!("is used by '{}': delete that first", channel.name);
+        let reason = format!("is used by '{}'", channel.name);
         Err(status::precondition("RESOURCE_IN_USE", name, reason))
     })
 }
 
-/// The token is drawn anew for each call; nothing here checks it.
+/// Returns a new random token. Nothing here checks it.
 pub(super) fn preview(
     state: &mut State,
     request: &PreviewInputRequest,

@@ -1,5 +1,5 @@
-//! The regions that the emulated service names. Resources may be made in any other as well: a test
-//! need not know this list.
+//! The locations that the emulated service lists. Resources can be created in any other location
+//! too, so that a test does not depend on this list.
 
 use super::{
     paging::{self, Listed, Query},

@@ -96,7 +96,7 @@ impl State {
     /// `FAILED_PRECONDITION`.
     pub(super) fn check_idle(&self, target: &str) -> Result<(), Status> {
         self.operations.on(target).map_or(Ok(()), |operation| {
-            let reason = format!("{operation} is still working on it");
+            let reason = format!("'{operation}' has not ended");
             Err(status::precondition("OPERATION_IN_PROGRESS", target, reason))
         })
     }

@@ -1,4 +1,4 @@
-//! The pool of a location: its network.
+//! Pools: the network of a location.
 
 use super::{
     mask,
@@ -45,7 +45,7 @@ fn check_all_stopped(state: &State, pool: &str) -> Result<(), Status> {
         Err(status::wrong_state(
             &channel.name,
             current,
-            "every channel of the location to be STOPPED",
+            "all channels of the location to be STOPPED",
         ))
     })
 }

@@ -115,7 +115,7 @@ impl Emulator {
         self.builder_of()
     }
 
-    /// Builds a client of any service.
+    /// Builds a client of one of the services.
     pub(super) fn builder_of<C: Client>(&self) -> ClientBuilder<C> {
         let emulator = self.clone();
         let connector = tower::service_fn(move |_: http::Uri| {

@@ -30,25 +30,25 @@ pub enum Latency {
     UpdateInput,
     /// Deleting an input: 60 s.
     DeleteInput,
-    /// Taking a new event into the schedule, from `PENDING` to `SCHEDULED`: 1 s.
+    /// Scheduling a new event, from `PENDING` to `SCHEDULED`: 1 s.
     ScheduleEvent,
-    /// Carrying out an event whose task has no duration: 1 s.
+    /// Executing an event whose task has no duration: 1 s.
     RunEvent,
-    /// Taking up a new clip, from `PENDING` to `CREATING`: 2 s.
+    /// Accepting a new clip, from `PENDING` to `CREATING`: 2 s.
     AcceptClip,
     /// Copying a clip's files, from `CREATING` to `SUCCEEDED`: 30 s.
     CopyClip,
     /// Deleting a clip: 5 s.
     DeleteClip,
-    /// Taking up a new DVR session, while it is `PENDING`: 5 s.
+    /// Accepting a new DVR session, while it is `PENDING`: 5 s.
     AcceptDvrSession,
     /// Applying new windows to a DVR session, while it is `UPDATING`: 5 s.
     UpdateDvrSession,
     /// The pause of a DVR session that was cut short, in `COOLDOWN`: 60 s.
     CoolDvrSession,
-    /// Ending a DVR session whose channel was updated, while it is `STOPPING`: 10 s.
+    /// Stopping a DVR session whose channel was updated, while it is `STOPPING`: 10 s.
     StopDvrSession,
-    /// Finishing off a recording, in `POST_PROCESSING`: 10 s.
+    /// Post-processing a recording, in `POST_PROCESSING`: 10 s.
     PostProcessDvrSession,
     /// Deleting a DVR session: 10 s.
     DeleteDvrSession,
@@ -58,7 +58,7 @@ pub enum Latency {
     DeleteAsset,
     /// Changing the network of a pool: 2 minutes.
     UpdatePool,
-    /// Ending an operation that someone asked to cancel: 2 s. One that is done sooner succeeds.
+    /// Cancelling an operation: 2 s. An operation that is done sooner succeeds.
     Cancel,
     /// Creating a Vision AI cluster, while it is `PROVISIONING`: 30 minutes.
     #[cfg(feature = "visionai")]
@@ -69,10 +69,10 @@ pub enum Latency {
     /// Creating a stream, an event, a series or a channel in a Vision AI cluster: 10 s.
     #[cfg(feature = "visionai")]
     CreateInCluster,
-    /// Updating a Vision AI cluster, or something in it: 5 s.
+    /// Updating a Vision AI cluster, or a resource in it: 5 s.
     #[cfg(feature = "visionai")]
     UpdateInCluster,
-    /// Deleting something in a Vision AI cluster: 5 s, or for an event its grace period if longer.
+    /// Deleting a resource in a Vision AI cluster: 5 s; for an event its grace period, if longer.
     #[cfg(feature = "visionai")]
     DeleteInCluster,
     /// Taking a still image from a Vision AI stream: 5 s.
@@ -118,7 +118,7 @@ pub enum Limit {
     Inputs,
     /// Assets of a location: 10.
     Assets,
-    /// Clips of a channel: 1000; the oldest makes room for the next.
+    /// Clips of a channel: 1000. A new clip replaces the oldest one.
     Clips,
 }
 

@@ -40,7 +40,7 @@ pub(super) fn invalid_field(violation: &InvalidField) -> Status {
     invalid(violation.field(), violation.reason())
 }
 
-/// Refuses a message that violates the client's rules.
+/// Refuses a request that violates the client's rules.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` with every violation.

@@ -1,8 +1,8 @@
-//! What runs while a channel runs: its source, its encoder, its distributions.
+//! Running channels: their sources, encoders and distributions.
 //!
 //! A channel reads from one source at a time: the input of its active attachment or, where it has
-//! no attachments, an encoder of its own. Unless told otherwise an encoder connects by itself a few
-//! seconds after a channel begins to wait for one, and goes when the channel stops.
+//! no attachments, an encoder of its own. By default an encoder connects by itself a few seconds
+//! after a channel begins to wait for one, and disconnects when the channel stops.
 
 use super::{
     pipeline::Feed,
@@ -15,10 +15,10 @@ use livestream_client::model::{
 };
 use std::time::Duration;
 
-/// How long a channel takes to notice an encoder that was there before it.
+/// How long a channel takes to notice an encoder that connected before the channel started.
 const FIRST_FRAME: Duration = Duration::from_secs(1);
 
-/// Whether a channel was started and not stopped since.
+/// Whether a channel is started.
 pub(super) fn is_running(channel: &Channel) -> bool {
     use StreamingState as S;
     matches!(
@@ -27,18 +27,18 @@ pub(super) fn is_running(channel: &Channel) -> bool {
     )
 }
 
-/// What a channel reads from now.
+/// The source that a channel reads from now.
 pub(super) fn source(channel: &Channel) -> &str {
     source_at(channel, &channel.active_input)
 }
 
-/// What a channel reads from by the attachment of that key.
+/// The source of a channel by the attachment with a key.
 fn source_at<'a>(channel: &'a Channel, key: &str) -> &'a str {
     let attached = channel.input_attachments.iter().find(|attached| attached.key == key);
     attached.map_or(&channel.name, |attached| &attached.input)
 }
 
-/// The pipeline is ready: from now on the channel waits for its encoder.
+/// Lets a channel wait for its encoder.
 pub(super) fn await_input(state: &mut State, channel: &str) {
     enter(state, channel, StreamingState::AwaitingInput);
     let Ok(found) = state.find::<Channel>(channel) else { return };
@@ -55,11 +55,11 @@ pub(super) fn await_input(state: &mut State, channel: &str) {
     });
 }
 
-/// An encoder connects to a source.
+/// Connects an encoder to a source.
 pub(super) fn connect(state: &mut State, source: &str) {
     state.feeds.insert(source.to_owned(), Feed::Connected);
     let since = state.now().into();
-    // What a feed is seen to be is no change that anyone made, so `update_time` stays.
+    // The properties of the feed are observed and not updated, so `update_time` stays.
     if let Some(input) = Input::table_mut(state).get_mut(source) {
         input.input_stream_property.get_or_insert_with(|| InputStreamProperty {
             last_establish_time: Some(since),
@@ -88,7 +88,7 @@ fn example_feed() -> InputStreamProperty {
     }
 }
 
-/// The encoder at a source goes, and shall not come back by itself.
+/// Disconnects the encoder at a source. It does not connect again by itself.
 pub(super) fn disconnect(state: &mut State, source: &str) {
     state.feeds.insert(source.to_owned(), Feed::Disconnected);
     forget_stream(state, source);
@@ -101,7 +101,7 @@ fn forget_stream(state: &mut State, source: &str) {
     }
 }
 
-/// Brings the channels that may read from a source in line with its encoder.
+/// Updates the channels that may read from a source; see [`settle`].
 fn settle_all(state: &mut State, at: &str) {
     let may_read = |channel: &&Channel| {
         channel.name == at || channel.input_attachments.iter().any(|attached| attached.input == at)
@@ -112,7 +112,8 @@ fn settle_all(state: &mut State, at: &str) {
     }
 }
 
-/// Brings one channel in line with the encoders: which input it reads from, and whether it streams.
+/// Updates a channel after a change of its encoders: the input that it reads from, and whether it
+/// streams.
 pub(super) fn settle(state: &mut State, name: &str) {
     let Ok(channel) = state.find::<Channel>(name) else { return };
     let was = channel.streaming_state();
@@ -137,7 +138,7 @@ pub(super) fn settle(state: &mut State, name: &str) {
     }
 }
 
-/// The attachments that a channel may read from, best first.
+/// The attachments that a channel may read from, in the order of preference.
 fn candidates<'a>(state: &State, channel: &'a Channel) -> Vec<&'a str> {
     let is_manual = channel
         .input_config
@@ -155,7 +156,7 @@ fn candidates<'a>(state: &State, channel: &'a Channel) -> Vec<&'a str> {
     }
 }
 
-/// The pipeline is gone, and what came with it.
+/// Stops the pipeline of a channel, and disconnects the encoders that no channel reads from.
 pub(super) fn release(state: &mut State, name: &str) {
     state.clear_next(name);
     enter(state, name, StreamingState::Stopped);
@@ -179,7 +180,7 @@ fn is_read(state: &State, of: &str) -> bool {
     Channel::table(state).values().any(|channel| is_running(channel) && source(channel) == of)
 }
 
-/// Puts a channel into a state, and its distributions into theirs.
+/// Puts a channel in a state, and its distributions in the states that follow.
 pub(super) fn enter(state: &mut State, name: &str, next: StreamingState) {
     edit(state, name, |channel| {
         channel.set_streaming_state(next);
@@ -197,7 +198,7 @@ pub(super) fn enter(state: &mut State, name: &str, next: StreamingState) {
     });
 }
 
-/// Where a distribution stands once its channel is in a state.
+/// The next state of a distribution whose channel enters a state.
 fn distribution_state(
     was: DistributionState,
     is_running: bool,
@@ -213,8 +214,8 @@ fn distribution_state(
     }
 }
 
-/// Changes a channel that is there, as the service does by itself.
+/// Changes a channel, if it exists.
 fn edit(state: &mut State, name: &str, change: impl FnOnce(&mut Channel)) {
-    // One that is deleted meanwhile needs no change.
+    // The channel may have been deleted.
     let _ = state.edit::<Channel>(name, change);
 }

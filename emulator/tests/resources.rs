@@ -1,4 +1,4 @@
-//! The emulator's core, RPC by RPC, over its own tower service: resources, operations, errors.
+//! The emulator over its own tower service: resources, operations, listings and errors.
 
 mod support;
 
@@ -26,7 +26,7 @@ use tonic::Code;
 use tonic_types::{FieldViolation, StatusExt as _};
 
 #[tokio::test]
-async fn an_input_comes_to_be_in_three_minutes_with_its_pool() {
+async fn creating_an_input_takes_three_minutes_and_creates_the_pool() {
     let mut service = Service::new();
     let request = service.create_input_request("camera");
     let operation = service.live.create_input(request).await.expect("accepted").into_inner();
@@ -56,7 +56,7 @@ fn pool_name() -> model::GetPoolRequest {
 }
 
 #[tokio::test]
-async fn an_id_is_taken_from_the_moment_that_it_is_asked_for() {
+async fn an_id_is_taken_while_its_resource_is_being_created() {
     let mut service = Service::new();
     let request = service.create_input_request("camera");
     service.live.create_input(request.clone()).await.expect("accepted");
@@ -72,7 +72,7 @@ async fn an_id_is_taken_from_the_moment_that_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_channel_runs_from_stopped_to_streaming_and_back() {
+async fn a_channel_goes_from_stopped_to_streaming_and_back() {
     let mut service = Service::new();
     service.make_channel().await;
     let made = service.channel().await;
@@ -106,7 +106,7 @@ async fn a_channel_runs_from_stopped_to_streaming_and_back() {
 }
 
 #[tokio::test]
-async fn an_encoder_comes_and_goes_when_told_to() {
+async fn connect_and_disconnect_encoder_change_the_streaming_state() {
     let emulator = Emulator::builder().manual_clock().encoder_delay(None).build();
     let mut service = Service::on(emulator.clone());
     service.make_channel().await;
@@ -123,7 +123,7 @@ async fn an_encoder_comes_and_goes_when_told_to() {
 }
 
 #[tokio::test]
-async fn a_channel_that_cannot_write_is_in_error_until_it_recovers() {
+async fn a_failed_channel_is_in_streaming_error_until_it_recovers() {
     let mut service = Service::new();
     service.stream().await;
     let channel: ChannelName = CHANNEL.parse().expect("a name");
@@ -138,7 +138,7 @@ async fn a_channel_that_cannot_write_is_in_error_until_it_recovers() {
     let well = service.channel().await;
     assert_eq!(well.streaming_state(), StreamingState::Streaming);
     assert_eq!(well.streaming_error, None);
-    let again = service.emulator.recover(&channel).expect_err("it is well");
+    let again = service.emulator.recover(&channel).expect_err("it has recovered");
     assert_eq!(again.code(), Code::FailedPrecondition);
 
     let state = StreamingState::StreamingNoInput;
@@ -147,7 +147,7 @@ async fn a_channel_that_cannot_write_is_in_error_until_it_recovers() {
 }
 
 #[tokio::test]
-async fn an_input_stays_while_a_channel_uses_it() {
+async fn an_input_cannot_be_deleted_while_a_channel_uses_it() {
     let mut service = Service::new();
     service.make_channel().await;
     assert_eq!(code(service.live.delete_input(name(INPUT)).await), Code::FailedPrecondition);
@@ -161,7 +161,7 @@ async fn an_input_stays_while_a_channel_uses_it() {
 }
 
 #[tokio::test]
-async fn a_region_holds_only_so_many() {
+async fn a_limit_counts_resources_that_are_being_created() {
     let limit = |limit, most| Emulator::builder().manual_clock().limit(limit, most).build();
     let mut service = Service::on(limit(Limit::Inputs, 2));
     for id in ["a", "b"] {
@@ -178,7 +178,7 @@ async fn a_region_holds_only_so_many() {
 }
 
 #[tokio::test]
-async fn the_limits_are_those_of_the_service_unless_told_otherwise() {
+async fn the_default_limit_is_ten_channels_for_a_location() {
     let mut service = Service::new();
     for n in 0..10 {
         service.create_channel(&format!("c{n}"), channel()).await.expect("room");
@@ -187,7 +187,7 @@ async fn the_limits_are_those_of_the_service_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn refuses_what_breaks_a_rule_and_names_the_field() {
+async fn an_invalid_channel_is_refused_with_the_field_path() {
     let mut service = Service::new();
     service.make_input().await;
     let attached = |input: &str| model::InputAttachment {
@@ -241,13 +241,14 @@ async fn refuses_what_breaks_a_rule_and_names_the_field() {
 }
 
 #[tokio::test]
-async fn a_refused_channel_names_every_violation() {
+async fn an_invalid_channel_is_refused_with_every_violation() {
     let mut service = Service::new();
     let mut channel = channel();
     channel.output = None;
     channel.mux_streams[0].key.clear();
     channel.manifests[0].max_segment_count = 2;
-    let refusal = service.create_channel("news", channel.clone()).await.expect_err("four faults");
+    let refusal =
+        service.create_channel("news", channel.clone()).await.expect_err("four violations");
     assert_eq!(refusal.code(), Code::InvalidArgument);
     let found = refusal.get_details_bad_request().expect("a BadRequest").field_violations;
     let fields = |found: &[FieldViolation]| {
@@ -270,13 +271,13 @@ async fn a_refused_channel_names_every_violation() {
         update_mask: Some(FieldMask { paths }),
         request_id: String::new(),
     };
-    let refusal = service.live.update_channel(update).await.expect_err("four faults");
+    let refusal = service.live.update_channel(update).await.expect_err("four violations");
     let found = refusal.get_details_bad_request().expect("a BadRequest").field_violations;
     assert_eq!(fields(&found), expected);
 }
 
 #[tokio::test]
-async fn an_update_is_checked_by_the_channel_that_it_results_in() {
+async fn an_update_is_refused_if_the_resulting_channel_is_invalid() {
     let mut service = Service::new();
     service.make_channel().await;
     // The mux stream that this manifest names is not in the request but in the stored channel.
@@ -288,14 +289,14 @@ async fn an_update_is_checked_by_the_channel_that_it_results_in() {
         request_id: String::new(),
     };
     let refusal = service.live.update_channel(update(&["manifests", "mux_streams"])).await;
-    let refusal = refusal.expect_err("the manifest's mux stream goes");
+    let refusal = refusal.expect_err("the manifest's mux stream is removed");
     let found = refusal.get_details_bad_request().expect("a BadRequest").field_violations;
     assert_eq!(found[0].field, "channel.manifests[0].mux_streams[0]");
     service.live.update_channel(update(&["manifests"])).await.expect("valid as a whole");
 }
 
 #[tokio::test]
-async fn refuses_malformed_names_ids_and_inputs() {
+async fn malformed_names_request_ids_and_inputs_are_refused() {
     let mut service = Service::new();
     let malformed = service.live.get_channel(name("projects/p/channels/c")).await;
     assert_eq!(code(malformed), Code::InvalidArgument);
@@ -318,7 +319,7 @@ async fn refuses_malformed_names_ids_and_inputs() {
 }
 
 #[tokio::test]
-async fn an_update_changes_what_its_mask_says_when_it_is_done() {
+async fn an_input_update_changes_the_fields_of_its_mask_when_it_is_done() {
     let mut service = Service::new();
     service.make_input().await;
     let new = Input { name: INPUT.to_owned(), tier: Tier::Uhd as i32, ..Default::default() };
@@ -349,7 +350,7 @@ async fn an_update_changes_what_its_mask_says_when_it_is_done() {
 }
 
 #[tokio::test]
-async fn a_pool_changes_only_while_every_channel_is_stopped() {
+async fn a_pool_update_needs_all_channels_stopped() {
     let mut service = Service::new();
     service.make_channel().await;
     let network = |name: &str| model::UpdatePoolRequest {
@@ -376,7 +377,7 @@ async fn a_pool_changes_only_while_every_channel_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_preview_has_an_address_and_a_token_of_its_own() {
+async fn each_input_preview_has_a_new_uri_and_token() {
     let mut service = Service::new();
     assert_eq!(code(service.live.preview_input(name(INPUT)).await), Code::NotFound);
     service.make_input().await;
@@ -387,7 +388,7 @@ async fn a_preview_has_an_address_and_a_token_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_is_answered_as_before_for_an_hour() {
+async fn a_repeated_request_id_gets_the_first_response_for_an_hour() {
     let mut service = Service::new();
     let request = model::CreateInputRequest {
         request_id: "7f1d8c1e-6f4f-4c2b-9b39-0c6a4f1f7a01".to_owned(),
@@ -411,7 +412,7 @@ async fn a_repeated_request_is_answered_as_before_for_an_hour() {
 }
 
 #[tokio::test]
-async fn a_refused_request_may_be_put_right_under_the_same_id() {
+async fn a_refused_request_can_be_corrected_under_the_same_request_id() {
     let mut service = Service::new();
     let mut request = service.create_input_request("Camera");
     request.request_id = "7f1d8c1e-6f4f-4c2b-9b39-0c6a4f1f7a01".to_owned();
@@ -421,7 +422,7 @@ async fn a_refused_request_may_be_put_right_under_the_same_id() {
 }
 
 #[tokio::test]
-async fn a_cancelled_operation_ends_with_code_one_unless_it_is_done_first() {
+async fn a_cancelled_operation_ends_with_cancelled_unless_it_is_done_first() {
     let mut service = Service::new();
     let request = service.create_input_request("camera");
     let operation = service.live.create_input(request).await.expect("accepted").into_inner();
@@ -444,11 +445,14 @@ async fn a_cancelled_operation_ends_with_code_one_unless_it_is_done_first() {
     service.operations.cancel_operation(cancel.clone()).await.expect("it runs");
     service.emulator.advance(Duration::from_secs(2));
     let _: Input = service.output(&operation.name).await;
-    assert!(service.operations.cancel_operation(cancel).await.is_ok(), "too late, and no fault");
+    assert!(
+        service.operations.cancel_operation(cancel).await.is_ok(),
+        "cancelling an operation that is done is allowed"
+    );
 }
 
 #[tokio::test]
-async fn deleting_an_operation_forgets_it_but_does_not_stop_it() {
+async fn deleting_an_operation_removes_its_record_and_not_its_work() {
     let mut service = Service::new();
     let request = service.create_input_request("camera");
     let operation = service.live.create_input(request).await.expect("accepted").into_inner();
@@ -462,7 +466,7 @@ async fn deleting_an_operation_forgets_it_but_does_not_stop_it() {
 }
 
 #[tokio::test]
-async fn operations_are_listed_for_thirty_days_and_cannot_be_waited_for() {
+async fn operations_are_listed_for_thirty_days_and_wait_operation_is_unimplemented() {
     let mut service = Service::new();
     service.make_channel().await;
     let list = |name: &str, filter: &str| ListOperationsRequest {
@@ -485,7 +489,7 @@ async fn operations_are_listed_for_thirty_days_and_cannot_be_waited_for() {
 }
 
 #[tokio::test]
-async fn listings_come_in_pages_filtered_and_in_order() {
+async fn channel_listings_have_pages_filters_and_order() {
     let emulator = Emulator::builder()
         .manual_clock()
         .limit(Limit::Channels, 10_000)
@@ -528,7 +532,7 @@ async fn listings_come_in_pages_filtered_and_in_order() {
 }
 
 #[tokio::test]
-async fn tells_its_locations() {
+async fn locations_are_listed_and_read() {
     let mut service = Service::new();
     let list = ListLocationsRequest { name: "projects/p".to_owned(), ..Default::default() };
     let all = service.locations.list_locations(list).await.expect("a page").into_inner();

@@ -50,6 +50,7 @@ pub(super) fn create(
     retention::check_kept(state, channel, starts)?;
     status::check(&request.violations_in(Context::new().on(channel)))?;
     check_ends(&session.dvr_windows, state.now())?;
+
     session.name.clone_from(&name);
     for manifest in &mut session.dvr_manifests {
         let uri = channel.dvr_output_uri(id, &manifest.manifest_key);

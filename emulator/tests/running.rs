@@ -167,6 +167,8 @@ async fn an_event_needs_a_started_channel_a_task_and_an_execution_time() {
     let at = |time| Event { task: Some(ad_break()), execution_time: time, ..Default::default() };
     let bad = [
         at(None),
+        // An output field in the request does not change the rules.
+        Event { create_time: Some(service.in_seconds(0)), ..at(None) },
         at(Some(service.in_seconds(9))),
         Event { execute_now: true, ..at(Some(service.in_seconds(60))) },
         Event { execute_now: true, ..Default::default() },

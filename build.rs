@@ -180,7 +180,8 @@ fn write_rpc(
 }
 
 /// What a mask can name of the resource that an update request carries (a path goes through single
-/// messages only, so there are few), what the service alone sets, and what two of them differ in.
+/// messages only, so there are few), what the service alone sets, what two of them differ in, and how
+/// an update overwrites a field.
 fn write_maskable(
     out: &mut String,
     input: &MessageDescriptor,
@@ -206,7 +207,14 @@ fn write_maskable(
         let (name, member) = (field.name(), member(&field));
         writeln!(out, "        if self.{member} != other.{member} {{ fields.push({name:?}); }}")?;
     }
-    writeln!(out, "        fields\n    }}\n}}")?;
+    writeln!(out, "        fields\n    }}")?;
+    writeln!(out, "    fn overwrite(&mut self, field: &str, from: &Self) -> bool {{")?;
+    writeln!(out, "        match field {{")?;
+    for field in resource.fields() {
+        let (name, member) = (field.name(), member(&field));
+        writeln!(out, "            {name:?} => self.{member}.clone_from(&from.{member}),")?;
+    }
+    writeln!(out, "            _ => return false,\n        }}\n        true\n    }}\n}}")?;
     Ok(())
 }
 

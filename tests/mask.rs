@@ -139,6 +139,28 @@ fn what_only_the_service_sets_makes_no_difference() {
 }
 
 #[test]
+fn overwrite_copies_one_top_level_field() {
+    let from = Channel {
+        output: Some(Output { uri: "gs://new/".into() }),
+        labels: [("show".to_owned(), "news".to_owned())].into(),
+        ..Default::default()
+    };
+    let mut to = Channel { active_input: "studio".into(), ..Default::default() };
+    assert!(to.overwrite("output", &from));
+    assert_eq!(to.differing(&from), ["labels", "active_input"]);
+    // A field that is empty in the other resource becomes empty.
+    assert!(to.overwrite("active_input", &from));
+    assert_eq!(to.active_input, "");
+    for unknown in ["output.uri", "outputs", ""] {
+        assert!(!to.overwrite(unknown, &from), "{unknown}");
+    }
+    for field in Channel::PATHS.iter().filter(|path| !path.contains('.')) {
+        assert!(to.overwrite(field, &from), "{field}");
+    }
+    assert_eq!(to, from);
+}
+
+#[test]
 fn what_no_update_can_change_is_named() {
     let mut new = Channel {
         name: "projects/p/locations/l/channels/c".into(),

@@ -9,7 +9,7 @@ use livestream_client::{
     policy::{Backoff, Budget, RetryPolicy},
     rpc::Rpc,
 };
-use livestream_emulator::{Emulator, Limit, Work};
+use livestream_emulator::{Emulator, Latency, Limit};
 use std::{
     collections::HashSet,
     sync::{
@@ -71,7 +71,7 @@ async fn ten_thousand_channels_are_listed_once_each_though_a_fifth_of_the_answer
     let emulator = Emulator::builder()
         .speed(1)
         .limit(Limit::Channels, 20_000)
-        .takes(Work::CreateChannel, SECOND)
+        .latency(Latency::CreateChannel, SECOND)
         .build();
     let setup = Observed::new(emulator.service()).client();
     for number in 0..10_000 {

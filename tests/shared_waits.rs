@@ -13,7 +13,7 @@ use livestream_client::{
     },
     rpc::Rpc,
 };
-use livestream_emulator::{Emulator, Limit, Work};
+use livestream_emulator::{Emulator, Latency, Limit};
 use prost::Name;
 use prost_types::Any;
 use std::{
@@ -143,7 +143,7 @@ async fn ten_thousand_operations_cost_at_most_a_hundred_requests_a_tick() {
     let emulator = Emulator::builder()
         .speed(1)
         .limit(Limit::Channels, 20_000)
-        .takes(Work::CreateChannel, 30 * SECOND)
+        .latency(Latency::CreateChannel, 30 * SECOND)
         .build();
     let observed = Observed::new(emulator.service());
     let client = observed.client();

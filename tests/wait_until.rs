@@ -13,7 +13,7 @@ use livestream_client::{
     policy::{Backoff, PollPolicy, RetryPolicy},
     rpc::Rpc,
 };
-use livestream_emulator::{Emulator, Work};
+use livestream_emulator::{Emulator, Latency};
 use std::{
     sync::{
         Arc,
@@ -183,7 +183,7 @@ async fn a_service_that_is_out_does_not_end_a_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_permission_ends_a_wait_at_once() {
-    let emulator = Emulator::builder().takes(Work::CreateChannel, SECOND).speed(1).build();
+    let emulator = Emulator::builder().latency(Latency::CreateChannel, SECOND).speed(1).build();
     let observed = Observed::new(emulator.service())
         .failing(|path| path.ends_with("GetChannel").then(|| Status::permission_denied("no")));
     let studio = Studio { client: observed.client(), ..Studio::open() };

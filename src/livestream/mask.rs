@@ -27,6 +27,11 @@ pub trait Maskable: prost::Name + Clone + PartialEq {
 
     /// The top-level fields in which two resources differ.
     fn differing(&self, other: &Self) -> Vec<&'static str>;
+
+    /// Overwrites a top-level field with its value in another resource, as an update does.
+    ///
+    /// Returns `false`, and changes nothing, if the resource has no such field.
+    fn overwrite(&mut self, field: &str, from: &Self) -> bool;
 }
 
 /// A resource of which the API documents what an update can change.

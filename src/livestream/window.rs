@@ -17,7 +17,6 @@ use crate::{
 };
 use prost_types::Timestamp;
 use std::{
-    borrow::Cow,
     ops::{Bound, Range, RangeBounds},
     time::{Duration, SystemTime},
 };
@@ -191,21 +190,32 @@ impl Channel {
         let manifest = manifest.filter(|_| !manifest_key.is_empty()).ok_or_else(|| {
             InvalidField::new("manifests", format!("has no manifest with the key `{manifest_key}`"))
         })?;
-        Ok(format!("{output}/dvr/{dvr_session_id}/{}", manifest.written_file_name()))
+        Ok(format!("{output}/dvr/{dvr_session_id}/{}", manifest.output_file_name()))
     }
 }
 
 impl Manifest {
-    /// The file that the service writes: `file_name`, or `manifest` with the type's extension where
-    /// that is empty.
-    pub fn written_file_name(&self) -> Cow<'_, str> {
-        if !self.file_name.is_empty() {
-            return self.file_name.as_str().into();
-        }
-        match self.r#type() {
-            ManifestType::Dash => "manifest.mpd".into(),
-            ManifestType::Hls => "manifest.m3u8".into(),
-            ManifestType::Unspecified => "manifest".into(),
+    /// The name of the file that the service writes: `file_name` or, if that is empty,
+    /// `manifest.m3u8` for HLS and `manifest.mpd` for DASH.
+    ///
+    /// The API's reference takes the extension from the type. A type that is unspecified, or newer
+    /// than this version, has no known extension: the name is `manifest` then. The service refuses a
+    /// manifest of unspecified type.
+    ///
+    /// ```
+    /// use livestream_client::model::{Manifest, manifest::ManifestType};
+    ///
+    /// let mut manifest = Manifest { r#type: ManifestType::Dash.into(), ..Default::default() };
+    /// assert_eq!(manifest.output_file_name(), "manifest.mpd");
+    /// manifest.file_name = "main.mpd".into();
+    /// assert_eq!(manifest.output_file_name(), "main.mpd");
+    /// ```
+    pub fn output_file_name(&self) -> &str {
+        match (&*self.file_name, self.r#type()) {
+            ("", ManifestType::Hls) => "manifest.m3u8",
+            ("", ManifestType::Dash) => "manifest.mpd",
+            ("", ManifestType::Unspecified) => "manifest",
+            (name, _) => name,
         }
     }
 }

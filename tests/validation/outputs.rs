@@ -79,11 +79,6 @@ fn segments_are_2_to_20_seconds_long_and_whole_multiples_of_a_group_of_pictures(
         }
     };
     let at = "`mux_streams[0].segment_settings.segment_duration`";
-    broken(
-        &whole,
-        |c| c.mux_streams[1].segment_settings = None,
-        &["`mux_streams[1].segment_settings` is required"],
-    );
     let gop = "not a whole multiple of the GOP of `video-720p`, 2 s";
     broken(
         &over_ts,
@@ -98,11 +93,30 @@ fn segments_are_2_to_20_seconds_long_and_whole_multiples_of_a_group_of_pictures(
         segments(odd),
         &[&format!("{at} has 1000000000 nanos, outside of -999999999 to 999999999")],
     );
-    // 6 s where it is not set.
+}
+
+/// The API's reference gives a default of 6 s and requires neither the settings nor the duration.
+#[test]
+fn segment_settings_are_optional_and_default_to_6_seconds() {
     broken(
         &whole,
         |c| c.mux_streams[1].segment_settings.as_mut().unwrap().segment_duration = None,
         &[],
+    );
+    broken(&whole, |c| c.mux_streams[1].segment_settings = None, &[]);
+    let longer = |c: &mut Channel| {
+        for mux in &mut c.mux_streams {
+            mux.segment_settings.as_mut().unwrap().segment_duration = Some(seconds(8));
+        }
+        c.mux_streams[2].segment_settings = None;
+    };
+    broken(
+        &whole,
+        longer,
+        &[
+            "`manifests[0].mux_streams[2]` has segments of 6 s, but those of `video-720p` are 8 s",
+            "`manifests[1].mux_streams[2]` has segments of 6 s, but those of `video-720p` are 8 s",
+        ],
     );
 }
 

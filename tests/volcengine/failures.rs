@@ -129,7 +129,7 @@ async fn no_key_is_ever_shown() {
     let vendor = Vendor::with_session_token(TOKEN);
     let own = livestream_client::volcengine::AccessKey::new(ACCESS_KEY, SECRET);
     let own = own.unwrap().with_session_token(TOKEN).unwrap();
-    let builder = over(&vendor).keys(own);
+    let builder = over(&vendor).access_key(own);
     let mut shown = vec![format!("{builder:?}")];
     let service = builder.build().unwrap();
     let mut client = service.client();
@@ -139,7 +139,7 @@ async fn no_key_is_ever_shown() {
     shown.extend([format!("{service:?}"), format!("{client:?}"), format!("{mismatch:?}")]);
 
     let right = keys().with_session_token(TOKEN).unwrap();
-    let mut client = over(&vendor).keys(right).build().unwrap().client();
+    let mut client = over(&vendor).access_key(right).build().unwrap().client();
     let leak = format!("who is {ACCESS_KEY} with {TOKEN}?");
     vendor.reply([answer(401, Some((&leak, &leak)), Value::Null)]);
     let leaked = client.create_time_shift_preset(create()).await.unwrap_err();

@@ -85,7 +85,7 @@ pub(super) fn check_channel(report: &mut Report, channel: &Channel, parts: &Part
 
     let manifests = &channel.manifests;
     report.unique("manifests", "key", manifests.iter().map(|m| &m.key));
-    report.unique("manifests", "file_name", manifests.iter().map(|m| m.written_file_name()));
+    report.unique("manifests", "file_name", manifests.iter().map(|m| m.output_file_name()));
     report.each("manifests", manifests, |report, manifest| {
         check_manifest(report, manifest, parts);
     });

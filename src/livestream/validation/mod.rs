@@ -17,7 +17,6 @@
 //!     mux_streams: vec![MuxStream {
 //!         key: "hd".into(),
 //!         elementary_streams: vec!["video".into()],
-//!         segment_settings: Some(Default::default()),
 //!         ..Default::default()
 //!     }],
 //!     ..Default::default()

@@ -21,7 +21,7 @@ use crate::{
     time::{self, NANOS_PER_SECOND},
 };
 
-/// Six seconds: the length of a segment where none is given.
+/// Six seconds: the length of a segment without a duration or without segment settings.
 const DEFAULT_SEGMENT: i128 = 6 * NANOS_PER_SECOND;
 
 pub(super) fn check_mux_stream(report: &mut Report, mux: &MuxStream, parts: &Parts<'_>) {
@@ -101,11 +101,8 @@ impl Tracks {
 
 fn check_segments(report: &mut Report, mux: &MuxStream, tracks: &[Option<&ElementaryStream>]) {
     const FIELD: &str = "segment_settings.segment_duration";
-    let Some(settings) = &mux.segment_settings else {
-        return report.add("segment_settings", "is required");
-    };
-    if let Some(duration) = &settings.segment_duration {
-        report.duration_in(FIELD, duration, 2..=20);
+    if let Some(duration) = mux.segment_settings.and_then(|settings| settings.segment_duration) {
+        report.duration_in(FIELD, &duration, 2..=20);
     }
     let Some(segment) = segment_nanos(mux).filter(|segment| *segment > 0) else { return };
     for track in tracks.iter().flatten() {

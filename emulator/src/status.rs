@@ -1,5 +1,5 @@
-//! The refusals of the service: one function per kind, each with the details that the real service
-//! attaches ([AIP-193](https://google.aip.dev/193)).
+//! The error statuses of the service: one function for each kind, with the details that the real
+//! service attaches ([AIP-193](https://google.aip.dev/193)).
 
 use livestream_client::{
     proto::google::rpc,
@@ -10,11 +10,11 @@ use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-/// The domain of every `ErrorInfo`, but for those of Vision AI.
+/// The domain of every `ErrorInfo`, except for those of Vision AI.
 const DOMAIN: &str = "livestream.googleapis.com";
 const VISION_DOMAIN: &str = "visionai.googleapis.com";
 
-/// Nothing has that name.
+/// No resource has this name.
 pub(super) fn not_found(name: &str) -> Status {
     let message = format!("Resource '{name}' was not found");
     refuse(Code::NotFound, message, "RESOURCE_NOT_FOUND", ("resource", name), |_| {})
@@ -26,7 +26,7 @@ pub(super) fn already_exists(name: &str) -> Status {
     refuse(Code::AlreadyExists, message, "RESOURCE_ALREADY_EXISTS", ("resource", name), |_| {})
 }
 
-/// A field of the request breaks a rule.
+/// A field of the request violates a rule.
 pub(super) fn invalid(field: &str, reason: impl Into<String>) -> Status {
     let reason = reason.into();
     let message = format!("Invalid value for '{field}': {reason}");
@@ -35,13 +35,42 @@ pub(super) fn invalid(field: &str, reason: impl Into<String>) -> Status {
     })
 }
 
-/// A field of the request breaks a rule that every document of the API knows.
-pub(super) fn invalid_field(fault: &InvalidField) -> Status {
-    invalid(fault.field(), fault.reason())
+/// A field of the request violates one of the client's rules.
+pub(super) fn invalid_field(violation: &InvalidField) -> Status {
+    invalid(violation.field(), violation.reason())
 }
 
-/// The resource, or one that it depends on, is in a state that forbids the call. `kind` says which
-/// rule it is, as `WRONG_STATE` does.
+/// Refuses a request that violates the client's rules.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` with every violation.
+pub(super) fn check(violations: &[InvalidField]) -> Result<(), Status> {
+    check_in("", violations)
+}
+
+/// [`check`] for a resource that the request holds in `field`: the paths begin at the request.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` with every violation.
+pub(super) fn check_in(field: &str, violations: &[InvalidField]) -> Result<(), Status> {
+    let path = |violation: &InvalidField| match field {
+        "" => violation.field().to_owned(),
+        field => format!("{field}.{}", violation.field()),
+    };
+    let Some(first) = violations.first().map(path) else { return Ok(()) };
+    let texts = violations.iter().map(|violation| {
+        format!("Invalid value for '{}': {}", path(violation), violation.reason())
+    });
+    let message = texts.collect::<Vec<_>>().join("; ");
+    Err(refuse(Code::InvalidArgument, message, "INVALID_FIELD", ("field", &first), |details| {
+        for violation in violations {
+            details.add_bad_request_violation(path(violation), violation.reason());
+        }
+    }))
+}
+
+/// The resource, or another one that it depends on, is in a state that forbids the call. `kind` is
+/// the rule, such as `WRONG_STATE`.
 pub(super) fn precondition(kind: &str, subject: &str, reason: impl Into<String>) -> Status {
     let reason = reason.into();
     let message = format!("'{subject}': {reason}");
@@ -50,14 +79,14 @@ pub(super) fn precondition(kind: &str, subject: &str, reason: impl Into<String>)
     })
 }
 
-/// The resource is not in a state that the call asks for.
+/// The resource is not in a state that the call needs.
 pub(super) fn wrong_state(subject: &str, state: &str, needed: &str) -> Status {
     precondition("WRONG_STATE", subject, format!("is {state}, and the call needs {needed}"))
 }
 
-/// No more of it may be made.
-pub(super) fn exhausted(subject: &str, what: &str, most: usize) -> Status {
-    let reason = format!("at most {most} {what} are allowed");
+/// The limit on a kind of resource is reached.
+pub(super) fn exhausted(subject: &str, what: &str, max: usize) -> Status {
+    let reason = format!("at most {max} {what} are allowed");
     let message = format!("Quota exceeded for '{subject}': {reason}");
     refuse(
         Code::ResourceExhausted,
@@ -70,13 +99,13 @@ pub(super) fn exhausted(subject: &str, what: &str, most: usize) -> Status {
     )
 }
 
-/// The service does not offer it.
+/// The service does not offer the method or parameter.
 pub(super) fn unimplemented(what: &str) -> Status {
     let message = format!("{what} is not offered by this service");
     refuse(Code::Unimplemented, message, "METHOD_NOT_IMPLEMENTED", ("method", what), |_| {})
 }
 
-/// An operation that was cancelled ends with this.
+/// The error of a cancelled operation.
 pub(super) fn cancelled(operation: &str) -> Status {
     let message = "The operation was cancelled";
     refuse(Code::Cancelled, message, "OPERATION_CANCELLED", ("operation", operation), |_| {})
@@ -98,8 +127,8 @@ fn refuse(
     Status::with_error_details(code, message, details)
 }
 
-/// A refusal in the name of the service that the method belongs to.
-pub(super) fn said_by(method: &Method, status: Status) -> Status {
+/// The status with the service that the method belongs to in its `ErrorInfo`.
+pub(super) fn for_service(method: &Method, status: Status) -> Status {
     if !method.service().starts_with("google.cloud.visionai.") {
         return status;
     }
@@ -112,9 +141,9 @@ pub(super) fn said_by(method: &Method, status: Status) -> Status {
     Status::with_error_details(status.code(), status.message(), details)
 }
 
-/// The status as resources and operations hold it.
+/// The status as a message, for the error fields of resources and operations.
 pub(super) fn to_message(status: &Status) -> rpc::Status {
-    // Made here or by a test; whatever else it carries, code and message are sure.
+    // A test can make a status with any bytes as its details. Code and message are always there.
     let details = rpc::Status::decode(status.details()).map(|whole| whole.details);
     rpc::Status {
         code: status.code() as i32,

@@ -1,16 +1,19 @@
-//! The state of the emulated service: resources, what will change by itself, and the virtual time.
+//! The state of the emulated service: its resources, its timers and the virtual time.
 //!
-//! No task runs in the background. Whatever happens later stands in an agenda, in the order of
-//! time; before a request is served, [`World::advance_to`] lets all of it happen that is due by
-//! then, each at its own time. The rules live in the module of each resource.
+//! No task runs in the background. Before a request is served, [`State::advance_to`] fires the timers
+//! that are due by then. The rules are in the module of each resource.
 
+#[cfg(feature = "visionai")]
+use super::visionai::VisionTables;
 use super::{
-    answers::Answers,
-    fault,
-    operations::Operations,
+    clock::to_time,
     paging::{self, Listed, Query},
+    pipeline::{Feed, Object, Pipeline},
+    records::Operations,
+    request_ids::RequestIdCache,
     settings::{Limit, Settings},
-    streaming::{Feed, Pipeline},
+    status,
+    timers::{TimerKey, Timers},
 };
 use livestream_client::model::{Asset, Channel, Clip, DvrSession, Event, Input, Pool};
 use prost_types::Timestamp;
@@ -26,13 +29,13 @@ use tonic::Status;
 pub(super) type Table<T> = BTreeMap<String, T>;
 
 /// Everything that the emulated service knows.
-pub(super) struct World {
+pub(super) struct State {
     now: SystemTime,
     pub(super) settings: Settings,
-    agenda: Agenda,
+    timers: Timers<State>,
     random: Random,
-    pub(super) answers: Answers,
-    pub(super) operations: Operations,
+    pub(super) request_ids: RequestIdCache,
+    pub(super) operations: Operations<State>,
     channels: Table<Channel>,
     inputs: Table<Input>,
     events: Table<Event>,
@@ -41,40 +44,19 @@ pub(super) struct World {
     assets: Table<Asset>,
     pools: Table<Pool>,
     #[cfg(feature = "visionai")]
-    pub(super) vision: super::visionai::Tables,
-    /// What a channel does beyond what its resource tells, by channel name.
+    pub(super) vision: VisionTables,
+    /// What a channel does beyond what its resource shows, by channel name.
     pub(super) pipelines: HashMap<String, Pipeline>,
-    /// What is known of the encoders, by [`source`](super::streaming::source).
+    /// What is known of the encoders, by source: the name of an input, or of a channel that has
+    /// an encoder of its own.
     pub(super) feeds: HashMap<String, Feed>,
-    /// The files in Cloud Storage that someone described, by URI.
+    /// The known files in Cloud Storage, by URI.
     pub(super) objects: HashMap<String, Object>,
 }
 
-/// A file in Cloud Storage.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Object {
-    pub(super) bytes: u64,
-    pub(super) crc32c: u32,
-}
-
-/// What is to happen, in the order of time.
-#[derive(Default)]
-struct Agenda {
-    changes: BTreeMap<Due, Change>,
-    /// The one change that a resource is to make by itself next, by name.
-    plans: HashMap<String, Due>,
-    last: u64,
-}
-
-/// When something happens; the number keeps those apart that happen at one time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Due(SystemTime, u64);
-
-type Change = Box<dyn FnOnce(&mut World) + Send>;
-
-/// What all resources have in common.
+/// The common fields of all resources.
 pub(super) trait Resource: prost::Message + prost::Name + Clone + Default + 'static {
-    /// The segment that names stand behind, such as `channels`.
+    /// The collection id before the resource id in a name, such as `channels`.
     const COLLECTION: &'static str;
 
     fn name(&self) -> &str;
@@ -82,22 +64,22 @@ pub(super) trait Resource: prost::Message + prost::Name + Clone + Default + 'sta
     fn set_create_time(&mut self, time: Timestamp);
     fn set_update_time(&mut self, time: Timestamp);
     fn labels(&self) -> &HashMap<String, String>;
-    /// The name of its state, as in the definition; empty for a resource without one.
+    /// The name of its state in the service definition; empty for a resource without a state.
     fn state_name(&self) -> &'static str;
-    /// The value of a text field that filters know, beyond those that all have.
+    /// The value of a text field that a filter can use, beyond the common fields.
     fn text(&self, field: &str) -> Option<&str>;
-    fn table(world: &World) -> &Table<Self>;
-    fn table_mut(world: &mut World) -> &mut Table<Self>;
+    fn table(state: &State) -> &Table<Self>;
+    fn table_mut(state: &mut State) -> &mut Table<Self>;
 }
 
-/// Implements [`Resource`] for messages that all have its fields; those in brackets can be filtered
-/// by as well.
+/// Implements [`Resource`] for messages with the common fields. The fields in brackets can be used in
+/// filters too.
 macro_rules! resources {
     ($(
         $resource:ident in $($table:ident).+ as $collection:literal, $state:expr
         $(, [$($field:ident),+])?;
     )+) => {$(
-        impl $crate::world::Resource for $resource {
+        impl $crate::state::Resource for $resource {
             const COLLECTION: &'static str = $collection;
 
             fn name(&self) -> &str {
@@ -124,14 +106,14 @@ macro_rules! resources {
                 known.iter().find(|(name, _)| *name == field).map(|(_, value)| *value)
             }
             fn table(
-                world: &$crate::world::World,
-            ) -> &$crate::world::Table<Self> {
-                &world.$($table).+
+                state: &$crate::state::State,
+            ) -> &$crate::state::Table<Self> {
+                &state.$($table).+
             }
             fn table_mut(
-                world: &mut $crate::world::World,
-            ) -> &mut $crate::world::Table<Self> {
-                &mut world.$($table).+
+                state: &mut $crate::state::State,
+            ) -> &mut $crate::state::Table<Self> {
+                &mut state.$($table).+
             }
         }
     )+};
@@ -172,15 +154,15 @@ impl<T: Resource> Listed for T {
     }
 }
 
-impl World {
+impl State {
     pub(super) fn new(now: SystemTime, settings: Settings, seed: u64) -> Self {
         Self {
             now,
             settings,
-            agenda: Agenda::default(),
+            timers: Timers::new(),
             random: Random { seed, drawn: 0 },
-            answers: Answers::default(),
-            operations: Operations::default(),
+            request_ids: RequestIdCache::default(),
+            operations: Operations::new(),
             channels: Table::new(),
             inputs: Table::new(),
             events: Table::new(),
@@ -189,81 +171,70 @@ impl World {
             assets: Table::new(),
             pools: Table::new(),
             #[cfg(feature = "visionai")]
-            vision: super::visionai::Tables::default(),
+            vision: VisionTables::default(),
             pipelines: HashMap::new(),
             feeds: HashMap::new(),
             objects: HashMap::new(),
         }
     }
 
-    /// The virtual time; while something due happens, the time at which it was due.
+    /// The virtual time; while a timer fires, the time that it was set to.
     pub(super) fn now(&self) -> SystemTime {
         self.now
     }
 
-    /// The virtual time after a while, or the latest that can be told.
+    /// The virtual time after a delay, or the present if that time cannot be represented.
     pub(super) fn after(&self, delay: Duration) -> SystemTime {
         self.now.checked_add(delay).unwrap_or(self.now)
     }
 
-    /// Lets everything happen that is due by `now`. Time never goes back.
+    /// Fires every timer that is due by `now`, each at its own time. Time never goes back.
     pub(super) fn advance_to(&mut self, now: SystemTime) {
-        while let Some(next) = self.agenda.changes.first_entry().filter(|next| next.key().0 <= now)
-        {
-            let (Due(time, _), change) = next.remove_entry();
+        while let Some((time, change)) = self.timers.pop_due(now) {
             self.now = self.now.max(time);
             change(self);
         }
         self.now = self.now.max(now);
     }
 
-    /// Has something happen at a time; at once where that is past, but not before the next
-    /// request.
-    pub(super) fn at(
+    /// Schedules a change. A change whose time is past happens before the next request.
+    pub(super) fn schedule(
         &mut self,
         time: SystemTime,
         change: impl FnOnce(&mut Self) + Send + 'static,
-    ) -> Due {
-        self.agenda.last += 1;
-        let due = Due(time, self.agenda.last);
-        self.agenda.changes.insert(due, Box::new(change));
-        due
+    ) -> TimerKey {
+        self.timers.schedule(time, Box::new(change))
     }
 
-    /// Has it not happen after all.
-    pub(super) fn revoke(&mut self, due: Due) {
-        self.agenda.changes.remove(&due);
+    /// Removes a scheduled change.
+    pub(super) fn cancel(&mut self, key: TimerKey) {
+        self.timers.cancel(key);
     }
 
-    /// Says what a resource does by itself next, in place of what was planned for it before.
-    pub(super) fn plan(
+    /// Sets what a resource does by itself next, in place of what was set before.
+    pub(super) fn set_next(
         &mut self,
         name: &str,
         time: SystemTime,
         change: impl FnOnce(&mut Self) + Send + 'static,
     ) {
-        let due = self.at(time, change);
-        if let Some(earlier) = self.agenda.plans.insert(name.to_owned(), due) {
-            self.revoke(earlier);
-        }
+        self.timers.set_next(name, time, Box::new(change));
     }
 
-    /// Says that a resource does nothing by itself any more.
-    pub(super) fn unplan(&mut self, name: &str) {
-        if let Some(due) = self.agenda.plans.remove(name) {
-            self.revoke(due);
-        }
+    /// Lets a resource do nothing by itself any more.
+    pub(super) fn clear_next(&mut self, name: &str) {
+        self.timers.clear_next(name);
     }
 
-    /// The resource of that name.
+    /// The resource with a name.
     ///
     /// # Errors
     /// `NOT_FOUND`.
     pub(super) fn find<T: Resource>(&self, name: &str) -> Result<&T, Status> {
-        T::table(self).get(name).ok_or_else(|| fault::not_found(name))
+        T::table(self).get(name).ok_or_else(|| status::not_found(name))
     }
 
-    /// Changes a resource, and its `update_time`; returns it as it is then.
+    /// Changes a resource and its `update_time`, and returns the changed resource.
     ///
     /// # Errors
     /// `NOT_FOUND`.
@@ -273,13 +244,13 @@ impl World {
         change: impl FnOnce(&mut T),
     ) -> Result<T, Status> {
         let now = self.now.into();
-        let resource = T::table_mut(self).get_mut(name).ok_or_else(|| fault::not_found(name))?;
+        let resource = T::table_mut(self).get_mut(name).ok_or_else(|| status::not_found(name))?;
         change(resource);
         resource.set_update_time(now);
         Ok(resource.clone())
     }
 
-    /// Adds a new resource under its name, and tells it the time.
+    /// Adds a new resource, and sets its times.
     pub(super) fn insert<T: Resource>(&mut self, mut resource: T) -> T {
         resource.set_create_time(self.now.into());
         resource.set_update_time(self.now.into());
@@ -287,9 +258,9 @@ impl World {
         resource
     }
 
-    /// Takes a resource away, with what was planned for it.
+    /// Removes a resource, with its next change.
     pub(super) fn remove<T: Resource>(&mut self, name: &str) {
-        self.unplan(name);
+        self.clear_next(name);
         T::table_mut(self).remove(name);
     }
 
@@ -303,20 +274,20 @@ impl World {
         from.take_while(move |(name, _)| name.starts_with(&prefix)).map(|(_, child)| child)
     }
 
-    /// The names of [`World::children`].
+    /// The names of [`State::children`].
     pub(super) fn child_names<T: Resource>(&self, parent: &str) -> Vec<String> {
         self.children::<T>(parent).map(|child| Resource::name(child).to_owned()).collect()
     }
 
-    /// One page of [`World::children`], and the token of the next.
+    /// One page of [`State::children`], and the token of the next page.
     pub(super) fn list<T: Resource>(&self, query: &Query<'_>) -> Result<(Vec<T>, String), Status> {
         paging::page(self.children::<T>(query.parent), query)
     }
 
-    /// The name for a new resource below a parent.
+    /// The name of a new resource below a parent.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for an id that is none, `ALREADY_EXISTS` for one that is taken.
+    /// `INVALID_ARGUMENT` for an invalid id, `ALREADY_EXISTS` for an id that is taken.
     pub(super) fn new_name<T: Resource>(
         &self,
         parent: &str,
@@ -324,16 +295,16 @@ impl World {
     ) -> Result<String, Status> {
         if !is_id(id) {
             let reason = "must be 1 to 63 lower-case letters, digits and inner hyphens";
-            return Err(fault::invalid(field, reason));
+            return Err(status::invalid(field, reason));
         }
         let name = format!("{parent}/{}/{id}", T::COLLECTION);
         if T::table(self).contains_key(&name) || self.operations.on(&name).is_some() {
-            return Err(fault::already_exists(&name));
+            return Err(status::already_exists(&name));
         }
         Ok(name)
     }
 
-    /// Whether there may be one more below a parent; what is still being created counts.
+    /// Whether a parent has room for one more resource; resources that are being created count.
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED`.
@@ -342,9 +313,9 @@ impl World {
         parent: &str,
         limit: Limit,
     ) -> Result<(), Status> {
-        let most = self.settings.most(limit);
-        if T::table(self).len() + self.operations.running() < most {
-            // Far from any limit: no need to count, which a test with 10,000 channels would feel.
+        let max = self.settings.max(limit);
+        if T::table(self).len() + self.operations.running() < max {
+            // Far from the limit: counting would be slow in a test with 10,000 channels.
             return Ok(());
         }
         let prefix = format!("{parent}/{}/", T::COLLECTION);
@@ -352,13 +323,13 @@ impl World {
             !name[prefix.len()..].contains('/') && !T::table(self).contains_key(*name)
         };
         let creating = self.operations.targets_below(&prefix).filter(is_new).count();
-        if self.children::<T>(parent).count() + creating >= most {
-            return Err(fault::exhausted(parent, T::COLLECTION, most));
+        if self.children::<T>(parent).count() + creating >= max {
+            return Err(status::exhausted(parent, T::COLLECTION, max));
         }
         Ok(())
     }
 
-    /// A number that nobody can foresee but who knows the seed.
+    /// The next random number of the seed.
     pub(super) fn random(&mut self) -> u64 {
         self.random.next()
     }
@@ -373,7 +344,7 @@ fn is_id(id: &str) -> bool {
         && !id.ends_with('-')
 }
 
-/// A sequence of numbers that its seed determines.
+/// A sequence of numbers that depends on its seed alone.
 struct Random {
     seed: u64,
     drawn: u64,
@@ -388,12 +359,7 @@ impl Random {
     }
 }
 
-/// The time that a timestamp tells; one that tells none is the epoch.
-pub(super) fn to_time(timestamp: Timestamp) -> SystemTime {
-    SystemTime::try_from(timestamp).unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-/// The location that a resource's name is below.
+/// The location of a resource, from its name.
 pub(super) fn location_of(name: &str) -> &str {
     name.match_indices('/').nth(3).map_or(name, |(end, _)| &name[..end])
 }
@@ -413,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn the_location_is_what_every_name_begins_with() {
+    fn location_of_a_name_is_its_first_four_segments() {
         assert_eq!(location_of("projects/p/locations/l"), "projects/p/locations/l");
         assert_eq!(location_of("projects/p/locations/l/channels/c"), "projects/p/locations/l");
     }

@@ -39,16 +39,7 @@ pub struct Core {
 /// to), so that it can be read from [`request`](Self::request) before anything is sent, and so that
 /// a clone of the call, sent after it, is recognised by the service as a repeat.
 ///
-/// ```
-/// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
-/// # let name = livestream_client::name::ChannelName::new("p", "us-central1", "c").map_err(livestream_client::Error::from)?;
-/// use std::time::Duration;
-///
-/// let start = client.start_channel(&name).timeout(Duration::from_secs(20));
-/// println!("starting under {}", start.request().request_id);
-/// let operation = start.await?;
-/// # Ok(()) }
-/// ```
+#[doc = include_str!("../guide/examples/call.md")]
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<R> {
     core: Arc<Core>,

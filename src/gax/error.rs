@@ -19,17 +19,7 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 /// `Display` says what failed; [`source`](StdError::source) says why, where something below the
 /// service did. Neither ever holds a token, a key or a payload.
 ///
-/// ```
-/// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
-/// # let name = "projects/p/locations/l/channels/c".parse().map_err(livestream_client::Error::from)?;
-/// match client.get_channel(&name).await {
-///     Ok(channel) => println!("{:?}", channel.streaming_state()),
-///     Err(e) if e.is_not_found() => println!("no such channel"),
-///     Err(e) if e.may_have_run() => println!("look before you send again: {e}"),
-///     Err(e) => return Err(e),
-/// }
-/// # Ok(()) }
-/// ```
+#[doc = include_str!("../guide/examples/error.md")]
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 

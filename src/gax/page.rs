@@ -41,20 +41,7 @@ impl<R: Paged> Call<R> {
 
     /// The listing, an item at a time.
     ///
-    /// ```
-    /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
-    /// # let location = livestream_client::name::LocationName::new("p", "us-central1")?;
-    /// use tokio_stream::StreamExt;
-    ///
-    /// let mut channels = client.list_channels(&location).page_size(100).items();
-    /// while let Some(channel) = channels.next().await {
-    ///     println!("{}", channel?.name);
-    /// }
-    /// for location in channels.unreachable() {
-    ///     println!("without the channels of {location}");
-    /// }
-    /// # Ok(()) }
-    /// ```
+    #[doc = include_str!("../guide/examples/items.md")]
     pub fn items(self) -> Items<R> {
         Items { pages: self.pages(), items: VecDeque::new(), unreachable: Vec::new() }
     }

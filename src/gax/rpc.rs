@@ -135,17 +135,17 @@ impl Method {
     }
 
     /// The HTTP/2 path, such as
-    /// `/google.cloud.video.livestream.v1.LivestreamService/GetChannel`.
+    /// `/google.longrunning.Operations/GetOperation`.
     pub const fn path(&self) -> &'static str {
         self.path
     }
 
-    /// The service's full name, such as `google.cloud.video.livestream.v1.LivestreamService`.
+    /// The service's full name, such as `google.longrunning.Operations`.
     pub const fn service(&self) -> &'static str {
         self.service
     }
 
-    /// The method's name, such as `GetChannel`.
+    /// The method's name, such as `GetOperation`.
     pub const fn name(&self) -> &'static str {
         self.name
     }

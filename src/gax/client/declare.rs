@@ -1,15 +1,17 @@
-//! What a client is, whatever its service: some facts, and a hand on the shared core.
+//! The declaration of a client, the same for every service.
 //!
-//! Written once as a macro, not as a generic type: a user's `LivestreamClient` is then a type of
-//! its own in documentation, error messages and completion.
+//! It is a macro and not a generic type, so that a client is a type of its own in documentation, in
+//! error messages and in completion.
 
-/// Declares a client with all that is the same for every service. The comments on `call`, `resume`
-/// and `stack` are the examples of their documentation; the path after `in` is where users find
-/// the type.
+/// Declares a client. The comments on `call`, `resume` and `stack` are the examples of their
+/// documentation. The path after `in` is where users find the type, `names` are the types of a
+/// location's and a project's name, and `methods` finds a method by its HTTP/2 path.
 macro_rules! client {
     (
         $(#[$doc:meta])*
         $client:ident in $module:literal, $service:literal, $emulator:literal;
+        names $location:ty, $project:ty;
+        methods $classify:path;
         $(#[$call:meta])* call;
         $(#[$resume:meta])* resume;
         $(#[$stack:meta])* stack;
@@ -49,7 +51,7 @@ macro_rules! client {
             $(#[$resume])*
             pub fn resume<R: $crate::gax::rpc::LongRunning>(
                 &self,
-                operation: &$crate::name::OperationName,
+                operation: &$crate::gax::name::OperationName,
             ) -> $crate::Operation<R::Output, R::Metadata> {
                 self.resume_as(operation)
             }
@@ -58,7 +60,7 @@ macro_rules! client {
             /// the request that started it is not known.
             pub fn resume_as<T, M>(
                 &self,
-                operation: &$crate::name::OperationName,
+                operation: &$crate::gax::name::OperationName,
             ) -> $crate::Operation<T, M>
             where
                 T: prost::Message + prost::Name + Default,
@@ -71,7 +73,7 @@ macro_rules! client {
             /// [`SharedWaits`](crate::SharedWaits).
             pub fn shared_waits(
                 &self,
-                location: &$crate::name::LocationName,
+                location: &$location,
             ) -> $crate::SharedWaits {
                 $crate::SharedWaits::new(self.core.clone(), location)
             }
@@ -95,7 +97,7 @@ macro_rules! client {
             const EMULATOR_VARIABLE: &'static str = $emulator;
 
             fn classify(path: &str) -> Option<$crate::gax::rpc::Idempotency> {
-                $crate::methods::classify(path)
+                $classify(path)
             }
 
             fn over(core: std::sync::Arc<$crate::gax::call::Core>) -> Self {
@@ -109,7 +111,7 @@ macro_rules! client {
             }
         }
 
-        $crate::gax::client::mixins!($client in $module);
+        $crate::gax::client::mixins!($client in $module, $location, $project);
     };
 }
 pub(crate) use client;

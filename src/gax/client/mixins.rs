@@ -19,7 +19,7 @@ impl Call<ListOperationsRequest> {
 
 /// Gives a client the methods; the module is where users find it, for the examples.
 macro_rules! mixins {
-    ($client:ident in $module:literal) => {
+    ($client:ident in $module:literal, $location:ty, $project:ty) => {
         impl $client {
             /// Lists the operations of one location.
             ///
@@ -32,13 +32,13 @@ macro_rules! mixins {
             /// # Examples
             /// ```
             #[doc = concat!("# use ", $module, "::", stringify!($client), ";")]
-            /// # use livestream_client::name::LocationName;
+            #[doc = concat!("# use ", env!("CARGO_CRATE_NAME"), "::name::LocationName;")]
             /// use tokio_stream::StreamExt;
             ///
             /// # async fn example(
             #[doc = concat!("#     client: ", stringify!($client), ",")]
             /// #     location: LocationName,
-            /// # ) -> Result<(), livestream_client::Error> {
+            #[doc = concat!("# ) -> Result<(), ", env!("CARGO_CRATE_NAME"), "::Error> {")]
             /// let mut operations = client.list_operations(&location).items();
             /// while let Some(operation) = operations.next().await {
             ///     let operation = operation?;
@@ -50,7 +50,7 @@ macro_rules! mixins {
             /// ```
             pub fn list_operations(
                 &self,
-                location: &$crate::name::LocationName,
+                location: &$location,
             ) -> $crate::Call<$crate::proto::google::longrunning::ListOperationsRequest> {
                 self.call($crate::proto::google::longrunning::ListOperationsRequest {
                     name: location.into(),
@@ -66,7 +66,7 @@ macro_rules! mixins {
             /// `NOT_FOUND` where there is no such operation, or none any more.
             pub fn get_operation(
                 &self,
-                name: &$crate::name::OperationName,
+                name: &$crate::gax::name::OperationName,
             ) -> $crate::Call<$crate::proto::google::longrunning::GetOperationRequest> {
                 self.call($crate::proto::google::longrunning::GetOperationRequest {
                     name: name.into(),
@@ -82,7 +82,7 @@ macro_rules! mixins {
             /// `NOT_FOUND` where there is no such operation.
             pub fn delete_operation(
                 &self,
-                name: &$crate::name::OperationName,
+                name: &$crate::gax::name::OperationName,
             ) -> $crate::Call<$crate::proto::google::longrunning::DeleteOperationRequest> {
                 self.call($crate::proto::google::longrunning::DeleteOperationRequest {
                     name: name.into(),
@@ -102,11 +102,11 @@ macro_rules! mixins {
             /// # Examples
             /// ```
             #[doc = concat!("# use ", $module, "::", stringify!($client), ";")]
-            /// # use livestream_client::name::OperationName;
+            #[doc = concat!("# use ", env!("CARGO_CRATE_NAME"), "::name::OperationName;")]
             /// # async fn example(
             #[doc = concat!("#     client: ", stringify!($client), ",")]
             /// #     name: OperationName,
-            /// # ) -> Result<(), livestream_client::Error> {
+            #[doc = concat!("# ) -> Result<(), ", env!("CARGO_CRATE_NAME"), "::Error> {")]
             /// client.cancel_operation(&name).await?;
             /// if !client.get_operation(&name).await?.done {
             ///     println!("{name} is not cancelled yet");
@@ -116,7 +116,7 @@ macro_rules! mixins {
             /// ```
             pub fn cancel_operation(
                 &self,
-                name: &$crate::name::OperationName,
+                name: &$crate::gax::name::OperationName,
             ) -> $crate::Call<$crate::proto::google::longrunning::CancelOperationRequest> {
                 self.call($crate::proto::google::longrunning::CancelOperationRequest {
                     name: name.into(),
@@ -134,11 +134,11 @@ macro_rules! mixins {
             /// # Examples
             /// ```
             #[doc = concat!("# use ", $module, "::", stringify!($client), ";")]
-            /// # use livestream_client::name::ProjectName;
+            #[doc = concat!("# use ", env!("CARGO_CRATE_NAME"), "::name::ProjectName;")]
             /// # async fn example(
             #[doc = concat!("#     client: ", stringify!($client), ",")]
             /// #     project: ProjectName,
-            /// # ) -> Result<(), livestream_client::Error> {
+            #[doc = concat!("# ) -> Result<(), ", env!("CARGO_CRATE_NAME"), "::Error> {")]
             /// for location in client.list_locations(&project).page_size(100).await?.locations {
             ///     println!("{}", location.location_id);
             /// }
@@ -147,7 +147,7 @@ macro_rules! mixins {
             /// ```
             pub fn list_locations(
                 &self,
-                project: &$crate::name::ProjectName,
+                project: &$project,
             ) -> $crate::Call<$crate::proto::google::cloud::location::ListLocationsRequest> {
                 self.call($crate::proto::google::cloud::location::ListLocationsRequest {
                     name: project.into(),
@@ -163,7 +163,7 @@ macro_rules! mixins {
             /// `NOT_FOUND` where the service has no such location.
             pub fn get_location(
                 &self,
-                name: &$crate::name::LocationName,
+                name: &$location,
             ) -> $crate::Call<$crate::proto::google::cloud::location::GetLocationRequest> {
                 self.call($crate::proto::google::cloud::location::GetLocationRequest {
                     name: name.into(),

@@ -39,7 +39,7 @@ use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 /// A client that a [`Builder`] can build.
 pub trait Client: sealed::Sealed + Sized {
-    /// The service's host below the universe domain, such as `livestream`.
+    /// The first part of the service's host name: the part before the universe domain.
     const SERVICE: &'static str;
     /// The variable that names an emulator's `host:port`.
     const EMULATOR_VARIABLE: &'static str;
@@ -90,16 +90,7 @@ const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// Builds a client. Everything has a default that suits a backend in production.
 ///
-/// ```no_run
-/// # async fn example() -> Result<(), livestream_client::Error> {
-/// use livestream_client::{LivestreamClient, policy::Timeouts};
-/// use std::time::Duration;
-///
-/// let client = LivestreamClient::builder()
-///     .timeouts(Timeouts::new(Duration::from_secs(30)).with_attempt(Duration::from_secs(10)))
-///     .build()?;
-/// # Ok(()) }
-/// ```
+#[doc = include_str!("../../guide/examples/builder.md")]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder<C> {
     endpoint: Option<String>,

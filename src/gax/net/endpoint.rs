@@ -5,7 +5,7 @@ use http::{Uri, uri};
 use std::{fmt, net::IpAddr};
 use tonic::Code;
 
-/// Where a service is: an origin such as `https://livestream.googleapis.com`.
+/// Where a service is: an origin such as `https://example.googleapis.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(Uri);
 
@@ -19,7 +19,7 @@ impl Endpoint {
         let refuse = || {
             let shown = without_user(text);
             let message =
-                format!("not an endpoint such as https://livestream.googleapis.com: {shown:?}");
+                format!("not an endpoint such as https://example.googleapis.com: {shown:?}");
             Error::new(Code::InvalidArgument, message)
         };
         let uri: Uri = text.parse().map_err(|_| refuse())?;
@@ -68,19 +68,12 @@ mod tests {
 
     #[test]
     fn endpoints_are_bare_origins() {
-        for good in
-            ["https://livestream.googleapis.com", "http://127.0.0.1:8080/", "http://[::1]:9"]
-        {
+        for good in ["https://example.googleapis.com", "http://127.0.0.1:8080/", "http://[::1]:9"] {
             assert!(Endpoint::new(good).is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "livestream.googleapis.com",
-            "ftp://h",
-            "https://h/v1",
-            "https://u:p@h",
-            "https://",
-        ] {
+        for bad in
+            ["", "example.googleapis.com", "ftp://h", "https://h/v1", "https://u:p@h", "https://"]
+        {
             assert!(Endpoint::new(bad).is_err(), "{bad}");
         }
     }

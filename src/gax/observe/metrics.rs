@@ -2,7 +2,7 @@
 //!
 //! Labels are few and bounded: a method, a code, a server. Names of resources are none.
 
-use super::{host, parts_of, port};
+use super::attributes::{host, parts_of, port};
 use http::{Uri, request::Parts};
 use metrics::{Gauge, SharedString, counter, gauge, histogram};
 use std::fmt;

@@ -7,6 +7,8 @@
 
 #![cfg_attr(not(all(feature = "tracing", feature = "metrics")), allow(unused_variables))]
 
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+mod attributes;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "tracing")]
@@ -154,28 +156,4 @@ pub(crate) fn polled(operation: &OperationName, is_done: bool) {
 pub(crate) fn pausing(operation: &OperationName, polls: u32, pause: Duration) {
     #[cfg(feature = "tracing")]
     spans::pausing(operation, polls, pause);
-}
-
-/// The service and the method that an HTTP/2 path names.
-#[cfg(any(feature = "tracing", feature = "metrics"))]
-fn parts_of(path: &str) -> (&str, &str) {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    path.rsplit_once('/').unwrap_or(("", path))
-}
-
-/// A server's host.
-#[cfg(any(feature = "tracing", feature = "metrics"))]
-fn host(server: &Uri) -> Option<&str> {
-    server.host().map(|host| host.trim_matches(['[', ']']))
-}
-
-/// A server's port: that of its scheme, where the address has none.
-#[cfg(any(feature = "tracing", feature = "metrics"))]
-fn port(server: &Uri) -> Option<u16> {
-    let usual = || match server.scheme_str()? {
-        "https" => Some(443),
-        "http" => Some(80),
-        _ => None,
-    };
-    server.port_u16().or_else(usual)
 }

@@ -5,7 +5,7 @@
 //! Spans are of level INFO, events of level DEBUG. Their targets are no module's paths, so that a
 //! filter outlives a move.
 
-use super::{host, parts_of, port};
+use super::attributes::{host, parts_of, port};
 use crate::gax::{
     error::BoxError,
     name::OperationName,
@@ -22,9 +22,9 @@ use tracing::{
     level_filters::LevelFilter,
 };
 
-const CALLS: &str = "livestream_client::calls";
-const CONNECTIONS: &str = "livestream_client::connections";
-const OPERATIONS: &str = "livestream_client::operations";
+const CALLS: &str = concat!(env!("CARGO_CRATE_NAME"), "::calls");
+const CONNECTIONS: &str = concat!(env!("CARGO_CRATE_NAME"), "::connections");
+const OPERATIONS: &str = concat!(env!("CARGO_CRATE_NAME"), "::operations");
 
 /// What only the request itself tells: travels in the extensions.
 #[derive(Debug)]

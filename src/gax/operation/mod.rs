@@ -38,14 +38,7 @@ use tonic::{Code, Status};
 
 /// An operation at the service that yields a `T`, with metadata `M` while it runs.
 ///
-/// ```
-/// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
-/// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c").map_err(livestream_client::Error::from)?;
-/// let mut start = client.start_channel(&channel).await?;
-/// println!("{} runs", start.name());
-/// start.wait().await?;
-/// # Ok(()) }
-/// ```
+#[doc = include_str!("../../guide/examples/operation.md")]
 #[must_use = "the operation runs at the service, but nobody waits for it"]
 pub struct Operation<T, M> {
     core: Arc<Core>,
@@ -97,18 +90,7 @@ impl<T, M> Operation<T, M> {
     /// done first ends as it would have.
     ///
     /// A clone can cancel what is being waited for:
-    /// ```
-    /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
-    /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
-    /// # let change_of_mind = async {};
-    /// let mut start = client.start_channel(&channel).await?;
-    /// let handle = start.clone();
-    /// tokio::select! {
-    ///     started = start.wait() => drop(started?),
-    ///     () = change_of_mind => handle.cancel().await?,
-    /// }
-    /// # Ok(()) }
-    /// ```
+    #[doc = include_str!("../../guide/examples/cancel.md")]
     ///
     /// # Errors
     /// As any call; NOT_FOUND if the operation's record is gone.
@@ -173,18 +155,7 @@ where
     /// The stream ends after the state in which [`Progress::result`] is there, or with an error as
     /// from [`wait`](Self::wait).
     ///
-    /// ```
-    /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
-    /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
-    /// use tokio_stream::StreamExt;
-    ///
-    /// let mut progress = client.start_channel(&channel).await?.progress();
-    /// while let Some(step) = progress.next().await {
-    ///     let step = step?;
-    ///     println!("{:?} after {:?}", step.metadata, step.elapsed);
-    /// }
-    /// # Ok(()) }
-    /// ```
+    #[doc = include_str!("../../guide/examples/progress.md")]
     pub fn progress(self) -> impl Stream<Item = Result<Progress<T, M>, Error>> + Send + Unpin
     where
         T: 'static,

@@ -381,7 +381,7 @@ fn what_is_no_endpoint_is_refused_without_its_password() {
     };
     let endpoint = |text: &str| refused(LivestreamClient::builder().endpoint(text));
     for text in ["", "host", "host:443", "ftp://host", "https://", "https://h/v1", "https://h?q"] {
-        assert!(endpoint(text).contains("https://livestream.googleapis.com"), "{text}");
+        assert!(endpoint(text).contains("https://example.googleapis.com"), "{text}");
     }
     endpoint("https://me:p4ss@host");
     for domain in ["a b", "x/y", "me:x@host"] {

@@ -218,7 +218,7 @@ async fn exchange<R: Rpc>(
     Err(error.with_stats(stats))
 }
 
-/// The request on its way down: framed, routed, and with its options in the extensions.
+/// The request on its way down: framed, routed, and with its options.
 fn wrap<R: Rpc>(request: &R, options: &Options) -> Request<RequestBody> {
     let Options { timeouts, retry, ref headers } = *options;
     let idempotency = match R::METHOD.idempotency() {
@@ -232,13 +232,12 @@ fn wrap<R: Rpc>(request: &R, options: &Options) -> Request<RequestBody> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(HeaderName::from_static("x-goog-request-params"), routing(request));
-    let mut wrapped = Request::new(RequestBody::Message(frame(request)));
+    let context = CallContext { idempotency, timeouts, retry, deadline: None };
+    let mut wrapped = Request::new(RequestBody::Message(frame(request), context));
     *wrapped.method_mut() = http::Method::POST;
     *wrapped.version_mut() = http::Version::HTTP_2;
     *wrapped.uri_mut() = Uri::from_static(R::METHOD.path());
     *wrapped.headers_mut() = headers;
-    let context = CallContext { idempotency, timeouts, retry, deadline: None };
-    wrapped.extensions_mut().insert(context);
     observe::tell(&mut wrapped, request);
     wrapped
 }

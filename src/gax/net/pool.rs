@@ -11,7 +11,7 @@ use super::{
     connector::Connector,
 };
 use crate::gax::{
-    body::RequestBody,
+    body::{AttemptDeadline, RequestBody},
     context::{BoxFuture, CallContext, before_sending},
     error::BoxError,
     observe,
@@ -139,7 +139,7 @@ impl Connections {
     ) -> impl Future<Output = Result<Response<LeasedBody>, BoxError>> {
         async move {
             let pool = &self.0;
-            let deadline = CallContext::deadline_in(request.extensions());
+            let deadline = request.attempt_deadline();
             let (begun, mut tried) = (Instant::now(), 0);
             let (lease, response) = loop {
                 let lease = match pool.acquire() {
@@ -178,8 +178,8 @@ impl Service<Request<Body>> for Connections {
         let connections = self.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            let body = match body.size_hint().exact() {
-                Some(_) => RequestBody::Message(body.collect().await?.to_bytes()),
+            let body = match head.extensions.get::<CallContext>().copied() {
+                Some(context) => RequestBody::Message(body.collect().await?.to_bytes(), context),
                 None => RequestBody::Stream(body),
             };
             connections.send(Request::from_parts(head, body)).await

@@ -47,7 +47,7 @@
 //! The same form in YAML, TOML or whatever else has a serde implementation: [`read`] gives errors
 //! with paths, [`Json`] wraps a message for any function that wants `Serialize` or `Deserialize`,
 //! and the module itself serves as `#[serde(with = "livestream_client::json")]` for a field.
-// `tests/json` runs the example: it has YAML among its dependencies.
+// `tests/docs` runs the example: it has YAML among its dependencies.
 #![cfg_attr(not(doctest), doc = "", doc = include_str!("json/yaml.md"))]
 
 use crate::{proto, rpc::InvalidField};

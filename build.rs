@@ -112,10 +112,10 @@ fn write_rpc(
     let (input, output) = (method.input(), method.output());
     let request = rust_type(&input);
     let request_id = input.fields().find(is_request_id);
-    let class = match (&*route.verb, &request_id) {
-        ("get", _) => "Read",
-        (_, Some(_)) => "Keyed",
-        (_, None) => "Unkeyed",
+    let idempotency = match (&*route.verb, &request_id) {
+        ("get", _) => "Safe",
+        (_, Some(_)) => "ByRequestId",
+        (_, None) => "None",
     };
     let result = long_running(method)?;
 
@@ -128,7 +128,7 @@ fn write_rpc(
     }
     writeln!(
         out,
-        "    const METHOD: &'static Method = &Method::new({:?}, {:?}, {:?}, Class::{class});",
+        "    const METHOD: &'static Method = &Method::new({:?}, {:?}, {:?}, Idempotency::{idempotency});",
         path(method),
         method.parent_service().full_name(),
         method.name(),
@@ -180,7 +180,8 @@ fn write_rpc(
 }
 
 /// What a mask can name of the resource that an update request carries (a path goes through single
-/// messages only, so there are few), what the service alone sets, and what two of them differ in.
+/// messages only, so there are few), what the service alone sets, what two of them differ in, and how
+/// an update overwrites a field.
 fn write_maskable(
     out: &mut String,
     input: &MessageDescriptor,
@@ -193,7 +194,7 @@ fn write_maskable(
     }
     let mut paths = Vec::new();
     collect_paths(&resource, "", &mut paths);
-    writeln!(out, "impl crate::mask::Maskable for {} {{", rust_type(&resource))?;
+    writeln!(out, "impl crate::livestream::mask::Maskable for {} {{", rust_type(&resource))?;
     writeln!(out, "    const PATHS: &'static [&'static str] = &{paths:?};")?;
     writeln!(out, "    fn clear_outputs(&mut self) {{\n        let m = self;")?;
     out.push_str(&clear_outputs(&resource));
@@ -206,7 +207,14 @@ fn write_maskable(
         let (name, member) = (field.name(), member(&field));
         writeln!(out, "        if self.{member} != other.{member} {{ fields.push({name:?}); }}")?;
     }
-    writeln!(out, "        fields\n    }}\n}}")?;
+    writeln!(out, "        fields\n    }}")?;
+    writeln!(out, "    fn overwrite(&mut self, field: &str, from: &Self) -> bool {{")?;
+    writeln!(out, "        match field {{")?;
+    for field in resource.fields() {
+        let (name, member) = (field.name(), member(&field));
+        writeln!(out, "            {name:?} => self.{member}.clone_from(&from.{member}),")?;
+    }
+    writeln!(out, "            _ => return false,\n        }}\n        true\n    }}\n}}")?;
     Ok(())
 }
 
@@ -312,9 +320,9 @@ fn check(field: &FieldDescriptor, route: &Route) -> Option<String> {
         return Some(format!("check::request_id({name:?}, &self.{name})"));
     }
     if let Some((resource, is_child)) = reference(field) {
-        let name_type = match (name_type(&resource), is_child) {
-            (child, true) => format!("<{child} as ResourceName>::Parent"),
-            (own, false) => own,
+        let name_type = match is_child {
+            true => parent_name_type(field.parent_message().parent_pool(), &resource),
+            false => name_type(&resource),
         };
         return Some(format!("check::name::<{name_type}>({name:?}, &self.{name})"));
     }
@@ -409,9 +417,34 @@ fn rust_type(message: &MessageDescriptor) -> String {
 fn name_type(resource: &str) -> String {
     let (service, kind) = resource.split_once('/').expect("resource types are `service/Kind`");
     match service.split('.').next() {
-        Some("visionai") => format!("crate::name::visionai::{kind}Name"),
+        Some("visionai") => format!("crate::visionai::name::{kind}Name"),
         _ => format!("crate::name::{kind}Name"),
     }
+}
+
+/// The name type of what a resource is below, by their patterns.
+fn parent_name_type(pool: &DescriptorPool, resource: &str) -> String {
+    let parent = pattern(pool, resource).and_then(|pattern| {
+        let (parent, _) = pattern.rsplit_once('/')?.0.rsplit_once('/')?;
+        pool.all_messages()
+            .filter_map(|message| resource_type(&message))
+            .find(|candidate| pattern_is(pool, candidate, parent))
+    });
+    parent.map_or("crate::name::LocationName".to_owned(), |parent| name_type(&parent))
+}
+
+fn pattern_is(pool: &DescriptorPool, resource: &str, wanted: &str) -> bool {
+    pattern(pool, resource).is_some_and(|pattern| pattern == wanted)
+}
+
+fn pattern(pool: &DescriptorPool, resource: &str) -> Option<String> {
+    let message =
+        pool.all_messages().find(|message| resource_type(message).as_deref() == Some(resource))?;
+    let Value::Message(annotation) = extension(&message.options(), "google.api.resource")? else {
+        return None;
+    };
+    let patterns = annotation.get_field_by_name("pattern")?.into_owned();
+    Some(patterns.as_list()?.first()?.as_str()?.to_owned())
 }
 
 fn is_required(field: &FieldDescriptor) -> bool {

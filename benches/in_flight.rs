@@ -4,7 +4,7 @@
 mod canned;
 
 use canned::{Manners, channel, frame, keep_in_flight, pin_to, serve_with};
-use livestream_client::{LivestreamClient, name::ChannelName, transport::PoolLimits};
+use livestream_client::{LivestreamClient, PoolLimits, name::ChannelName};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},

@@ -2,13 +2,13 @@
 //! memory, and how long a waiter sleeps on after its operation is seen to be done.
 
 use livestream_client::{
-    LivestreamClient, Operation, PollPolicy,
+    LivestreamClient, Operation,
     model::{
         Asset, OperationMetadata,
         asset::{Resource, VideoAsset},
     },
     name::LocationName,
-    policy::Backoff,
+    policy::{Backoff, PollPolicy},
 };
 use livestream_emulator::{Emulator, Limit};
 use std::{

@@ -10,10 +10,10 @@
 mod support;
 
 use livestream_client::{
-    check::Check,
     json,
     model::{Channel, elementary_stream::ElementaryStream as Stream, video_stream::CodecSettings},
     name::InputName,
+    validation::Validate,
 };
 use std::{env, fs};
 use support::{Result, Studio, rtmp_input, show};
@@ -35,7 +35,7 @@ async fn main() -> Result {
     }
 
     // What the file says must also make sense: every breach of a documented rule is told at once.
-    channel.ensure_valid()?;
+    channel.validate()?;
     let mut odd = channel.clone();
     odd.manifests[0].mux_streams.push("uhd".into());
     for violation in odd.violations() {

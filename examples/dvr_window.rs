@@ -19,7 +19,7 @@ use livestream_client::{
     name::DvrSessionName,
     time,
 };
-use livestream_emulator::{Emulator, Work};
+use livestream_emulator::{Emulator, Latency};
 use std::time::Duration;
 use support::{Result, Studio, remove_channel, show, start_channel};
 use tokio_stream::StreamExt;
@@ -30,9 +30,10 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[tokio::main]
 async fn main() -> Result {
     // Some states pass in seconds; here they last for minutes, to be seen.
-    let works = [Work::AcceptDvrSession, Work::UpdateDvrSession, Work::PostProcessDvrSession];
-    let emulator =
-        works.into_iter().fold(Emulator::builder(), |all, work| all.takes(work, 10 * MINUTE));
+    let emulator = Emulator::builder()
+        .latency(Latency::AcceptDvrSession, 10 * MINUTE)
+        .latency(Latency::UpdateDvrSession, 10 * MINUTE)
+        .latency(Latency::PostProcessDvrSession, 10 * MINUTE);
     let studio = Studio::with(emulator)?;
     let Studio { client, location, .. } = &studio;
     let channel = start_channel(client, location, "match", 24 * HOUR).await?;

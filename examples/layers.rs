@@ -1,27 +1,26 @@
-//! The layers one by one, under raw tonic stubs on a channel of one's own: any service can have the
+//! The client's layers under raw tonic stubs, on a channel of your own: any gRPC service can have the
 //! client's deadlines and retries.
 //!
 //! ```sh
 //! cargo run --example layers
 //! ```
 //!
-//! The service runs inside this process. The channel is tonic's, with a fault put in: of three calls
-//! the first two are answered with UNAVAILABLE.
+//! The service is an emulator in this process. The channel is tonic's, and a fault is put into it: of
+//! every three calls, the first two are answered with UNAVAILABLE. Each line shows a stack of layers
+//! and what the caller sees.
 
 use google_cloud_auth::credentials::api_key_credentials;
 use http::{HeaderValue, Request, Response};
 use livestream_client::{
+    methods,
     model::{ListChannelsRequest, livestream_service_client::LivestreamServiceClient},
-    policy::{Backoff, Budget, Retry, Timeouts},
+    policy::{Backoff, CallPolicy, RetryPolicy, Timeouts},
     proto::google::{
         cloud::location::{ListLocationsRequest, locations_client::LocationsClient},
         longrunning::{ListOperationsRequest, operations_client::OperationsClient},
     },
-    rpc::Class,
-    transport::{
-        AttemptTimeoutLayer, AuthLayer, DeadlineLayer, HeadersLayer, RetryLayer, UnaryLayer,
-        class_of_path,
-    },
+    rpc::Idempotency,
+    stack::{AuthLayer, HeadersLayer, PolicyLayer},
 };
 use livestream_emulator::Emulator;
 use std::{
@@ -43,11 +42,18 @@ type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 
 const LOCATION: &str = "projects/my-project/locations/us-central1";
 
-/// Which of a service's methods are unary, and may be repeated: here, all that lists or gets.
-fn class_of_any(path: &str) -> Option<Class> {
+/// Tells the policy which calls are unary, and which of them may be repeated: here, all that list or
+/// get. A method that this function does not know goes through untouched.
+fn classify(path: &str) -> Option<Idempotency> {
     let (_, method) = path.rsplit_once('/')?;
     let is_read = method.starts_with("List") || method.starts_with("Get");
-    Some(if is_read { Class::Read } else { Class::Unkeyed })
+    Some(if is_read { Idempotency::Safe } else { Idempotency::None })
+}
+
+/// Short waits, so that the example is quick.
+fn policy() -> CallPolicy {
+    let backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(50), 2.0);
+    CallPolicy::new().with_retry(RetryPolicy::new(backoff))
 }
 
 #[tokio::main]
@@ -58,72 +64,59 @@ async fn main() -> Result {
     let channel = Channel::from_shared(origin.clone())?.connect_lazy();
 
     bare(&channel).await;
-    settled(&channel).await?;
-    repeated(&channel).await?;
+    retried(&channel).await?;
     bounded().await;
+    limited(&channel).await;
     introduced(&channel, &origin).await?;
     whole(&channel, &origin).await
 }
 
-/// No layer: the fault reaches the caller.
+/// No layer: the caller sees the fault.
 async fn bare(channel: &Channel) {
     let mut stub = OperationsClient::new(Flaky::new(channel));
     let error = stub.list_operations(operations()).await.expect_err("the first call fails");
-    println!("no layer           {:?}", error.code());
+    println!("no layer         {:?}, as expected", error.code());
 }
 
-/// `UnaryLayer` alone: the whole answer is there before the call returns, and too long a one is
-/// refused.
-async fn settled(channel: &Channel) -> Result {
-    let layered = |most| UnaryLayer::new(most, class_of_any).layer(channel.clone());
-    let request =
-        || ListLocationsRequest { name: "projects/my-project".into(), ..Default::default() };
-    let answer = LocationsClient::new(layered(1 << 20)).list_locations(request()).await?;
-    let found = answer.into_inner().locations.len();
-    let error = LocationsClient::new(layered(1)).list_locations(request()).await;
-    let error = error.expect_err("every answer is longer than one byte");
-    println!("unary              {found} locations; with a limit of 1 byte {:?}", error.code());
-    Ok(())
-}
-
-/// `RetryLayer` over `UnaryLayer`: the fault is not seen.
-async fn repeated(channel: &Channel) -> Result {
+/// `PolicyLayer` retries: the caller does not see the fault.
+async fn retried(channel: &Channel) -> Result {
     let flaky = Flaky::new(channel);
     let calls = flaky.calls.clone();
-    let backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(50), 2.0);
-    let service = ServiceBuilder::new()
-        .layer(RetryLayer::new(Retry::new(backoff), Budget::default(), class_of_any))
-        .layer(UnaryLayer::new(1 << 20, class_of_any))
-        .service(flaky);
+    let service = PolicyLayer::new(policy(), classify).layer(flaky);
     OperationsClient::new(service).list_operations(operations()).await?;
-    println!("retry over unary   OK after {} attempts", calls.load(Ordering::Relaxed));
+    println!("policy           OK after {} attempts", calls.load(Ordering::Relaxed));
     Ok(())
 }
 
-/// `DeadlineLayer` and `AttemptTimeoutLayer`, each alone: a service that never answers is given up.
+/// `PolicyLayer` ends a call to a service that never answers.
 async fn bounded() {
     let silent = service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Status>>());
-    let limit = Timeouts::new(Duration::from_millis(50));
+    let limit = policy().with_timeouts(Timeouts::new(Duration::from_millis(50)));
+    let service = PolicyLayer::new(limit, classify).layer(silent);
     let begun = Instant::now();
-    let service = DeadlineLayer::new(limit, class_of_any).layer(silent);
     let error = OperationsClient::new(service).list_operations(operations()).await;
-    let by_deadline = error.expect_err("nobody answers").code();
-    let service = AttemptTimeoutLayer::new(limit, class_of_any).layer(silent);
-    let error = OperationsClient::new(service).list_operations(operations()).await;
-    let by_attempt = error.expect_err("nobody answers").code();
-    println!("deadline, attempt  {by_deadline:?}, {by_attempt:?} after {:?}", begun.elapsed() / 2);
+    let code = error.expect_err("the service is silent").code();
+    println!("policy, 50 ms    {code:?} after {:?}, as expected", begun.elapsed());
 }
 
-/// `HeadersLayer` and `AuthLayer`: who is calling, by which key.
+/// `PolicyLayer` refuses a response above its limit.
+async fn limited(channel: &Channel) {
+    let tiny = policy().with_max_response_size(1);
+    let service = PolicyLayer::new(tiny, classify).layer(channel.clone());
+    let request = ListLocationsRequest { name: "projects/my-project".into(), ..Default::default() };
+    let error = LocationsClient::new(service).list_locations(request).await;
+    let code = error.expect_err("every list of locations is longer").code();
+    println!("policy, 1 byte   {code:?}, as expected");
+}
+
+/// `HeadersLayer` and `AuthLayer`: who is calling, with which key.
 async fn introduced(channel: &Channel, origin: &str) -> Result {
     let key = api_key_credentials::Builder::new("my-key").build();
     let shown = channel.clone().map_request(|request: Request<Body>| {
         for name in ["x-goog-api-client", "x-goog-api-key"] {
             let value = request.headers().get(name).cloned();
-            println!(
-                "headers, auth      {name}: {:?}",
-                value.unwrap_or(HeaderValue::from_static(""))
-            );
+            let value = value.unwrap_or(HeaderValue::from_static(""));
+            println!("headers, auth    {name}: {value:?}");
         }
         request
     });
@@ -135,24 +128,20 @@ async fn introduced(channel: &Channel, origin: &str) -> Result {
     Ok(())
 }
 
-/// All of them under the stub of the service itself, in the client's order; the deadline, for which
-/// the client needs no layer, goes on top.
+/// All of them under the stub of the service itself, in the client's order.
 async fn whole(channel: &Channel, origin: &str) -> Result {
     let flaky = Flaky::new(channel);
     let calls = flaky.calls.clone();
     let timeouts = Timeouts::new(Duration::from_secs(10)).with_attempt(Duration::from_secs(2));
     let service = ServiceBuilder::new()
-        .layer(DeadlineLayer::new(timeouts, class_of_path))
         .layer(HeadersLayer::new(&origin.parse()?).ok_or("an origin has scheme and authority")?)
-        .layer(RetryLayer::new(Retry::default(), Budget::default(), class_of_path))
-        .layer(AttemptTimeoutLayer::new(timeouts, class_of_path))
-        .layer(UnaryLayer::new(64 << 20, class_of_path))
+        .layer(PolicyLayer::new(policy().with_timeouts(timeouts), methods::classify))
         .layer(AuthLayer::anonymous())
         .service(flaky);
     let request = ListChannelsRequest { parent: LOCATION.into(), ..Default::default() };
-    let answer = LivestreamServiceClient::new(service).list_channels(request).await?;
-    let (found, attempts) = (answer.into_inner().channels.len(), calls.load(Ordering::Relaxed));
-    println!("all of them        {found} channels after {attempts} attempts");
+    let response = LivestreamServiceClient::new(service).list_channels(request).await?;
+    let (found, attempts) = (response.into_inner().channels.len(), calls.load(Ordering::Relaxed));
+    println!("all of them      {found} channels after {attempts} attempts");
     Ok(())
 }
 
@@ -160,7 +149,7 @@ fn operations() -> ListOperationsRequest {
     ListOperationsRequest { name: LOCATION.into(), ..Default::default() }
 }
 
-/// A channel that lets every third call through and answers the others with UNAVAILABLE.
+/// A channel that lets every third call through, and answers the others with UNAVAILABLE.
 #[derive(Clone)]
 struct Flaky {
     channel: Channel,

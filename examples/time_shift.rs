@@ -5,7 +5,7 @@
 //! `endpoint` and `keys`: the keys then come from `VOLC_ACCESSKEY` and `VOLC_SECRETKEY`.
 
 use livestream_client::volcengine::{
-    ERROR_CODE, Keys, REQUEST_ID, TimeShift, TimeShiftClient,
+    AccessKey, ERROR_CODE, REQUEST_ID, TimeShift, TimeShiftClient,
     model::{
         CreateTimeShiftPresetRequest, DeleteTimeShiftPresetRequest, ListTimeShiftPresetsRequest,
         TimeShiftType, UpdateTimeShiftPresetRequest,
@@ -28,7 +28,7 @@ const DAY: i64 = 86_400;
 async fn main() -> Result<(), Box<dyn Error>> {
     let service = TimeShift::builder()
         .endpoint(Vendor::new().listen().await)
-        .keys(Keys::new(ACCESS_KEY, SECRET_KEY)?)
+        .access_key(AccessKey::new(ACCESS_KEY, SECRET_KEY)?)
         .build()?;
     let mut client = service.client();
 
@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // What a failure tells: here, wrong keys.
     let strangers = TimeShift::builder()
         .endpoint(Vendor::new().listen().await)
-        .keys(Keys::new("AKLTSTRANGER", SECRET_KEY)?)
+        .access_key(AccessKey::new("AKLTSTRANGER", SECRET_KEY)?)
         .build()?;
     let list = ListTimeShiftPresetsRequest::default();
     let status = strangers.client().list_time_shift_presets(list).await.expect_err("unknown keys");

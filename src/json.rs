@@ -50,7 +50,7 @@
 // `tests/docs` runs the example: it has YAML among its dependencies.
 #![cfg_attr(not(doctest), doc = "", doc = include_str!("json/yaml.md"))]
 
-use crate::{proto, rpc::InvalidField};
+use crate::{gax::rpc::InvalidField, proto};
 use prost::{Message, Name};
 use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage,

@@ -3,37 +3,42 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod call;
-pub mod check;
-mod client;
-mod error;
+mod gax;
 pub mod guide;
 #[cfg(feature = "json")]
 pub mod json;
-pub mod ladder;
 mod livestream;
-pub mod mask;
+pub mod methods;
 pub mod name;
-mod observe;
-mod operation;
-mod page;
-pub mod policy;
 pub mod proto;
-pub mod rpc;
 pub mod time;
-pub mod transport;
 #[cfg(feature = "visionai")]
 pub mod visionai;
 #[cfg(feature = "volcengine")]
 pub mod volcengine;
-mod watch;
-mod window;
 
-pub use call::{Call, Deliver};
-pub use client::{Builder, Client, GrpcStack};
-pub use error::Error;
-pub use livestream::LivestreamClient;
-pub use operation::{Operation, PollPolicy, Progress, SharedWaits};
-pub use page::{Items, Pages};
+pub use gax::{
+    call::{Call, CallKind},
+    client::{Builder, Client, GrpcStack},
+    error::Error,
+    net::{pool::PoolLimits, tls::Tls},
+    operation::{Operation, Progress, SharedWaits},
+    page::{Items, Pages},
+    policy, rpc,
+};
+pub use livestream::{LivestreamClient, ladder, mask, validation, watch::Watched};
+#[doc(inline)]
 pub use proto::google::cloud::video::livestream::v1 as model;
-pub use watch::Watched;
+
+/// Layers for other people's stubs.
+pub mod stack {
+    pub use crate::gax::{
+        context::Classify,
+        stack::{
+            auth::{Auth, AuthLayer},
+            collect::ResponseBody,
+            headers::{Headers, HeadersLayer},
+            policy::{Policy, PolicyLayer},
+        },
+    };
+}

@@ -17,7 +17,7 @@
 //! # Ok::<(), time::InvalidTime>(())
 //! ```
 
-use crate::{error::Error, rpc::InvalidField};
+use crate::gax::{error::Error, rpc::InvalidField};
 use prost_types::{Duration, Timestamp};
 use std::{
     borrow::Cow,

@@ -4,7 +4,7 @@
 
 mod peer;
 
-use livestream_client::{Error, LivestreamClient, policy::Retry, transport::PoolLimits};
+use livestream_client::{Error, LivestreamClient, PoolLimits, policy::RetryPolicy};
 use peer::{Peer, chain, channel};
 use std::{
     pin::pin,
@@ -106,7 +106,7 @@ async fn a_server_that_allows_fewer_calls_gets_fewer_on_each_connection() {
 async fn a_connection_that_got_goaway_is_drained_and_calls_go_elsewhere() {
     let peer = Peer::new().taking(TAKES);
     // What the GOAWAY leaves out is for the retry policy, which knows that it was never served.
-    let client = peer.client().retry(Retry::default()).build().expect("valid");
+    let client = peer.client().retry(RetryPolicy::default()).build().expect("valid");
     let running = tokio::spawn({
         let client = client.clone();
         async move { flood(&client, 60).await }
@@ -190,7 +190,7 @@ fn a_client_goes_on_in_a_second_runtime_when_the_first_has_ended() {
     let address = runtime().block_on(peer.listen());
     let client = LivestreamClient::builder()
         .endpoint(format!("http://{address}"))
-        .retry(Retry::never())
+        .retry(RetryPolicy::never())
         .pool(pool(8));
     let client = client.build().expect("valid");
     runtime().block_on(flood(&client, 16));

@@ -5,7 +5,7 @@
 mod peer;
 
 use google_cloud_auth::credentials::{service_account, user_account};
-use livestream_client::{Builder, Error, LivestreamClient, policy::Retry, transport::Tls};
+use livestream_client::{Builder, Error, LivestreamClient, Tls, policy::RetryPolicy};
 use peer::{Peer, chain, channel, in_child, is_child, tls::Authority, token::TokenService};
 use serde_json::{Value, json};
 use std::{env, fs, path::PathBuf, time::Duration};
@@ -206,7 +206,7 @@ fn credentials_that_are_refused_for_good_say_so() {
 fn a_token_service_that_is_down_is_waited_for_and_named() {
     if is_child() {
         runtime().block_on(async {
-            let client = client().retry(Retry::never()).build().expect("well-formed");
+            let client = client().retry(RetryPolicy::never()).build().expect("well-formed");
             let error = call(&client).await.expect_err("no token");
             assert_helps(&error, Code::Unavailable, "no token could be fetched");
             assert!(chain(&error).contains("503"), "{}", chain(&error));
@@ -252,7 +252,7 @@ fn missing_credentials_say_how_to_get_some() {
                 // Without a file the crate turns to the metadata server, which only calls ask.
                 None => {
                     let client =
-                        client().retry(Retry::never()).build().expect("perhaps in a cloud");
+                        client().retry(RetryPolicy::never()).build().expect("perhaps in a cloud");
                     let error = call(&client).await.expect_err("not in a cloud");
                     let advice = "gcloud auth application-default login";
                     assert_helps(&error, Code::Unavailable, advice);
@@ -281,7 +281,7 @@ fn missing_credentials_say_how_to_get_some() {
 fn a_system_without_root_certificates_says_so() {
     if is_child() {
         runtime().block_on(async {
-            let client = client().retry(Retry::never()).build().expect("well-formed");
+            let client = client().retry(RetryPolicy::never()).build().expect("well-formed");
             let error = call(&client).await.expect_err("the token service cannot be trusted");
             assert_helps(&error, Code::Unauthenticated, "ca-certificates");
         });
@@ -304,7 +304,7 @@ fn the_emulators_variable_means_plaintext_and_no_credentials() {
             call(&client).await.expect("answered");
             // An endpoint of one's own is not the emulator.
             let elsewhere = LivestreamClient::builder().endpoint("http://127.0.0.1:1");
-            let elsewhere = elsewhere.retry(Retry::never()).build().expect("valid");
+            let elsewhere = elsewhere.retry(RetryPolicy::never()).build().expect("valid");
             call(&elsewhere).await.expect_err("nobody listens there");
         });
         return;
@@ -351,7 +351,7 @@ fn the_endpoint_is_that_of_the_universe() {
             if let Ok(domain) = own {
                 builder = builder.universe_domain(domain);
             }
-            let client = builder.retry(Retry::never()).build().expect("valid");
+            let client = builder.retry(RetryPolicy::never()).build().expect("valid");
             call(&client).await.expect_err("not today");
         });
         assert_eq!(dialled.recv().expect("it was dialled"), expected.as_str());

@@ -10,7 +10,7 @@ use http::{HeaderMap, Request, Response};
 use livestream_client::{
     Builder, Error, LivestreamClient,
     model::StartChannelRequest,
-    policy::{Backoff, Budget, Retry, Timeouts},
+    policy::{Backoff, Budget, RetryPolicy, Timeouts},
     proto::google::longrunning::Operation,
 };
 use prost::Message;
@@ -142,7 +142,11 @@ fn client(service: &Arc<Service>) -> Builder<LivestreamClient> {
         .endpoint("http://localhost")
         .connector(connector)
         .timeouts(Timeouts::new(Duration::from_secs(120)))
-        .retry(Retry::new(Backoff::new(Duration::from_millis(1), Duration::from_millis(2), 1.0)))
+        .retry(RetryPolicy::new(Backoff::new(
+            Duration::from_millis(1),
+            Duration::from_millis(2),
+            1.0,
+        )))
         .budget(Budget::unlimited())
 }
 

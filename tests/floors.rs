@@ -1,162 +1,329 @@
-//! The house keeps its floors: no file uses what stands above it, and none grows past 500 lines.
+//! The source keeps its structure: floors, no circular imports, an engine that names no service, and
+//! files of at most 500 lines.
 //!
 //! The source is read as text, so that every feature and every platform is seen at once. Comments
-//! and string literals do not count: documentation may link upwards.
+//! and string literals do not count as imports: documentation may link upwards.
 
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
-/// On which floor each top-level module stands. A file may use its own floor and those below;
-/// `proto` and what `lib.rs` re-exports is for all.
-const FLOORS: &[(u8, &[&str])] = &[
-    (0, &["proto"]),
-    (
-        1,
-        &["rpc", "name", "error", "policy", "time", "window", "mask", "check", "ladder", "observe"],
-    ),
-    (2, &["transport"]),
-    (3, &["call", "operation", "page"]),
-    (4, &["client", "livestream", "visionai", "volcengine", "json", "watch", "guide"]),
+/// The floors, lowest first. A file may import files of its own floor and of those below.
+const FLOORS: &[&[&str]] = &[
+    &["proto"],
+    &["gax::name", "gax::rpc", "gax::error", "gax::policy"],
+    &["gax::transport_error", "gax::body", "gax::context"],
+    &["gax::observe"],
+    &["gax::net", "gax::stack"],
+    &["gax::call", "gax::page", "gax::poll", "gax::operation"],
+    &["gax::client"],
+    &["name", "time"],
+    &["livestream", "visionai", "volcengine", "methods", "json"],
+    &["gax", "guide"],
 ];
 
-const MOST_LINES: usize = 500;
+/// The engine's folder, and what it must never mention.
+const ENGINE: &str = "gax";
+const SERVICES: &[&str] = &["livestream", "visionai", "vision ai", "volcengine"];
+
+const MAX_LINES: usize = 500;
 
 #[test]
-fn no_file_uses_a_floor_above_its_own() {
-    let files = sources();
-    let modules = files.iter().filter_map(|(file, _)| top_module(file)).collect::<Vec<_>>();
-    let breaches = files.iter().flat_map(|(file, text)| breaches(file, text, &modules));
-    let breaches = breaches.collect::<Vec<_>>();
+fn no_file_imports_a_floor_above_its_own() {
+    let breaches = climbs(&Source::read());
     assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
 }
 
 #[test]
-fn no_file_is_too_long() {
-    let too_long = sources().into_iter().filter_map(|(file, text)| {
-        let lines = text.lines().count();
-        (lines > MOST_LINES).then(|| format!("{}: {lines} lines", file.display()))
-    });
-    let too_long = too_long.collect::<Vec<_>>();
-    assert!(too_long.is_empty(), "more than {MOST_LINES} lines:\n{}\n", too_long.join("\n"));
+fn no_two_files_import_each_other_directly_or_through_others() {
+    let circles = circles(&Source::read().imports());
+    assert!(circles.is_empty(), "circular imports:\n{}\n", circles.join("\n"));
 }
 
 #[test]
-fn what_climbs_is_reported_with_its_file_line_and_path() {
-    const TEXT: &str = r##"
-//! Comments may link upwards: [`Call`](crate::call::Call).
-use crate::{
+fn the_engine_names_no_service_and_imports_nothing_but_itself_and_common_protos() {
+    let source = Source::read();
+    assert!(source.files.keys().any(|module| is_below(module, ENGINE)), "there is no engine");
+    let breaches = engine_breaches(&source);
+    assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
+}
+
+#[test]
+fn no_file_is_longer_than_500_lines() {
+    let too_long = Source::read().files.into_iter().filter_map(|(module, text)| {
+        let lines = text.lines().count();
+        (lines > MAX_LINES).then(|| format!("{module}: {lines} lines"))
+    });
+    let too_long = too_long.collect::<Vec<_>>();
+    assert!(too_long.is_empty(), "more than {MAX_LINES} lines:\n{}\n", too_long.join("\n"));
+}
+
+#[test]
+fn a_planted_import_of_a_higher_floor_is_reported_with_its_line() {
+    const RETRY: &str = r##"
+//! Comments may link upwards: [`Call`](crate::gax::call::Call).
+use crate::gax::{
     name::{ChannelName, call::not_a_module},
-    operation, // crate::livestream here is a remark
-    proto, Error as page,
+    page, // crate::livestream here is a remark
 };
-use super::page::Page;
-/* crate::client /* crate::json */ crate::emulator */
+use super::super::operation::Operation;
+/* crate::json /* crate::json */ crate::json */
 impl Layer<'_> {
-    const TEXT: &str = "crate::call"; const RAW: &str = r#"say "crate::call""#;
+    const TEXT: &str = "crate::json"; const RAW: &str = r#"say "crate::json""#;
     const QUOTES: [char; 2] = ['"', '\''];
-    fn call(self) -> crate :: call::Call { crate::policy::verdict(b"crate::call\\") }
-    pub(crate) fn own(&self) { crate::transport::retry::once(); super::mend(); }
+    fn call(self) -> crate :: gax::call::Call { crate::gax::policy::decide(b"crate::json\\") }
+    pub(crate) fn own(&self) { crate::gax::stack::retry::once(); super::mend(); }
 }
-macro_rules! up { () => { $crate::livestream::LivestreamClient } }
+macro_rules! up { () => { $crate::livestream::Client } }
 mod inner {
-    use super::{super::watch::Watch, helper};
-    mod tests { use super::super::*; use super::super::super::super::client::Builder; }
+    use super::{super::super::client::Builder, helper};
 }
-use super::super::{model, {operation::{self as op, Operation}, watch}};
 use self::call::mine;
 "##;
-    let modules = ["call", "client", "operation", "page", "livestream", "watch", "transport"];
-    let file = Path::new("src/transport/retry.rs");
-    let climbs = |line, module, floor| {
-        format!(
-            "src/transport/retry.rs:{line}: crate::{module} stands on floor {floor}, transport on 2"
-        )
-    };
+    let mut source = Source::of(&[
+        ("gax::stack::retry", RETRY),
+        ("gax::stack", ""),
+        ("gax::call", ""),
+        ("gax::client", ""),
+        ("gax::name", ""),
+        ("gax::operation", ""),
+        ("gax::page", ""),
+        ("gax::policy", ""),
+        ("livestream", ""),
+        ("json", ""),
+    ]);
+    let climb = |line, above| format!("gax::stack::retry:{line} imports {above}, a floor above");
     assert_eq!(
-        breaches(file, TEXT, &modules),
+        climbs(&source),
         [
-            climbs(5, "operation", 3),
-            climbs(13, "call", 3),
-            climbs(16, "livestream", 4),
-            climbs(19, "client", 4),
-            climbs(21, "operation", 3),
-            climbs(21, "watch", 4),
+            climb(5, "gax::page"),
+            climb(7, "gax::operation"),
+            climb(12, "gax::call"),
+            climb(15, "livestream"),
+            climb(17, "gax::client"),
         ]
     );
-    assert_eq!(breaches(Path::new("src/lib.rs"), TEXT, &modules), [""; 0]);
-    assert_eq!(breaches(Path::new("src/watch.rs"), TEXT, &modules), [""; 0]);
+    source.files = BTreeMap::from([("attic".to_owned(), String::new())]);
+    assert_eq!(climbs(&source), ["attic: give the module a floor in tests/floors.rs"]);
+}
+
+#[test]
+fn a_planted_circle_of_imports_is_reported_and_a_re_export_makes_none() {
+    let source = Source::of(&[
+        ("house", "mod hall; mod attic; pub(crate) use hall::{Door as Gate, lamp};"),
+        ("house::hall", "use super::attic::Roof; pub struct Door;"),
+        ("house::attic", "use super::Gate; use crate::house::cellar::Wine; pub struct Roof;"),
+        ("house::cellar", "pub struct Wine;"),
+        ("garden", "use crate::house::lamp;"),
+    ]);
+    assert_eq!(circles(&source.imports()), ["house::hall -> house::attic -> house::hall"]);
+
+    let parent_and_child = Source::of(&[
+        ("house", "mod hall; pub struct Key; fn enter() { hall::open() }"),
+        ("house::hall", "use super::Key; pub fn open() {}"),
+    ]);
+    assert_eq!(circles(&parent_and_child.imports()), ["house -> house::hall -> house"]);
+}
+
+#[test]
+fn an_engine_that_names_a_service_or_imports_an_api_is_reported() {
+    let source = Source::of(&[
+        ("gax::call", "// for Livestream\nuse crate::proto::google::rpc; use crate::time;"),
+        ("gax::page", "use crate::gax::call::Call;"),
+        ("proto", ""),
+        ("time", ""),
+    ]);
     assert_eq!(
-        breaches(Path::new("src/attic/mod.rs"), TEXT, &modules),
-        ["src/attic/mod.rs: give the module `attic` a floor in tests/floors.rs"]
+        engine_breaches(&source),
+        [
+            "gax::call:1 names a service: livestream",
+            "gax::call:2 imports time, outside of the engine"
+        ]
     );
 }
 
-/// Every file under `src`, by its path from the package's root, with its text.
-fn sources() -> Vec<(PathBuf, String)> {
-    fn read(folder: &Path, out: &mut Vec<(PathBuf, String)>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                read(&path, out);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                out.push((path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().into(), text));
+/// The text of each file under `src`, by the path of its module.
+struct Source {
+    files: BTreeMap<String, String>,
+}
+
+/// Which files each file imports, with a line where it does.
+type Imports = BTreeMap<String, BTreeMap<String, usize>>;
+
+impl Source {
+    fn read() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut paths = Vec::new();
+        collect(&root, &mut paths);
+        let files = paths.into_iter().map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            (module_of(path.strip_prefix(&root).unwrap()), text)
+        });
+        Self { files: files.collect() }
+    }
+
+    fn of(files: &[(&str, &str)]) -> Self {
+        let own = |(module, text): &(&str, &str)| ((*module).to_owned(), (*text).to_owned());
+        Self { files: files.iter().map(own).collect() }
+    }
+
+    /// The root only passes on what others define.
+    fn imports(&self) -> Imports {
+        let modules = self.files.iter().filter(|(module, _)| *module != ROOT);
+        modules.map(|(module, text)| (module.clone(), self.imports_of(module, text))).collect()
+    }
+
+    fn imports_of(&self, module: &str, text: &str) -> BTreeMap<String, usize> {
+        let mut out = BTreeMap::new();
+        for Use { line, path, is_re_export, .. } in uses(module, text, &self.children(module)) {
+            let definer = self.definer(&path, 0);
+            if definer != module && definer != ROOT && !is_re_export {
+                out.entry(definer).or_insert(line);
             }
         }
+        out
     }
+
+    /// The modules right below one.
+    fn children(&self, module: &str) -> BTreeSet<String> {
+        let below = self.files.keys().filter_map(|other| match module {
+            ROOT => Some(other.as_str()),
+            _ => other.strip_prefix(module)?.strip_prefix("::"),
+        });
+        below.filter(|rest| !rest.contains("::")).map(str::to_owned).collect()
+    }
+
+    /// The module that defines what a path names: re-exports are followed.
+    fn definer(&self, path: &[String], depth: usize) -> String {
+        let known = (0..=path.len()).rev().find(|length| self.has(&path[..*length])).unwrap_or(0);
+        let module = path[..known].join("::");
+        let Some(text) = self.files.get(&module).filter(|_| depth < 8) else { return module };
+        let Some(item) = path.get(known) else { return module };
+        let uses = uses(&module, text, &self.children(&module));
+        let source = uses.into_iter().find(|found| found.is_re_export && found.name == *item);
+        source.map_or(module, |source| self.definer(&source.path, depth + 1))
+    }
+
+    fn has(&self, path: &[String]) -> bool {
+        self.files.contains_key(&path.join("::"))
+    }
+}
+
+fn collect(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, out);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+/// `a/b.rs` is `a::b`, `a/mod.rs` is `a`, and `lib.rs` is the root.
+fn module_of(file: &Path) -> String {
+    let names = file.with_extension("");
+    let names = names.iter().map(|name| name.to_str().unwrap());
+    names.filter(|name| !["mod", "lib"].contains(name)).collect::<Vec<_>>().join("::")
+}
+
+const ROOT: &str = "";
+
+fn is_below(module: &str, top: &str) -> bool {
+    module.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// The floor of the longest listed module that holds this one.
+fn floor_of(module: &str) -> Option<usize> {
+    let listed = FLOORS.iter().enumerate();
+    let listed =
+        listed.flat_map(|(floor, tops)| tops.iter().map(move |top| (top.len(), floor, top)));
+    listed.filter(|(.., top)| is_below(module, top)).max().map(|(_, floor, _)| floor)
+}
+
+fn climbs(source: &Source) -> Vec<String> {
     let mut out = Vec::new();
-    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut out);
-    out.sort();
+    for (module, imports) in source.imports() {
+        let Some(floor) = floor_of(&module) else {
+            out.push(format!("{module}: give the module a floor in tests/floors.rs"));
+            continue;
+        };
+        let mut above = imports.into_iter().collect::<Vec<_>>();
+        above.retain(|(import, _)| floor_of(import).is_some_and(|above| above > floor));
+        above.sort_by_key(|(_, line)| *line);
+        let report = |(import, line)| format!("{module}:{line} imports {import}, a floor above");
+        out.extend(above.into_iter().map(report));
+    }
     out
 }
 
-/// What a file uses from floors above its own, one line each.
-fn breaches(file: &Path, text: &str, modules: &[impl AsRef<str>]) -> Vec<String> {
-    let Some(own) = top_module(file) else { return Vec::new() };
-    let Some(floor) = floor_of(&own) else {
-        return vec![format!(
-            "{}: give the module `{own}` a floor in tests/floors.rs",
-            file.display()
-        )];
-    };
-    let is_module = |name: &str| modules.iter().any(|module| module.as_ref() == name);
-    let used = uses(module_path(file), text).into_iter().filter(|(_, name)| is_module(name));
-    let above = used.filter_map(|(line, name)| {
-        let above = floor_of(name).filter(|above| *above > floor)?;
-        let file = file.display();
-        Some(format!("{file}:{line}: crate::{name} stands on floor {above}, {own} on {floor}"))
-    });
-    above.collect()
+/// Each circle once, from its first module on.
+fn circles(imports: &Imports) -> Vec<String> {
+    fn walk<'a>(
+        imports: &'a Imports,
+        way: &mut Vec<&'a str>,
+        done: &mut BTreeSet<&'a str>,
+        out: &mut Vec<String>,
+    ) {
+        let here = *way.last().unwrap();
+        for next in imports.get(here).into_iter().flat_map(BTreeMap::keys) {
+            if let Some(at) = way.iter().position(|passed| passed == next) {
+                out.push(format!("{} -> {next}", way[at..].join(" -> ")));
+            } else if !done.contains(&**next) {
+                way.push(next);
+                walk(imports, way, done, out);
+                way.pop();
+            }
+        }
+        done.insert(here);
+    }
+    let (mut done, mut out) = (BTreeSet::new(), Vec::new());
+    for module in imports.keys() {
+        if !done.contains(&**module) {
+            walk(imports, &mut vec![module], &mut done, &mut out);
+        }
+    }
+    out
 }
 
-fn floor_of(module: &str) -> Option<u8> {
-    FLOORS.iter().find(|(_, modules)| modules.contains(&module)).map(|(floor, _)| *floor)
+fn engine_breaches(source: &Source) -> Vec<String> {
+    let mut out = Vec::new();
+    let imports = source.imports();
+    for (module, text) in source.files.iter().filter(|(module, _)| is_below(module, ENGINE)) {
+        for (at, line) in text.lines().enumerate() {
+            let line = line.to_lowercase();
+            let named = SERVICES.iter().filter(|service| line.contains(**service));
+            out.extend(named.map(|name| format!("{module}:{} names a service: {name}", at + 1)));
+        }
+        let outside = imports[module].iter();
+        let outside = outside.filter(|(import, _)| !is_below(import, ENGINE) && *import != "proto");
+        out.extend(outside.map(|(import, line)| {
+            format!("{module}:{line} imports {import}, outside of the engine")
+        }));
+    }
+    out
 }
 
-/// The top-level module that a file belongs to; `lib.rs` and programs stand outside of the house.
-fn top_module(file: &Path) -> Option<String> {
-    module_path(file).into_iter().next().filter(|first| first != "lib" && first != "bin")
+/// One imported or named path, from the root.
+struct Use {
+    line: usize,
+    path: Vec<String>,
+    /// What it is called here.
+    name: String,
+    is_re_export: bool,
 }
 
-/// `src/a/b.rs` is `a::b`; `src/a/mod.rs` is `a`.
-fn module_path(file: &Path) -> Vec<String> {
-    let names = file.with_extension("");
-    let names = names.iter().skip(1).map(|name| name.to_str().unwrap().to_owned());
-    names.filter(|name| name != "mod").collect()
-}
-
-/// The items of the crate's root that a text names, through `crate::` or `super::`, by line.
-fn uses(file: Vec<String>, text: &str) -> Vec<(usize, &str)> {
+/// The paths of a text that begin with `crate`, `super`, `self` or a child module.
+fn uses(module: &str, text: &str, children: &BTreeSet<String>) -> Vec<Use> {
     let tokens = tokens(text);
     let token = |at: usize| tokens.get(at).map_or("", |(_, token)| *token);
-    let (mut here, mut out) = (file, Vec::new());
-    // Whether each open brace is that of an inline module.
-    let mut braces = Vec::new();
-    let mut at = 0;
+    let mut here = module.split("::").map(str::to_owned).collect::<Vec<_>>();
+    here.retain(|name| !name.is_empty());
+    let (mut out, mut braces, mut at) = (Vec::new(), Vec::new(), 0);
     while at < tokens.len() {
         match token(at) {
             "{" => {
@@ -166,12 +333,17 @@ fn uses(file: Vec<String>, text: &str) -> Vec<(usize, &str)> {
                 }
                 braces.push(is_module);
             }
-            "}" if braces.pop() == Some(true) => {
-                here.pop();
-            }
-            "crate" | "super" if token(at + 1) == "::" => {
-                at = follow(&tokens, at, here.clone(), &mut out);
-                continue;
+            "}" if braces.pop() == Some(true) => drop(here.pop()),
+            first if token(at + 1) == "::" && !(at > 0 && token(at - 1) == "::") => {
+                let is_child = children.contains(first);
+                if is_child || ["crate", "super", "self"].contains(&first) {
+                    let is_use = at > 0 && token(at - 1) == "use";
+                    let is_re_export = is_use && at > 1 && ["pub", ")"].contains(&token(at - 2));
+                    let from = out.len();
+                    at = follow(&tokens, at, here.clone(), &mut out);
+                    out[from..].iter_mut().for_each(|found| found.is_re_export = is_re_export);
+                    continue;
+                }
             }
             _ => {}
         }
@@ -181,16 +353,19 @@ fn uses(file: Vec<String>, text: &str) -> Vec<(usize, &str)> {
 }
 
 /// Reads one path, or a tree of them, that stands in the module `here`; returns where it ends.
-fn follow<'t>(
-    tokens: &[(usize, &'t str)],
+fn follow(
+    tokens: &[(usize, &str)],
     mut at: usize,
     mut here: Vec<String>,
-    out: &mut Vec<(usize, &'t str)>,
+    out: &mut Vec<Use>,
 ) -> usize {
-    while let Some(&(line, token)) = tokens.get(at) {
+    let mut line = 0;
+    while let Some(&(found, token)) = tokens.get(at) {
+        line = found;
         match token {
             "crate" => here.clear(),
             "super" => drop(here.pop()),
+            "self" => {}
             "{" => {
                 while tokens.get(at).is_some_and(|(_, token)| *token != "}") {
                     at = follow(tokens, at + 1, here.clone(), out);
@@ -199,20 +374,18 @@ fn follow<'t>(
                 }
                 return at + 1;
             }
-            name if name.starts_with(is_word) => {
-                if here.is_empty() {
-                    out.push((line, name));
-                }
-                here.push(name.to_owned());
-            }
+            name if name.starts_with(is_word) => here.push(name.to_owned()),
             _ => return at,
         }
         at += 1;
         match tokens.get(at) {
             Some((_, "::")) => at += 1,
-            _ => return at,
+            _ => break,
         }
     }
+    let alias = tokens.get(at).filter(|(_, token)| *token == "as").and(tokens.get(at + 1));
+    let name = alias.map(|(_, name)| (*name).to_owned()).or_else(|| here.last().cloned());
+    out.push(Use { line, path: here, name: name.unwrap_or_default(), is_re_export: false });
     at
 }
 

@@ -8,7 +8,7 @@ mod draw;
 use draw::{Draw, check};
 use livestream_client::{
     Error,
-    mask::{self, Changeable, Maskable},
+    mask::{self, Maskable, Updatable},
     model::{
         Channel, DvrSession, ElementaryStream, Encryption, Input, InputAttachment, InputConfig,
         LogConfig, Manifest, MuxStream, Pool, PreprocessingConfig, SpriteSheet, StaticOverlay,
@@ -59,7 +59,7 @@ fn overwrite(old: &mut DynamicMessage, new: &DynamicMessage, path: &str) {
 
 #[test]
 fn paths_are_those_of_the_definitions() {
-    fn check<T: Changeable>() {
+    fn check<T: Updatable>() {
         let message = POOL.get_message_by_name(&T::full_name()).unwrap();
         let find = |path: &str| {
             let (mut message, mut found) = (Some(message.clone()), false);
@@ -77,7 +77,7 @@ fn paths_are_those_of_the_definitions() {
         assert!(T::PATHS.iter().all(|path| find(path)), "{}", T::NAME);
         let top = message.fields().filter(|field| T::PATHS.contains(&field.name())).count();
         assert_eq!(top, message.fields().count(), "{}", T::NAME);
-        assert!(T::CHANGEABLE.iter().all(|field| T::PATHS.contains(field)), "{}", T::NAME);
+        assert!(T::FIELDS.iter().all(|field| T::PATHS.contains(field)), "{}", T::NAME);
     }
     check::<Channel>();
     check::<Input>();
@@ -138,6 +138,28 @@ fn what_only_the_service_sets_makes_no_difference() {
     assert_eq!(mask.paths, ["dvr_windows"]);
     old.clear_outputs();
     assert_eq!(old, DvrSession::of_manifest("hls", []));
+}
+
+#[test]
+fn overwrite_copies_one_top_level_field() {
+    let from = Channel {
+        output: Some(Output { uri: "gs://new/".into() }),
+        labels: [("show".to_owned(), "news".to_owned())].into(),
+        ..Default::default()
+    };
+    let mut to = Channel { active_input: "studio".into(), ..Default::default() };
+    assert!(to.overwrite("output", &from));
+    assert_eq!(to.differing(&from), ["labels", "active_input"]);
+    // A field that is empty in the other resource becomes empty.
+    assert!(to.overwrite("active_input", &from));
+    assert_eq!(to.active_input, "");
+    for unknown in ["output.uri", "outputs", ""] {
+        assert!(!to.overwrite(unknown, &from), "{unknown}");
+    }
+    for field in Channel::PATHS.iter().filter(|path| !path.contains('.')) {
+        assert!(to.overwrite(field, &from), "{field}");
+    }
+    assert_eq!(to, from);
 }
 
 #[test]
@@ -238,7 +260,7 @@ fn pool(draw: &mut Draw) -> Pool {
 /// is refused where anything else differs.
 fn check_difference<T>(old: &T, new: &T)
 where
-    T: Changeable + Message + Name + Default + std::fmt::Debug,
+    T: Updatable + Message + Name + Default + std::fmt::Debug,
 {
     let (held, wanted) = (dynamic(old), dynamic(new));
     let differs = |field: &str| {
@@ -250,14 +272,14 @@ where
         Ok(None) => assert_eq!(old, new),
         Ok(Some(mask)) => {
             assert_eq!(&apply(old, new, &mask), new);
-            assert!(mask.paths.iter().all(|path| T::CHANGEABLE.contains(&&**path)));
+            assert!(mask.paths.iter().all(|path| T::FIELDS.contains(&&**path)));
             assert!(mask.paths.iter().all(|path| differs(path)));
             assert_eq!(mask::of::<T>(&mask.paths).unwrap(), mask);
         }
         Err(fixed) => {
             assert!(!fixed.fields().is_empty());
             assert!(fixed.fields().iter().all(|field| differs(field)));
-            assert!(!fixed.fields().iter().any(|field| T::CHANGEABLE.contains(field)));
+            assert!(!fixed.fields().iter().any(|field| T::FIELDS.contains(field)));
         }
     }
 }

@@ -3,13 +3,13 @@
 mod wire;
 
 use livestream_client::{
-    Error, LivestreamClient, Operation, PollPolicy,
+    Error, LivestreamClient, Operation,
     model::{
         Channel, ChannelOperationResponse, CreateChannelRequest, OperationMetadata,
         StartChannelRequest, channel::StreamingState,
     },
     name::{ChannelName, OperationName},
-    policy::Retry,
+    policy::{PollPolicy, RetryPolicy},
     proto::google::{
         longrunning::{
             self, CancelOperationRequest, GetOperationRequest, operation::Result as End,
@@ -179,7 +179,8 @@ async fn an_outage_that_outlasts_a_poll_does_not_end_the_wait() {
         1 => Err(Status::deadline_exceeded("too slow")),
         _ => Err(Status::resource_exhausted("too many gets")),
     });
-    let client = service.client_builder().retry(Retry::never()).build().expect("good settings");
+    let client =
+        service.client_builder().retry(RetryPolicy::never()).build().expect("good settings");
     start(&client).await.wait().await.expect("it succeeds once the service is back");
 }
 

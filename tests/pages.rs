@@ -6,10 +6,10 @@ use livestream_client::{
     LivestreamClient,
     model::{Channel, ListChannelsRequest, ListChannelsResponse},
     name::LocationName,
-    policy::{Backoff, Budget, Retry},
+    policy::{Backoff, Budget, RetryPolicy},
     rpc::Rpc,
 };
-use livestream_emulator::{Emulator, Limit, Work};
+use livestream_emulator::{Emulator, Latency, Limit};
 use std::{
     collections::HashSet,
     sync::{
@@ -71,7 +71,7 @@ async fn ten_thousand_channels_are_listed_once_each_though_a_fifth_of_the_answer
     let emulator = Emulator::builder()
         .speed(1)
         .limit(Limit::Channels, 20_000)
-        .takes(Work::CreateChannel, SECOND)
+        .latency(Latency::CreateChannel, SECOND)
         .build();
     let setup = Observed::new(emulator.service()).client();
     for number in 0..10_000 {
@@ -87,7 +87,8 @@ async fn ten_thousand_channels_are_listed_once_each_though_a_fifth_of_the_answer
         is_fifth.then(|| Status::unavailable("a blip"))
     });
     let tiny = Backoff::new(Duration::from_millis(1), Duration::from_millis(1), 1.0);
-    let client = observed.client_builder().retry(Retry::new(tiny)).budget(Budget::unlimited());
+    let client =
+        observed.client_builder().retry(RetryPolicy::new(tiny)).budget(Budget::unlimited());
     let client = client.build().expect("good settings");
     let mut channels = client.list_channels(&location()).page_size(250).items();
     let mut seen = HashSet::new();

@@ -3,7 +3,7 @@
 
 mod peer;
 
-use livestream_client::{Builder, LivestreamClient, policy::Retry, transport::Tls};
+use livestream_client::{Builder, LivestreamClient, Tls, policy::RetryPolicy};
 use peer::{
     Peer, chain, channel, in_child, is_child,
     proxy::{Proxy, Tape},
@@ -16,7 +16,7 @@ const TOKEN: &str = "x-goog-api-key";
 
 fn client(origin: &str, authority: &Authority) -> Builder<LivestreamClient> {
     let tls = Tls::without_roots().with_ca_pem(authority.pem()).expect("a certificate");
-    LivestreamClient::builder().endpoint(origin).anonymous().tls(tls).retry(Retry::never())
+    LivestreamClient::builder().endpoint(origin).anonymous().tls(tls).retry(RetryPolicy::never())
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn the_environment_names_a_proxy() {
         let tls = Tls::without_roots().with_ca_pem(pem).expect("a certificate");
         let origin = env::var("ORIGIN").expect("told");
         let client = LivestreamClient::builder().endpoint(origin).anonymous().tls(tls);
-        let client = client.retry(Retry::never()).build().expect("valid");
+        let client = client.retry(RetryPolicy::never()).build().expect("valid");
         let outcome = client.get_channel(&channel()).await;
         let is_reached = env::var("REACHES").expect("told") == "yes";
         assert_eq!(outcome.is_ok(), is_reached, "{outcome:?}");

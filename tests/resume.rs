@@ -4,12 +4,12 @@
 mod wire;
 
 use livestream_client::{
-    LivestreamClient, PollPolicy,
+    LivestreamClient,
     model::{Channel, CreateChannelRequest, OperationMetadata},
     name::{LocationName, OperationName},
-    policy::Backoff,
+    policy::{Backoff, PollPolicy},
 };
-use livestream_emulator::{Emulator, Work};
+use livestream_emulator::{Emulator, Latency};
 use std::{
     env,
     process::{ExitStatus, Stdio},
@@ -40,7 +40,8 @@ async fn what_a_killed_process_waited_for_is_resumed_by_its_name() {
     if let Ok(service) = env::var(SERVICE) {
         return create_and_wait(&service).await;
     }
-    let emulator = Emulator::builder().manual_clock().takes(Work::CreateChannel, CREATING).build();
+    let emulator =
+        Emulator::builder().manual_clock().latency(Latency::CreateChannel, CREATING).build();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let service = format!("http://{}", listener.local_addr().expect("it is bound"));
     let serving = tokio::spawn({

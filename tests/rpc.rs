@@ -6,9 +6,13 @@
 #![allow(clippy::unwrap_used)]
 
 use livestream_client::{
+    methods::METHODS,
     model::{self, *},
-    proto::{FILE_DESCRIPTOR_SET, google::cloud::location::*, google::longrunning::*},
-    rpc::{Class, Filtered, LongRunning, METHODS, Method, Ordered, Paged, Rpc, UnaryKind},
+    proto::{
+        FILE_DESCRIPTOR_SET,
+        google::{cloud::location::*, longrunning::*},
+    },
+    rpc::{Filtered, Idempotency, LongRunning, Ordered, Paged, Rpc, UnaryKind},
     visionai::model as vision,
 };
 use prost::Name;
@@ -132,11 +136,11 @@ impl Fact {
         &FACTS[&R::full_name()]
     }
 
-    fn class(&self) -> Class {
+    fn idempotency(&self) -> Idempotency {
         match (&*self.verb, self.fields.contains_key("request_id")) {
-            ("get", _) => Class::Read,
-            (_, true) => Class::Keyed,
-            (_, false) => Class::Unkeyed,
+            ("get", _) => Idempotency::Safe,
+            (_, true) => Idempotency::ByRequestId,
+            (_, false) => Idempotency::None,
         }
     }
 }
@@ -154,17 +158,17 @@ fn every_method_is_in_the_table_in_order() {
 fn methods_are_found_by_their_whole_paths_only() {
     for method in METHODS {
         let path = method.path();
-        assert_eq!(Method::of_path(path), Some(*method));
+        assert_eq!(livestream_client::methods::of_path(path), Some(*method));
         assert_eq!(path, format!("/{}/{}", method.service(), method.name()));
         assert_eq!(method.to_string(), method.name());
         for other in
             [&path[1..], &path[..path.len() - 1], &format!("{path}/"), &path.to_lowercase()]
         {
-            assert_eq!(Method::of_path(other), None, "{other}");
+            assert_eq!(livestream_client::methods::of_path(other), None, "{other}");
         }
     }
     for unknown in ["", "/", "/google.longrunning.Operations/WaitOperation", "/a.B/C"] {
-        assert_eq!(Method::of_path(unknown), None, "{unknown}");
+        assert_eq!(livestream_client::methods::of_path(unknown), None, "{unknown}");
     }
 }
 
@@ -173,7 +177,7 @@ fn every_request_knows_its_method() {
     fn check<R: Rpc<Response: Name> + Name>() -> String {
         let fact = Fact::of::<R>();
         assert_eq!(R::METHOD.path(), fact.path);
-        assert_eq!(R::METHOD.class(), fact.class(), "{}", fact.path);
+        assert_eq!(R::METHOD.idempotency(), fact.idempotency(), "{}", fact.path);
         assert_eq!(R::Response::full_name(), fact.response, "{}", fact.path);
         R::full_name()
     }
@@ -183,14 +187,14 @@ fn every_request_knows_its_method() {
 
 #[test]
 fn mutations_without_a_request_id_are_known_by_name() {
-    let of = |class| METHODS.iter().filter(move |m| m.class() == class).map(|m| m.name());
-    let unkeyed = of(Class::Unkeyed).collect::<Vec<_>>();
+    let of = |class| METHODS.iter().filter(move |m| m.idempotency() == class).map(|m| m.name());
+    let unkeyed = of(Idempotency::None).collect::<Vec<_>>();
     assert_eq!(
         unkeyed,
         ["PreviewInput", "GenerateStreamHlsToken", "CancelOperation", "DeleteOperation"]
     );
-    assert_eq!(of(Class::Keyed).count(), 34);
-    assert!(of(Class::Read).all(|name| name.starts_with("Get") || name.starts_with("List")));
+    assert_eq!(of(Idempotency::ByRequestId).count(), 34);
+    assert!(of(Idempotency::Safe).all(|name| name.starts_with("Get") || name.starts_with("List")));
 }
 
 #[test]
@@ -219,7 +223,12 @@ fn exactly_keyed_requests_have_a_request_id() {
             None => false,
         };
         assert_eq!(request.request_id(), is_keyed.then_some("some-id"));
-        assert_eq!(is_keyed, Fact::of::<R>().class() == Class::Keyed, "{}", R::full_name());
+        assert_eq!(
+            is_keyed,
+            Fact::of::<R>().idempotency() == Idempotency::ByRequestId,
+            "{}",
+            R::full_name()
+        );
         (R::full_name(), is_keyed)
     }
     assert_eq!(for_every_request!(check).len(), FACTS.len());

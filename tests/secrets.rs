@@ -9,17 +9,15 @@ use google_cloud_auth::{
 };
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri, header::AUTHORIZATION};
 use livestream_client::{
-    Builder, LivestreamClient,
+    Builder, LivestreamClient, Tls,
+    methods::classify,
     model::{
         Channel, CreateChannelRequest, Distribution, DistributionStream, PreviewInputResponse,
         RtmpPushOutputEndpoint, distribution,
     },
     name::{ChannelName, InputName, LocationName, OperationName},
-    policy::{Budget, Retry, Timeouts},
-    transport::{
-        AttemptTimeoutLayer, AuthLayer, DeadlineLayer, HeadersLayer, RetryLayer, Tls, UnaryLayer,
-        class_of_path,
-    },
+    policy::{CallPolicy, RetryPolicy},
+    stack::{AuthLayer, HeadersLayer, PolicyLayer},
 };
 use peer::{Peer, chain, log::Log, proxy::Tape, tls::Authority};
 use std::{
@@ -117,7 +115,7 @@ fn builder() -> Builder<LivestreamClient> {
         .credentials(Careless::credentials())
         .proxy(format!("http://me:{PASSWORD}@127.0.0.1:1"))
         .tls(tls)
-        .retry(Retry::never())
+        .retry(RetryPolicy::never())
 }
 
 #[tokio::test]
@@ -158,12 +156,10 @@ fn no_layer_shows_a_secret() {
         Err::<http::Response<tonic::body::Body>, _>(io::Error::other("not called"))
     });
     let service = service.map_request(|request| request);
-    assert_debug_keeps_quiet(&auth.layer(service), "the layer over a service");
-    let (timeouts, retry) = (Timeouts::default(), Retry::default());
-    assert_debug_keeps_quiet(&DeadlineLayer::new(timeouts, class_of_path), "deadlines");
-    assert_debug_keeps_quiet(&AttemptTimeoutLayer::new(timeouts, class_of_path), "timeouts");
-    assert_debug_keeps_quiet(&RetryLayer::new(retry, Budget::default(), class_of_path), "retries");
-    assert_debug_keeps_quiet(&UnaryLayer::new(1, class_of_path), "answers");
+    assert_debug_keeps_quiet(&auth.layer(service.clone()), "the layer over a service");
+    let policy = PolicyLayer::new(CallPolicy::new(), classify);
+    assert_debug_keeps_quiet(&policy, "the policy");
+    assert_debug_keeps_quiet(&policy.layer(auth.layer(service.clone())), "the policy over a token");
     assert_debug_keeps_quiet(&HeadersLayer::new(&Uri::from_static("https://h")), "headers");
 }
 

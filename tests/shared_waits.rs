@@ -3,17 +3,17 @@
 mod wire;
 
 use livestream_client::{
-    LivestreamClient, PollPolicy, SharedWaits,
+    LivestreamClient, SharedWaits,
     model::{ChannelOperationResponse, OperationMetadata},
     name::{LocationName, OperationName},
-    policy::{Backoff, Retry},
+    policy::{Backoff, PollPolicy, RetryPolicy},
     proto::google::longrunning::{
         self, GetOperationRequest, ListOperationsRequest, ListOperationsResponse,
         operation::Result as End,
     },
     rpc::Rpc,
 };
-use livestream_emulator::{Emulator, Limit, Work};
+use livestream_emulator::{Emulator, Latency, Limit};
 use prost::Name;
 use prost_types::Any;
 use std::{
@@ -143,7 +143,7 @@ async fn ten_thousand_operations_cost_at_most_a_hundred_requests_a_tick() {
     let emulator = Emulator::builder()
         .speed(1)
         .limit(Limit::Channels, 20_000)
-        .takes(Work::CreateChannel, 30 * SECOND)
+        .latency(Latency::CreateChannel, 30 * SECOND)
         .build();
     let observed = Observed::new(emulator.service());
     let client = observed.client();
@@ -379,7 +379,8 @@ async fn an_outage_does_not_end_the_waits() {
     let observed = records.serve().failing(move |_| {
         fails.load(Ordering::Relaxed).then(|| Status::unavailable("out for repairs"))
     });
-    let client = observed.client_builder().retry(Retry::never()).build().expect("good settings");
+    let client =
+        observed.client_builder().retry(RetryPolicy::never()).build().expect("good settings");
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 30));
     pass(300).await;
     assert_at_most(2, &ticks(&observed.log()));

@@ -5,9 +5,11 @@ mod wire;
 use livestream_client::{
     model::{
         Asset, Channel, Distribution, DistributionStream, DvrSession, Event,
+        RtmpPushOutputEndpoint,
         asset::{self, Resource, VideoAsset},
         channel::StreamingState,
-        clip, distribution,
+        clip,
+        distribution::{self, Endpoint},
         dvr_session::{self, dvr_window::Kind},
         event::{self, AdBreakTask, ReturnToProgramTask, Task},
     },
@@ -227,10 +229,18 @@ async fn a_watched_channel_tells_of_all_states_of_its_distributions() {
     let studio = Studio::with(Emulator::builder().encoder_delay(None));
     let Studio { emulator, client, channel, location, .. } = &studio;
     let config = Channel {
-        distribution_streams: vec![DistributionStream { key: "all".into(), ..Default::default() }],
+        distribution_streams: vec![DistributionStream {
+            key: "all".into(),
+            container: "flv".into(),
+            elementary_streams: vec!["sound".into()],
+        }],
         distributions: vec![Distribution {
             key: "partner".into(),
             distribution_stream: "all".into(),
+            endpoint: Some(Endpoint::RtmpPush(RtmpPushOutputEndpoint {
+                uri: "rtmp://example.com/live".into(),
+                stream_key: "key".into(),
+            })),
             ..Default::default()
         }],
         ..wire::studio::channel()

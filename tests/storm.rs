@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full};
 use livestream_client::{
     Error, LivestreamClient,
     model::GetChannelRequest,
-    policy::{Backoff, Retry},
+    policy::{Backoff, RetryPolicy},
 };
 use std::{
     convert::Infallible,
@@ -126,7 +126,7 @@ async fn refused_connections_are_not_dialled_for_every_call() {
     let client = LivestreamClient::builder()
         .endpoint(format!("http://{address}"))
         .connector(connector)
-        .retry(Retry::new(backoff))
+        .retry(RetryPolicy::new(backoff))
         .build()
         .expect("a client");
     let results = call_all(&client).await;

@@ -5,7 +5,7 @@ use futures_util::stream;
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use livestream_client::{LivestreamClient, transport::PoolLimits};
+use livestream_client::{LivestreamClient, PoolLimits};
 use std::{convert::Infallible, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},

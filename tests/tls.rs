@@ -3,14 +3,14 @@
 
 mod peer;
 
-use livestream_client::{Builder, Error, LivestreamClient, policy::Retry, transport::Tls};
+use livestream_client::{Builder, Error, LivestreamClient, Tls, policy::RetryPolicy};
 use peer::{Peer, chain, channel, tls::Authority};
 use std::{net::SocketAddr, time::Duration};
 use tonic::Code;
 
 fn client(at: SocketAddr, tls: Tls) -> Builder<LivestreamClient> {
     let origin = format!("https://localhost:{}", at.port());
-    LivestreamClient::builder().endpoint(origin).anonymous().tls(tls).retry(Retry::never())
+    LivestreamClient::builder().endpoint(origin).anonymous().tls(tls).retry(RetryPolicy::never())
 }
 
 fn trusting(authority: &Authority) -> Tls {
@@ -58,7 +58,7 @@ async fn whom_nobody_vouches_for_is_asked_once() {
     let stranger = Authority::stranger();
     let peer = Peer::new();
     let at = peer.listen_tls(stranger.server(&["h2"])).await;
-    let patient = client(at, Tls::new()).retry(Retry::default().with_seed(1));
+    let patient = client(at, Tls::new()).retry(RetryPolicy::default().with_seed(1));
     let error = call(patient).await.expect_err("a stranger");
     assert_eq!(error.attempts(), 1, "no attempt later would end otherwise: {error:?}");
     assert!(error.elapsed() < Duration::from_secs(5), "{error:?}");

@@ -7,7 +7,7 @@ use livestream_client::{
     LivestreamClient,
     model::{GetInputRequest, Input, input, livestream_service_client::LivestreamServiceClient},
     name::{InputName, LocationName},
-    policy::Retry,
+    policy::RetryPolicy,
 };
 use livestream_emulator::Emulator;
 use peer::Peer;
@@ -275,7 +275,7 @@ async fn a_call_is_one_span_and_an_attempt_one_event() {
     assert_eq!(call.within.as_deref(), Some("setup"));
 
     let first = recorder.one("calls", "tried again");
-    first.assert_fields(&[("attempt", "1"), ("code", "Unavailable"), ("delivery", "Answered")]);
+    first.assert_fields(&[("attempt", "1"), ("code", "Unavailable"), ("sent", "Answered")]);
     assert!(first.field("delay").is_some(), "{first:?}");
     let second = recorder.one("calls", "answered");
     second.assert_fields(&[("attempt", "2"), ("code", "Ok")]);
@@ -395,7 +395,7 @@ async fn a_connection_that_does_not_come_to_be_says_so() {
     let client = LivestreamClient::builder()
         .endpoint("http://service.test:8470")
         .connector(refuse)
-        .retry(Retry::never())
+        .retry(RetryPolicy::never())
         .build()
         .expect("a client");
     client.get_input(&camera()).await.expect_err("there is no server");
@@ -405,5 +405,5 @@ async fn a_connection_that_does_not_come_to_be_says_so() {
         ("why", "no connection to http://service.test:8470"),
     ]);
     let last = recorder.one("calls", "given up");
-    last.assert_fields(&[("code", "Unavailable"), ("delivery", "Never"), ("stop", "Attempts")]);
+    last.assert_fields(&[("code", "Unavailable"), ("sent", "No"), ("stop", "Attempts")]);
 }

@@ -4,17 +4,16 @@
 mod wire;
 
 use livestream_client::{
-    PollPolicy,
     model::{
         Event, GetChannelRequest,
         channel::StreamingState,
         clip, dvr_session,
         event::{self, AdBreakTask, Task},
     },
-    policy::{Backoff, Retry},
+    policy::{Backoff, PollPolicy, RetryPolicy},
     rpc::Rpc,
 };
-use livestream_emulator::{Emulator, Work};
+use livestream_emulator::{Emulator, Latency};
 use std::{
     sync::{
         Arc,
@@ -165,7 +164,7 @@ async fn a_service_that_is_out_does_not_end_a_wait() {
     let observed = Observed::new(emulator.service()).failing(move |_| {
         fails.load(Ordering::Relaxed).then(|| Status::unavailable("out for repairs"))
     });
-    let retry = Retry::new(Backoff::new(SECOND, SECOND, 1.0)).with_max_attempts(3);
+    let retry = RetryPolicy::new(Backoff::new(SECOND, SECOND, 1.0)).with_max_attempts(3);
     let client = observed.client_builder().retry(retry).poll_policy(often()).build();
     let studio = Studio { client: client.expect("good settings"), ..Studio::open() };
     let (client, channel) = (&studio.client, &studio.channel);
@@ -184,7 +183,7 @@ async fn a_service_that_is_out_does_not_end_a_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_permission_ends_a_wait_at_once() {
-    let emulator = Emulator::builder().takes(Work::CreateChannel, SECOND).speed(1).build();
+    let emulator = Emulator::builder().latency(Latency::CreateChannel, SECOND).speed(1).build();
     let observed = Observed::new(emulator.service())
         .failing(|path| path.ends_with("GetChannel").then(|| Status::permission_denied("no")));
     let studio = Studio { client: observed.client(), ..Studio::open() };

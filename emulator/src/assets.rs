@@ -1,54 +1,49 @@
 //! Assets: video and image files for slates and overlays.
 
 use super::{
-    events, fault,
+    events,
     paging::query,
-    settings::{Limit, Work},
-    world::{World, location_of},
+    settings::{Latency, Limit},
+    state::{State, location_of},
+    status,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use livestream_client::{
     model::{
         Asset, Channel, CreateAssetRequest, DeleteAssetRequest, Event, GetAssetRequest,
         ListAssetsRequest, ListAssetsResponse,
-        asset::{Resource, State},
+        asset::{Resource, State as AssetState},
         event::Task,
     },
     proto::google::longrunning::Operation,
+    validation::Validate as _,
 };
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use tonic::Status;
 
-/// The largest file that an asset may have.
-const LARGEST: u64 = 250_000_000;
+/// The maximum size of an asset's file, in bytes.
+const MAX_BYTES: u64 = 250_000_000;
 
-pub(super) fn create(world: &mut World, request: &CreateAssetRequest) -> Result<Operation, Status> {
-    let name = world.new_name::<Asset>(&request.parent, ("asset_id", &request.asset_id))?;
+pub(super) fn create(state: &mut State, request: &CreateAssetRequest) -> Result<Operation, Status> {
+    let name = state.new_name::<Asset>(&request.parent, ("asset_id", &request.asset_id))?;
+    status::check(&request.violations())?;
     let mut asset = request.asset.clone().unwrap_or_default();
-    if !uri(&asset).starts_with("gs://") {
-        let reason =
-            "needs a `video` or an `image`, with the URI of a file in Cloud Storage, gs://…";
-        return Err(fault::invalid("asset.resource", reason));
-    }
-    if !asset.crc32c.is_empty() && !STANDARD.decode(&asset.crc32c).is_ok_and(|crc| crc.len() == 4) {
-        return Err(fault::invalid("asset.crc32c", "is no CRC32C checksum in Base64"));
-    }
-    world.check_limit::<Asset>(&request.parent, Limit::Assets)?;
+    state.check_limit::<Asset>(&request.parent, Limit::Assets)?;
 
     asset.name.clone_from(&name);
     asset.error = None;
-    asset.set_state(State::Creating);
+    asset.set_state(AssetState::Creating);
     let finish = {
         let name = name.clone();
-        move |world: &mut World| finish(world, &name)
+        move |state: &mut State| finish(state, &name)
     };
     let undo = {
         let name = name.clone();
-        move |world: &mut World, status: &Status| fail(world, &name, status)
+        move |state: &mut State, status: &Status| fail(state, &name, status)
     };
-    let work = world.settings.takes(Work::CreateAsset);
-    let operation = world.begin::<CreateAssetRequest>(("create", &name), work, finish, undo)?;
-    world.insert(asset);
+    let work = state.settings.duration_of(Latency::CreateAsset);
+    let operation = state.begin::<CreateAssetRequest>(("create", &name), work, finish, undo)?;
+    state.insert(asset);
     Ok(operation)
 }
 
@@ -60,12 +55,12 @@ fn uri(asset: &Asset) -> &str {
     }
 }
 
-/// Compares the asset with its file. One that nobody described is taken to be as the asset says.
-fn finish(world: &mut World, name: &str) -> Result<Asset, Status> {
-    let asset = world.find::<Asset>(name)?;
-    let object = world.objects.get(uri(asset));
-    if object.is_some_and(|object| object.bytes > LARGEST) {
-        return Err(fault::precondition("FILE_TOO_LARGE", uri(asset), "has more than 250 MB"));
+/// Compares the asset with its file. For a file that was not added the asset is taken as correct.
+fn finish(state: &mut State, name: &str) -> Result<Asset, Status> {
+    let asset = state.find::<Asset>(name)?;
+    let object = state.objects.get(uri(asset));
+    if object.is_some_and(|object| object.bytes > MAX_BYTES) {
+        return Err(status::precondition("FILE_TOO_LARGE", uri(asset), "has more than 250 MB"));
     }
     let crc = match object {
         Some(object) => STANDARD.encode(object.crc32c.to_be_bytes()),
@@ -73,77 +68,77 @@ fn finish(world: &mut World, name: &str) -> Result<Asset, Status> {
         None => asset.crc32c.clone(),
     };
     if !asset.crc32c.is_empty() && asset.crc32c != crc {
-        let reason = format!("has the checksum {crc}, and not {}", asset.crc32c);
-        return Err(fault::precondition("CHECKSUM_MISMATCH", uri(asset), reason));
+        let reason = format!("has the checksum {crc}, but the asset has {}", asset.crc32c);
+        return Err(status::precondition("CHECKSUM_MISMATCH", uri(asset), reason));
     }
-    world.edit::<Asset>(name, |asset| {
+    state.edit::<Asset>(name, |asset| {
         asset.crc32c = crc;
-        asset.set_state(State::Active);
+        asset.set_state(AssetState::Active);
     })
 }
 
-/// A checksum for a file whose content nobody knows.
+/// A checksum for a file that was not added.
 fn some_checksum(uri: &str) -> String {
     let mut hasher = DefaultHasher::new();
     uri.hash(&mut hasher);
     STANDARD.encode(&hasher.finish().to_be_bytes()[..4])
 }
 
-/// Marks an asset that cannot be used.
-pub(super) fn fail(world: &mut World, name: &str, status: &Status) {
-    // Nobody to tell where the asset is gone.
-    let _ = world.edit::<Asset>(name, |asset| {
-        asset.set_state(State::Error);
-        asset.error = Some(fault::to_message(status));
+/// Puts an asset in `ERROR`.
+pub(super) fn fail(state: &mut State, name: &str, status: &Status) {
+    // The asset may have been deleted.
+    let _ = state.edit::<Asset>(name, |asset| {
+        asset.set_state(AssetState::Error);
+        asset.error = Some(status::to_message(status));
     });
 }
 
-pub(super) fn get(world: &mut World, request: &GetAssetRequest) -> Result<Asset, Status> {
-    world.find(&request.name).cloned()
+pub(super) fn get(state: &mut State, request: &GetAssetRequest) -> Result<Asset, Status> {
+    state.find(&request.name).cloned()
 }
 
 pub(super) fn list(
-    world: &mut World,
+    state: &mut State,
     request: &ListAssetsRequest,
 ) -> Result<ListAssetsResponse, Status> {
-    let (assets, next_page_token) = world.list(&query!(request))?;
+    let (assets, next_page_token) = state.list(&query!(request))?;
     Ok(ListAssetsResponse { assets, next_page_token, unreachable: Vec::new() })
 }
 
-pub(super) fn delete(world: &mut World, request: &DeleteAssetRequest) -> Result<Operation, Status> {
+pub(super) fn delete(state: &mut State, request: &DeleteAssetRequest) -> Result<Operation, Status> {
     let name = request.name.clone();
-    let was = world.find::<Asset>(&name)?.state();
-    if let Some(user) = find_user(world, &name) {
-        return Err(fault::precondition("RESOURCE_IN_USE", &name, format!("is used by '{user}'")));
+    let was = state.find::<Asset>(&name)?.state();
+    if let Some(user) = find_user(state, &name) {
+        return Err(status::precondition("RESOURCE_IN_USE", &name, format!("is used by '{user}'")));
     }
     let finish = {
         let name = name.clone();
-        move |world: &mut World| {
-            world.remove::<Asset>(&name);
+        move |state: &mut State| {
+            state.remove::<Asset>(&name);
             Ok(())
         }
     };
-    let undo = move |world: &mut World, _: &Status| {
-        // It is there: only this operation would have removed it.
-        let _ = world.edit::<Asset>(&name, |asset| asset.set_state(was));
+    let undo = move |state: &mut State, _: &Status| {
+        // The asset exists: only this operation could have removed it.
+        let _ = state.edit::<Asset>(&name, |asset| asset.set_state(was));
     };
-    let work = world.settings.takes(Work::DeleteAsset);
+    let work = state.settings.duration_of(Latency::DeleteAsset);
     let operation =
-        world.begin::<DeleteAssetRequest>(("delete", &request.name), work, finish, undo)?;
-    world.edit::<Asset>(&request.name, |asset| asset.set_state(State::Deleting))?;
+        state.begin::<DeleteAssetRequest>(("delete", &request.name), work, finish, undo)?;
+    state.edit::<Asset>(&request.name, |asset| asset.set_state(AssetState::Deleting))?;
     Ok(operation)
 }
 
-/// The channel or the event to come that shows an asset.
-fn find_user<'a>(world: &'a World, name: &str) -> Option<&'a str> {
+/// The channel that shows an asset, or the event that will.
+fn find_user<'a>(state: &'a State, name: &str) -> Option<&'a str> {
     let shows = |event: &&Event| {
         let slate = |task: &Task| matches!(task, Task::Slate(slate) if slate.asset == name);
-        event.task.as_ref().is_some_and(slate) && !events::is_over(event)
+        event.task.as_ref().is_some_and(slate) && !events::has_ended(event)
     };
-    world.children::<Channel>(location_of(name)).find_map(|channel| {
+    state.children::<Channel>(location_of(name)).find_map(|channel| {
         if channel.static_overlays.iter().any(|overlay| overlay.asset == name) {
             return Some(&*channel.name);
         }
-        world.children::<Event>(&channel.name).find(shows).map(|event| &*event.name)
+        state.children::<Event>(&channel.name).find(shows).map(|event| &*event.name)
     })
 }

@@ -1,40 +1,46 @@
 //! Clips: copies of past parts of a channel's stream.
 
 use super::{
-    channels, fault,
-    operations::nothing,
+    clock::to_time,
+    operations::no_undo,
     paging::query,
-    settings::{Limit, Work},
-    world::{Resource as _, World, to_time},
+    retention,
+    settings::{Latency, Limit},
+    state::{Resource as _, State},
+    status,
 };
 use livestream_client::{
     model::{
         Channel, Clip, CreateClipRequest, DeleteClipRequest, GetClipRequest, ListClipsRequest,
-        ListClipsResponse,
-        clip::{OutputType, Slice, State, slice::Kind},
+        ListClipsResponse, Manifest,
+        clip::{OutputType, State as ClipState, slice::Kind},
     },
     proto::google::longrunning::Operation,
+    validation::{Context, Validate as _},
 };
-use std::time::{Duration, SystemTime};
 use tonic::Status;
 
-pub(super) fn create(world: &mut World, request: &CreateClipRequest) -> Result<Operation, Status> {
-    let channel = world.find::<Channel>(&request.parent)?;
-    let name = world.new_name::<Clip>(&request.parent, ("clip_id", &request.clip_id))?;
+pub(super) fn create(state: &mut State, request: &CreateClipRequest) -> Result<Operation, Status> {
+    let channel = state.find::<Channel>(&request.parent)?;
+    let name = state.new_name::<Clip>(&request.parent, ("clip_id", &request.clip_id))?;
+    let now = Context::new().at(state.now());
+    status::check(&request.violations_in(now))?;
     let mut clip = request.clip.clone().unwrap_or_default();
-    let oldest = oldest_kept(world, channel)?;
-    let keys: Vec<_> = clip.clip_manifests.iter().map(|manifest| &*manifest.manifest_key).collect();
-    let file = channels::manifest_file(channel, "clip.clip_manifests", &keys)?;
-    check_slices(world, &clip.slices, oldest, &channel.name)?;
+    let starts = clip.slices.iter().filter_map(|slice| match slice.kind? {
+        Kind::TimeSlice(times) => times.markin_time,
+    });
+    retention::check_kept(state, channel, starts)?;
+    status::check(&request.violations_in(now.on(channel)))?;
 
     clip.name.clone_from(&name);
     let output = match clip.output_uri.trim_end_matches('/') {
         "" => format!("{}/clips/{}", output_folder(channel), request.clip_id),
-        chosen if chosen.starts_with("gs://") => chosen.to_owned(),
-        _ => return Err(fault::invalid("clip.output_uri", "must be a Cloud Storage URI, gs://…")),
+        chosen => chosen.to_owned(),
     };
-    for manifest in &mut clip.clip_manifests {
-        manifest.output_uri = format!("{output}/{file}");
+    for clipped in &mut clip.clip_manifests {
+        let source = channel.manifests.iter().find(|own| own.key == clipped.manifest_key);
+        let file = source.map_or("", Manifest::output_file_name);
+        clipped.output_uri = format!("{output}/{file}");
     }
     clip.output_uri = output;
     if clip.output_type() == OutputType::Unspecified {
@@ -42,28 +48,30 @@ pub(super) fn create(world: &mut World, request: &CreateClipRequest) -> Result<O
     }
     clip.start_time = None;
     clip.error = None;
-    clip.set_state(State::Pending);
-    make_room(world, &request.parent);
+    clip.set_state(ClipState::Pending);
+    make_room(state, &request.parent);
 
-    let (accept, copy) =
-        (world.settings.takes(Work::AcceptClip), world.settings.takes(Work::CopyClip));
+    let (accept, copy) = (
+        state.settings.duration_of(Latency::AcceptClip),
+        state.settings.duration_of(Latency::CopyClip),
+    );
     let finish = {
         let name = name.clone();
-        move |world: &mut World| finish(world, &name)
+        move |state: &mut State| finish(state, &name)
     };
     let undo = {
         let name = name.clone();
-        move |world: &mut World, status: &Status| fail(world, &name, status)
+        move |state: &mut State, status: &Status| fail(state, &name, status)
     };
     let operation =
-        world.begin::<CreateClipRequest>(("create", &name), accept + copy, finish, undo)?;
-    world.insert(clip);
-    let time = world.after(accept);
-    world.plan(&name.clone(), time, move |world| {
-        let now = world.now().into();
-        // A clip that was deleted meanwhile is not taken up.
-        let _ = world.edit::<Clip>(&name, |clip| {
-            clip.set_state(State::Creating);
+        state.begin::<CreateClipRequest>(("create", &name), accept + copy, finish, undo)?;
+    state.insert(clip);
+    let time = state.after(accept);
+    state.set_next(&name.clone(), time, move |state| {
+        let now = state.now().into();
+        // The clip may have been deleted.
+        let _ = state.edit::<Clip>(&name, |clip| {
+            clip.set_state(ClipState::Creating);
             clip.start_time = Some(now);
         });
     });
@@ -71,108 +79,67 @@ pub(super) fn create(world: &mut World, request: &CreateClipRequest) -> Result<O
 }
 
 /// The folder that a channel writes to, without a slash at the end.
-pub(super) fn output_folder(channel: &Channel) -> &str {
+fn output_folder(channel: &Channel) -> &str {
     channel.output.as_ref().map_or("", |output| output.uri.trim_end_matches('/'))
 }
 
-/// The time of the oldest content that a channel still keeps.
-///
-/// # Errors
-/// `FAILED_PRECONDITION` where it keeps none.
-pub(super) fn oldest_kept(world: &World, channel: &Channel) -> Result<SystemTime, Status> {
-    let kept = channel.retention_config.and_then(|config| config.retention_window_duration);
-    let kept = kept.and_then(|kept| Duration::try_from(kept).ok()).unwrap_or_default();
-    if kept.is_zero() {
-        let reason = "has no `retention_config`, so that no past content is kept";
-        return Err(fault::precondition("NO_RETENTION", &channel.name, reason));
-    }
-    Ok(world.now().checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH))
-}
-
-fn check_slices(
-    world: &World,
-    slices: &[Slice],
-    oldest: SystemTime,
-    channel: &str,
-) -> Result<(), Status> {
-    let field = "clip.slices";
-    if slices.is_empty() {
-        return Err(fault::invalid(field, "is required"));
-    }
-    for slice in slices {
-        let times = slice.kind.as_ref().and_then(|Kind::TimeSlice(times)| {
-            Some((to_time(times.markin_time?), to_time(times.markout_time?)))
-        });
-        let (from, to) =
-            times.ok_or_else(|| fault::invalid(field, "needs a mark-in and a mark-out time"))?;
-        if from >= to {
-            return Err(fault::invalid(field, "the mark-in time must be before the mark-out time"));
-        }
-        if to > world.now() {
-            return Err(fault::invalid(field, "only past content can be taken"));
-        }
-        if from < oldest {
-            let reason = "the content is older than the channel keeps it";
-            return Err(fault::precondition("CONTENT_NOT_KEPT", channel, reason));
-        }
-    }
-    Ok(())
-}
-
-/// The newest clips are kept: as many as there may be, with the one to come.
-fn make_room(world: &mut World, channel: &str) {
-    let most = world.settings.most(Limit::Clips);
-    let mut clips: Vec<_> = world
+/// Removes the oldest clips, so that there is room for a new one.
+fn make_room(state: &mut State, channel: &str) {
+    let max = state.settings.max(Limit::Clips);
+    let mut clips: Vec<_> = state
         .children::<Clip>(channel)
         .map(|clip| (clip.create_time().map(to_time), clip.name.clone()))
         .collect();
     clips.sort();
-    let surplus = (clips.len() + 1).saturating_sub(most);
+    let surplus = (clips.len() + 1).saturating_sub(max);
     for (_, oldest) in clips.into_iter().take(surplus) {
-        world.remove::<Clip>(&oldest);
+        state.remove::<Clip>(&oldest);
     }
 }
 
-fn finish(world: &mut World, name: &str) -> Result<Clip, Status> {
+fn finish(state: &mut State, name: &str) -> Result<Clip, Status> {
+    if state.find::<Clip>(name)?.slices.is_empty() {
+        return Err(status::precondition("NO_CONTENT", name, "has no slices"));
+    }
     let channel = name.split("/clips/").next().unwrap_or_default();
-    if !world.pipelines.get(channel).is_some_and(|pipeline| pipeline.has_streamed) {
-        let reason = "has never streamed, so that there is nothing to cut";
-        return Err(fault::precondition("NO_CONTENT", channel, reason));
+    if !state.pipelines.get(channel).is_some_and(|pipeline| pipeline.has_streamed) {
+        let reason = "has never streamed, so there is nothing to cut";
+        return Err(status::precondition("NO_CONTENT", channel, reason));
     }
-    world.unplan(name);
-    world.edit::<Clip>(name, |clip| clip.set_state(State::Succeeded))
+    state.clear_next(name);
+    state.edit::<Clip>(name, |clip| clip.set_state(ClipState::Succeeded))
 }
 
-/// Marks a clip that could not be made.
-pub(super) fn fail(world: &mut World, name: &str, status: &Status) {
-    world.unplan(name);
-    // Nobody to tell where the clip is gone.
-    let _ = world.edit::<Clip>(name, |clip| {
-        clip.set_state(State::Failed);
-        clip.error = Some(fault::to_message(status));
+/// Puts a clip in `FAILED`.
+pub(super) fn fail(state: &mut State, name: &str, status: &Status) {
+    state.clear_next(name);
+    // The clip may have been deleted.
+    let _ = state.edit::<Clip>(name, |clip| {
+        clip.set_state(ClipState::Failed);
+        clip.error = Some(status::to_message(status));
     });
 }
 
-pub(super) fn get(world: &mut World, request: &GetClipRequest) -> Result<Clip, Status> {
-    world.find(&request.name).cloned()
+pub(super) fn get(state: &mut State, request: &GetClipRequest) -> Result<Clip, Status> {
+    state.find(&request.name).cloned()
 }
 
 pub(super) fn list(
-    world: &mut World,
+    state: &mut State,
     request: &ListClipsRequest,
 ) -> Result<ListClipsResponse, Status> {
-    world.find::<Channel>(&request.parent)?;
-    let (clips, next_page_token) = world.list(&query!(request))?;
+    state.find::<Channel>(&request.parent)?;
+    let (clips, next_page_token) = state.list(&query!(request))?;
     Ok(ListClipsResponse { clips, next_page_token, unreachable: Vec::new() })
 }
 
-pub(super) fn delete(world: &mut World, request: &DeleteClipRequest) -> Result<Operation, Status> {
-    world.find::<Clip>(&request.name)?;
+pub(super) fn delete(state: &mut State, request: &DeleteClipRequest) -> Result<Operation, Status> {
+    state.find::<Clip>(&request.name)?;
     let name = request.name.clone();
-    let finish = move |world: &mut World| {
-        world.remove::<Clip>(&name);
+    let finish = move |state: &mut State| {
+        state.remove::<Clip>(&name);
         Ok(())
     };
-    let work = world.settings.takes(Work::DeleteClip);
-    world.begin::<DeleteClipRequest>(("delete", &request.name), work, finish, nothing)
+    let work = state.settings.duration_of(Latency::DeleteClip);
+    state.begin::<DeleteClipRequest>(("delete", &request.name), work, finish, no_undo)
 }

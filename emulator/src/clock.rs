@@ -1,17 +1,18 @@
-//! Virtual time: what the emulated service believes the hour to be.
+//! Virtual time: the present time of the emulated service.
 //!
-//! Ten minutes of starting a channel must neither be waited for nor be left out, so the emulator
-//! keeps a time of its own. It runs at a whole multiple of the time that passes (speed 0 stands
-//! still), and can be moved forward by hand. Real time is read from tokio, so that a paused tokio
-//! clock holds virtual time as well.
+//! A test should see the ten minutes that the start of a channel takes, but not wait for them. So the
+//! emulator has a time of its own. It runs at a whole multiple of real time (speed 0 stops it), and
+//! can be moved forward by hand. Real time is read from tokio: tokio's paused clock pauses virtual
+//! time too.
 
+use prost_types::Timestamp;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
-/// A clock that starts at a given moment and runs `speed` times as fast as tokio's.
+/// A clock that starts at a given time and runs `speed` times as fast as tokio's.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
-    /// The virtual time at `started`, moved on by every [`Clock::advance`].
+    /// The virtual time at `started`, plus every [`Clock::advance`].
     epoch: SystemTime,
     started: Instant,
     speed: u32,
@@ -27,10 +28,15 @@ impl Clock {
         self.epoch.checked_add(passed).unwrap_or(self.epoch)
     }
 
-    /// Moves the time forward at once; a step past the end of what a time can hold is not taken.
+    /// Moves the time forward at once. Does nothing if the new time cannot be represented.
     pub(super) fn advance(&mut self, by: Duration) {
         self.epoch = self.epoch.checked_add(by).unwrap_or(self.epoch);
     }
+}
+
+/// The time of a timestamp; the epoch for an invalid one.
+pub(super) fn to_time(timestamp: Timestamp) -> SystemTime {
+    SystemTime::try_from(timestamp).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]
@@ -40,14 +46,14 @@ mod tests {
     const EPOCH: SystemTime = SystemTime::UNIX_EPOCH;
 
     #[tokio::test(start_paused = true)]
-    async fn runs_at_its_speed() {
+    async fn virtual_time_runs_at_the_speed_of_the_clock() {
         let clock = Clock::new(EPOCH, 60);
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(clock.now(), EPOCH + Duration::from_secs(120));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn stands_still_at_speed_zero_until_it_is_advanced() {
+    async fn speed_zero_stops_virtual_time_until_it_is_advanced() {
         let mut clock = Clock::new(EPOCH, 0);
         tokio::time::advance(Duration::from_secs(3600)).await;
         assert_eq!(clock.now(), EPOCH);
@@ -56,7 +62,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn never_leaves_the_range_of_time() {
+    async fn virtual_time_does_not_overflow() {
         let mut clock = Clock::new(EPOCH, u32::MAX);
         clock.advance(Duration::MAX);
         tokio::time::advance(Duration::from_secs(1)).await;

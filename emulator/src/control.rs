@@ -1,8 +1,10 @@
-//! The other side of the service: what happens in the world around it, at a test's command.
+//! The controls of a test: the time, the encoders, the files in Cloud Storage, and failures.
 
+#[cfg(feature = "visionai")]
+use super::visionai;
 use super::{
-    Emulator, assets, clips, dvr_sessions, events, fault, streaming,
-    world::{Object, World},
+    assets, clips, dvr_sessions, emulator::Emulator, events, pipeline::Object, state::State,
+    status, streaming,
 };
 use livestream_client::{
     model::{
@@ -15,81 +17,81 @@ use std::time::{Duration, SystemTime};
 use tonic::Status;
 
 impl Emulator {
-    /// The virtual time: what the service believes to be now. Times in requests should be reckoned
-    /// from here.
+    /// The virtual time: the present time of the service. Compute the times in requests from it.
     pub fn now(&self) -> SystemTime {
-        self.world().now()
+        self.state().now()
     }
 
-    /// Moves virtual time forward, and lets everything happen that is due by then.
+    /// Moves virtual time forward, and makes every change that is due by then.
     ///
-    /// This works at any speed, not only with a manual clock: time then goes on from there. The
-    /// caller's own time stays as it is, and with it the client's pauses and deadlines.
+    /// This works at any speed, not only with a manual clock: time goes on from there. It does not
+    /// move the time of the caller, nor the pauses and deadlines of the client.
     pub fn advance(&self, by: Duration) {
         self.advance_clock(by);
-        drop(self.world());
+        drop(self.state());
     }
 
-    /// An encoder begins to send to the input that the channel reads from; a channel that awaits it
-    /// is `STREAMING` from now on.
+    /// Connects an encoder to the input that the channel reads from. A channel that waits for it
+    /// begins to stream.
     ///
     /// # Errors
     /// `NOT_FOUND` for an unknown channel.
     pub fn connect_encoder(&self, channel: &ChannelName) -> Result<(), Status> {
-        let mut world = self.world();
-        let source = source_of(&world, channel)?;
-        streaming::connect(&mut world, &source);
+        let mut state = self.state();
+        let source = source_of(&state, channel)?;
+        streaming::connect(&mut state, &source);
         Ok(())
     }
 
-    /// The encoder that sends to the channel's input stops, and does not come back until it is
-    /// connected again. The channel goes to its backup input or to `AWAITING_INPUT`.
+    /// Disconnects the encoder of the channel's input, until it is connected again. The channel
+    /// switches to its backup input or waits in `AWAITING_INPUT`.
     ///
     /// # Errors
     /// `NOT_FOUND` for an unknown channel.
     pub fn disconnect_encoder(&self, channel: &ChannelName) -> Result<(), Status> {
-        let mut world = self.world();
-        let source = source_of(&world, channel)?;
-        streaming::disconnect(&mut world, &source);
+        let mut state = self.state();
+        let source = source_of(&state, channel)?;
+        streaming::disconnect(&mut state, &source);
         Ok(())
     }
 
-    /// As [`Emulator::connect_encoder`], for any input: also one that no channel reads from yet.
+    /// Connects an encoder to any input, even if no channel reads from it yet; see
+    /// [`Emulator::connect_encoder`].
     ///
     /// # Errors
     /// `NOT_FOUND` for an unknown input.
     pub fn feed_input(&self, input: &InputName) -> Result<(), Status> {
-        let mut world = self.world();
-        world.find::<Input>(input.as_str())?;
-        streaming::connect(&mut world, input.as_str());
+        let mut state = self.state();
+        state.find::<Input>(input.as_str())?;
+        streaming::connect(&mut state, input.as_str());
         Ok(())
     }
 
-    /// As [`Emulator::disconnect_encoder`], for any input.
+    /// Disconnects the encoder of any input; see [`Emulator::disconnect_encoder`].
     ///
     /// # Errors
     /// `NOT_FOUND` for an unknown input.
     pub fn starve_input(&self, input: &InputName) -> Result<(), Status> {
-        let mut world = self.world();
-        world.find::<Input>(input.as_str())?;
-        streaming::disconnect(&mut world, input.as_str());
+        let mut state = self.state();
+        state.find::<Input>(input.as_str())?;
+        streaming::disconnect(&mut state, input.as_str());
         Ok(())
     }
 
-    /// Something goes wrong with a channel, event, clip, DVR session, asset or operation.
+    /// Makes a channel, event, clip, DVR session, asset or operation fail.
     ///
-    /// A running channel is in `STREAMING_ERROR` then (see [`Emulator::recover`]), an asset in
-    /// `ERROR`, the others are `FAILED`, each with the error. Where an operation works on it, that
-    /// ends with the error too; what it was to change or to delete goes on as before. A cluster of
-    /// Vision AI is in `ERROR`, and gone an hour later with all that is in it.
+    /// A running channel goes to `STREAMING_ERROR` (see [`Emulator::recover`]), an asset to `ERROR`,
+    /// the others to `FAILED`, each with the error. An operation that works on the resource ends with
+    /// the error too; a resource that it should update or delete stays as before. A cluster of
+    /// Vision AI goes to `ERROR`, and is deleted an hour later with everything in it.
     ///
     /// # Errors
-    /// `NOT_FOUND` if nothing of that name can fail, `FAILED_PRECONDITION` if it is over.
+    /// `NOT_FOUND` if nothing with this name can fail, `FAILED_PRECONDITION` if it has ended.
     pub fn fail(&self, name: &impl ResourceName, error: Status) -> Result<(), Status> {
-        fail(&mut self.world(), name.as_str(), &error)
+        fail(&mut self.state(), name.as_str(), &error)
     }
 
-    /// Pushing one of a channel's distributions goes wrong: it is in `ERROR`, until it is stopped.
+    /// Makes one of a channel's distributions fail. It stays in `ERROR` until it is stopped.
     ///
     /// # Errors
     /// `NOT_FOUND` for an unknown channel or key, `FAILED_PRECONDITION` if the distribution is not
@@ -100,86 +102,92 @@ impl Emulator {
         key: &str,
         error: Status,
     ) -> Result<(), Status> {
-        use distribution::State;
-        let mut world = self.world();
+        let mut state = self.state();
         let name = format!("{channel}/distributions/{key}");
-        let distributions = &world.find::<Channel>(channel.as_str())?.distributions;
+        let distributions = &state.find::<Channel>(channel.as_str())?.distributions;
         let found = distributions.iter().find(|distribution| distribution.key == key);
-        let state = found.ok_or_else(|| fault::not_found(&name))?.state();
-        if !matches!(state, State::AwaitingInput | State::Distributing) {
-            return Err(fault::wrong_state(&name, state.as_str_name(), "a started one"));
+        let current = found.ok_or_else(|| status::not_found(&name))?.state();
+        if !matches!(
+            current,
+            distribution::State::AwaitingInput | distribution::State::Distributing
+        ) {
+            return Err(status::wrong_state(
+                &name,
+                current.as_str_name(),
+                "a started distribution",
+            ));
         }
-        world.edit::<Channel>(channel.as_str(), |channel| {
+        state.edit::<Channel>(channel.as_str(), |channel| {
             for failed in channel.distributions.iter_mut().filter(|d| d.key == key) {
-                failed.set_state(State::Error);
-                failed.error = Some(fault::to_message(&error));
+                failed.set_state(distribution::State::Error);
+                failed.error = Some(status::to_message(&error));
             }
         })?;
         Ok(())
     }
 
-    /// A channel in `STREAMING_ERROR` gets well: it streams, or waits for its encoder.
+    /// Ends the error of a channel in `STREAMING_ERROR`: it streams, or waits for its encoder.
     ///
     /// # Errors
     /// `NOT_FOUND` for an unknown channel, `FAILED_PRECONDITION` for one in another state.
     pub fn recover(&self, channel: &ChannelName) -> Result<(), Status> {
-        let mut world = self.world();
-        let found = world.find::<Channel>(channel.as_str())?;
+        let mut state = self.state();
+        let found = state.find::<Channel>(channel.as_str())?;
         if found.streaming_state() != StreamingState::StreamingError {
-            let state = found.streaming_state().as_str_name();
-            return Err(fault::wrong_state(channel.as_str(), state, "STREAMING_ERROR"));
+            let current = found.streaming_state().as_str_name();
+            return Err(status::wrong_state(channel.as_str(), current, "STREAMING_ERROR"));
         }
-        streaming::await_input(&mut world, channel.as_str());
-        streaming::settle(&mut world, channel.as_str());
+        streaming::await_input(&mut state, channel.as_str());
+        streaming::settle(&mut state, channel.as_str());
         Ok(())
     }
 
-    /// Puts a channel into a state, whatever the rules say: for states that no rule leads to, such
-    /// as `STREAMING_NO_INPUT`.
+    /// Sets the state of a channel without any rules: for states that the emulator does not enter by
+    /// itself, such as `STREAMING_NO_INPUT`.
     ///
     /// # Errors
     /// `NOT_FOUND` for an unknown channel.
     pub fn set_streaming_state(
         &self,
         channel: &ChannelName,
-        state: StreamingState,
+        streaming_state: StreamingState,
     ) -> Result<(), Status> {
-        let mut world = self.world();
-        world.find::<Channel>(channel.as_str())?;
-        streaming::enter(&mut world, channel.as_str(), state);
+        let mut state = self.state();
+        state.find::<Channel>(channel.as_str())?;
+        streaming::enter(&mut state, channel.as_str(), streaming_state);
         Ok(())
     }
 
-    /// Tells what file is at a Cloud Storage URI: how many bytes it has, and their CRC32C. An asset
-    /// made from a file that nobody described is taken to be as it says.
+    /// Adds a file in Cloud Storage: its URI, its size in bytes and its CRC32C. For an asset with a
+    /// file that was not added here, the emulator assumes a small file with the checksum of the asset.
     pub fn put_object(&self, uri: impl Into<String>, bytes: u64, crc32c: u32) {
-        self.world().objects.insert(uri.into(), Object { bytes, crc32c });
+        self.state().objects.insert(uri.into(), Object { bytes, crc32c });
     }
 
     /// The operation that works on a resource now.
     pub fn operation_on(&self, name: &impl ResourceName) -> Option<OperationName> {
-        let world = self.world();
-        world.operations.on(name.as_str()).and_then(|operation| operation.parse().ok())
+        let state = self.state();
+        state.operations.on(name.as_str()).and_then(|operation| operation.parse().ok())
     }
 }
 
-fn source_of(world: &World, channel: &ChannelName) -> Result<String, Status> {
-    world.find::<Channel>(channel.as_str()).map(|channel| streaming::source(channel).to_owned())
+fn source_of(state: &State, channel: &ChannelName) -> Result<String, Status> {
+    state.find::<Channel>(channel.as_str()).map(|channel| streaming::source(channel).to_owned())
 }
 
-fn fail(world: &mut World, name: &str, error: &Status) -> Result<(), Status> {
-    let operation = world.operations.on(name).unwrap_or(name).to_owned();
-    let had_operation = world.end_operation(&operation, Some(error.clone()));
-    if let Ok(channel) = world.find::<Channel>(name) {
+fn fail(state: &mut State, name: &str, error: &Status) -> Result<(), Status> {
+    let operation = state.operations.on(name).unwrap_or(name).to_owned();
+    let had_operation = state.end_operation(&operation, Some(error.clone()));
+    if let Ok(channel) = state.find::<Channel>(name) {
         if !streaming::is_running(channel) && !had_operation {
-            let state = channel.streaming_state().as_str_name();
-            return Err(fault::wrong_state(name, state, "a running channel"));
+            let current = channel.streaming_state().as_str_name();
+            return Err(status::wrong_state(name, current, "a running channel"));
         }
         if streaming::is_running(channel) {
-            world.unplan(name);
-            streaming::enter(world, name, StreamingState::StreamingError);
-            world.edit::<Channel>(name, |channel| {
-                channel.streaming_error = Some(fault::to_message(error));
+            state.clear_next(name);
+            streaming::enter(state, name, StreamingState::StreamingError);
+            state.edit::<Channel>(name, |channel| {
+                channel.streaming_error = Some(status::to_message(error));
             })?;
         }
         return Ok(());
@@ -187,30 +195,31 @@ fn fail(world: &mut World, name: &str, error: &Status) -> Result<(), Status> {
     if had_operation {
         return Ok(());
     }
-    let over = |state: &str| Err(fault::wrong_state(name, state, "one that is not over"));
-    if let Ok(event) = world.find::<Event>(name) {
-        if events::is_over(event) {
-            return over(event.state().as_str_name());
+    let ended =
+        |current: &str| Err(status::wrong_state(name, current, "a resource that has not ended"));
+    if let Ok(event) = state.find::<Event>(name) {
+        if events::has_ended(event) {
+            return ended(event.state().as_str_name());
         }
-        events::fail(world, name, error);
-    } else if let Ok(clip) = world.find::<Clip>(name) {
+        events::fail(state, name, error);
+    } else if let Ok(clip) = state.find::<Clip>(name) {
         if matches!(clip.state(), clip::State::Succeeded | clip::State::Failed) {
-            return over(clip.state().as_str_name());
+            return ended(clip.state().as_str_name());
         }
-        clips::fail(world, name, error);
-    } else if let Ok(session) = world.find::<DvrSession>(name) {
+        clips::fail(state, name, error);
+    } else if let Ok(session) = state.find::<DvrSession>(name) {
         if matches!(session.state(), dvr_session::State::Finished | dvr_session::State::Failed) {
-            return over(session.state().as_str_name());
+            return ended(session.state().as_str_name());
         }
-        dvr_sessions::fail(world, name, error);
-    } else if world.find::<Asset>(name).is_ok() {
-        assets::fail(world, name, error);
+        dvr_sessions::fail(state, name, error);
+    } else if state.find::<Asset>(name).is_ok() {
+        assets::fail(state, name, error);
     } else {
         #[cfg(feature = "visionai")]
-        if super::visionai::fail(world, name) {
+        if visionai::fail(state, name) {
             return Ok(());
         }
-        return Err(fault::not_found(name));
+        return Err(status::not_found(name));
     }
     Ok(())
 }

@@ -1,92 +1,109 @@
-//! Distributions: pushing a channel's output to other servers.
+//! Distributions: a channel's output, pushed to other servers.
 
-use super::{fault, operations::nothing, settings::Work, world::World};
+use super::{operations::no_undo, settings::Latency, state::State, status};
 use livestream_client::{
     model::{
         Channel, ChannelOperationResponse, StartDistributionRequest, StopDistributionRequest,
-        channel::StreamingState, distribution::State,
+        channel::StreamingState, distribution::State as DistributionState,
     },
     proto::google::longrunning::Operation,
 };
 use tonic::Status;
 
 pub(super) fn start(
-    world: &mut World,
+    state: &mut State,
     request: &StartDistributionRequest,
 ) -> Result<Operation, Status> {
-    let keys = choose(world, &request.name, &request.distribution_keys, "READY", |state| {
-        state == State::Ready
+    let keys = choose(state, &request.name, &request.distribution_keys, "READY", |current| {
+        current == DistributionState::Ready
     })?;
     let name = request.name.clone();
-    let work = world.settings.takes(Work::StartDistribution);
-    let finish = move |world: &mut World| {
+    let work = state.settings.duration_of(Latency::StartDistribution);
+    let finish = move |state: &mut State| {
         let is_streaming =
-            world.find::<Channel>(&name)?.streaming_state() == StreamingState::Streaming;
-        let state = if is_streaming { State::Distributing } else { State::AwaitingInput };
-        // One whose channel has stopped meanwhile is not ready any more, and stays so.
-        set(world, &name, &keys, |was| if was == State::Ready { state } else { was })
+            state.find::<Channel>(&name)?.streaming_state() == StreamingState::Streaming;
+        let started = if is_streaming {
+            DistributionState::Distributing
+        } else {
+            DistributionState::AwaitingInput
+        };
+        // If the channel has stopped in the meantime, its distributions stay NOT_READY.
+        set(state, &name, &keys, |was| if was == DistributionState::Ready { started } else { was })
     };
-    world.begin::<StartDistributionRequest>(("start", &request.name), work, finish, nothing)
+    state.begin::<StartDistributionRequest>(("start", &request.name), work, finish, no_undo)
 }
 
 pub(super) fn stop(
-    world: &mut World,
+    state: &mut State,
     request: &StopDistributionRequest,
 ) -> Result<Operation, Status> {
-    let keys =
-        choose(world, &request.name, &request.distribution_keys, "a started one", |state| {
-            matches!(state, State::AwaitingInput | State::Distributing | State::Error)
-        })?;
+    let keys = choose(
+        state,
+        &request.name,
+        &request.distribution_keys,
+        "a started distribution",
+        |current| {
+            matches!(
+                current,
+                DistributionState::AwaitingInput
+                    | DistributionState::Distributing
+                    | DistributionState::Error
+            )
+        },
+    )?;
     let name = request.name.clone();
-    let work = world.settings.takes(Work::StopDistribution);
-    let finish = move |world: &mut World| {
-        set(world, &name, &keys, |was| if was == State::NotReady { was } else { State::Ready })
+    let work = state.settings.duration_of(Latency::StopDistribution);
+    let finish = move |state: &mut State| {
+        set(state, &name, &keys, |was| {
+            if was == DistributionState::NotReady { was } else { DistributionState::Ready }
+        })
     };
-    world.begin::<StopDistributionRequest>(("stop", &request.name), work, finish, nothing)
+    state.begin::<StopDistributionRequest>(("stop", &request.name), work, finish, no_undo)
 }
 
-/// The keys of the distributions that are meant; each must be in a state that the call needs.
+/// The keys of the requested distributions; without any, of all. Each must be in a state that the
+/// call needs.
 fn choose(
-    world: &World,
+    state: &State,
     name: &str,
     keys: &[String],
     needed: &str,
-    is_fit: impl Fn(State) -> bool,
+    is_fit: impl Fn(DistributionState) -> bool,
 ) -> Result<Vec<String>, Status> {
-    let channel = world.find::<Channel>(name)?;
+    let channel = state.find::<Channel>(name)?;
     let has = |key: &&String| channel.distributions.iter().any(|d| d.key == **key);
     if let Some(stray) = keys.iter().find(|key| !has(key)) {
         let reason = format!("the channel has no distribution '{stray}'");
-        return Err(fault::invalid("distribution_keys", reason));
+        return Err(status::invalid("distribution_keys", reason));
     }
     if channel.distributions.is_empty() {
-        return Err(fault::precondition("NO_DISTRIBUTIONS", name, "has no distributions"));
+        return Err(status::precondition("NO_DISTRIBUTIONS", name, "has no distributions"));
     }
     let is_meant = |key: &String| keys.is_empty() || keys.contains(key);
     let meant = channel.distributions.iter().filter(|d| is_meant(&d.key));
     meant
         .map(|distribution| match distribution.state() {
-            state if is_fit(state) => Ok(distribution.key.clone()),
-            state => {
+            current if is_fit(current) => Ok(distribution.key.clone()),
+            current => {
                 let subject = format!("{name}/distributions/{}", distribution.key);
-                Err(fault::wrong_state(&subject, state.as_str_name(), needed))
+                Err(status::wrong_state(&subject, current.as_str_name(), needed))
             }
         })
         .collect()
 }
 
 fn set(
-    world: &mut World,
+    state: &mut State,
     name: &str,
     keys: &[String],
-    next: impl Fn(State) -> State,
+    next: impl Fn(DistributionState) -> DistributionState,
 ) -> Result<ChannelOperationResponse, Status> {
-    world.edit::<Channel>(name, |channel| {
+    state.edit::<Channel>(name, |channel| {
         let meant = channel.distributions.iter_mut().filter(|d| keys.contains(&d.key));
         for distribution in meant {
             let next = next(distribution.state());
             distribution.set_state(next);
-            if next != State::Error {
+            if next != DistributionState::Error {
                 distribution.error = None;
             }
         }

@@ -1,33 +1,36 @@
 //! DVR sessions: recordings of given windows of a channel's stream.
 //!
-//! A session follows its windows by itself: `SCHEDULED` until the first begins, `LIVE` until the
-//! last ends, `POST_PROCESSING`, `FINISHED`. Operations step in between: it is `PENDING` until
-//! taken up, `UPDATING` while its windows change, `COOLDOWN` after it was cut short, `STOPPING`
-//! after its channel was updated, `DELETING` before it is gone. What follows from windows and time
-//! alone is [`phase`].
+//! A session follows its windows by itself: it is `SCHEDULED` until the first window begins, `LIVE`
+//! until the last window ends, then in `POST_PROCESSING`, and `FINISHED`. [`phase`] computes this
+//! state from the windows and the time alone. Requests lead to the other states: a session is
+//! `PENDING` before the service accepts it, `UPDATING` while its windows change, in `COOLDOWN` after
+//! it was cut short, `STOPPING` after its channel was updated, and `DELETING` before it is removed.
 
 use super::{
-    channels, clips, fault,
-    mask::{self, Field},
+    clock::to_time,
+    mask,
     paging::query,
-    settings::Work,
-    world::{Resource as _, World, to_time},
+    retention,
+    settings::Latency,
+    state::{Resource as _, State},
+    status,
 };
 use livestream_client::{
+    mask::Updatable as _,
     model::{
         Channel, CreateDvrSessionRequest, DeleteDvrSessionRequest, DvrSession,
-        GetDvrSessionRequest, ListDvrSessionsRequest, ListDvrSessionsResponse,
+        GetDvrSessionRequest, ListDvrSessionsRequest, ListDvrSessionsResponse, TimeInterval,
         UpdateDvrSessionRequest,
-        dvr_session::{DvrWindow, State, dvr_window::Kind},
+        dvr_session::{DvrWindow, State as SessionState, dvr_window::Kind},
     },
     proto::google::longrunning::Operation,
+    validation::{Context, Validate as _},
 };
+use prost_types::Timestamp;
 use std::time::SystemTime;
 use tonic::Status;
 
-const UPDATABLE: &[Field<DvrSession>] = mask::fields!(DvrSession: dvr_windows);
-
-/// A window of time; without an end it goes on.
+/// A window of time. Without an end it does not end by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Window {
     start: SystemTime,
@@ -35,237 +38,269 @@ struct Window {
 }
 
 pub(super) fn create(
-    world: &mut World,
+    state: &mut State,
     request: &CreateDvrSessionRequest,
 ) -> Result<Operation, Status> {
-    let channel = world.find::<Channel>(&request.parent)?;
+    let channel = state.find::<Channel>(&request.parent)?;
     let id = &request.dvr_session_id;
-    let name = world.new_name::<DvrSession>(&request.parent, ("dvr_session_id", id))?;
+    let name = state.new_name::<DvrSession>(&request.parent, ("dvr_session_id", id))?;
+    status::check(&request.violations())?;
     let mut session = request.dvr_session.clone().unwrap_or_default();
-    let oldest = clips::oldest_kept(world, channel)?;
-    let keys: Vec<_> =
-        session.dvr_manifests.iter().map(|manifest| &*manifest.manifest_key).collect();
-    let file = channels::manifest_file(channel, "dvr_session.dvr_manifests", &keys)?;
-    let windows = windows(&session.dvr_windows, world.now())?;
-    if windows.iter().any(|window| window.start < oldest) {
-        let reason = "a window begins before what the channel still keeps";
-        return Err(fault::precondition("CONTENT_NOT_KEPT", &channel.name, reason));
-    }
+    let starts = intervals(&session.dvr_windows).filter_map(|interval| interval.start_time);
+    retention::check_kept(state, channel, starts)?;
+    status::check(&request.violations_in(Context::new().on(channel)))?;
+    check_ends(&session.dvr_windows, state.now())?;
 
     session.name.clone_from(&name);
-    let folder = clips::output_folder(channel);
     for manifest in &mut session.dvr_manifests {
-        manifest.output_uri = format!("{folder}/dvr/{id}/{file}");
+        let uri = channel.dvr_output_uri(id, &manifest.manifest_key);
+        manifest.output_uri = uri.map_err(|violation| status::invalid_field(&violation))?;
     }
     session.error = None;
-    session.set_state(State::Pending);
+    session.set_state(SessionState::Pending);
     let finish = {
         let name = name.clone();
-        move |world: &mut World| {
-            if world.find::<DvrSession>(&name)?.state() == State::Pending {
-                follow(world, &name);
+        move |state: &mut State| {
+            if state.find::<DvrSession>(&name)?.state() == SessionState::Pending {
+                follow(state, &name);
             }
-            world.find(&name).cloned()
+            state.find(&name).cloned()
         }
     };
     let undo = {
         let name = name.clone();
-        move |world: &mut World, status: &Status| fail(world, &name, status)
+        move |state: &mut State, status: &Status| fail(state, &name, status)
     };
-    let work = world.settings.takes(Work::AcceptDvrSession);
+    let work = state.settings.duration_of(Latency::AcceptDvrSession);
     let operation =
-        world.begin::<CreateDvrSessionRequest>(("create", &name), work, finish, undo)?;
-    world.insert(session);
+        state.begin::<CreateDvrSessionRequest>(("create", &name), work, finish, undo)?;
+    state.insert(session);
     Ok(operation)
 }
 
-/// The windows in order; one without a start begins at `default_start`.
-fn windows(windows: &[DvrWindow], default_start: SystemTime) -> Result<Vec<Window>, Status> {
-    let refuse = |reason| Err(fault::invalid("dvr_session.dvr_windows", reason));
-    if windows.is_empty() {
-        return refuse("is required");
-    }
-    let mut all: Vec<Window> = Vec::with_capacity(windows.len());
-    for window in windows {
-        let Some(Kind::TimeInterval(interval)) = &window.kind else {
-            return refuse("each window needs a `time_interval`");
-        };
-        let start = interval.start_time.map_or(default_start, to_time);
-        let end = interval.end_time.map(to_time);
-        if end.is_some_and(|end| end <= start) {
-            return refuse("a window must end after it starts");
+/// The windows in the order of time; a window without a start begins at `default_start`, and windows
+/// that overlap are one.
+fn windows(windows: &[DvrWindow], default_start: SystemTime) -> Vec<Window> {
+    let mut all = intervals(windows)
+        .map(|interval| Window {
+            start: interval.start_time.map_or(default_start, to_time),
+            end: interval.end_time.map(to_time),
+        })
+        .collect::<Vec<_>>();
+    all.sort_by_key(|window| window.start);
+    let mut apart: Vec<Window> = Vec::with_capacity(all.len());
+    for window in all {
+        match apart.last_mut().filter(|last| last.end.is_none_or(|end| end > window.start)) {
+            Some(last) => last.end = last.end.zip(window.end).map(|(one, other)| one.max(other)),
+            None => apart.push(window),
         }
-        if all.last().is_some_and(|before| before.end.is_none_or(|end| end > start)) {
-            return refuse("the windows must be in order and apart");
-        }
-        all.push(Window { start, end });
     }
-    Ok(all)
+    apart
 }
 
-/// What a session does at a time, and until when (for ever, without): nothing but its windows
-/// decides.
-fn phase(windows: &[Window], now: SystemTime) -> (State, Option<SystemTime>) {
+fn intervals(windows: &[DvrWindow]) -> impl Iterator<Item = &TimeInterval> {
+    windows.iter().filter_map(|window| match window.kind.as_ref()? {
+        Kind::TimeInterval(interval) => Some(interval),
+    })
+}
+
+/// Whether each window without a start ends after the time at which it begins.
+///
+/// # Errors
+/// `INVALID_ARGUMENT`.
+fn check_ends(windows: &[DvrWindow], default_start: SystemTime) -> Result<(), Status> {
+    let is_empty = |interval: &TimeInterval| {
+        let end = interval.end_time.map(to_time).filter(|_| interval.start_time.is_none());
+        end.is_some_and(|end| end <= default_start)
+    };
+    intervals(windows).position(is_empty).map_or(Ok(()), |at| {
+        let field = format!("dvr_session.dvr_windows[{at}].time_interval.end_time");
+        let start = Timestamp::from(default_start);
+        Err(status::invalid(&field, format!("is not after the start of the window, {start}")))
+    })
+}
+
+/// The state of a session with these windows at a time, and the end of that state; `None` if it
+/// does not end by itself.
+fn phase(windows: &[Window], now: SystemTime) -> (SessionState, Option<SystemTime>) {
     let (Some(first), Some(last)) = (windows.first(), windows.last()) else {
-        return (State::PostProcessing, None);
+        return (SessionState::PostProcessing, None);
     };
     if first.start > now {
-        (State::Scheduled, Some(first.start))
+        (SessionState::Scheduled, Some(first.start))
     } else if last.end.is_none_or(|end| end > now) {
-        (State::Live, last.end)
+        (SessionState::Live, last.end)
     } else {
-        (State::PostProcessing, None)
+        (SessionState::PostProcessing, None)
     }
 }
 
-/// The windows of a session that is stored, and thus has good ones.
+/// The windows of a stored session.
 fn windows_of(session: &DvrSession) -> Vec<Window> {
     let created = session.create_time().map_or(SystemTime::UNIX_EPOCH, to_time);
-    windows(&session.dvr_windows, created).unwrap_or_default()
+    windows(&session.dvr_windows, created)
 }
 
-/// Has a session do what its windows say, from now on.
-fn follow(world: &mut World, name: &str) {
-    let Ok(session) = world.find::<DvrSession>(name) else { return };
-    match phase(&windows_of(session), world.now()) {
-        (State::PostProcessing, _) => post_process(world, name),
-        (state, until) => {
-            enter(world, name, state);
+/// Puts a session in the state of its windows, now and at each change.
+fn follow(state: &mut State, name: &str) {
+    let Ok(session) = state.find::<DvrSession>(name) else { return };
+    match phase(&windows_of(session), state.now()) {
+        (SessionState::PostProcessing, _) => post_process(state, name),
+        (next, until) => {
+            enter(state, name, next);
             match until {
-                Some(until) => plan(world, name, until, follow),
-                None => world.unplan(name),
+                Some(until) => plan(state, name, until, follow),
+                None => state.clear_next(name),
             }
         }
     }
 }
 
-fn post_process(world: &mut World, name: &str) {
-    pass_through(world, name, State::PostProcessing, Work::PostProcessDvrSession, |world, name| {
-        world.unplan(name);
-        enter(world, name, State::Finished);
-    });
+fn post_process(state: &mut State, name: &str) {
+    pass_through(
+        state,
+        name,
+        SessionState::PostProcessing,
+        Latency::PostProcessDvrSession,
+        |state, name| {
+            state.clear_next(name);
+            enter(state, name, SessionState::Finished);
+        },
+    );
 }
 
-/// Puts a session into a state for as long as some work takes.
+/// Puts a session in a state for the duration of some work.
 fn pass_through(
-    world: &mut World,
+    state: &mut State,
     name: &str,
-    state: State,
-    work: Work,
-    then: fn(&mut World, &str),
+    through: SessionState,
+    work: Latency,
+    then: fn(&mut State, &str),
 ) {
-    enter(world, name, state);
-    let until = world.after(world.settings.takes(work));
-    plan(world, name, until, then);
+    enter(state, name, through);
+    let until = state.after(state.settings.duration_of(work));
+    plan(state, name, until, then);
 }
 
-fn plan(world: &mut World, name: &str, time: SystemTime, next: fn(&mut World, &str)) {
+fn plan(state: &mut State, name: &str, time: SystemTime, next: fn(&mut State, &str)) {
     let session = name.to_owned();
-    world.plan(name, time, move |world| next(world, &session));
+    state.set_next(name, time, move |state| next(state, &session));
 }
 
-fn enter(world: &mut World, name: &str, state: State) {
-    // Nothing to do for a session that is gone.
-    let _ = world.edit::<DvrSession>(name, |session| session.set_state(state));
+fn enter(state: &mut State, name: &str, next: SessionState) {
+    // The session may have been deleted.
+    let _ = state.edit::<DvrSession>(name, |session| session.set_state(next));
 }
 
-/// The channel of these sessions is being updated: they end.
-pub(super) fn stop_all(world: &mut World, channel: &str) {
-    for name in world.child_names::<DvrSession>(channel) {
-        let Ok(session) = world.find::<DvrSession>(&name) else { continue };
+/// Stops the sessions of a channel that is being updated.
+pub(super) fn stop_all(state: &mut State, channel: &str) {
+    for name in state.child_names::<DvrSession>(channel) {
+        let Ok(session) = state.find::<DvrSession>(&name) else { continue };
         let ends = match session.state() {
-            State::Pending | State::Updating | State::Scheduled | State::Live | State::Cooldown => {
-                true
-            }
-            State::Stopping | State::PostProcessing | State::Finished => false,
-            State::Failed | State::Deleting | State::Unspecified => false,
+            SessionState::Pending
+            | SessionState::Updating
+            | SessionState::Scheduled
+            | SessionState::Live
+            | SessionState::Cooldown => true,
+            SessionState::Stopping | SessionState::PostProcessing | SessionState::Finished => false,
+            SessionState::Failed | SessionState::Deleting | SessionState::Unspecified => false,
         };
         if !ends {
             continue;
         }
-        let has_begun = windows_of(session).first().is_some_and(|first| first.start <= world.now());
+        let has_begun = windows_of(session).first().is_some_and(|first| first.start <= state.now());
         let then = if has_begun { post_process } else { fail_unrecorded };
-        pass_through(world, &name, State::Stopping, Work::StopDvrSession, then);
+        pass_through(state, &name, SessionState::Stopping, Latency::StopDvrSession, then);
     }
 }
 
-fn fail_unrecorded(world: &mut World, name: &str) {
+fn fail_unrecorded(state: &mut State, name: &str) {
     let reason = "its channel was updated before anything was recorded";
-    fail(world, name, &fault::precondition("CHANNEL_UPDATED", name, reason));
+    fail(state, name, &status::precondition("CHANNEL_UPDATED", name, reason));
 }
 
-/// Marks a session that went wrong.
-pub(super) fn fail(world: &mut World, name: &str, status: &Status) {
-    world.unplan(name);
-    // Nobody to tell where the session is gone.
-    let _ = world.edit::<DvrSession>(name, |session| {
-        session.set_state(State::Failed);
-        session.error = Some(fault::to_message(status));
+/// Puts a session in `FAILED`.
+pub(super) fn fail(state: &mut State, name: &str, status: &Status) {
+    state.clear_next(name);
+    // The session may have been deleted.
+    let _ = state.edit::<DvrSession>(name, |session| {
+        session.set_state(SessionState::Failed);
+        session.error = Some(status::to_message(status));
     });
 }
 
 pub(super) fn update(
-    world: &mut World,
+    state: &mut State,
     request: &UpdateDvrSessionRequest,
 ) -> Result<Operation, Status> {
     let from = request.dvr_session.clone().unwrap_or_default();
     let name = from.name.clone();
-    let session = world.find::<DvrSession>(&name)?;
+    let session = state.find::<DvrSession>(&name)?;
     if request.update_mask.as_ref().is_none_or(|mask| mask.paths.is_empty()) {
-        return Err(fault::invalid("update_mask", "is required"));
+        return Err(status::invalid("update_mask", "is required"));
     }
-    let chosen = mask::choose(UPDATABLE, request.update_mask.as_ref(), &from)?;
-    let created = session.create_time().map_or(world.now(), to_time);
-    let new = windows(&from.dvr_windows, created)?;
+    let chosen = mask::choose(DvrSession::FIELDS, request.update_mask.as_ref(), &from)?;
+    let mut changed = session.clone();
+    mask::apply(&chosen, &from, &mut changed);
+    status::check_in("dvr_session", &changed.violations())?;
+    let created = session.create_time().map_or(state.now(), to_time);
+    check_ends(&changed.dvr_windows, created)?;
+    let new = windows_of(&changed);
     let was = session.state();
     match was {
-        State::Scheduled => {}
-        State::Live => check_keeps_recording(&name, &windows_of(session), &new, world.now())?,
-        other => return Err(fault::wrong_state(&name, other.as_str_name(), "SCHEDULED or LIVE")),
+        SessionState::Scheduled => {}
+        SessionState::Live => {
+            check_keeps_recording(&name, &windows_of(session), &new, state.now())?
+        }
+        other => return Err(status::wrong_state(&name, other.as_str_name(), "SCHEDULED or LIVE")),
     }
 
     let finish = {
         let name = name.clone();
-        move |world: &mut World| {
-            match world.find::<DvrSession>(&name)?.state() {
-                State::Updating => {}
-                // An update of the channel came in between.
-                other => return Err(fault::wrong_state(&name, other.as_str_name(), "UPDATING")),
+        move |state: &mut State| {
+            match state.find::<DvrSession>(&name)?.state() {
+                SessionState::Updating => {}
+                // An update of the channel stopped the session.
+                other => return Err(status::wrong_state(&name, other.as_str_name(), "UPDATING")),
             }
-            world.edit::<DvrSession>(&name, |session| mask::apply(&chosen, &from, session))?;
-            go_on(world, &name, was);
-            world.find(&name).cloned()
+            state.edit::<DvrSession>(&name, |session| mask::apply(&chosen, &from, session))?;
+            resume(state, &name, was);
+            state.find(&name).cloned()
         }
     };
     let undo = {
         let name = name.clone();
-        // A session that is not updated goes on as before.
-        move |world: &mut World, _: &Status| {
-            if world.find::<DvrSession>(&name).is_ok_and(|s| s.state() == State::Updating) {
-                follow(world, &name);
+        // A session that is not updated continues as before.
+        move |state: &mut State, _: &Status| {
+            if state.find::<DvrSession>(&name).is_ok_and(|s| s.state() == SessionState::Updating) {
+                follow(state, &name);
             }
         }
     };
-    let work = world.settings.takes(Work::UpdateDvrSession);
+    let work = state.settings.duration_of(Latency::UpdateDvrSession);
     let operation =
-        world.begin::<UpdateDvrSessionRequest>(("update", &name), work, finish, undo)?;
-    world.unplan(&name);
-    enter(world, &name, State::Updating);
+        state.begin::<UpdateDvrSessionRequest>(("update", &name), work, finish, undo)?;
+    state.clear_next(&name);
+    enter(state, &name, SessionState::Updating);
     Ok(operation)
 }
 
-/// A recording that was cut short pauses before its manifest is made anew.
-fn go_on(world: &mut World, name: &str, was: State) {
-    let Ok(session) = world.find::<DvrSession>(name) else { return };
-    let (next, _) = phase(&windows_of(session), world.now());
-    if was == State::Live && next == State::PostProcessing {
-        pass_through(world, name, State::Cooldown, Work::CoolDvrSession, post_process);
+/// Continues an updated session. If it was cut short, it pauses before its new manifest is made.
+fn resume(state: &mut State, name: &str, was: SessionState) {
+    let Ok(session) = state.find::<DvrSession>(name) else { return };
+    let (next, _) = phase(&windows_of(session), state.now());
+    if was == SessionState::Live && next == SessionState::PostProcessing {
+        pass_through(state, name, SessionState::Cooldown, Latency::CoolDvrSession, post_process);
     } else {
-        follow(world, name);
+        follow(state, name);
     }
 }
 
-/// What is recorded already stays, unless the recording as a whole is to end in the past.
+/// Whether an update of a live session keeps what is recorded already. Only an update that ends the
+/// recording in the past may remove a part.
+///
+/// # Errors
+/// `FAILED_PRECONDITION`.
 fn check_keeps_recording(
     name: &str,
     old: &[Window],
@@ -278,7 +313,7 @@ fn check_keeps_recording(
     let (old, begun_new) = (begun(old), begun(new));
     let cuts_short = new.last().is_some_and(|last| last.end.is_some_and(|end| end <= now));
     let keeps = if cuts_short {
-        // Fewer windows, or the last one shorter; nothing that was not recorded before.
+        // Fewer windows, or a shorter last one, but nothing that was not recorded.
         begun_new.len() <= old.len()
             && begun_new.iter().zip(&old).all(|(new, old)| {
                 let is_within = old.end.is_none_or(|old| new.end.is_some_and(|new| new <= old));
@@ -292,46 +327,48 @@ fn check_keeps_recording(
         return Ok(());
     }
     let reason = "is LIVE, and the update could overwrite its manifest";
-    Err(fault::precondition("WRONG_STATE", name, reason))
+    Err(status::precondition("WRONG_STATE", name, reason))
 }
 
 pub(super) fn delete(
-    world: &mut World,
+    state: &mut State,
     request: &DeleteDvrSessionRequest,
 ) -> Result<Operation, Status> {
     let name = request.name.clone();
-    let was = world.find::<DvrSession>(&name)?.clone();
+    let was = state.find::<DvrSession>(&name)?.clone();
     let finish = {
         let name = name.clone();
-        move |world: &mut World| {
-            world.remove::<DvrSession>(&name);
+        move |state: &mut State| {
+            state.remove::<DvrSession>(&name);
             Ok(())
         }
     };
-    let undo = move |world: &mut World, _: &Status| match was.state() {
-        // What is over stays as it was; anything else goes on.
-        state @ (State::Finished | State::Failed) => enter(world, &was.name, state),
-        State::Stopping | State::Cooldown | State::PostProcessing => post_process(world, &was.name),
-        _ => follow(world, &was.name),
+    let undo = move |state: &mut State, _: &Status| match was.state() {
+        // A session that has ended stays as it was. Any other continues.
+        over @ (SessionState::Finished | SessionState::Failed) => enter(state, &was.name, over),
+        SessionState::Stopping | SessionState::Cooldown | SessionState::PostProcessing => {
+            post_process(state, &was.name)
+        }
+        _ => follow(state, &was.name),
     };
-    let work = world.settings.takes(Work::DeleteDvrSession);
+    let work = state.settings.duration_of(Latency::DeleteDvrSession);
     let operation =
-        world.begin::<DeleteDvrSessionRequest>(("delete", &name), work, finish, undo)?;
-    world.unplan(&name);
-    enter(world, &name, State::Deleting);
+        state.begin::<DeleteDvrSessionRequest>(("delete", &name), work, finish, undo)?;
+    state.clear_next(&name);
+    enter(state, &name, SessionState::Deleting);
     Ok(operation)
 }
 
-pub(super) fn get(world: &mut World, request: &GetDvrSessionRequest) -> Result<DvrSession, Status> {
-    world.find(&request.name).cloned()
+pub(super) fn get(state: &mut State, request: &GetDvrSessionRequest) -> Result<DvrSession, Status> {
+    state.find(&request.name).cloned()
 }
 
 pub(super) fn list(
-    world: &mut World,
+    state: &mut State,
     request: &ListDvrSessionsRequest,
 ) -> Result<ListDvrSessionsResponse, Status> {
-    world.find::<Channel>(&request.parent)?;
-    let (dvr_sessions, next_page_token) = world.list(&query!(request))?;
+    state.find::<Channel>(&request.parent)?;
+    let (dvr_sessions, next_page_token) = state.list(&query!(request))?;
     Ok(ListDvrSessionsResponse { dvr_sessions, next_page_token, unreachable: Vec::new() })
 }
 
@@ -349,18 +386,39 @@ mod tests {
     }
 
     #[test]
-    fn windows_and_time_decide_the_phase() {
+    fn phase_of_a_dvr_session_depends_on_its_windows_and_the_time() {
         let windows = [window(10, 20), window(30, 40)];
-        assert_eq!(phase(&windows, at(9)), (State::Scheduled, Some(at(10))));
-        assert_eq!(phase(&windows, at(10)), (State::Live, Some(at(40))));
-        assert_eq!(phase(&windows, at(25)), (State::Live, Some(at(40))));
-        assert_eq!(phase(&windows, at(40)), (State::PostProcessing, None));
+        assert_eq!(phase(&windows, at(9)), (SessionState::Scheduled, Some(at(10))));
+        assert_eq!(phase(&windows, at(10)), (SessionState::Live, Some(at(40))));
+        assert_eq!(phase(&windows, at(25)), (SessionState::Live, Some(at(40))));
+        assert_eq!(phase(&windows, at(40)), (SessionState::PostProcessing, None));
         let open = [Window { start: at(10), end: None }];
-        assert_eq!(phase(&open, at(99)), (State::Live, None));
+        assert_eq!(phase(&open, at(99)), (SessionState::Live, None));
     }
 
     #[test]
-    fn a_live_recording_may_end_later_or_in_the_past_but_not_change_what_it_holds() {
+    fn dvr_windows_are_sorted_and_overlapping_windows_are_joined() {
+        let interval = |start: Option<u64>, end: Option<u64>| DvrWindow {
+            kind: Some(Kind::TimeInterval(TimeInterval {
+                start_time: start.map(|start| at(start).into()),
+                end_time: end.map(|end| at(end).into()),
+            })),
+        };
+        let given = [
+            interval(Some(50), Some(60)),
+            interval(Some(10), Some(20)),
+            interval(Some(20), Some(30)),
+            interval(Some(55), Some(58)),
+            interval(None, Some(9)),
+        ];
+        let expected = [window(5, 9), window(10, 20), window(20, 30), window(50, 60)];
+        assert_eq!(windows(&given, at(5)), expected);
+        let open = [interval(Some(10), None), interval(Some(50), Some(60))];
+        assert_eq!(windows(&open, at(5)), [Window { start: at(10), end: None }]);
+    }
+
+    #[test]
+    fn a_live_dvr_session_can_end_later_or_in_the_past_but_keeps_what_is_recorded() {
         let old = [window(10, 20), window(30, 60)];
         let allowed: &[&[Window]] = &[
             &[window(10, 20), window(30, 90)],

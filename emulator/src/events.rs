@@ -1,133 +1,96 @@
-//! Events: tasks that a running channel carries out, now or at a set time.
+//! Events: tasks that a running channel executes, now or at a set time.
 //!
-//! An event is `PENDING`, then `SCHEDULED`, then `RUNNING` from its execution time on, and ends as
-//! `SUCCEEDED`, `STOPPED` or `FAILED`. Seven days later it is gone.
+//! An event is `PENDING`, then `SCHEDULED`, `RUNNING` from its execution time, and finally
+//! `SUCCEEDED`, `STOPPED` or `FAILED`. It is removed seven days after its end.
 
-use super::{
-    fault,
-    paging::query,
-    settings::Work,
-    streaming,
-    world::{World, to_time},
+use super::{clock::to_time, paging::query, settings::Latency, state::State, status, streaming};
+use livestream_client::{
+    model::{
+        Asset, Channel, CreateEventRequest, DeleteEventRequest, Event, GetEventRequest,
+        ListEventsRequest, ListEventsResponse, encryption, encryption_update,
+        event::{State as EventState, Task},
+    },
+    validation::{Context, Validate as _},
 };
-use livestream_client::model::{
-    Asset, Channel, CreateEventRequest, DeleteEventRequest, Event, GetEventRequest,
-    ListEventsRequest, ListEventsResponse, encryption, encryption_update,
-    event::{State, Task},
-};
-use prost_types::Timestamp;
 use std::time::{Duration, SystemTime};
 use tonic::Status;
 
-/// How far ahead the time of an event must be.
-const LEAD: Duration = Duration::from_secs(10);
-
-/// How long an event is kept once it is over.
+/// How long an event is kept after its end.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-pub(super) fn create(world: &mut World, request: &CreateEventRequest) -> Result<Event, Status> {
-    let channel = world.find::<Channel>(&request.parent)?;
+pub(super) fn create(state: &mut State, request: &CreateEventRequest) -> Result<Event, Status> {
+    let channel = state.find::<Channel>(&request.parent)?;
     if !streaming::is_running(channel) {
-        let state = channel.streaming_state().as_str_name();
-        return Err(fault::wrong_state(&channel.name, state, "a started channel"));
+        let current = channel.streaming_state().as_str_name();
+        return Err(status::wrong_state(&channel.name, current, "a started channel"));
     }
-    let mut event = request.event.clone().unwrap_or_default();
-    check_task(world, channel, event.task.as_ref())?;
-    event.execution_time = Some(execution_time(world, &event)?.into());
-    event.name = world.new_name::<Event>(&request.parent, ("event_id", &request.event_id))?;
+    let mut request = request.clone();
+    if let Some(event) = &mut request.event {
+        // Output only. The rules allow any execution time in an event that has been created.
+        event.create_time = None;
+    }
+    let context = Context::new().on(channel).at(state.now());
+    status::check(&request.violations_in(context))?;
+    let mut event = request.event.unwrap_or_default();
+    check_asset(state, event.task.as_ref())?;
+    event.execution_time = Some(execution_time(state, &event).into());
+    event.name = state.new_name::<Event>(&request.parent, ("event_id", &request.event_id))?;
     event.error = None;
-    event.set_state(State::Pending);
+    event.set_state(EventState::Pending);
 
     let name = event.name.clone();
-    let time = world.after(world.settings.takes(Work::ScheduleEvent));
-    world.plan(&event.name, time, move |world| schedule(world, &name));
-    Ok(world.insert(event))
+    let time = state.after(state.settings.duration_of(Latency::ScheduleEvent));
+    state.set_next(&event.name, time, move |state| schedule(state, &name));
+    Ok(state.insert(event))
 }
 
-fn check_task(world: &World, channel: &Channel, task: Option<&Task>) -> Result<(), Status> {
-    let positive = |field: &str, duration: Option<prost_types::Duration>| {
-        let is_positive = to_duration(duration).is_some_and(|duration| !duration.is_zero());
-        if is_positive { Ok(()) } else { Err(fault::invalid(field, "must be above zero")) }
-    };
+/// Whether the asset that a task shows exists.
+fn check_asset(state: &State, task: Option<&Task>) -> Result<(), Status> {
     match task {
-        None => Err(fault::invalid("event.task", "is required")),
-        Some(Task::InputSwitch(switch)) => {
-            let is_attached = channel.input_attachments.iter().any(|a| a.key == switch.input_key);
-            let reason = || format!("the channel has no input '{}'", switch.input_key);
-            let refuse = || fault::invalid("event.input_switch.input_key", reason());
-            is_attached.then_some(()).ok_or_else(refuse)
-        }
-        Some(Task::AdBreak(task)) => positive("event.ad_break.duration", task.duration),
-        Some(Task::Slate(task)) => {
-            world.find::<Asset>(&task.asset)?;
-            task.duration.map_or(Ok(()), |_| positive("event.slate.duration", task.duration))
-        }
-        Some(Task::Mute(task)) => {
-            task.duration.map_or(Ok(()), |_| positive("event.mute.duration", task.duration))
-        }
-        Some(Task::UpdateEncryptions(task)) => {
-            let field = "event.update_encryptions.encryptions";
-            if task.encryptions.is_empty() {
-                return Err(fault::invalid(field, "is required"));
-            }
-            let is_known = |id: &str| channel.encryptions.iter().any(|known| known.id == id);
-            let stray = task.encryptions.iter().find(|update| !is_known(&update.id));
-            stray.map_or(Ok(()), |update| {
-                let reason = format!("the channel has no encryption '{}'", update.id);
-                Err(fault::invalid(field, reason))
-            })
-        }
-        Some(Task::ReturnToProgram(_) | Task::Unmute(_)) => Ok(()),
+        Some(Task::Slate(task)) => state.find::<Asset>(&task.asset).map(drop),
+        _ => Ok(()),
     }
 }
 
-/// When an event is to run: at its own time, or as soon as it can be.
-fn execution_time(world: &World, event: &Event) -> Result<SystemTime, Status> {
-    let field = "event.execution_time";
-    match (event.execute_now, event.execution_time) {
-        (true, None) => Ok(world.after(2 * world.settings.takes(Work::ScheduleEvent))),
-        (true, Some(_)) => Err(fault::invalid(field, "cannot be set along with `execute_now`")),
-        (false, None) => Err(fault::invalid(field, "is required without `execute_now`")),
-        (false, Some(time)) => match to_time(time) {
-            time if time >= world.after(LEAD) => Ok(time),
-            _ => {
-                let now = Timestamp::from(world.now());
-                Err(fault::invalid(field, format!("must be at least 10 seconds after now, {now}")))
-            }
-        },
+/// When an event runs: at its own time, or as soon as it can be scheduled.
+fn execution_time(state: &State, event: &Event) -> SystemTime {
+    match event.execution_time {
+        Some(time) if !event.execute_now => to_time(time),
+        _ => state.after(2 * state.settings.duration_of(Latency::ScheduleEvent)),
     }
 }
 
-fn schedule(world: &mut World, name: &str) {
-    let Ok(event) = world.edit::<Event>(name, |event| event.set_state(State::Scheduled)) else {
+fn schedule(state: &mut State, name: &str) {
+    let Ok(event) = state.edit::<Event>(name, |event| event.set_state(EventState::Scheduled))
+    else {
         return;
     };
-    let time = event.execution_time.map_or(world.now(), to_time);
+    let time = event.execution_time.map_or(state.now(), to_time);
     let name = name.to_owned();
-    world.plan(&event.name, time, move |world| run(world, &name));
+    state.set_next(&event.name, time, move |state| run(state, &name));
 }
 
-fn run(world: &mut World, name: &str) {
-    let started = world.edit::<Event>(name, |event| event.set_state(State::Running));
+fn run(state: &mut State, name: &str) {
+    let started = state.edit::<Event>(name, |event| event.set_state(EventState::Running));
     let Ok(event) = started else { return };
-    let instant = Some(world.settings.takes(Work::RunEvent));
-    match carry_out(world, &event) {
-        Err(status) => fail(world, name, &status),
+    let instant = Some(state.settings.duration_of(Latency::RunEvent));
+    match execute(state, &event) {
+        Err(status) => fail(state, name, &status),
         Ok(()) => {
             let length = match &event.task {
                 Some(Task::AdBreak(_) | Task::Slate(_) | Task::Mute(_)) => duration(&event),
                 _ => instant,
             };
-            let Some(length) = length else { return world.unplan(name) };
+            let Some(length) = length else { return state.clear_next(name) };
             let name = name.to_owned();
-            world.plan(&event.name, world.after(length), move |world| {
-                end(world, &name, State::Succeeded);
+            state.set_next(&event.name, state.after(length), move |state| {
+                end(state, &name, EventState::Succeeded);
             });
         }
     }
 }
 
-/// How long the task of an event is to last, where it says so.
+/// The duration of an event, if its task has one.
 fn duration(event: &Event) -> Option<Duration> {
     to_duration(match event.task.as_ref()? {
         Task::AdBreak(task) => task.duration,
@@ -141,43 +104,45 @@ fn to_duration(duration: Option<prost_types::Duration>) -> Option<Duration> {
     Duration::try_from(duration?).ok()
 }
 
-/// What the task of an event does to its channel as it begins.
-fn carry_out(world: &mut World, event: &Event) -> Result<(), Status> {
+/// Executes the task of an event on its channel.
+fn execute(state: &mut State, event: &Event) -> Result<(), Status> {
     let channel_name = event.name.split("/events/").next().unwrap_or_default();
-    let channel = world.find::<Channel>(channel_name)?.clone();
+    let channel = state.find::<Channel>(channel_name)?.clone();
     if !streaming::is_running(&channel) {
-        let state = channel.streaming_state().as_str_name();
-        return Err(fault::wrong_state(channel_name, state, "a started channel"));
+        let current = channel.streaming_state().as_str_name();
+        return Err(status::wrong_state(channel_name, current, "a started channel"));
     }
-    check_task(world, &channel, event.task.as_ref())?;
-    let pipeline = world.pipelines.entry(channel_name.to_owned()).or_default();
+    status::check_in("event", &event.violations_on(&channel))?;
+    check_asset(state, event.task.as_ref())?;
+    let pipeline = state.pipelines.entry(channel_name.to_owned()).or_default();
     match &event.task {
         Some(Task::InputSwitch(switch)) => {
             pipeline.is_switched = true;
-            world.edit::<Channel>(channel_name, |channel| {
+            state.edit::<Channel>(channel_name, |channel| {
                 channel.active_input.clone_from(&switch.input_key);
             })?;
-            streaming::settle(world, channel_name);
+            streaming::settle(state, channel_name);
         }
         Some(Task::ReturnToProgram(_)) => {
-            for other in world.child_names::<Event>(channel_name) {
-                let has_length =
-                    |other: &Event| other.state() == State::Running && duration(other).is_some();
-                if world.find(&other).is_ok_and(has_length) {
-                    end(world, &other, State::Stopped);
+            for other in state.child_names::<Event>(channel_name) {
+                let has_length = |other: &Event| {
+                    other.state() == EventState::Running && duration(other).is_some()
+                };
+                if state.find(&other).is_ok_and(has_length) {
+                    end(state, &other, EventState::Stopped);
                 }
             }
         }
         Some(Task::Mute(_)) => pipeline.muted_by = Some(event.name.clone()),
         Some(Task::Unmute(_)) => {
             let Some(mute) = pipeline.muted_by.take() else {
-                return Err(fault::precondition("NOT_MUTED", channel_name, "is not muted"));
+                return Err(status::precondition("NOT_MUTED", channel_name, "is not muted"));
             };
-            let had_length = world.find::<Event>(&mute).is_ok_and(|mute| duration(mute).is_some());
-            end(world, &mute, if had_length { State::Stopped } else { State::Succeeded });
+            let had_length = state.find::<Event>(&mute).is_ok_and(|mute| duration(mute).is_some());
+            end(state, &mute, if had_length { EventState::Stopped } else { EventState::Succeeded });
         }
         Some(Task::UpdateEncryptions(task)) => {
-            world.edit::<Channel>(channel_name, |channel| {
+            state.edit::<Channel>(channel_name, |channel| {
                 for update in &task.encryptions {
                     let meant = channel.encryptions.iter_mut().filter(|own| own.id == update.id);
                     meant.for_each(|own| own.secret_source = source(update.secret_source.as_ref()));
@@ -195,52 +160,52 @@ fn source(new: Option<&encryption_update::SecretSource>) -> Option<encryption::S
     })
 }
 
-/// Ends an event for good.
-pub(super) fn end(world: &mut World, name: &str, state: State) {
-    if world.edit::<Event>(name, |event| event.set_state(state)).is_err() {
+/// Ends an event.
+pub(super) fn end(state: &mut State, name: &str, outcome: EventState) {
+    if state.edit::<Event>(name, |event| event.set_state(outcome)).is_err() {
         return;
     }
-    unmute(world, name);
+    unmute(state, name);
     let event = name.to_owned();
-    world.plan(name, world.after(LIFETIME), move |world| world.remove::<Event>(&event));
+    state.set_next(name, state.after(LIFETIME), move |state| state.remove::<Event>(&event));
 }
 
-/// An event that silenced its channel does so no more.
-fn unmute(world: &mut World, name: &str) {
+/// Ends the muting of a channel by an event.
+fn unmute(state: &mut State, name: &str) {
     let channel = name.split("/events/").next().unwrap_or_default();
-    if let Some(pipeline) = world.pipelines.get_mut(channel) {
+    if let Some(pipeline) = state.pipelines.get_mut(channel) {
         pipeline.muted_by.take_if(|mute| mute == name);
     }
 }
 
-/// Ends an event that could not be carried out.
-pub(super) fn fail(world: &mut World, name: &str, status: &Status) {
-    end(world, name, State::Failed);
-    // Nobody to tell where the event is gone.
-    let _ = world.edit::<Event>(name, |event| event.error = Some(fault::to_message(status)));
+/// Ends an event with an error.
+pub(super) fn fail(state: &mut State, name: &str, status: &Status) {
+    end(state, name, EventState::Failed);
+    // The event may have been deleted.
+    let _ = state.edit::<Event>(name, |event| event.error = Some(status::to_message(status)));
 }
 
-/// Whether an event is over.
-pub(super) fn is_over(event: &Event) -> bool {
-    matches!(event.state(), State::Succeeded | State::Failed | State::Stopped)
+/// Whether an event has ended.
+pub(super) fn has_ended(event: &Event) -> bool {
+    matches!(event.state(), EventState::Succeeded | EventState::Failed | EventState::Stopped)
 }
 
-pub(super) fn get(world: &mut World, request: &GetEventRequest) -> Result<Event, Status> {
-    world.find(&request.name).cloned()
+pub(super) fn get(state: &mut State, request: &GetEventRequest) -> Result<Event, Status> {
+    state.find(&request.name).cloned()
 }
 
 pub(super) fn list(
-    world: &mut World,
+    state: &mut State,
     request: &ListEventsRequest,
 ) -> Result<ListEventsResponse, Status> {
-    world.find::<Channel>(&request.parent)?;
-    let (events, next_page_token) = world.list(&query!(request))?;
+    state.find::<Channel>(&request.parent)?;
+    let (events, next_page_token) = state.list(&query!(request))?;
     Ok(ListEventsResponse { events, next_page_token, unreachable: Vec::new() })
 }
 
-pub(super) fn delete(world: &mut World, request: &DeleteEventRequest) -> Result<(), Status> {
-    world.find::<Event>(&request.name)?;
-    unmute(world, &request.name);
-    world.remove::<Event>(&request.name);
+pub(super) fn delete(state: &mut State, request: &DeleteEventRequest) -> Result<(), Status> {
+    state.find::<Event>(&request.name)?;
+    unmute(state, &request.name);
+    state.remove::<Event>(&request.name);
     Ok(())
 }

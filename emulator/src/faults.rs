@@ -1,4 +1,4 @@
-//! What a network, or a service that is down, does to calls: on purpose, and counted.
+//! Injected faults: refused attempts, lost responses, stalled attempts.
 
 use http::{Request, Response};
 use std::{
@@ -13,11 +13,12 @@ use tonic::{Status, body::Body};
 use tower::BoxError;
 use tower::{Layer, Service};
 
-/// A layer under which the next attempts go wrong.
+/// A layer that injects faults into the next attempts.
 ///
-/// Give it to [`Builder::layer`](livestream_client::Builder::layer), and keep a clone to tell it what
-/// is to happen: clones share that, and the count. What is asked for happens in its order, one thing
-/// an attempt; then all is well again. A service that is down for good: `usize::MAX` attempts.
+/// Give it to [`Builder::layer`](livestream_client::Builder::layer), and keep a clone to control it:
+/// clones share the faults and the count of attempts. The faults happen in the order in which they
+/// were requested, one for each attempt. Later attempts reach the service. For a service that stays
+/// down, request a fault for `usize::MAX` attempts.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -36,69 +37,68 @@ use tower::{Layer, Service};
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<Mutex<Plan>>);
+pub struct Faults(Arc<Mutex<Schedule>>);
 
 #[derive(Debug, Default)]
-struct Plan {
-    /// What comes next, and how often.
-    next: VecDeque<(Fault, usize)>,
+struct Schedule {
+    /// The next faults, each with its number of attempts.
+    next: VecDeque<(Injected, usize)>,
     attempts: usize,
 }
 
 #[derive(Clone, Debug)]
-enum Fault {
+enum Injected {
     Refused(Status),
-    AnswerLost,
+    ResponseLost,
     Stalled,
 }
 
 impl Faults {
-    /// Nothing goes wrong yet.
+    /// Creates a layer without faults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// So many attempts get this status, and do not reach the service.
+    /// Responds to a number of attempts with a status. They do not reach the service.
     pub fn refuse(&self, attempts: usize, status: Status) {
-        self.plan(attempts, Fault::Refused(status));
+        self.inject(attempts, Injected::Refused(status));
     }
 
-    /// So many attempts are carried out by the service, but the connection breaks before the answer
-    /// arrives.
+    /// Breaks the connection of a number of attempts after the service has executed them, before the
+    /// response arrives.
     pub fn lose_answers(&self, attempts: usize) {
-        self.plan(attempts, Fault::AnswerLost);
+        self.inject(attempts, Injected::ResponseLost);
     }
 
-    /// So many attempts do not reach the service, and never end by themselves: only a deadline ends
-    /// them.
+    /// Stalls a number of attempts. They do not reach the service, and only a deadline ends them.
     pub fn stall(&self, attempts: usize) {
-        self.plan(attempts, Fault::Stalled);
+        self.inject(attempts, Injected::Stalled);
     }
 
-    /// How many attempts there have been, those included that went wrong.
+    /// The number of attempts so far, including those with a fault.
     pub fn attempts(&self) -> usize {
         self.lock().attempts
     }
 
-    fn plan(&self, attempts: usize, fault: Fault) {
+    fn inject(&self, attempts: usize, fault: Injected) {
         if attempts > 0 {
             self.lock().next.push_back((fault, attempts));
         }
     }
 
-    fn begin_attempt(&self) -> Option<Fault> {
-        let mut plan = self.lock();
-        plan.attempts += 1;
-        let (fault, left) = plan.next.front_mut()?;
+    fn begin_attempt(&self) -> Option<Injected> {
+        let mut schedule = self.lock();
+        schedule.attempts += 1;
+        let (fault, left) = schedule.next.front_mut()?;
         *left -= 1;
         let (fault, is_last) = (fault.clone(), *left == 0);
         if is_last {
-            plan.next.pop_front();
+            schedule.next.pop_front();
         }
         Some(fault)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Plan> {
+    fn lock(&self) -> MutexGuard<'_, Schedule> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -134,9 +134,9 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match self.faults.begin_attempt() {
-            Some(Fault::Refused(status)) => Box::pin(async move { Ok(status.into_http()) }),
-            Some(Fault::Stalled) => Box::pin(pending()),
-            Some(Fault::AnswerLost) => {
+            Some(Injected::Refused(status)) => Box::pin(async move { Ok(status.into_http()) }),
+            Some(Injected::Stalled) => Box::pin(pending()),
+            Some(Injected::ResponseLost) => {
                 let call = self.inner.call(request);
                 Box::pin(async move {
                     call.await.map_err(Into::into)?;

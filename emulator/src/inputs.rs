@@ -1,79 +1,54 @@
-//! Inputs: where encoders send their feeds, and the pool that comes with the first of them.
+//! Inputs: the endpoints that encoders send to. The first input of a location creates its pool.
 
 use super::{
-    fault,
-    mask::{self, Field},
-    operations::nothing,
+    mask,
+    operations::no_undo,
     paging::query,
-    settings::{Limit, Work},
-    world::{World, location_of},
+    settings::{Latency, Limit},
+    state::{State, location_of},
+    status,
 };
 use livestream_client::{
+    mask::Updatable as _,
     model::{
         Channel, CreateInputRequest, DeleteInputRequest, GetInputRequest, Input, ListInputsRequest,
         ListInputsResponse, Pool, PreviewInputRequest, PreviewInputResponse, UpdateInputRequest,
         input,
     },
     proto::google::longrunning::Operation,
+    validation::Validate as _,
 };
-use std::net::IpAddr;
 use tonic::Status;
 
-const UPDATABLE: &[Field<Input>] = mask::fields!(Input: tier, preprocessing_config, security_rules);
-
-pub(super) fn create(world: &mut World, request: &CreateInputRequest) -> Result<Operation, Status> {
+pub(super) fn create(state: &mut State, request: &CreateInputRequest) -> Result<Operation, Status> {
     let parent = request.parent.clone();
-    let name = world.new_name::<Input>(&parent, ("input_id", &request.input_id))?;
+    let name = state.new_name::<Input>(&parent, ("input_id", &request.input_id))?;
+    status::check(&request.violations())?;
     let mut input = request.input.clone().unwrap_or_default();
-    check(&input)?;
-    world.check_limit::<Input>(&parent, Limit::Inputs)?;
+    state.check_limit::<Input>(&parent, Limit::Inputs)?;
 
     if input.tier() == input::Tier::Unspecified {
         input.set_tier(input::Tier::Hd);
     }
-    input.uri = address(&input, world.random());
+    input.uri = address(&input, state.random());
     input.input_stream_property = None;
     input.name.clone_from(&name);
-    let work = world.settings.takes(Work::CreateInput);
-    world.begin::<CreateInputRequest>(
+    let work = state.settings.duration_of(Latency::CreateInput);
+    state.begin::<CreateInputRequest>(
         ("create", &name),
         work,
-        move |world| {
+        move |state| {
             let pool = format!("{parent}/pools/default");
-            if world.find::<Pool>(&pool).is_err() {
-                world.insert(Pool { name: pool, ..Default::default() });
+            if state.find::<Pool>(&pool).is_err() {
+                state.insert(Pool { name: pool, ..Default::default() });
             }
-            Ok(world.insert(input))
+            Ok(state.insert(input))
         },
-        nothing,
+        no_undo,
     )
 }
 
-fn check(input: &Input) -> Result<(), Status> {
-    if input.r#type() == input::Type::Unspecified {
-        return Err(fault::invalid("input.type", "must be RTMP_PUSH or SRT_PUSH"));
-    }
-    let ranges = input.security_rules.iter().flat_map(|rules| &rules.ip_ranges);
-    for range in ranges {
-        if !is_cidr(range) {
-            let reason = format!("'{range}' is no CIDR block such as 192.0.2.0/24");
-            return Err(fault::invalid("input.security_rules.ip_ranges", reason));
-        }
-    }
-    Ok(())
-}
-
-fn is_cidr(range: &str) -> bool {
-    let Some((address, bits)) = range.split_once('/') else { return false };
-    let most = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    bits.parse::<u8>().is_ok_and(|bits| bits <= most)
-}
-
-/// Where to push; the address is one of those reserved for documentation (RFC 5737).
+/// The URI that encoders push to. Its host is one of the addresses for documentation (RFC 5737).
 fn address(input: &Input, random: u64) -> String {
     let host = format!("192.0.2.{}", 1 + random % 254);
     match input.r#type() {
@@ -84,81 +59,84 @@ fn address(input: &Input, random: u64) -> String {
     }
 }
 
-pub(super) fn get(world: &mut World, request: &GetInputRequest) -> Result<Input, Status> {
-    world.find(&request.name).cloned()
+pub(super) fn get(state: &mut State, request: &GetInputRequest) -> Result<Input, Status> {
+    state.find(&request.name).cloned()
 }
 
 pub(super) fn list(
-    world: &mut World,
+    state: &mut State,
     request: &ListInputsRequest,
 ) -> Result<ListInputsResponse, Status> {
-    let (inputs, next_page_token) = world.list(&query!(request))?;
+    let (inputs, next_page_token) = state.list(&query!(request))?;
     Ok(ListInputsResponse { inputs, next_page_token, unreachable: Vec::new() })
 }
 
-pub(super) fn update(world: &mut World, request: &UpdateInputRequest) -> Result<Operation, Status> {
+pub(super) fn update(state: &mut State, request: &UpdateInputRequest) -> Result<Operation, Status> {
     let from = request.input.clone().unwrap_or_default();
     let name = from.name.clone();
-    let mut changed = world.find::<Input>(&name)?.clone();
-    let chosen = mask::choose(UPDATABLE, request.update_mask.as_ref(), &from)?;
+    let mut changed = state.find::<Input>(&name)?.clone();
+    let chosen = mask::choose(Input::FIELDS, request.update_mask.as_ref(), &from)?;
     mask::apply(&chosen, &from, &mut changed);
-    check(&changed)?;
+    status::check_in("input", &changed.violations())?;
 
-    let work = world.settings.takes(Work::UpdateInput);
+    let work = state.settings.duration_of(Latency::UpdateInput);
     let target = name.clone();
-    world.begin::<UpdateInputRequest>(
+    state.begin::<UpdateInputRequest>(
         ("update", &target),
         work,
-        move |world| {
-            world.edit::<Input>(&name, |input| {
+        move |state| {
+            state.edit::<Input>(&name, |input| {
                 mask::apply(&chosen, &from, input);
                 if input.tier() == input::Tier::Unspecified {
                     input.set_tier(input::Tier::Hd);
                 }
             })
         },
-        nothing,
+        no_undo,
     )
 }
 
-pub(super) fn delete(world: &mut World, request: &DeleteInputRequest) -> Result<Operation, Status> {
+pub(super) fn delete(state: &mut State, request: &DeleteInputRequest) -> Result<Operation, Status> {
     let name = request.name.clone();
-    world.find::<Input>(&name)?;
-    check_unused(world, &name)?;
-    let work = world.settings.takes(Work::DeleteInput);
-    world.begin::<DeleteInputRequest>(
+    state.find::<Input>(&name)?;
+    check_unused(state, &name)?;
+    let work = state.settings.duration_of(Latency::DeleteInput);
+    state.begin::<DeleteInputRequest>(
         ("delete", &request.name),
         work,
-        move |world| {
-            check_unused(world, &name)?;
-            world.remove::<Input>(&name);
-            world.feeds.remove(&name);
+        move |state| {
+            check_unused(state, &name)?;
+            state.remove::<Input>(&name);
+            state.feeds.remove(&name);
             Ok(())
         },
-        nothing,
+        no_undo,
     )
 }
 
-/// An input stays as long as a channel is attached to it.
-fn check_unused(world: &World, name: &str) -> Result<(), Status> {
-    let mut channels = world.children::<Channel>(location_of(name));
+/// Whether no channel uses an input.
+///
+/// # Errors
+/// `FAILED_PRECONDITION`.
+fn check_unused(state: &State, name: &str) -> Result<(), Status> {
+    let mut channels = state.children::<Channel>(location_of(name));
     let user = channels.find(|c| c.input_attachments.iter().any(|attached| attached.input == name));
     user.map_or(Ok(()), |channel| {
-        let reason = format!("is used by '{}': delete that first", channel.name);
-        Err(fault::precondition("RESOURCE_IN_USE", name, reason))
+        let reason = format!("is used by '{}'", channel.name);
+        Err(status::precondition("RESOURCE_IN_USE", name, reason))
     })
 }
 
-/// The token is drawn anew for each call; nothing here checks it.
+/// Returns a new random token. Nothing here checks it.
 pub(super) fn preview(
-    world: &mut World,
+    state: &mut State,
     request: &PreviewInputRequest,
 ) -> Result<PreviewInputResponse, Status> {
     let id = {
-        let input = world.find::<Input>(&request.name)?;
+        let input = state.find::<Input>(&request.name)?;
         input.name.rsplit('/').next().unwrap_or_default().to_owned()
     };
-    let (stream, one, two) = (world.random(), world.random(), world.random());
+    let (stream, one, two) = (state.random(), state.random(), state.random());
     Ok(PreviewInputResponse {
         uri: format!("https://preview.livestream.invalid/{id}/{stream:016x}/main.m3u8"),
         bearer_token: format!("{one:016x}{two:016x}"),

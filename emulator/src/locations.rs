@@ -1,10 +1,10 @@
-//! The regions that the emulated service names. Resources may be made in any other as well: a test
-//! need not know this list.
+//! The locations that the emulated service lists. Resources can be created in any other location
+//! too, so that a test does not depend on this list.
 
 use super::{
-    fault,
     paging::{self, Listed, Query},
-    world::World,
+    state::State,
+    status,
 };
 use livestream_client::{
     name::{LocationName, ProjectName, ResourceName as _},
@@ -58,10 +58,10 @@ fn location(project: &str, (id, display_name): (&str, &str)) -> Location {
 }
 
 pub(super) fn list(
-    _: &mut World,
+    _: &mut State,
     request: &ListLocationsRequest,
 ) -> Result<ListLocationsResponse, Status> {
-    ProjectName::check(&request.name).map_err(|e| fault::invalid("name", format!("is {e}")))?;
+    ProjectName::check(&request.name).map_err(|e| status::invalid("name", format!("is {e}")))?;
     let all = REGIONS.map(|region| location(&request.name, region));
     let query = Query {
         parent: &request.name,
@@ -74,10 +74,10 @@ pub(super) fn list(
     Ok(ListLocationsResponse { locations, next_page_token })
 }
 
-pub(super) fn get(_: &mut World, request: &GetLocationRequest) -> Result<Location, Status> {
+pub(super) fn get(_: &mut State, request: &GetLocationRequest) -> Result<Location, Status> {
     let name: LocationName =
-        request.name.parse().map_err(|e| fault::invalid("name", format!("is {e}")))?;
+        request.name.parse().map_err(|e| status::invalid("name", format!("is {e}")))?;
     let region = REGIONS.into_iter().find(|(id, _)| *id == name.location());
-    let region = region.ok_or_else(|| fault::not_found(name.as_str()))?;
+    let region = region.ok_or_else(|| status::not_found(name.as_str()))?;
     Ok(location(name.parent().as_str(), region))
 }

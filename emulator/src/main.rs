@@ -1,18 +1,18 @@
-//! Serves the emulator to other programs: an emulated Live Stream service on a local port.
+//! Serves an emulated Live Stream service on a local port.
 
 use livestream_emulator::Emulator;
 use std::{env, error::Error, net::SocketAddr, process::ExitCode};
 use tokio::net::TcpListener;
 
 const HELP: &str = "\
-Serves an emulated Live Stream service over HTTP/2 without TLS, until Ctrl-C.
+Serve an emulated Live Stream service over HTTP/2 without TLS, until Ctrl-C.
 
 Usage: livestream-emulator [--listen ADDRESS] [--speed N]
 
-  --listen ADDRESS  where to listen, such as 127.0.0.1:8470; port 0 picks a free one
+  --listen ADDRESS  address to listen on, such as 127.0.0.1:8470; port 0 selects a free port
                     [default: 127.0.0.1:0]
-  --speed N         how many times faster than real time its time runs [default: 120]
-  --help            prints this
+  --speed N         how many times faster than real time virtual time runs [default: 120]
+  --help            print this help
 ";
 
 struct Options {
@@ -21,7 +21,7 @@ struct Options {
 }
 
 impl Options {
-    /// `None` where help is asked for.
+    /// Returns `None` for `--help`.
     fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Option<Self>, String> {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut options = Self { listen, speed: Emulator::DEFAULT_SPEED };
@@ -45,7 +45,7 @@ impl Options {
                     options.speed = speed.parse().map_err(|e| format!("{speed}: {e}"))?;
                 }
                 "--help" | "-h" => return Ok(None),
-                _ => return Err(format!("{name} is no option; --help tells them")),
+                _ => return Err(format!("unknown option {name}; see --help")),
             }
         }
         Ok(Some(options))
@@ -60,15 +60,15 @@ async fn main() -> ExitCode {
             print!("{HELP}");
             return ExitCode::SUCCESS;
         }
-        Err(fault) => {
-            eprintln!("livestream-emulator: {fault}");
+        Err(error) => {
+            eprintln!("livestream-emulator: {error}");
             return ExitCode::from(2);
         }
     };
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => {
-            eprintln!("livestream-emulator: {fault}");
+        Err(error) => {
+            eprintln!("livestream-emulator: {error}");
             ExitCode::FAILURE
         }
     }
@@ -77,13 +77,16 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     if !options.listen.ip().is_loopback() {
         eprintln!(
-            "warning: no TLS and no authentication, yet {} is not local",
+            "warning: {} is not a loopback address, and there is no TLS and no authentication",
             options.listen.ip()
         );
     }
     let listener = TcpListener::bind(options.listen).await?;
     let address = listener.local_addr()?;
-    println!("Emulating the Live Stream API at {address}, {} times as fast.", options.speed);
+    println!(
+        "Emulating the Live Stream API at {address}, {} times as fast as real time.",
+        options.speed
+    );
     println!("export LIVESTREAM_EMULATOR_HOST={address}");
 
     let emulator = Emulator::builder().speed(options.speed).build();

@@ -1,53 +1,34 @@
-//! Update masks: which fields of a resource a request may overwrite, and does.
+//! Update masks: the fields of a resource that a request overwrites.
 //!
-//! Each resource lists its updatable fields once ([`fields!`]); a listed field knows how to copy
-//! itself and whether it is set. A mask names fields ([AIP-161](https://google.aip.dev/161)); an
-//! absent one means every updatable field that the request sets
-//! ([AIP-134](https://google.aip.dev/134)).
+//! A mask names fields ([AIP-161](https://google.aip.dev/161)). An absent mask stands for every
+//! updatable field that the request sets ([AIP-134](https://google.aip.dev/134)).
 
-use super::fault;
+use super::status;
+use livestream_client::mask::Maskable;
 use prost_types::FieldMask;
 use tonic::Status;
 
-/// One updatable field of `T`.
-pub(super) struct Field<T> {
-    pub(super) path: &'static str,
-    pub(super) is_set: fn(&T) -> bool,
-    pub(super) copy: fn(&T, &mut T),
-}
-
-/// Lists updatable fields of a message: `fields!(Channel: output, manifests)`.
-macro_rules! fields {
-    ($message:ty: $($field:ident),+ $(,)?) => {
-        &[$($crate::mask::Field {
-            path: stringify!($field),
-            is_set: |message: &$message| message.$field != <$message>::default().$field,
-            copy: |from: &$message, to: &mut $message| to.$field.clone_from(&from.$field),
-        }),+]
-    };
-}
-pub(super) use fields;
-
-/// The fields that a request changes.
+/// The fields that a request changes, out of those that can be updated.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` for a path that is none of `fields`.
-pub(super) fn choose<T>(
-    fields: &'static [Field<T>],
+/// `INVALID_ARGUMENT` for a path that is not in `updatable`.
+pub(super) fn choose<T: Maskable + Default>(
+    updatable: &'static [&'static str],
     mask: Option<&FieldMask>,
     from: &T,
-) -> Result<Vec<&'static Field<T>>, Status> {
+) -> Result<Vec<&'static str>, Status> {
     let paths = mask.map(|mask| &*mask.paths).unwrap_or_default();
     if paths.is_empty() {
-        return Ok(fields.iter().filter(|field| (field.is_set)(from)).collect());
+        let set = from.differing(&T::default());
+        return Ok(updatable.iter().copied().filter(|field| set.contains(field)).collect());
     }
     if paths == ["*"] {
-        return Ok(fields.iter().collect());
+        return Ok(updatable.to_vec());
     }
     let find = |path: &String| {
-        fields.iter().find(|field| field.path == path).ok_or_else(|| {
-            let allowed = fields.iter().map(|field| field.path).collect::<Vec<_>>().join(", ");
-            fault::invalid(
+        updatable.iter().copied().find(|field| field == path).ok_or_else(|| {
+            let allowed = updatable.join(", ");
+            status::invalid(
                 "update_mask",
                 format!("'{path}' cannot be updated; these can: {allowed}"),
             )
@@ -57,59 +38,62 @@ pub(super) fn choose<T>(
 }
 
 /// Overwrites the chosen fields of `to`.
-pub(super) fn apply<T>(chosen: &[&Field<T>], from: &T, to: &mut T) {
+pub(super) fn apply<T: Maskable>(chosen: &[&str], from: &T, to: &mut T) {
     for field in chosen {
-        (field.copy)(from, to);
+        to.overwrite(field, from);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use livestream_client::{
+        mask::Updatable,
+        model::{Input, input::SecurityRule},
+    };
     use tonic::Code;
 
-    #[derive(Clone, Debug, Default, PartialEq)]
-    struct Lamp {
-        colour: String,
-        watts: u32,
-        serial: String,
+    fn rules(range: &str) -> Option<SecurityRule> {
+        Some(SecurityRule { ip_ranges: vec![range.to_owned()] })
     }
 
-    const FIELDS: &[Field<Lamp>] = fields!(Lamp: colour, watts);
+    /// An input with a tier and a URI that no update can change.
+    fn input(tier: i32, security_rules: Option<SecurityRule>) -> Input {
+        Input { tier, security_rules, uri: "old".to_owned(), ..Default::default() }
+    }
 
-    fn update(paths: Option<&[&str]>) -> Result<Lamp, Status> {
+    /// Updates `input(2, 10.0.0.0/8)` from a request that sets security rules and a URI.
+    fn update(paths: Option<&[&str]>) -> Result<Input, Status> {
         let mask =
             paths.map(|paths| FieldMask { paths: paths.iter().map(|&p| p.into()).collect() });
-        let from = Lamp { colour: "red".into(), watts: 0, serial: "new".into() };
-        let mut to = Lamp { colour: "blue".into(), watts: 40, serial: "old".into() };
-        apply(&choose(FIELDS, mask.as_ref(), &from)?, &from, &mut to);
+        let from = Input { uri: "new".to_owned(), ..input(0, rules("192.0.2.0/24")) };
+        let mut to = input(2, rules("10.0.0.0/8"));
+        apply(&choose(Input::FIELDS, mask.as_ref(), &from)?, &from, &mut to);
         Ok(to)
     }
 
-    fn lamp(colour: &str, watts: u32) -> Lamp {
-        Lamp { colour: colour.into(), watts, serial: "old".into() }
+    #[test]
+    fn a_mask_overwrites_a_field_with_an_empty_value() {
+        let updated = update(Some(&["tier"])).expect("a known path");
+        assert_eq!(updated, input(0, rules("10.0.0.0/8")));
     }
 
     #[test]
-    fn a_listed_field_takes_the_value_of_the_request_even_an_empty_one() {
-        assert_eq!(update(Some(&["watts"])).expect("a known path"), lamp("blue", 0));
+    fn an_absent_or_empty_mask_overwrites_the_fields_that_are_set() {
+        let expected = input(2, rules("192.0.2.0/24"));
+        assert_eq!(update(None).expect("no mask"), expected);
+        assert_eq!(update(Some(&[])).expect("an empty mask"), expected);
     }
 
     #[test]
-    fn an_absent_or_empty_mask_changes_what_is_set() {
-        assert_eq!(update(None).expect("no mask"), lamp("red", 40));
-        assert_eq!(update(Some(&[])).expect("an empty mask"), lamp("red", 40));
+    fn a_star_mask_overwrites_every_updatable_field() {
+        assert_eq!(update(Some(&["*"])).expect("a star"), input(0, rules("192.0.2.0/24")));
     }
 
     #[test]
-    fn a_star_replaces_all_that_can_be_updated() {
-        assert_eq!(update(Some(&["*"])).expect("a star"), lamp("red", 0));
-    }
-
-    #[test]
-    fn refuses_paths_that_cannot_be_updated() {
-        for path in ["serial", "Watts", "colour.red", "", "*"] {
-            let refusal = update(Some(&["colour", path])).expect_err("not updatable");
+    fn a_mask_with_a_field_that_cannot_be_updated_is_refused() {
+        for path in ["uri", "Tier", "security_rules.ip_ranges", "", "*"] {
+            let refusal = update(Some(&["tier", path])).expect_err("not updatable");
             assert_eq!(refusal.code(), Code::InvalidArgument, "{path}");
         }
     }

@@ -1,13 +1,13 @@
 //! Long-running operations ([AIP-151](https://google.aip.dev/151)): work that takes virtual time.
 //!
-//! What an operation still has to do (its job) is kept apart from its record, since deleting the
-//! record does not stop the work. A resource has at most one operation at a time.
+//! A resource has at most one operation at a time.
 
 use super::{
-    fault,
-    paging::{self, Listed, Query},
-    settings::Work,
-    world::{Due, World, location_of, to_time},
+    paging::{self, Query},
+    records::{Job, Record},
+    settings::Latency,
+    state::{State, location_of},
+    status,
 };
 use livestream_client::{
     model::OperationMetadata,
@@ -16,70 +16,17 @@ use livestream_client::{
         CancelOperationRequest, DeleteOperationRequest, GetOperationRequest, ListOperationsRequest,
         ListOperationsResponse, Operation, operation::Result as Outcome,
     },
-    rpc::{LongRunning, Method},
+    rpc::LongRunning,
 };
 use prost::Name;
 use prost_types::Any;
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 use tonic::Status;
 
-/// How long the record of an operation is kept once it is done.
+/// How long the record of an operation is kept after it is done.
 const RECORD_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// All operations.
-#[derive(Default)]
-pub(super) struct Operations {
-    records: BTreeMap<String, Record>,
-    /// The jobs still to be done, by operation.
-    jobs: BTreeMap<String, Job>,
-    /// The operation that works on a resource, by resource.
-    targets: BTreeMap<String, String>,
-}
-
-impl Operations {
-    /// The operation that works on a resource now.
-    pub(super) fn on(&self, target: &str) -> Option<&str> {
-        self.targets.get(target).map(|operation| &**operation)
-    }
-
-    /// How many there are that are not done.
-    pub(super) fn running(&self) -> usize {
-        self.jobs.len()
-    }
-
-    /// The names of the resources with a certain beginning that are being worked on.
-    pub(super) fn targets_below(&self, prefix: &str) -> impl Iterator<Item = &String> {
-        let from = self.targets.range(prefix.to_owned()..);
-        from.map(|(target, _)| target).take_while(move |target| target.starts_with(prefix))
-    }
-}
-
-/// What is told of an operation.
-#[derive(Clone)]
-struct Record {
-    name: String,
-    metadata: OperationMetadata,
-    tell: fn(&OperationMetadata) -> Any,
-    outcome: Option<Outcome>,
-}
-
-struct Job {
-    method: &'static Method,
-    target: String,
-    /// When it will be done.
-    due: Due,
-    finish: Finish,
-    undo: Undo,
-}
-
-type Finish = Box<dyn FnOnce(&mut World) -> Result<Any, Status> + Send>;
-type Undo = Box<dyn FnOnce(&mut World, &Status) + Send>;
-
-/// The metadata that a service tells: the same in the message of each.
+/// The metadata message of a service. Those of all services have the same content.
 pub(super) trait Metadata: Name {
     fn of(metadata: &OperationMetadata) -> Self;
 }
@@ -90,48 +37,17 @@ impl Metadata for OperationMetadata {
     }
 }
 
-impl Record {
-    fn to_message(&self) -> Operation {
-        Operation {
-            name: self.name.clone(),
-            metadata: Some((self.tell)(&self.metadata)),
-            done: self.outcome.is_some(),
-            result: self.outcome.clone(),
-        }
-    }
-}
-
-impl Listed for Record {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn created(&self) -> SystemTime {
-        self.metadata.create_time.map_or(SystemTime::UNIX_EPOCH, to_time)
-    }
-
-    fn field(&self, path: &str) -> Option<Cow<'_, str>> {
-        match path {
-            "name" => Some((&*self.name).into()),
-            "done" => Some(self.outcome.is_some().to_string().into()),
-            "metadata.target" => Some((&*self.metadata.target).into()),
-            "metadata.verb" => Some((&*self.metadata.verb).into()),
-            _ => None,
-        }
-    }
-}
-
 fn pack<T: Name>(message: &T) -> Any {
     Any { type_url: T::type_url(), value: message.encode_to_vec() }
 }
 
-/// What to do about work that did not succeed: nothing.
-pub(super) fn nothing(_: &mut World, _: &Status) {}
+/// The undo of work that leaves nothing behind if it does not succeed.
+pub(super) fn no_undo(_: &mut State, _: &Status) {}
 
-impl World {
-    /// Begins an operation on a resource, as the RPC of `R` asks for. It ends with what `finish`
-    /// yields when the work is due; where that fails, or the operation is cancelled or made to fail
-    /// before, `undo` puts the resource right.
+impl State {
+    /// Begins the operation on a resource that a request of type `R` asks for. It ends after `work`
+    /// with the result of `finish`. If that is an error, or if the operation is cancelled or made to
+    /// fail before, `undo` puts the resource right.
     ///
     /// # Errors
     /// `FAILED_PRECONDITION` while another operation works on the resource.
@@ -139,26 +55,26 @@ impl World {
         &mut self,
         (verb, target): (&str, &str),
         work: Duration,
-        finish: impl FnOnce(&mut World) -> Result<R::Output, Status> + Send + 'static,
-        undo: impl FnOnce(&mut World, &Status) + Send + 'static,
+        finish: impl FnOnce(&mut State) -> Result<R::Output, Status> + Send + 'static,
+        undo: impl FnOnce(&mut State, &Status) + Send + 'static,
     ) -> Result<Operation, Status> {
         self.check_idle(target)?;
         let name = self.new_operation_name(target);
-        let due = {
+        let timer = {
             let name = name.clone();
-            self.at(self.after(work), move |world| {
-                world.end_operation(&name, None);
+            self.schedule(self.after(work), move |state| {
+                state.end_operation(&name, None);
             })
         };
         let job = Job {
             method: R::METHOD,
             target: target.to_owned(),
-            due,
-            finish: Box::new(|world| finish(world).map(|output| pack(&output))),
+            timer,
+            finish: Box::new(|state| finish(state).map(|output| pack(&output))),
             undo: Box::new(undo),
         };
         let record = Record {
-            name: name.clone(),
+            name,
             metadata: OperationMetadata {
                 create_time: Some(self.now().into()),
                 target: target.to_owned(),
@@ -166,13 +82,11 @@ impl World {
                 api_version: "v1".to_owned(),
                 ..Default::default()
             },
-            tell: |metadata| pack(&R::Metadata::of(metadata)),
+            pack_metadata: |metadata| pack(&R::Metadata::of(metadata)),
             outcome: None,
         };
         let operation = record.to_message();
-        self.operations.targets.insert(target.to_owned(), name.clone());
-        self.operations.jobs.insert(name.clone(), job);
-        self.operations.records.insert(name, record);
+        self.operations.begin(record, job);
         Ok(operation)
     }
 
@@ -182,8 +96,8 @@ impl World {
     /// `FAILED_PRECONDITION`.
     pub(super) fn check_idle(&self, target: &str) -> Result<(), Status> {
         self.operations.on(target).map_or(Ok(()), |operation| {
-            let reason = format!("{operation} is still working on it");
-            Err(fault::precondition("OPERATION_IN_PROGRESS", target, reason))
+            let reason = format!("'{operation}' has not ended");
+            Err(status::precondition("OPERATION_IN_PROGRESS", target, reason))
         })
     }
 
@@ -200,12 +114,11 @@ impl World {
         )
     }
 
-    /// Ends an operation: with what its job yields, or with an interruption. Returns whether there
-    /// was still something to end.
+    /// Ends an operation: with the result of its job, or with an interruption. Returns `false` if it
+    /// was done already.
     pub(super) fn end_operation(&mut self, name: &str, interruption: Option<Status>) -> bool {
-        let Some(job) = self.operations.jobs.remove(name) else { return false };
-        self.operations.targets.remove(&job.target);
-        self.revoke(job.due);
+        let Some(job) = self.operations.take_job(name) else { return false };
+        self.cancel(job.timer);
         let result = match interruption {
             None => (job.finish)(self),
             Some(status) => Err(status),
@@ -213,9 +126,9 @@ impl World {
         let outcome = match result {
             Ok(response) => Outcome::Response(response),
             Err(status) => {
-                let status = fault::said_by(job.method, status);
+                let status = status::for_service(job.method, status);
                 (job.undo)(self, &status);
-                Outcome::Error(fault::to_message(&status))
+                Outcome::Error(status::to_message(&status))
             }
         };
         let now = self.now().into();
@@ -224,25 +137,25 @@ impl World {
             record.metadata.end_time = Some(now);
         }
         let name = name.to_owned();
-        self.at(self.after(RECORD_LIFETIME), move |world| {
-            world.operations.records.remove(&name);
+        self.schedule(self.after(RECORD_LIFETIME), move |state| {
+            state.operations.records.remove(&name);
         });
         true
     }
 }
 
-pub(super) fn get(world: &mut World, request: &GetOperationRequest) -> Result<Operation, Status> {
-    let record = world.operations.records.get(&request.name);
-    record.map(Record::to_message).ok_or_else(|| fault::not_found(&request.name))
+pub(super) fn get(state: &mut State, request: &GetOperationRequest) -> Result<Operation, Status> {
+    let record = state.operations.records.get(&request.name);
+    record.map(Record::to_message).ok_or_else(|| status::not_found(&request.name))
 }
 
 pub(super) fn list(
-    world: &mut World,
+    state: &mut State,
     request: &ListOperationsRequest,
 ) -> Result<ListOperationsResponse, Status> {
-    LocationName::check(&request.name).map_err(|e| fault::invalid("name", format!("is {e}")))?;
+    LocationName::check(&request.name).map_err(|e| status::invalid("name", format!("is {e}")))?;
     if request.return_partial_success {
-        return Err(fault::unimplemented("return_partial_success"));
+        return Err(status::unimplemented("return_partial_success"));
     }
     let query = Query {
         parent: &request.name,
@@ -252,7 +165,7 @@ pub(super) fn list(
         order_by: "",
     };
     let prefix = format!("{}/operations/", request.name);
-    let records = world.operations.records.range(prefix.clone()..);
+    let records = state.operations.records.range(prefix.clone()..);
     let records =
         records.take_while(|(name, _)| name.starts_with(&prefix)).map(|(_, record)| record);
     let (page, next_page_token) = paging::page(records, &query)?;
@@ -260,24 +173,25 @@ pub(super) fn list(
     Ok(ListOperationsResponse { operations, next_page_token, ..Default::default() })
 }
 
-/// Asks for the end of an operation, which comes a little later unless the work is done first.
-pub(super) fn cancel(world: &mut World, request: &CancelOperationRequest) -> Result<(), Status> {
+/// Requests the cancellation of an operation, which ends a little later unless the work is done
+/// first.
+pub(super) fn cancel(state: &mut State, request: &CancelOperationRequest) -> Result<(), Status> {
     let name = request.name.clone();
-    let Some(record) = world.operations.records.get_mut(&name) else {
-        return Err(fault::not_found(&name));
+    let Some(record) = state.operations.records.get_mut(&name) else {
+        return Err(status::not_found(&name));
     };
     if record.outcome.is_none() {
         record.metadata.requested_cancellation = true;
-        let time = world.after(world.settings.takes(Work::Cancel));
-        world.at(time, move |world| {
-            world.end_operation(&name, Some(fault::cancelled(&name)));
+        let time = state.after(state.settings.duration_of(Latency::Cancel));
+        state.schedule(time, move |state| {
+            state.end_operation(&name, Some(status::cancelled(&name)));
         });
     }
     Ok(())
 }
 
-/// Forgets an operation; its work goes on.
-pub(super) fn delete(world: &mut World, request: &DeleteOperationRequest) -> Result<(), Status> {
-    let gone = world.operations.records.remove(&request.name);
-    gone.map(drop).ok_or_else(|| fault::not_found(&request.name))
+/// Deletes the record of an operation. Its work goes on.
+pub(super) fn delete(state: &mut State, request: &DeleteOperationRequest) -> Result<(), Status> {
+    let gone = state.operations.records.remove(&request.name);
+    gone.map(drop).ok_or_else(|| status::not_found(&request.name))
 }

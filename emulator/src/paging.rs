@@ -1,11 +1,11 @@
 //! Listings: pages, order and filters ([AIP-158](https://google.aip.dev/158),
 //! [AIP-132](https://google.aip.dev/132), [AIP-160](https://google.aip.dev/160)).
 //!
-//! A token holds where the page before ended, not how many items came so far: items that come or go
-//! in between are then neither skipped nor repeated. It also holds a fingerprint of the question,
-//! since a token is only good for the listing that it is from.
+//! A page token has the position of the last item of a page, not the number of items so far: if items
+//! are added or removed between two pages, no other item is skipped or repeated. It also has a
+//! fingerprint of the query, since a token is valid only for the listing that it comes from.
 
-use super::fault;
+use super::status;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use std::{
     borrow::Cow,
@@ -15,21 +15,21 @@ use std::{
 };
 use tonic::Status;
 
-const DEFAULT_PAGE: usize = 50;
-const LARGEST_PAGE: usize = 1000;
+const DEFAULT_PAGE_SIZE: usize = 50;
+const MAX_PAGE_SIZE: usize = 1000;
 
-/// Something that can be listed.
+/// An item of a listing.
 pub(super) trait Listed: Clone {
     fn name(&self) -> &str;
     fn created(&self) -> SystemTime;
-    /// The value of a field that filters know, `None` for others. An absent label is empty.
+    /// The value of a field that filters can use; `None` for other fields. A missing label is empty.
     fn field(&self, path: &str) -> Option<Cow<'_, str>>;
 }
 
-/// What a listing was asked for.
+/// The parameters of a listing.
 #[derive(Debug)]
 pub(super) struct Query<'a> {
-    /// Where to list, as the request has it.
+    /// The parent, as the request has it.
     pub(super) parent: &'a str,
     pub(super) page_size: i32,
     pub(super) page_token: &'a str,
@@ -37,7 +37,7 @@ pub(super) struct Query<'a> {
     pub(super) order_by: &'a str,
 }
 
-/// The [`Query`] in a list request that has a `parent`.
+/// The [`Query`] of a list request with a `parent`.
 macro_rules! query {
     ($request:expr) => {
         $crate::paging::Query {
@@ -51,18 +51,18 @@ macro_rules! query {
 }
 pub(super) use query;
 
-/// The page that a query asks for, and the token of the next one (empty on the last).
+/// The page for a query, and the token of the next page. The token of the last page is empty.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` for a page size, token, filter or order that is none.
+/// `INVALID_ARGUMENT` for an invalid page size, token, filter or order.
 pub(super) fn page<'a, T: Listed + 'a>(
     items: impl IntoIterator<Item = &'a T>,
     query: &Query<'_>,
 ) -> Result<(Vec<T>, String), Status> {
     let size = match usize::try_from(query.page_size) {
-        Ok(0) => DEFAULT_PAGE,
-        Ok(size) => size.min(LARGEST_PAGE),
-        Err(_) => return Err(fault::invalid("page_size", "cannot be negative")),
+        Ok(0) => DEFAULT_PAGE_SIZE,
+        Ok(size) => size.min(MAX_PAGE_SIZE),
+        Err(_) => return Err(status::invalid("page_size", "cannot be negative")),
     };
     let order = Order::parse(query.order_by)?;
     let filter = Filter::parse(query.filter)?;
@@ -88,7 +88,7 @@ pub(super) fn page<'a, T: Listed + 'a>(
     Ok((page.iter().map(|&(_, item)| item.clone()).collect(), token))
 }
 
-/// Where an item stands in a listing.
+/// The position of an item in a listing.
 #[derive(Debug)]
 struct Position<'a> {
     created: SystemTime,
@@ -112,10 +112,10 @@ impl<'a> Position<'a> {
             return Ok(None);
         }
         let parts = read_token(query.page_token)
-            .ok_or_else(|| fault::invalid("page_token", "is not a token of this service"))?;
+            .ok_or_else(|| status::invalid("page_token", "is not a token of this service"))?;
         let (print, position) = parts;
         if print != fingerprint(query) {
-            return Err(fault::invalid("page_token", "is from a listing with other parameters"));
+            return Err(status::invalid("page_token", "is from a listing with other parameters"));
         }
         Ok(Some(position))
     }
@@ -132,14 +132,14 @@ fn read_token(token: &str) -> Option<(u64, Position<'static>)> {
     Some((print, Position { created, name }))
 }
 
-/// Everything but the page size must stay the same from page to page.
+/// A hash of the parameters that must be the same for every page: all but the page size.
 fn fingerprint(query: &Query<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     (query.parent, query.filter, query.order_by).hash(&mut hasher);
     hasher.finish()
 }
 
-/// The keys to sort by; the name comes last, so that no two items are equal.
+/// The sort keys. The name is always the last key, so that no two items are equal.
 struct Order(Vec<(Key, Direction)>);
 
 #[derive(Clone, Copy)]
@@ -157,9 +157,11 @@ enum Direction {
 impl Order {
     fn parse(text: &str) -> Result<Self, Status> {
         let refuse = |part: &str| {
-            fault::invalid(
+            status::invalid(
                 "order_by",
-                format!("'{part}' is not `name` or `create_time`, with `desc` or without"),
+                format!(
+                    "cannot order by '{part}'; use `name` or `create_time`, with or without `desc`"
+                ),
             )
         };
         let parts = text.split(',').map(str::trim).filter(|_| !text.trim().is_empty());
@@ -197,7 +199,7 @@ impl Order {
     }
 }
 
-/// Comparisons that must all hold: `state=LIVE AND labels.tier!="gold"`.
+/// Comparisons that must all be true: `state=LIVE AND labels.tier!="gold"`.
 struct Filter<'a>(Vec<Comparison<'a>>);
 
 struct Comparison<'a> {
@@ -214,9 +216,9 @@ impl<'a> Filter<'a> {
 
     fn admits(&self, item: &impl Listed) -> Result<bool, Status> {
         for Comparison { path, value, is_equal } in &self.0 {
-            let found = item.field(path).ok_or_else(|| {
-                fault::invalid("filter", format!("'{path}' is no field to filter by"))
-            })?;
+            let found = item
+                .field(path)
+                .ok_or_else(|| status::invalid("filter", format!("cannot filter by '{path}'")))?;
             if (found == *value) != *is_equal {
                 return Ok(false);
             }
@@ -228,7 +230,7 @@ impl<'a> Filter<'a> {
 impl<'a> Comparison<'a> {
     fn parse(clause: &'a str) -> Result<Self, Status> {
         let refuse = || {
-            fault::invalid("filter", format!("'{clause}' is not `field=value` or `field!=value`"))
+            status::invalid("filter", format!("'{clause}' is not `field=value` or `field!=value`"))
         };
         let (left, right) = clause.split_once('=').ok_or_else(refuse)?;
         let (path, is_equal) = match left.strip_suffix('!') {
@@ -299,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_follow_each_other_in_order() {
+    fn pages_list_every_item_in_order() {
         assert_eq!(walk(0, "", ""), "abcd");
         assert_eq!(walk(3, "", ""), "abc|d");
         assert_eq!(walk(2, "", "name desc"), "dc|ba");
@@ -308,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_goes_on_where_the_last_ended_even_if_that_item_is_gone() {
+    fn a_page_token_is_valid_after_its_item_was_removed() {
         let (_, token) = page(&ITEMS, &query(2, "", "", "")).expect("a page");
         let rest = [Item("a", 3), Item("bb", 1), Item("c", 3)];
         let (items, _) = page(&rest, &query(9, &token, "", "")).expect("a page");
@@ -316,24 +318,24 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_a_time_beyond_all_is_none() {
+    fn a_page_token_with_a_time_out_of_range_is_refused() {
         let print = fingerprint(&query(2, "", "", ""));
         for time in [format!("{} {}", u64::MAX, u32::MAX), format!("{} 0", u64::MAX)] {
             let token = URL_SAFE_NO_PAD.encode(format!("{print} {time} a"));
-            let refusal = page(&ITEMS, &query(2, &token, "", "")).expect_err("no such time");
+            let refusal = page(&ITEMS, &query(2, &token, "", "")).expect_err("out of range");
             assert_eq!(refusal.code(), Code::InvalidArgument, "{time}");
         }
     }
 
     #[test]
-    fn filters_hold_together() {
+    fn a_filter_combines_comparisons() {
         assert_eq!(walk(0, "age=3", ""), "ac");
         assert_eq!(walk(0, "age = \"3\" AND name!=a", ""), "c");
         assert_eq!(walk(0, "name=nobody", ""), "");
     }
 
     #[test]
-    fn refuses_what_it_does_not_know() {
+    fn an_invalid_page_size_token_filter_or_order_is_refused() {
         let (_, token) = page(&ITEMS, &query(2, "", "", "")).expect("a page");
         let refused = [
             query(-1, "", "", ""),
@@ -350,15 +352,15 @@ mod tests {
             query(0, "", "", "name,"),
         ];
         for query in refused {
-            let refusal = page(&ITEMS, &query).expect_err("not a question");
+            let refusal = page(&ITEMS, &query).expect_err("invalid");
             assert_eq!(refusal.code(), Code::InvalidArgument, "{query:?}");
         }
     }
 
     #[test]
-    fn a_page_is_never_larger_than_the_largest() {
-        let items = vec![Item("x", 0); LARGEST_PAGE + 1];
+    fn a_page_has_at_most_the_maximum_page_size() {
+        let items = vec![Item("x", 0); MAX_PAGE_SIZE + 1];
         let (page, _) = page(&items, &query(i32::MAX, "", "", "")).expect("a page");
-        assert_eq!(page.len(), LARGEST_PAGE);
+        assert_eq!(page.len(), MAX_PAGE_SIZE);
     }
 }

@@ -1,51 +1,51 @@
-//! The pool of a location: its network.
+//! Pools: the network of a location.
 
 use super::{
-    fault,
-    mask::{self, Field},
-    operations::nothing,
-    settings::Work,
-    world::{World, location_of},
+    mask,
+    operations::no_undo,
+    settings::Latency,
+    state::{State, location_of},
+    status,
 };
 use livestream_client::{
+    mask::Updatable as _,
     model::{Channel, GetPoolRequest, Pool, UpdatePoolRequest, channel::StreamingState},
-    name::{NetworkName, ResourceName as _},
     proto::google::longrunning::Operation,
+    validation::Validate as _,
 };
 use tonic::Status;
 
-const UPDATABLE: &[Field<Pool>] = mask::fields!(Pool: network_config);
-
-pub(super) fn get(world: &mut World, request: &GetPoolRequest) -> Result<Pool, Status> {
-    world.find(&request.name).cloned()
+pub(super) fn get(state: &mut State, request: &GetPoolRequest) -> Result<Pool, Status> {
+    state.find(&request.name).cloned()
 }
 
-pub(super) fn update(world: &mut World, request: &UpdatePoolRequest) -> Result<Operation, Status> {
+pub(super) fn update(state: &mut State, request: &UpdatePoolRequest) -> Result<Operation, Status> {
     let from = request.pool.clone().unwrap_or_default();
     let name = from.name.clone();
-    world.find::<Pool>(&name)?;
-    let chosen = mask::choose(UPDATABLE, request.update_mask.as_ref(), &from)?;
-    let network = from.network_config.as_ref().map_or("", |config| &config.peered_network);
-    if !network.is_empty() {
-        let field = "pool.network_config.peered_network";
-        NetworkName::check(network).map_err(|e| fault::invalid(field, format!("is {e}")))?;
-    }
-    check_all_stopped(world, &name)?;
+    let mut changed = state.find::<Pool>(&name)?.clone();
+    let chosen = mask::choose(Pool::FIELDS, request.update_mask.as_ref(), &from)?;
+    mask::apply(&chosen, &from, &mut changed);
+    status::check_in("pool", &changed.violations())?;
+    check_all_stopped(state, &name)?;
 
-    let work = world.settings.takes(Work::UpdatePool);
+    let work = state.settings.duration_of(Latency::UpdatePool);
     let target = name.clone();
-    let finish = move |world: &mut World| {
-        check_all_stopped(world, &name)?;
-        world.edit::<Pool>(&name, |pool| mask::apply(&chosen, &from, pool))
+    let finish = move |state: &mut State| {
+        check_all_stopped(state, &name)?;
+        state.edit::<Pool>(&name, |pool| mask::apply(&chosen, &from, pool))
     };
-    world.begin::<UpdatePoolRequest>(("update", &target), work, finish, nothing)
+    state.begin::<UpdatePoolRequest>(("update", &target), work, finish, no_undo)
 }
 
-fn check_all_stopped(world: &World, pool: &str) -> Result<(), Status> {
-    let mut channels = world.children::<Channel>(location_of(pool));
+fn check_all_stopped(state: &State, pool: &str) -> Result<(), Status> {
+    let mut channels = state.children::<Channel>(location_of(pool));
     let running = channels.find(|channel| channel.streaming_state() != StreamingState::Stopped);
     running.map_or(Ok(()), |channel| {
-        let state = channel.streaming_state().as_str_name();
-        Err(fault::wrong_state(&channel.name, state, "every channel of the location to be STOPPED"))
+        let current = channel.streaming_state().as_str_name();
+        Err(status::wrong_state(
+            &channel.name,
+            current,
+            "all channels of the location to be STOPPED",
+        ))
     })
 }

@@ -1,6 +1,6 @@
-//! The way in: one tower service for all gRPC services, and HTTP/2 in front of it.
+//! Access to the emulator: one tower service for all gRPC services, and HTTP/2 in front of it.
 
-use super::Emulator;
+use super::emulator::Emulator;
 #[cfg(feature = "visionai")]
 use livestream_client::visionai::model::streams_service_server::{self, StreamsServiceServer};
 use livestream_client::{
@@ -24,8 +24,8 @@ use tonic::{
 };
 use tower::Service;
 
-/// The emulator as a tower service: gRPC requests in, gRPC answers out. Made by
-/// [`Emulator::service`]; clones share one world.
+/// The emulator as a tower service of gRPC requests. [`Emulator::service`] creates it. Clones share
+/// one state.
 #[derive(Clone)]
 pub struct EmulatorService {
     livestream: LivestreamServiceServer<Emulator>,
@@ -58,15 +58,15 @@ impl Service<http::Request<Body>> for EmulatorService {
             livestream_service_server::SERVICE_NAME => self.livestream.call(request),
             #[cfg(feature = "visionai")]
             streams_service_server::SERVICE_NAME => self.streams.call(request),
-            // Each of them answers UNIMPLEMENTED to a path that it does not know.
+            // Each of them responds with UNIMPLEMENTED to an unknown path.
             _ => self.livestream.call(request),
         }
     }
 }
 
 impl Emulator {
-    /// The emulator as a tower service, without any connection: right for a generated stub, and for
-    /// layers that make the service worse than it is.
+    /// The emulator as a tower service, without a connection: for generated stubs, and for layers
+    /// that inject faults.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -107,7 +107,7 @@ impl Emulator {
     /// # }
     /// ```
     pub fn client(&self) -> LivestreamClient {
-        self.client_builder().build().expect("nothing of it can be refused")
+        self.client_builder().build().expect("the default settings are valid")
     }
 
     /// Builds a client of this emulator, connected within the process, with settings of your own.
@@ -115,7 +115,7 @@ impl Emulator {
         self.builder_of()
     }
 
-    /// Builds a client of any service.
+    /// Builds a client of one of the services.
     pub(super) fn builder_of<C: Client>(&self) -> ClientBuilder<C> {
         let emulator = self.clone();
         let connector = tower::service_fn(move |_: http::Uri| {
@@ -124,8 +124,8 @@ impl Emulator {
         C::builder().endpoint("http://emulator.internal").connector(connector)
     }
 
-    /// A connection to the emulator that no network carries: one end of it, while a task serves
-    /// HTTP/2 without TLS at the other for as long as it is open.
+    /// A connection to the emulator without a network. Returns one end of it; a task serves HTTP/2
+    /// without TLS at the other end for as long as the connection is open.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -134,17 +134,17 @@ impl Emulator {
         let (near, far) = tokio::io::duplex(BUFFER);
         let incoming = tokio_stream::once(Ok::<_, std::io::Error>(far));
         let serving = Server::builder().serve_with_incoming(self.service(), incoming);
-        // It ends once the connection is handed to a task of its own.
+        // The task ends once the connection has a task of its own.
         tokio::spawn(serving);
         near
     }
 
-    /// Serves HTTP/2 without TLS to everyone who connects, until the future is dropped.
+    /// Serves HTTP/2 without TLS on a listener, until the future is dropped.
     ///
     /// There is neither encryption nor authentication, so listen on a loopback address.
     ///
     /// # Errors
-    /// If the server cannot go on.
+    /// If the server fails.
     pub async fn serve(&self, listener: TcpListener) -> Result<(), Error> {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         Server::builder().serve_with_incoming(self.service(), incoming).await

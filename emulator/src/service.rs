@@ -1,8 +1,8 @@
-//! The services, RPC by RPC: which rule answers which request. Everything else is the same for all.
+//! The services: the rule of each method.
 
 use super::{
-    assets, channels, clips, distributions, dvr_sessions, events, fault, inputs, locations,
-    operations, pools,
+    assets, channels, clips, dispatch::serve, distributions, dvr_sessions, events, inputs,
+    locations, operations, pools, status,
 };
 use livestream_client::{
     model::{livestream_service_server::LivestreamService, *},
@@ -15,25 +15,6 @@ use livestream_client::{
     },
 };
 use tonic::{Request, Response, Status};
-
-/// Implements a service: each method answers its request by a rule.
-macro_rules! serve {
-    ($service:ty { $($method:ident($request:ty) by $rule:path;)+ } $($rest:item)*) => {
-        #[tonic::async_trait]
-        impl $service for $crate::Emulator {
-            $(async fn $method(
-                &self,
-                request: tonic::Request<$request>,
-            ) -> Result<tonic::Response<<$request as livestream_client::rpc::Rpc>::Response>, tonic::Status>
-            {
-                self.world().answer(request.into_inner(), $rule).map(tonic::Response::new)
-            })+
-            $($rest)*
-        }
-    };
-}
-#[cfg(feature = "visionai")]
-pub(super) use serve;
 
 serve!(LivestreamService {
     create_channel(CreateChannelRequest) by channels::create;
@@ -82,7 +63,7 @@ serve!(Operations {
         &self,
         _: Request<WaitOperationRequest>,
     ) -> Result<Response<Operation>, Status> {
-        Err(fault::unimplemented("google.longrunning.Operations.WaitOperation"))
+        Err(status::unimplemented("google.longrunning.Operations.WaitOperation"))
     }
 );
 

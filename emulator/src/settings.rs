@@ -1,20 +1,15 @@
-//! What a builder of the emulator can choose: the pace of time, how long work takes, how much
-//! there may be.
+//! The settings of the emulated service: how long its work takes, and its limits.
 //!
-//! Each default stands beside the thing that it is the default of, so that this file is also the
-//! table of how the emulated service is tuned.
+//! Each default is in the documentation of its item, so that this file is also the table of the
+//! defaults.
 
-use super::{Emulator, clock::Clock, world::World};
-use std::{
-    collections::HashMap,
-    time::{Duration, SystemTime},
-};
+use std::{collections::HashMap, time::Duration};
 
-/// Something that the service takes time for. The defaults are those of the real service where it
-/// tells them (creating an input, starting a channel), and plausible where it does not.
+/// Something that takes the service time. The defaults are those of the real service where they are
+/// documented (creating an input, starting a channel), and plausible elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Work {
+pub enum Latency {
     /// Creating a channel: 10 s.
     CreateChannel,
     /// Updating a channel: 30 s.
@@ -35,25 +30,25 @@ pub enum Work {
     UpdateInput,
     /// Deleting an input: 60 s.
     DeleteInput,
-    /// Taking a new event into the schedule, from `PENDING` to `SCHEDULED`: 1 s.
+    /// Scheduling a new event, from `PENDING` to `SCHEDULED`: 1 s.
     ScheduleEvent,
-    /// Carrying out an event whose task has no duration: 1 s.
+    /// Executing an event whose task has no duration: 1 s.
     RunEvent,
-    /// Taking up a new clip, from `PENDING` to `CREATING`: 2 s.
+    /// Accepting a new clip, from `PENDING` to `CREATING`: 2 s.
     AcceptClip,
     /// Copying a clip's files, from `CREATING` to `SUCCEEDED`: 30 s.
     CopyClip,
     /// Deleting a clip: 5 s.
     DeleteClip,
-    /// Taking up a new DVR session, while it is `PENDING`: 5 s.
+    /// Accepting a new DVR session, while it is `PENDING`: 5 s.
     AcceptDvrSession,
     /// Applying new windows to a DVR session, while it is `UPDATING`: 5 s.
     UpdateDvrSession,
     /// The pause of a DVR session that was cut short, in `COOLDOWN`: 60 s.
     CoolDvrSession,
-    /// Ending a DVR session whose channel was updated, while it is `STOPPING`: 10 s.
+    /// Stopping a DVR session whose channel was updated, while it is `STOPPING`: 10 s.
     StopDvrSession,
-    /// Finishing off a recording, in `POST_PROCESSING`: 10 s.
+    /// Post-processing a recording, in `POST_PROCESSING`: 10 s.
     PostProcessDvrSession,
     /// Deleting a DVR session: 10 s.
     DeleteDvrSession,
@@ -63,7 +58,7 @@ pub enum Work {
     DeleteAsset,
     /// Changing the network of a pool: 2 minutes.
     UpdatePool,
-    /// Ending an operation that someone asked to cancel: 2 s. One that is done sooner succeeds.
+    /// Cancelling an operation: 2 s. An operation that is done sooner succeeds.
     Cancel,
     /// Creating a Vision AI cluster, while it is `PROVISIONING`: 30 minutes.
     #[cfg(feature = "visionai")]
@@ -74,10 +69,10 @@ pub enum Work {
     /// Creating a stream, an event, a series or a channel in a Vision AI cluster: 10 s.
     #[cfg(feature = "visionai")]
     CreateInCluster,
-    /// Updating a Vision AI cluster, or something in it: 5 s.
+    /// Updating a Vision AI cluster, or a resource in it: 5 s.
     #[cfg(feature = "visionai")]
     UpdateInCluster,
-    /// Deleting something in a Vision AI cluster: 5 s, or for an event its grace period if longer.
+    /// Deleting a resource in a Vision AI cluster: 5 s; for an event its grace period, if longer.
     #[cfg(feature = "visionai")]
     DeleteInCluster,
     /// Taking a still image from a Vision AI stream: 5 s.
@@ -85,7 +80,7 @@ pub enum Work {
     TakeThumbnail,
 }
 
-impl Work {
+impl Latency {
     const fn default_duration(self) -> Duration {
         Duration::from_secs(match self {
             Self::CreateChannel | Self::StartDistribution | Self::StopDistribution => 10,
@@ -113,7 +108,7 @@ impl Work {
     }
 }
 
-/// Something of which the service allows only so many.
+/// A limit on the number of resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
@@ -123,12 +118,12 @@ pub enum Limit {
     Inputs,
     /// Assets of a location: 10.
     Assets,
-    /// Clips of a channel: 1000; the oldest makes room for the next.
+    /// Clips of a channel: 1000. A new clip replaces the oldest one.
     Clips,
 }
 
 impl Limit {
-    const fn default_count(self) -> usize {
+    const fn default_max(self) -> usize {
         match self {
             Self::Channels | Self::Assets => 10,
             Self::Inputs => 20,
@@ -137,110 +132,34 @@ impl Limit {
     }
 }
 
-/// The choices, once made.
+/// The settings of one emulator.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    durations: HashMap<Work, Duration>,
-    every_duration: Option<Duration>,
-    limits: HashMap<Limit, usize>,
+    pub(super) latencies: HashMap<Latency, Duration>,
+    pub(super) every_latency: Option<Duration>,
+    pub(super) limits: HashMap<Limit, usize>,
     /// How long after `AWAITING_INPUT` an encoder connects by itself.
     pub(super) encoder_delay: Option<Duration>,
 }
 
-impl Settings {
-    pub(super) fn takes(&self, work: Work) -> Duration {
-        let chosen = self.durations.get(&work).copied().or(self.every_duration);
-        chosen.unwrap_or(work.default_duration())
-    }
-
-    pub(super) fn most(&self, limit: Limit) -> usize {
-        self.limits.get(&limit).copied().unwrap_or(limit.default_count())
-    }
-}
-
-/// Builds an [`Emulator`] that differs from the default one.
-#[derive(Clone, Debug)]
-#[must_use = "it builds nothing until `build` is called"]
-pub struct Builder {
-    epoch: Option<SystemTime>,
-    speed: u32,
-    seed: u64,
-    settings: Settings,
-}
-
-impl Builder {
-    pub(super) fn new() -> Self {
-        let settings = Settings {
-            durations: HashMap::new(),
-            every_duration: None,
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            latencies: HashMap::new(),
+            every_latency: None,
             limits: HashMap::new(),
             encoder_delay: Some(Duration::from_secs(5)),
-        };
-        Self { epoch: None, speed: Emulator::DEFAULT_SPEED, seed: 0, settings }
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn duration_of(&self, latency: Latency) -> Duration {
+        let set = self.latencies.get(&latency).copied().or(self.every_latency);
+        set.unwrap_or(latency.default_duration())
     }
 
-    /// How many times faster than real time virtual time runs; at 0 it stands still but for
-    /// [`Emulator::advance`]. [`Emulator::DEFAULT_SPEED`] unless given.
-    pub fn speed(mut self, speed: u32) -> Self {
-        self.speed = speed;
-        self
-    }
-
-    /// Time that moves only by [`Emulator::advance`], from a fixed moment (the start of 2026, UTC,
-    /// unless [`Builder::epoch`] says otherwise): what a test wants that looks at states, to the
-    /// second.
-    ///
-    /// Nothing ends by itself then. A `.wait()` for anything that takes time waits until another
-    /// task advances the clock, or else until its own limit; code that waits is better tested with
-    /// [`speed(1)`](Builder::speed) and tokio's time paused.
-    pub fn manual_clock(mut self) -> Self {
-        const START_OF_2026: Duration = Duration::from_secs(1_767_225_600);
-        self.epoch = self.epoch.or(Some(SystemTime::UNIX_EPOCH + START_OF_2026));
-        self.speed(0)
-    }
-
-    /// The virtual time at the beginning; the present, unless given.
-    pub fn epoch(mut self, epoch: SystemTime) -> Self {
-        self.epoch = Some(epoch);
-        self
-    }
-
-    /// What the random parts of operation names, addresses and tokens are drawn from: one seed,
-    /// one sequence. 0 unless given.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// How long one kind of work takes, in virtual time.
-    pub fn takes(mut self, work: Work, duration: Duration) -> Self {
-        self.settings.durations.insert(work, duration);
-        self
-    }
-
-    /// How long every kind of work takes for which [`Builder::takes`] gives nothing else.
-    pub fn everything_takes(mut self, duration: Duration) -> Self {
-        self.settings.every_duration = Some(duration);
-        self
-    }
-
-    /// How many of something there may be.
-    pub fn limit(mut self, limit: Limit, most: usize) -> Self {
-        self.settings.limits.insert(limit, most);
-        self
-    }
-
-    /// How long after a channel reaches `AWAITING_INPUT` an encoder connects by itself: 5 s unless
-    /// given. With `None` the channel waits for [`Emulator::connect_encoder`].
-    pub fn encoder_delay(mut self, delay: impl Into<Option<Duration>>) -> Self {
-        self.settings.encoder_delay = delay.into();
-        self
-    }
-
-    /// Builds the emulator; its time begins now.
-    #[must_use]
-    pub fn build(self) -> Emulator {
-        let clock = Clock::new(self.epoch.unwrap_or_else(SystemTime::now), self.speed);
-        Emulator::from_parts(clock, World::new(clock.now(), self.settings, self.seed))
+    pub(super) fn max(&self, limit: Limit) -> usize {
+        self.limits.get(&limit).copied().unwrap_or(limit.default_max())
     }
 }

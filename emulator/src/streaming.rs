@@ -1,10 +1,13 @@
-//! What runs while a channel runs: its source, its encoder, its distributions.
+//! Running channels: their sources, encoders and distributions.
 //!
 //! A channel reads from one source at a time: the input of its active attachment or, where it has
-//! no attachments, an encoder of its own. Unless told otherwise an encoder connects by itself a few
-//! seconds after a channel begins to wait for one, and goes when the channel stops.
+//! no attachments, an encoder of its own. By default an encoder connects by itself a few seconds
+//! after a channel begins to wait for one, and disconnects when the channel stops.
 
-use super::world::{Resource as _, World};
+use super::{
+    pipeline::Feed,
+    state::{Resource as _, State},
+};
 use livestream_client::model::{
     AudioFormat, AudioStreamProperty, Channel, Input, InputStreamProperty, VideoFormat,
     VideoStreamProperty, channel::StreamingState, distribution::State as DistributionState,
@@ -12,30 +15,10 @@ use livestream_client::model::{
 };
 use std::time::Duration;
 
-/// How long a channel takes to notice an encoder that was there before it.
+/// How long a channel takes to notice an encoder that connected before the channel started.
 const FIRST_FRAME: Duration = Duration::from_secs(1);
 
-/// What is known of the encoder at a source; of most nothing is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Feed {
-    /// It sends.
-    Connected,
-    /// It does not, and shall not connect by itself.
-    HeldOff,
-}
-
-/// What a channel does beyond what its resource tells.
-#[derive(Debug, Default)]
-pub(super) struct Pipeline {
-    /// Whether it has ever streamed, so that there is content to cut clips from.
-    pub(super) has_streamed: bool,
-    /// Whether an event chose the input: from then on the service does not.
-    pub(super) is_switched: bool,
-    /// The event that silenced it.
-    pub(super) muted_by: Option<String>,
-}
-
-/// Whether a channel was started and not stopped since.
+/// Whether a channel is started.
 pub(super) fn is_running(channel: &Channel) -> bool {
     use StreamingState as S;
     matches!(
@@ -44,46 +27,46 @@ pub(super) fn is_running(channel: &Channel) -> bool {
     )
 }
 
-/// What a channel reads from now.
+/// The source that a channel reads from now.
 pub(super) fn source(channel: &Channel) -> &str {
     source_at(channel, &channel.active_input)
 }
 
-/// What a channel reads from by the attachment of that key.
+/// The source of a channel by the attachment with a key.
 fn source_at<'a>(channel: &'a Channel, key: &str) -> &'a str {
     let attached = channel.input_attachments.iter().find(|attached| attached.key == key);
     attached.map_or(&channel.name, |attached| &attached.input)
 }
 
-/// The pipeline is ready: from now on the channel waits for its encoder.
-pub(super) fn await_input(world: &mut World, channel: &str) {
-    enter(world, channel, StreamingState::AwaitingInput);
-    let Ok(found) = world.find::<Channel>(channel) else { return };
-    let is_there = world.feeds.get(source(found)) == Some(&Feed::Connected);
-    let delay = world.settings.encoder_delay.or(is_there.then_some(FIRST_FRAME));
+/// Lets a channel wait for its encoder.
+pub(super) fn await_input(state: &mut State, channel: &str) {
+    enter(state, channel, StreamingState::AwaitingInput);
+    let Ok(found) = state.find::<Channel>(channel) else { return };
+    let is_there = state.feeds.get(source(found)) == Some(&Feed::Connected);
+    let delay = state.settings.encoder_delay.or(is_there.then_some(FIRST_FRAME));
     let Some(delay) = delay else { return };
     let name = channel.to_owned();
-    world.plan(channel, world.after(delay), move |world| {
-        let Ok(channel) = world.find::<Channel>(&name) else { return };
+    state.set_next(channel, state.after(delay), move |state| {
+        let Ok(channel) = state.find::<Channel>(&name) else { return };
         let source = source(channel).to_owned();
-        if world.feeds.get(&source) != Some(&Feed::HeldOff) {
-            connect(world, &source);
+        if state.feeds.get(&source) != Some(&Feed::Disconnected) {
+            connect(state, &source);
         }
     });
 }
 
-/// An encoder connects to a source.
-pub(super) fn connect(world: &mut World, source: &str) {
-    world.feeds.insert(source.to_owned(), Feed::Connected);
-    let since = world.now().into();
-    // What a feed is seen to be is no change that anyone made, so `update_time` stays.
-    if let Some(input) = Input::table_mut(world).get_mut(source) {
+/// Connects an encoder to a source.
+pub(super) fn connect(state: &mut State, source: &str) {
+    state.feeds.insert(source.to_owned(), Feed::Connected);
+    let since = state.now().into();
+    // The properties of the feed are observed and not updated, so `update_time` stays.
+    if let Some(input) = Input::table_mut(state).get_mut(source) {
         input.input_stream_property.get_or_insert_with(|| InputStreamProperty {
             last_establish_time: Some(since),
             ..example_feed()
         });
     }
-    settle_all(world, source);
+    settle_all(state, source);
 }
 
 fn example_feed() -> InputStreamProperty {
@@ -105,63 +88,64 @@ fn example_feed() -> InputStreamProperty {
     }
 }
 
-/// The encoder at a source goes, and shall not come back by itself.
-pub(super) fn disconnect(world: &mut World, source: &str) {
-    world.feeds.insert(source.to_owned(), Feed::HeldOff);
-    forget_stream(world, source);
-    settle_all(world, source);
+/// Disconnects the encoder at a source. It does not connect again by itself.
+pub(super) fn disconnect(state: &mut State, source: &str) {
+    state.feeds.insert(source.to_owned(), Feed::Disconnected);
+    forget_stream(state, source);
+    settle_all(state, source);
 }
 
-fn forget_stream(world: &mut World, source: &str) {
-    if let Some(input) = Input::table_mut(world).get_mut(source) {
+fn forget_stream(state: &mut State, source: &str) {
+    if let Some(input) = Input::table_mut(state).get_mut(source) {
         input.input_stream_property = None;
     }
 }
 
-/// Brings the channels that may read from a source in line with its encoder.
-fn settle_all(world: &mut World, at: &str) {
+/// Updates the channels that may read from a source; see [`settle`].
+fn settle_all(state: &mut State, at: &str) {
     let may_read = |channel: &&Channel| {
         channel.name == at || channel.input_attachments.iter().any(|attached| attached.input == at)
     };
-    let channels = Channel::table(world).values().filter(may_read);
+    let channels = Channel::table(state).values().filter(may_read);
     for channel in channels.map(|channel| channel.name.clone()).collect::<Vec<_>>() {
-        settle(world, &channel);
+        settle(state, &channel);
     }
 }
 
-/// Brings one channel in line with the encoders: which input it reads from, and whether it streams.
-pub(super) fn settle(world: &mut World, name: &str) {
-    let Ok(channel) = world.find::<Channel>(name) else { return };
+/// Updates a channel after a change of its encoders: the input that it reads from, and whether it
+/// streams.
+pub(super) fn settle(state: &mut State, name: &str) {
+    let Ok(channel) = state.find::<Channel>(name) else { return };
     let was = channel.streaming_state();
     if !matches!(was, StreamingState::AwaitingInput | StreamingState::Streaming) {
         return;
     }
-    let has_feed = |key: &str| world.feeds.get(source_at(channel, key)) == Some(&Feed::Connected);
-    let candidates = candidates(world, channel);
+    let has_feed = |key: &str| state.feeds.get(source_at(channel, key)) == Some(&Feed::Connected);
+    let candidates = candidates(state, channel);
     let fed = candidates.iter().find(|key| has_feed(key));
     let active = fed.map_or(&*channel.active_input, |key| key).to_owned();
     let is_fed = has_feed(&active);
     if active != channel.active_input {
-        edit(world, name, |channel| channel.active_input = active);
+        edit(state, name, |channel| channel.active_input = active);
     }
     match (was, is_fed) {
         (StreamingState::AwaitingInput, true) => {
-            world.pipelines.entry(name.to_owned()).or_default().has_streamed = true;
-            enter(world, name, StreamingState::Streaming);
+            state.pipelines.entry(name.to_owned()).or_default().has_streamed = true;
+            enter(state, name, StreamingState::Streaming);
         }
-        (StreamingState::Streaming, false) => await_input(world, name),
+        (StreamingState::Streaming, false) => await_input(state, name),
         _ => {}
     }
 }
 
-/// The attachments that a channel may read from, best first.
-fn candidates<'a>(world: &World, channel: &'a Channel) -> Vec<&'a str> {
+/// The attachments that a channel may read from, in the order of preference.
+fn candidates<'a>(state: &State, channel: &'a Channel) -> Vec<&'a str> {
     let is_manual = channel
         .input_config
         .as_ref()
         .is_some_and(|config| config.input_switch_mode() == InputSwitchMode::Manual);
     let is_switched =
-        world.pipelines.get(&channel.name).is_some_and(|pipeline| pipeline.is_switched);
+        state.pipelines.get(&channel.name).is_some_and(|pipeline| pipeline.is_switched);
     match channel.input_attachments.first() {
         Some(primary) if !is_manual && !is_switched => {
             let backups =
@@ -172,49 +156,49 @@ fn candidates<'a>(world: &World, channel: &'a Channel) -> Vec<&'a str> {
     }
 }
 
-/// The pipeline is gone, and what came with it.
-pub(super) fn release(world: &mut World, name: &str) {
-    world.unplan(name);
-    enter(world, name, StreamingState::Stopped);
-    if let Some(pipeline) = world.pipelines.get_mut(name) {
+/// Stops the pipeline of a channel, and disconnects the encoders that no channel reads from.
+pub(super) fn release(state: &mut State, name: &str) {
+    state.clear_next(name);
+    enter(state, name, StreamingState::Stopped);
+    if let Some(pipeline) = state.pipelines.get_mut(name) {
         pipeline.is_switched = false;
         pipeline.muted_by = None;
     }
-    let Ok(channel) = world.find::<Channel>(name) else { return };
+    let Ok(channel) = state.find::<Channel>(name) else { return };
     let attached = channel.input_attachments.iter().map(|attached| attached.input.clone());
     let sources: Vec<_> = attached.chain([name.to_owned()]).collect();
     for source in sources {
-        if world.feeds.get(&source) == Some(&Feed::Connected) && !is_read(world, &source) {
-            world.feeds.remove(&source);
-            forget_stream(world, &source);
+        if state.feeds.get(&source) == Some(&Feed::Connected) && !is_read(state, &source) {
+            state.feeds.remove(&source);
+            forget_stream(state, &source);
         }
     }
 }
 
 /// Whether a running channel reads from a source.
-fn is_read(world: &World, of: &str) -> bool {
-    Channel::table(world).values().any(|channel| is_running(channel) && source(channel) == of)
+fn is_read(state: &State, of: &str) -> bool {
+    Channel::table(state).values().any(|channel| is_running(channel) && source(channel) == of)
 }
 
-/// Puts a channel into a state, and its distributions into theirs.
-pub(super) fn enter(world: &mut World, name: &str, state: StreamingState) {
-    edit(world, name, |channel| {
-        channel.set_streaming_state(state);
-        if state != StreamingState::StreamingError {
+/// Puts a channel in a state, and its distributions in the states that follow.
+pub(super) fn enter(state: &mut State, name: &str, next: StreamingState) {
+    edit(state, name, |channel| {
+        channel.set_streaming_state(next);
+        if next != StreamingState::StreamingError {
             channel.streaming_error = None;
         }
         let is_running = is_running(channel);
         for distribution in &mut channel.distributions {
-            let next = distribution_state(distribution.state(), is_running, state);
-            distribution.set_state(next);
-            if next != DistributionState::Error {
+            let state = distribution_state(distribution.state(), is_running, next);
+            distribution.set_state(state);
+            if state != DistributionState::Error {
                 distribution.error = None;
             }
         }
     });
 }
 
-/// Where a distribution stands once its channel is in a state.
+/// The next state of a distribution whose channel enters a state.
 fn distribution_state(
     was: DistributionState,
     is_running: bool,
@@ -230,8 +214,8 @@ fn distribution_state(
     }
 }
 
-/// Changes a channel that is there, as the service does by itself.
-fn edit(world: &mut World, name: &str, change: impl FnOnce(&mut Channel)) {
-    // One that is deleted meanwhile needs no change.
-    let _ = world.edit::<Channel>(name, change);
+/// Changes a channel, if it exists.
+fn edit(state: &mut State, name: &str, change: impl FnOnce(&mut Channel)) {
+    // The channel may have been deleted.
+    let _ = state.edit::<Channel>(name, change);
 }

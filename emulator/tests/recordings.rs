@@ -1,12 +1,13 @@
-//! What the emulator keeps of a channel's stream: clips and DVR sessions, in all their states.
+//! Recordings of a channel's stream: clips and DVR sessions, in all their states.
 
 mod support;
 
 use livestream_client::{
     model::{
-        self, Channel, Clip, DvrSession, TimeInterval,
+        self, Channel, Clip, DvrSession, Manifest, TimeInterval,
         clip::{ClipManifest, Slice, State as ClipState, TimeSlice, slice},
         dvr_session::{DvrManifest, DvrWindow, State, dvr_window},
+        manifest::ManifestType,
     },
     name::{ClipName, DvrSessionName},
     proto::google::longrunning::Operation,
@@ -14,8 +15,9 @@ use livestream_client::{
 use livestream_emulator::{Emulator, Limit};
 use prost_types::FieldMask;
 use std::time::Duration;
-use support::{CHANNEL, Service, channel, code, name};
+use support::{CHANNEL, Service, channel, code, manifest, name};
 use tonic::{Code, Response, Status};
+use tonic_types::StatusExt as _;
 
 const CLIP: &str = "projects/p/locations/us-central1/channels/news/clips/goal";
 const SESSION: &str = "projects/p/locations/us-central1/channels/news/dvrSessions/match";
@@ -25,7 +27,7 @@ impl Service {
         self.emulator.advance(Duration::from_secs(seconds));
     }
 
-    /// A clip of what was streamed between two moments, in seconds from now.
+    /// A clip of the stream between two times, in seconds from now.
     fn clip(&self, from: i64, to: i64) -> Clip {
         let time_slice = TimeSlice {
             markin_time: Some(self.in_seconds(from)),
@@ -114,7 +116,40 @@ fn session_name() -> DvrSessionName {
 }
 
 #[tokio::test]
-async fn a_clip_is_cut_from_the_past() {
+async fn dvr_session_output_uri_has_the_manifest_file_name_of_the_client() {
+    for (r#type, file_name) in
+        [(ManifestType::Hls, "manifest.m3u8"), (ManifestType::Dash, "manifest.mpd")]
+    {
+        let mut service = Service::new();
+        let mut channel = channel();
+        channel.manifests = vec![Manifest { file_name: String::new(), ..manifest("main", r#type) }];
+        service.create_channel("news", channel.clone()).await.expect("valid");
+        service.pass(10);
+        let session = service.session(60, 120);
+        service.create_session(session).await.expect("accepted");
+        let recorded = &service.read_session().await.dvr_manifests[0].output_uri;
+        assert!(recorded.ends_with(file_name), "{recorded}");
+        assert_eq!(channel.dvr_output_uri("match", "main").as_ref(), Ok(recorded));
+    }
+}
+
+/// The API's reference takes the extension from the type, and requires the type.
+#[tokio::test]
+async fn a_manifest_of_unspecified_type_is_refused_and_its_file_name_has_no_extension() {
+    let mut service = Service::new();
+    let untyped =
+        Manifest { file_name: String::new(), ..manifest("main", ManifestType::Unspecified) };
+    let channel = Channel { manifests: vec![untyped], ..channel() };
+    let uri = channel.dvr_output_uri("match", "main").expect("it has an output and a manifest");
+    assert_eq!(uri, "gs://bucket/outputs/dvr/match/manifest");
+    let refusal = service.create_channel("news", channel).await.expect_err("the type is required");
+    assert_eq!(refusal.code(), Code::InvalidArgument);
+    let details = refusal.get_details_bad_request().expect("a BadRequest");
+    assert_eq!(details.field_violations[0].field, "channel.manifests[0].type");
+}
+
+#[tokio::test]
+async fn a_clip_of_past_content_succeeds() {
     let mut service = Service::new();
     service.stream().await;
     service.pass(120);
@@ -156,7 +191,6 @@ async fn a_clip_needs_retention_one_manifest_and_past_content() {
         manifests(&[""]),
         service.clip(-60, 1),
         service.clip(-1, -60),
-        Clip { slices: Vec::new(), ..good.clone() },
         Clip { slices: vec![Slice { kind: None }], ..good.clone() },
         Clip { output_uri: "/tmp".to_owned(), ..good.clone() },
     ];
@@ -168,6 +202,12 @@ async fn a_clip_needs_retention_one_manifest_and_past_content() {
     assert_eq!(code(service.create_clip("goal", too_old).await), Code::FailedPrecondition);
     assert_eq!(code(service.live.get_clip(name(CLIP)).await), Code::NotFound);
 
+    // No document requires slices, but without them there is nothing to cut.
+    let empty = Clip { slices: Vec::new(), ..good };
+    let operation = service.create_clip("goal", empty).await.expect("accepted").into_inner();
+    service.pass(32);
+    assert_eq!(service.error(&operation.name).await, Code::FailedPrecondition);
+
     let mut forgetful = Service::new();
     let without = Channel { retention_config: None, ..channel() };
     forgetful.create_channel("news", without).await.expect("good");
@@ -177,7 +217,7 @@ async fn a_clip_needs_retention_one_manifest_and_past_content() {
 }
 
 #[tokio::test]
-async fn a_clip_fails_where_there_is_nothing_to_cut_or_when_told_to() {
+async fn a_clip_fails_without_content_and_on_an_injected_error() {
     let mut service = Service::new();
     service.make_channel().await;
     let clip = service.clip(-60, -1);
@@ -193,15 +233,15 @@ async fn a_clip_fails_where_there_is_nothing_to_cut_or_when_told_to() {
     let clip = service.clip(-60, -1);
     let operation = service.create_clip("goal", clip).await.expect("accepted").into_inner();
     let goal: ClipName = CLIP.parse().expect("a name");
-    service.emulator.fail(&goal, Status::internal("disk")).expect("not over");
+    service.emulator.fail(&goal, Status::internal("disk")).expect("it has not ended");
     assert_eq!(service.clip_state().await, ClipState::Failed);
     assert_eq!(service.error(&operation.name).await, Code::Internal);
-    let again = service.emulator.fail(&goal, Status::internal("disk")).expect_err("over");
+    let again = service.emulator.fail(&goal, Status::internal("disk")).expect_err("it has ended");
     assert_eq!(again.code(), Code::FailedPrecondition);
 }
 
 #[tokio::test]
-async fn only_the_newest_clips_are_kept() {
+async fn a_new_clip_replaces_the_oldest_one_at_the_limit() {
     let emulator = Emulator::builder().manual_clock().limit(Limit::Clips, 2).build();
     let mut service = Service::on(emulator);
     service.stream().await;
@@ -217,7 +257,7 @@ async fn only_the_newest_clips_are_kept() {
 }
 
 #[tokio::test]
-async fn a_session_follows_its_window() {
+async fn a_dvr_session_follows_its_window() {
     let mut service = Service::new();
     service.stream().await;
     let session = service.session(60, 120);
@@ -247,7 +287,7 @@ async fn a_session_follows_its_window() {
 }
 
 #[tokio::test]
-async fn a_session_needs_retention_one_manifest_and_windows_in_order() {
+async fn a_dvr_session_needs_retention_one_manifest_and_windows_that_end_after_they_start() {
     let mut service = Service::new();
     service.stream().await;
     let good = service.session(60, 120);
@@ -263,8 +303,6 @@ async fn a_session_needs_retention_one_manifest_and_windows_in_order() {
         windows(vec![]),
         windows(vec![DvrWindow { kind: None }]),
         service.session(60, 60),
-        windows(vec![service.window(60, 120), service.window(119, 180)]),
-        windows(vec![service.window(60, None), service.window(119, 180)]),
     ];
     for session in bad {
         let refused = service.create_session(session.clone()).await;
@@ -282,7 +320,7 @@ async fn a_session_needs_retention_one_manifest_and_windows_in_order() {
 }
 
 #[tokio::test]
-async fn a_live_session_may_be_prolonged_but_not_rewritten() {
+async fn a_live_dvr_session_can_be_prolonged_but_not_overwritten() {
     let mut service = Service::new();
     service.stream().await;
     let session = service.session(0, 60);
@@ -293,7 +331,7 @@ async fn a_live_session_may_be_prolonged_but_not_rewritten() {
     let refused = vec![service.window(-5, 120)];
     assert_eq!(code(service.update_session(refused).await), Code::FailedPrecondition);
     let prolonged = vec![service.window(-10, 120)];
-    service.update_session(prolonged).await.expect("nothing is rewritten");
+    service.update_session(prolonged).await.expect("nothing is overwritten");
     assert_eq!(service.session_state().await, State::Updating);
     service.pass(5);
     assert_eq!(service.session_state().await, State::Live);
@@ -304,7 +342,7 @@ async fn a_live_session_may_be_prolonged_but_not_rewritten() {
 }
 
 #[tokio::test]
-async fn a_live_session_cut_short_cools_down_first() {
+async fn a_live_dvr_session_that_is_cut_short_goes_through_cooldown() {
     let mut service = Service::new();
     service.stream().await;
     let session = service.session(0, None);
@@ -326,7 +364,7 @@ async fn a_live_session_cut_short_cools_down_first() {
 }
 
 #[tokio::test]
-async fn a_scheduled_session_may_be_moved() {
+async fn a_scheduled_dvr_session_can_be_moved() {
     let mut service = Service::new();
     service.stream().await;
     let session = service.session(60, 120);
@@ -348,7 +386,7 @@ async fn a_scheduled_session_may_be_moved() {
 }
 
 #[tokio::test]
-async fn an_update_of_the_channel_stops_its_sessions() {
+async fn an_update_of_the_channel_stops_its_dvr_sessions() {
     let mut service = Service::new();
     service.stream().await;
     let session = service.session(0, None);
@@ -363,7 +401,7 @@ async fn an_update_of_the_channel_stops_its_sessions() {
 }
 
 #[tokio::test]
-async fn a_session_stopped_before_it_recorded_anything_has_failed() {
+async fn a_dvr_session_that_is_stopped_before_it_begins_fails() {
     let mut service = Service::new();
     service.stream().await;
     let session = service.session(3600, None);
@@ -371,7 +409,7 @@ async fn a_session_stopped_before_it_recorded_anything_has_failed() {
     update_channel(&mut service).await;
     service.pass(5);
     let still: DvrSession = service.output(&created.name).await;
-    assert_eq!(still.state(), State::Stopping, "taking it up does not undo the stop");
+    assert_eq!(still.state(), State::Stopping, "accepting it does not undo the stop");
     service.pass(5);
     let failed = service.read_session().await;
     assert_eq!(failed.state(), State::Failed);
@@ -388,13 +426,13 @@ async fn update_channel(service: &mut Service) {
 }
 
 #[tokio::test]
-async fn a_session_fails_when_told_to_and_goes_when_deleted() {
+async fn a_dvr_session_fails_on_an_injected_error_and_can_be_deleted() {
     let mut service = Service::new();
     service.stream().await;
     let session = service.session(0, None);
     service.create_session(session).await.expect("accepted");
     service.pass(10);
-    service.emulator.fail(&session_name(), Status::data_loss("gap")).expect("not over");
+    service.emulator.fail(&session_name(), Status::data_loss("gap")).expect("it has not ended");
     let failed = service.read_session().await;
     assert_eq!(failed.state(), State::Failed);
     assert_eq!(failed.error.map(|error| error.code), Some(15));
@@ -409,7 +447,7 @@ async fn a_session_fails_when_told_to_and_goes_when_deleted() {
 }
 
 #[tokio::test]
-async fn a_deletion_that_is_cancelled_leaves_the_session_as_it_was() {
+async fn a_cancelled_deletion_leaves_the_dvr_session_as_it_was() {
     let mut service = Service::new();
     service.stream().await;
     let session = service.session(0, 3600);

@@ -1,12 +1,12 @@
-//! The emulator's core, RPC by RPC, over its own tower service: resources, operations, errors.
+//! The emulator over its own tower service: resources, operations, listings and errors.
 
 mod support;
 
 use livestream_client::{
     model::{
-        self, Channel, Input, OperationMetadata, Pool,
-        channel::{Output, StreamingState},
-        input::{SecurityRule, Tier, Type},
+        self, Input, OperationMetadata, Pool,
+        channel::StreamingState,
+        input::{Tier, Type},
     },
     name::ChannelName,
     proto::google::{
@@ -17,15 +17,15 @@ use livestream_client::{
         },
     },
 };
-use livestream_emulator::{Emulator, Limit, Work};
+use livestream_emulator::{Emulator, Latency, Limit};
 use prost_types::FieldMask;
 use std::time::Duration;
-use support::{CHANNEL, INPUT, LOCATION, Service, channel, code, input, name};
+use support::{CHANNEL, INPUT, LOCATION, Service, channel, code, name};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
 #[tokio::test]
-async fn an_input_comes_to_be_in_three_minutes_with_its_pool() {
+async fn creating_an_input_takes_three_minutes_and_creates_the_pool() {
     let mut service = Service::new();
     let request = service.create_input_request("camera");
     let operation = service.live.create_input(request).await.expect("accepted").into_inner();
@@ -55,7 +55,7 @@ fn pool_name() -> model::GetPoolRequest {
 }
 
 #[tokio::test]
-async fn an_id_is_taken_from_the_moment_that_it_is_asked_for() {
+async fn an_id_is_taken_while_its_resource_is_being_created() {
     let mut service = Service::new();
     let request = service.create_input_request("camera");
     service.live.create_input(request.clone()).await.expect("accepted");
@@ -71,7 +71,7 @@ async fn an_id_is_taken_from_the_moment_that_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_channel_runs_from_stopped_to_streaming_and_back() {
+async fn a_channel_goes_from_stopped_to_streaming_and_back() {
     let mut service = Service::new();
     service.make_channel().await;
     let made = service.channel().await;
@@ -105,7 +105,7 @@ async fn a_channel_runs_from_stopped_to_streaming_and_back() {
 }
 
 #[tokio::test]
-async fn an_encoder_comes_and_goes_when_told_to() {
+async fn connect_and_disconnect_encoder_change_the_streaming_state() {
     let emulator = Emulator::builder().manual_clock().encoder_delay(None).build();
     let mut service = Service::on(emulator.clone());
     service.make_channel().await;
@@ -122,7 +122,7 @@ async fn an_encoder_comes_and_goes_when_told_to() {
 }
 
 #[tokio::test]
-async fn a_channel_that_cannot_write_is_in_error_until_it_recovers() {
+async fn a_failed_channel_is_in_streaming_error_until_it_recovers() {
     let mut service = Service::new();
     service.stream().await;
     let channel: ChannelName = CHANNEL.parse().expect("a name");
@@ -137,7 +137,7 @@ async fn a_channel_that_cannot_write_is_in_error_until_it_recovers() {
     let well = service.channel().await;
     assert_eq!(well.streaming_state(), StreamingState::Streaming);
     assert_eq!(well.streaming_error, None);
-    let again = service.emulator.recover(&channel).expect_err("it is well");
+    let again = service.emulator.recover(&channel).expect_err("it has recovered");
     assert_eq!(again.code(), Code::FailedPrecondition);
 
     let state = StreamingState::StreamingNoInput;
@@ -146,7 +146,7 @@ async fn a_channel_that_cannot_write_is_in_error_until_it_recovers() {
 }
 
 #[tokio::test]
-async fn an_input_stays_while_a_channel_uses_it() {
+async fn an_input_cannot_be_deleted_while_a_channel_uses_it() {
     let mut service = Service::new();
     service.make_channel().await;
     assert_eq!(code(service.live.delete_input(name(INPUT)).await), Code::FailedPrecondition);
@@ -160,7 +160,7 @@ async fn an_input_stays_while_a_channel_uses_it() {
 }
 
 #[tokio::test]
-async fn a_region_holds_only_so_many() {
+async fn a_limit_counts_resources_that_are_being_created() {
     let limit = |limit, most| Emulator::builder().manual_clock().limit(limit, most).build();
     let mut service = Service::on(limit(Limit::Inputs, 2));
     for id in ["a", "b"] {
@@ -177,7 +177,7 @@ async fn a_region_holds_only_so_many() {
 }
 
 #[tokio::test]
-async fn the_limits_are_those_of_the_service_unless_told_otherwise() {
+async fn the_default_limit_is_ten_channels_for_a_location() {
     let mut service = Service::new();
     for n in 0..10 {
         service.create_channel(&format!("c{n}"), channel()).await.expect("room");
@@ -186,84 +186,7 @@ async fn the_limits_are_those_of_the_service_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn refuses_what_breaks_a_rule_and_names_the_field() {
-    let mut service = Service::new();
-    service.make_input().await;
-    let attached = |input: &str| model::InputAttachment {
-        key: "main".to_owned(),
-        input: input.to_owned(),
-        automatic_failover: None,
-    };
-    let bad: [(&str, &str, Channel); 6] = [
-        ("Evening", "channel_id", channel()),
-        ("news", "channel.output.uri", Channel { output: None, ..channel() }),
-        (
-            "news",
-            "channel.output.uri",
-            Channel { output: Some(Output { uri: "s3://bucket".to_owned() }), ..channel() },
-        ),
-        (
-            "news",
-            "channel.input_attachments.key",
-            Channel { input_attachments: vec![attached(INPUT), attached(INPUT)], ..channel() },
-        ),
-        (
-            "news",
-            "channel.input_attachments.input",
-            Channel {
-                input_attachments: vec![attached("projects/p/locations/other/inputs/camera")],
-                ..channel()
-            },
-        ),
-        (
-            "news",
-            "channel.mux_streams.elementary_streams",
-            Channel {
-                mux_streams: vec![model::MuxStream {
-                    key: "mux".to_owned(),
-                    elementary_streams: vec!["absent".to_owned()],
-                    ..Default::default()
-                }],
-                ..channel()
-            },
-        ),
-    ];
-    for (id, field, channel) in bad {
-        let refusal = service.create_channel(id, channel).await.expect_err(field);
-        assert_eq!(refusal.code(), Code::InvalidArgument, "{field}");
-        let details = refusal.get_details_bad_request().expect("a BadRequest");
-        assert_eq!(details.field_violations[0].field, field);
-    }
-    let absent = format!("{LOCATION}/inputs/absent");
-    let refused = Channel { input_attachments: vec![attached(&absent)], ..channel() };
-    assert_eq!(code(service.create_channel("news", refused).await), Code::NotFound);
-}
-
-#[tokio::test]
-async fn refuses_malformed_names_ids_and_inputs() {
-    let mut service = Service::new();
-    let malformed = service.live.get_channel(name("projects/p/channels/c")).await;
-    assert_eq!(code(malformed), Code::InvalidArgument);
-    let mut request = service.create_input_request("camera");
-    request.request_id = "not-a-uuid".to_owned();
-    assert_eq!(code(service.live.create_input(request).await), Code::InvalidArgument);
-    let mut request = service.create_input_request("camera");
-    request.input = Some(Input::default());
-    assert_eq!(code(service.live.create_input(request).await), Code::InvalidArgument);
-    for range in ["192.0.2.0", "192.0.2.0/33", "::/129", "host/8"] {
-        let mut request = service.create_input_request("camera");
-        let rules = SecurityRule { ip_ranges: vec![range.to_owned()] };
-        request.input = Some(Input { security_rules: Some(rules), ..input() });
-        assert_eq!(
-            code(service.live.create_input(request).await),
-            Code::InvalidArgument,
-            "{range}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn an_update_changes_what_its_mask_says_when_it_is_done() {
+async fn an_input_update_changes_the_fields_of_its_mask_when_it_is_done() {
     let mut service = Service::new();
     service.make_input().await;
     let new = Input { name: INPUT.to_owned(), tier: Tier::Uhd as i32, ..Default::default() };
@@ -294,7 +217,7 @@ async fn an_update_changes_what_its_mask_says_when_it_is_done() {
 }
 
 #[tokio::test]
-async fn a_pool_changes_only_while_every_channel_is_stopped() {
+async fn a_pool_update_needs_all_channels_stopped() {
     let mut service = Service::new();
     service.make_channel().await;
     let network = |name: &str| model::UpdatePoolRequest {
@@ -321,7 +244,7 @@ async fn a_pool_changes_only_while_every_channel_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_preview_has_an_address_and_a_token_of_its_own() {
+async fn each_input_preview_has_a_new_uri_and_token() {
     let mut service = Service::new();
     assert_eq!(code(service.live.preview_input(name(INPUT)).await), Code::NotFound);
     service.make_input().await;
@@ -332,7 +255,7 @@ async fn a_preview_has_an_address_and_a_token_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_is_answered_as_before_for_an_hour() {
+async fn a_repeated_request_id_gets_the_first_response_for_an_hour() {
     let mut service = Service::new();
     let request = model::CreateInputRequest {
         request_id: "7f1d8c1e-6f4f-4c2b-9b39-0c6a4f1f7a01".to_owned(),
@@ -356,7 +279,7 @@ async fn a_repeated_request_is_answered_as_before_for_an_hour() {
 }
 
 #[tokio::test]
-async fn a_refused_request_may_be_put_right_under_the_same_id() {
+async fn a_refused_request_can_be_corrected_under_the_same_request_id() {
     let mut service = Service::new();
     let mut request = service.create_input_request("Camera");
     request.request_id = "7f1d8c1e-6f4f-4c2b-9b39-0c6a4f1f7a01".to_owned();
@@ -366,7 +289,7 @@ async fn a_refused_request_may_be_put_right_under_the_same_id() {
 }
 
 #[tokio::test]
-async fn a_cancelled_operation_ends_with_code_one_unless_it_is_done_first() {
+async fn a_cancelled_operation_ends_with_cancelled_unless_it_is_done_first() {
     let mut service = Service::new();
     let request = service.create_input_request("camera");
     let operation = service.live.create_input(request).await.expect("accepted").into_inner();
@@ -389,11 +312,14 @@ async fn a_cancelled_operation_ends_with_code_one_unless_it_is_done_first() {
     service.operations.cancel_operation(cancel.clone()).await.expect("it runs");
     service.emulator.advance(Duration::from_secs(2));
     let _: Input = service.output(&operation.name).await;
-    assert!(service.operations.cancel_operation(cancel).await.is_ok(), "too late, and no fault");
+    assert!(
+        service.operations.cancel_operation(cancel).await.is_ok(),
+        "cancelling an operation that is done is allowed"
+    );
 }
 
 #[tokio::test]
-async fn deleting_an_operation_forgets_it_but_does_not_stop_it() {
+async fn deleting_an_operation_removes_its_record_and_not_its_work() {
     let mut service = Service::new();
     let request = service.create_input_request("camera");
     let operation = service.live.create_input(request).await.expect("accepted").into_inner();
@@ -407,7 +333,7 @@ async fn deleting_an_operation_forgets_it_but_does_not_stop_it() {
 }
 
 #[tokio::test]
-async fn operations_are_listed_for_thirty_days_and_cannot_be_waited_for() {
+async fn operations_are_listed_for_thirty_days_and_wait_operation_is_unimplemented() {
     let mut service = Service::new();
     service.make_channel().await;
     let list = |name: &str, filter: &str| ListOperationsRequest {
@@ -430,11 +356,11 @@ async fn operations_are_listed_for_thirty_days_and_cannot_be_waited_for() {
 }
 
 #[tokio::test]
-async fn listings_come_in_pages_filtered_and_in_order() {
+async fn channel_listings_have_pages_filters_and_order() {
     let emulator = Emulator::builder()
         .manual_clock()
         .limit(Limit::Channels, 10_000)
-        .takes(Work::CreateChannel, Duration::ZERO)
+        .latency(Latency::CreateChannel, Duration::ZERO)
         .build();
     let mut service = Service::on(emulator);
     for n in 0..120 {
@@ -473,7 +399,7 @@ async fn listings_come_in_pages_filtered_and_in_order() {
 }
 
 #[tokio::test]
-async fn tells_its_locations() {
+async fn locations_are_listed_and_read() {
     let mut service = Service::new();
     let list = ListLocationsRequest { name: "projects/p".to_owned(), ..Default::default() };
     let all = service.locations.list_locations(list).await.expect("a page").into_inner();

@@ -1,18 +1,18 @@
-//! What goes on while an emulated channel runs: events, inputs and their backups, distributions,
-//! and the assets that these show.
+//! Running channels: events, inputs and their backups, distributions and assets.
 
 mod support;
 
 use livestream_client::{
     model::{
-        self, Asset, Channel, Distribution, DistributionStream, ElementaryStream, Event,
-        InputConfig, Manifest, StaticOverlay,
+        self, Asset, Channel, Distribution, DistributionStream, Event, InputConfig,
+        RtmpPushOutputEndpoint, StaticOverlay,
         asset::{self, ImageAsset},
         channel::StreamingState,
-        distribution::State as DistributionState,
+        distribution::{Endpoint, State as DistributionState},
         event::{AdBreakTask, InputSwitchTask, MuteTask, SlateTask, State, Task},
         input_attachment,
         input_config::InputSwitchMode,
+        manifest::ManifestType,
     },
     name::{AssetName, ChannelName, EventName, InputName},
     proto::google::longrunning::Operation,
@@ -20,7 +20,7 @@ use livestream_client::{
 use livestream_emulator::Emulator;
 use prost_types::FieldMask;
 use std::time::Duration;
-use support::{CHANNEL, INPUT, LOCATION, Service, channel, code, name};
+use support::{CHANNEL, INPUT, LOCATION, Service, channel, code, manifest, name};
 use tonic::{Code, Response, Status};
 
 const BACKUP: &str = "projects/p/locations/us-central1/inputs/backup";
@@ -42,7 +42,7 @@ impl Service {
         self.live.create_event(request).await
     }
 
-    /// Has a task begin now.
+    /// Creates an event that executes a task now.
     async fn run(&mut self, id: &str, task: Task) {
         self.create_event(id, now(task)).await.expect("accepted");
         self.pass(2);
@@ -71,7 +71,7 @@ impl Service {
         self.live.get_asset(name(ASSET)).await.expect("there").into_inner()
     }
 
-    /// The channel `CHANNEL`, streaming from `INPUT`, with `BACKUP` to fall back on.
+    /// Creates the channel `CHANNEL`, which streams from `INPUT` with the backup input `BACKUP`.
     async fn stream_with_backup(&mut self, mode: InputSwitchMode) {
         for id in ["camera", "backup"] {
             self.live.create_input(self.create_input_request(id)).await.expect("good");
@@ -129,7 +129,7 @@ fn channel_name() -> ChannelName {
 }
 
 #[tokio::test]
-async fn an_event_runs_at_its_time_and_is_gone_a_week_later() {
+async fn an_event_runs_at_its_execution_time_and_is_removed_a_week_later() {
     let mut service = Service::new();
     service.stream().await;
     let time = service.in_seconds(60);
@@ -154,7 +154,7 @@ async fn an_event_runs_at_its_time_and_is_gone_a_week_later() {
 }
 
 #[tokio::test]
-async fn an_event_needs_a_started_channel_a_task_and_one_time() {
+async fn an_event_needs_a_started_channel_a_task_and_an_execution_time() {
     let mut service = Service::new();
     service.make_channel().await;
     let refused = service.create_event("break", now(ad_break())).await;
@@ -167,6 +167,8 @@ async fn an_event_needs_a_started_channel_a_task_and_one_time() {
     let at = |time| Event { task: Some(ad_break()), execution_time: time, ..Default::default() };
     let bad = [
         at(None),
+        // An output field in the request does not change the rules.
+        Event { create_time: Some(service.in_seconds(0)), ..at(None) },
         at(Some(service.in_seconds(9))),
         Event { execute_now: true, ..at(Some(service.in_seconds(60))) },
         Event { execute_now: true, ..Default::default() },
@@ -189,7 +191,7 @@ async fn an_event_needs_a_started_channel_a_task_and_one_time() {
 }
 
 #[tokio::test]
-async fn returning_to_the_programme_ends_what_has_a_duration() {
+async fn return_to_program_stops_events_with_a_duration() {
     let mut service = Service::new();
     service.stream().await;
     service.run("break", ad_break()).await;
@@ -202,7 +204,7 @@ async fn returning_to_the_programme_ends_what_has_a_duration() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_not_muted_cannot_be_unmuted() {
+async fn unmute_fails_unless_the_channel_is_muted() {
     let mut service = Service::new();
     service.stream().await;
     let unmute = Task::Unmute(model::event::UnmuteTask {});
@@ -219,7 +221,7 @@ async fn a_stream_that_is_not_muted_cannot_be_unmuted() {
 }
 
 #[tokio::test]
-async fn events_end_with_their_channel() {
+async fn running_events_stop_with_their_channel() {
     let mut service = Service::new();
     service.stream().await;
     service.run("mute", Task::Mute(MuteTask::default())).await;
@@ -234,7 +236,7 @@ async fn events_end_with_their_channel() {
 }
 
 #[tokio::test]
-async fn a_channel_with_events_is_deleted_only_by_force() {
+async fn a_channel_with_events_is_deleted_only_with_force() {
     let mut service = Service::new();
     service.stream().await;
     service.run("break", ad_break()).await;
@@ -253,7 +255,7 @@ async fn a_channel_with_events_is_deleted_only_by_force() {
 }
 
 #[tokio::test]
-async fn events_are_listed_failed_and_deleted() {
+async fn events_can_be_listed_failed_and_deleted() {
     let mut service = Service::new();
     service.stream().await;
     service.run("break", ad_break()).await;
@@ -266,13 +268,13 @@ async fn events_are_listed_failed_and_deleted() {
     };
     let events = service.live.list_events(list).await.expect("a page").into_inner().events;
     assert_eq!(events.len(), 1);
-    assert!(service.emulator.fail(&event, Status::internal("no")).is_err(), "it is over");
+    assert!(service.emulator.fail(&event, Status::internal("no")).is_err(), "it has ended");
     service.live.delete_event(name(event.as_str())).await.expect("there");
     assert_eq!(code(service.live.delete_event(name(event.as_str())).await), Code::NotFound);
 }
 
 #[tokio::test]
-async fn the_backup_input_steps_in_for_the_primary() {
+async fn failover_switches_to_the_backup_input_and_back() {
     let mut service = Service::new();
     service.stream_with_backup(InputSwitchMode::FailoverPreferPrimary).await;
     let backup: InputName = BACKUP.parse().expect("a name");
@@ -291,7 +293,7 @@ async fn the_backup_input_steps_in_for_the_primary() {
 }
 
 #[tokio::test]
-async fn an_event_switches_the_input_for_good() {
+async fn an_input_switch_event_disables_failover() {
     for mode in [InputSwitchMode::Manual, InputSwitchMode::FailoverPreferPrimary] {
         let mut service = Service::new();
         service.stream_with_backup(mode).await;
@@ -300,7 +302,7 @@ async fn an_event_switches_the_input_for_good() {
         assert_eq!(service.active_input().await, "spare");
         assert_eq!(service.state().await, StreamingState::AwaitingInput);
         service.pass(5);
-        assert_eq!(service.state().await, StreamingState::Streaming, "an encoder came");
+        assert_eq!(service.state().await, StreamingState::Streaming, "an encoder connected");
         service.emulator.disconnect_encoder(&channel_name()).expect("there");
         assert_eq!(service.active_input().await, "spare");
         assert_eq!(service.state().await, StreamingState::AwaitingInput);
@@ -308,10 +310,10 @@ async fn an_event_switches_the_input_for_good() {
 }
 
 #[tokio::test]
-async fn an_update_of_a_channel_takes_effect_when_it_is_done() {
+async fn a_channel_update_takes_effect_when_its_operation_is_done() {
     let mut service = Service::new();
     service.make_channel().await;
-    let second = Manifest { key: "second".to_owned(), ..Default::default() };
+    let second = manifest("second", ManifestType::Hls);
     let new = Channel {
         name: CHANNEL.to_owned(),
         manifests: vec![second],
@@ -337,18 +339,14 @@ async fn an_update_of_a_channel_takes_effect_when_it_is_done() {
     assert_eq!(updated.manifests[0].key, "second");
     assert!(updated.input_attachments.is_empty() && updated.active_input.is_empty());
     assert!(updated.labels.is_empty() && updated.output.is_some());
-    assert!(service.live.delete_input(name(INPUT)).await.is_ok(), "nothing uses it any more");
+    assert!(service.live.delete_input(name(INPUT)).await.is_ok(), "no channel uses it");
 }
 
 #[tokio::test]
-async fn a_distribution_is_started_and_stopped_on_its_own() {
+async fn a_distribution_starts_and_stops_independently_of_its_channel() {
     let emulator = Emulator::builder().manual_clock().encoder_delay(None).build();
     let mut service = Service::on(emulator.clone());
     let channel = Channel {
-        elementary_streams: vec![ElementaryStream {
-            key: "sound".to_owned(),
-            ..Default::default()
-        }],
         distribution_streams: vec![DistributionStream {
             key: "stream".to_owned(),
             container: "flv".to_owned(),
@@ -357,6 +355,10 @@ async fn a_distribution_is_started_and_stopped_on_its_own() {
         distributions: vec![Distribution {
             key: "partner".to_owned(),
             distribution_stream: "stream".to_owned(),
+            endpoint: Some(Endpoint::RtmpPush(RtmpPushOutputEndpoint {
+                uri: "rtmp://example.com/live".to_owned(),
+                stream_key: "key".to_owned(),
+            })),
             ..Default::default()
         }],
         ..channel()
@@ -398,7 +400,7 @@ async fn a_distribution_is_started_and_stopped_on_its_own() {
 }
 
 #[tokio::test]
-async fn an_asset_becomes_active_when_its_file_is_right() {
+async fn an_asset_is_active_if_its_checksum_matches_the_file() {
     let mut service = Service::new();
     service.emulator.put_object(FILE, 1000, 0x0102_0304);
     let operation = service.create_asset(image()).await.expect("accepted").into_inner();
@@ -417,7 +419,7 @@ async fn an_asset_becomes_active_when_its_file_is_right() {
 }
 
 #[tokio::test]
-async fn an_asset_whose_file_is_wrong_is_in_error() {
+async fn an_asset_with_a_wrong_checksum_or_size_is_in_error() {
     let wrong = Asset { crc32c: "AAAAAA==".to_owned(), ..image() };
     for (asset, bytes) in [(wrong, 1000), (image(), 250_000_001)] {
         let mut service = Service::new();
@@ -438,7 +440,7 @@ async fn an_asset_whose_file_is_wrong_is_in_error() {
 }
 
 #[tokio::test]
-async fn an_asset_needs_a_file_and_stays_while_it_is_shown() {
+async fn an_asset_needs_a_file_and_cannot_be_deleted_while_it_is_used() {
     let mut service = Service::new();
     let bad = [Asset::default(), Asset { crc32c: "AAA=".to_owned(), ..image() }];
     for asset in bad {
@@ -458,7 +460,7 @@ async fn an_asset_needs_a_file_and_stays_while_it_is_shown() {
 }
 
 #[tokio::test]
-async fn an_encoder_that_was_there_first_is_noticed() {
+async fn a_channel_notices_an_encoder_that_connected_before_it_started() {
     let emulator = Emulator::builder().manual_clock().encoder_delay(None).build();
     let mut service = Service::on(emulator);
     service.make_channel().await;

@@ -1,4 +1,4 @@
-//! The emulator over real HTTP/2: in-process and through loopback, spoken to as gRPC demands.
+//! The emulator over HTTP/2: within the process and through loopback.
 
 mod support;
 
@@ -29,7 +29,7 @@ where
     send
 }
 
-/// Makes one unary call; what comes back is a frame, or the code of a refusal.
+/// Makes a unary call, and returns the frame of the response or the code of the error.
 async fn call<R: Rpc>(h2: &SendRequest<Bytes>, path: &str, request: &R) -> Result<Bytes, Code> {
     let mut h2 = h2.clone().ready().await.expect("open");
     let head = http::Request::post(format!("http://emulator{path}"))
@@ -77,14 +77,14 @@ async fn check(h2: SendRequest<Bytes>) {
 }
 
 #[tokio::test]
-async fn serves_a_connection_without_a_network() {
+async fn connect_serves_grpc_without_a_network() {
     let emulator = Emulator::builder().manual_clock().build();
     check(open(emulator.connect()).await).await;
     check(open(emulator.connect()).await).await;
 }
 
 #[tokio::test]
-async fn serves_loopback() {
+async fn serve_serves_grpc_on_loopback() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let emulator = Emulator::builder().manual_clock().build();
@@ -94,7 +94,7 @@ async fn serves_loopback() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_runs_at_the_speed_it_was_given() {
+async fn virtual_time_runs_at_the_speed_of_the_builder() {
     let emulator = Emulator::builder().speed(60).build();
     let begin = emulator.now();
     tokio::time::advance(Duration::from_secs(10)).await;
@@ -104,7 +104,7 @@ async fn time_runs_at_the_speed_it_was_given() {
 }
 
 #[test]
-fn clones_share_one_world() {
+fn clones_share_one_state() {
     let emulator = Emulator::builder().manual_clock().build();
     let begin = emulator.now();
     emulator.clone().advance(Duration::from_secs(7));
@@ -112,7 +112,7 @@ fn clones_share_one_world() {
 }
 
 #[tokio::test]
-async fn the_seed_decides_what_is_drawn() {
+async fn the_seed_determines_operation_names() {
     let mut names = Vec::new();
     for seed in [1, 1, 2] {
         let emulator = Emulator::builder().manual_clock().seed(seed).build();
@@ -126,7 +126,7 @@ async fn the_seed_decides_what_is_drawn() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_in_parallel_are_answered_one_by_one() {
+async fn parallel_requests_are_served_one_by_one() {
     let emulator = Emulator::builder().manual_clock().limit(Limit::Inputs, 1).build();
     let mut calls = tokio::task::JoinSet::new();
     for n in 0..20 {
@@ -139,7 +139,7 @@ async fn requests_in_parallel_are_answered_one_by_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn faults_happen_in_their_order_one_an_attempt() {
+async fn faults_happen_in_order_one_for_each_attempt() {
     let (emulator, faults) = (Emulator::builder().manual_clock().build(), Faults::new());
     let client = emulator.client_builder().layer(faults.clone()).build().expect("valid");
     let location: LocationName = LOCATION.parse().expect("valid");
@@ -150,7 +150,7 @@ async fn faults_happen_in_their_order_one_an_attempt() {
     assert!(!create.expect("the third attempt succeeds").is_done());
     assert_eq!(faults.attempts(), 3);
     let started = emulator.client().list_operations(&location).items().collect().await;
-    assert_eq!(started.expect("a listing").len(), 1, "carried out once");
+    assert_eq!(started.expect("a listing").len(), 1, "executed once");
 
     faults.refuse(1, Status::permission_denied("not you"));
     let refused = client.list_inputs(&location).await.expect_err("final");
@@ -159,7 +159,7 @@ async fn faults_happen_in_their_order_one_an_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stalled_attempt_ends_by_its_deadline_and_never_reaches_the_service() {
+async fn a_stalled_attempt_ends_at_its_deadline_and_does_not_reach_the_service() {
     let (emulator, faults) = (Emulator::builder().manual_clock().build(), Faults::new());
     let client = emulator.client_builder().layer(faults.clone()).build().expect("valid");
     let location: LocationName = LOCATION.parse().expect("valid");

@@ -1,4 +1,4 @@
-//! Vision AI in the emulator, through its client: what the service allows, when, and in which order.
+//! Vision AI in the emulator, through its client.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use livestream_client::{
         name::{ClusterName, EventName, SeriesName, StreamName},
     },
 };
-use livestream_emulator::{Emulator, Work};
+use livestream_emulator::{Emulator, Latency};
 use prost::{Message, Name};
 use prost_types::FieldMask;
 use std::time::{Duration, SystemTime};
@@ -23,7 +23,7 @@ use tonic::{Code, Status};
 const MINUTE: Duration = Duration::from_secs(60);
 const UUID: &str = "7f1d8c1e-6f4f-4c2b-9b39-0c6a4f1f7a01";
 
-/// An emulator whose time stands still, a client of it, and a cluster's name.
+/// An emulator with a manual clock, a client of it, and the name of a cluster.
 struct Shop {
     emulator: Emulator,
     client: StreamsClient,
@@ -40,7 +40,7 @@ impl Shop {
         Self { client: emulator.streams_client(), emulator, cluster }
     }
 
-    /// With the cluster in operation.
+    /// Creates the cluster, in `RUNNING`.
     async fn open() -> Self {
         let shop = Self::new();
         let create = shop.client.create_cluster(&shop.cluster.parent(), Cluster::default(), "shop");
@@ -48,7 +48,7 @@ impl Shop {
         shop
     }
 
-    /// Lets an hour pass, which is enough for any operation, and asks for the result.
+    /// The result of an operation after an hour, which is enough for any operation.
     async fn settle<T, M>(&self, mut operation: Operation<T, M>) -> Result<T, Error>
     where
         T: Message + Name + Default,
@@ -96,7 +96,7 @@ fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> Code {
 }
 
 #[tokio::test]
-async fn a_cluster_is_provisioned_for_half_an_hour_and_of_no_use_before() {
+async fn a_cluster_is_provisioned_for_half_an_hour_and_refuses_resources_until_then() {
     let shop = Shop::new();
     let Shop { client, cluster, .. } = &shop;
     assert_eq!(code(client.get_cluster(cluster).await), Code::NotFound);
@@ -136,7 +136,7 @@ fn now(shop: &Shop) -> prost_types::Timestamp {
 }
 
 #[tokio::test]
-async fn a_cluster_that_fails_is_in_error_and_then_gone_with_all_that_was_in_it() {
+async fn a_failed_cluster_is_in_error_and_then_deleted_with_its_resources() {
     let shop = Shop::new();
     let Shop { client, cluster, emulator } = &shop;
     let location = cluster.parent();
@@ -164,7 +164,7 @@ async fn a_cluster_that_fails_is_in_error_and_then_gone_with_all_that_was_in_it(
 }
 
 #[tokio::test]
-async fn a_parent_with_children_is_refused_until_they_are_gone() {
+async fn a_cluster_with_resources_cannot_be_deleted() {
     let shop = Shop::open().await;
     let Shop { client, cluster, .. } = &shop;
     let camera = shop.stream("camera", Stream::default()).await;
@@ -175,7 +175,10 @@ async fn a_parent_with_children_is_refused_until_they_are_gone() {
     assert_eq!(code(client.delete_event(&day).await), Code::FailedPrecondition);
     let refusal = client.delete_cluster(cluster).await.unwrap_err();
     assert_eq!(refusal.code(), Code::FailedPrecondition);
-    assert!(refusal.message().contains(pair.as_str()), "it names what is left: {refusal}");
+    assert!(
+        refusal.message().contains(pair.as_str()),
+        "it names a resource in the cluster: {refusal}"
+    );
     let info = refusal.details().error_info().unwrap();
     assert_eq!((&*info.reason, &*info.domain), ("CLUSTER_NOT_EMPTY", "visionai.googleapis.com"));
     assert_eq!(info.metadata["service"], "visionai.googleapis.com");
@@ -207,7 +210,7 @@ async fn a_parent_with_children_is_refused_until_they_are_gone() {
 }
 
 #[tokio::test]
-async fn a_series_joins_what_is_there_in_its_cluster() {
+async fn a_series_links_a_stream_and_an_event_of_its_cluster() {
     let shop = Shop::open().await;
     let Shop { client, cluster, .. } = &shop;
     let camera = shop.stream("camera", Stream::default()).await;
@@ -225,16 +228,16 @@ async fn a_series_joins_what_is_there_in_its_cluster() {
         assert_eq!(refusal.code(), Code::InvalidArgument, "{refusal}");
     }
 
-    // The stream goes while the series is on its way.
+    // The stream is deleted while the series is being created.
     let delete = client.delete_stream(&camera).await.unwrap();
     let create = client.create_series(cluster, good.clone(), "x").await.unwrap();
     let done = shop.settle(delete).await;
     assert_eq!(done.unwrap(), ());
     assert_eq!(code(shop.settle(create).await), Code::NotFound);
 
-    // The series is there before the stream would go.
+    // The series exists before the stream would be deleted.
     let camera = shop.stream("camera", Stream::default()).await;
-    let slow = Emulator::builder().manual_clock().takes(Work::DeleteInCluster, MINUTE).build();
+    let slow = Emulator::builder().manual_clock().latency(Latency::DeleteInCluster, MINUTE).build();
     let slow = Shop::on(slow);
     let create = slow.client.create_cluster(&cluster.parent(), Cluster::default(), "shop");
     slow.settle(create.await.unwrap()).await.unwrap();
@@ -248,7 +251,7 @@ async fn a_series_joins_what_is_there_in_its_cluster() {
 }
 
 #[tokio::test]
-async fn an_event_stays_for_its_grace_period() {
+async fn deleting_an_event_takes_its_grace_period() {
     let shop = Shop::open().await;
     let Shop { client, cluster, .. } = &shop;
     let grace = |seconds| Event {
@@ -271,7 +274,7 @@ async fn an_event_stays_for_its_grace_period() {
 }
 
 #[tokio::test]
-async fn updates_change_what_their_masks_say() {
+async fn updates_change_the_fields_of_their_masks() {
     let shop = Shop::open().await;
     let Shop { client, cluster, .. } = &shop;
     let camera = Stream { display_name: "Old".into(), ..Default::default() };
@@ -312,7 +315,7 @@ async fn updates_change_what_their_masks_say() {
     assert_eq!(code(refused), Code::InvalidArgument);
 }
 
-/// A moment some seconds from now, or before now.
+/// A time some seconds from now, or before now.
 fn at(shop: &Shop, seconds: i64) -> prost_types::Timestamp {
     let mut time = now(shop);
     time.seconds += seconds;
@@ -320,7 +323,7 @@ fn at(shop: &Shop, seconds: i64) -> prost_types::Timestamp {
 }
 
 #[tokio::test]
-async fn a_token_for_playback_lasts_an_hour_where_playback_is_enabled() {
+async fn a_playback_token_needs_enabled_playback_and_lasts_an_hour() {
     let shop = Shop::open().await;
     let Shop { client, cluster, .. } = &shop;
     let dark = shop.stream("dark", Stream::default()).await;
@@ -341,7 +344,7 @@ async fn a_token_for_playback_lasts_an_hour_where_playback_is_enabled() {
 }
 
 #[tokio::test]
-async fn a_thumbnail_is_taken_of_an_event_and_put_into_a_file() {
+async fn a_thumbnail_of_an_event_creates_a_file() {
     let shop = Shop::open().await;
     let Shop { client, cluster, emulator } = &shop;
     let object = "gs://my-bucket/camera.jpg";
@@ -366,7 +369,7 @@ async fn a_thumbnail_is_taken_of_an_event_and_put_into_a_file() {
 }
 
 #[tokio::test]
-async fn a_channel_goes_with_its_stream_or_event() {
+async fn a_channel_is_deleted_with_its_stream_or_event() {
     let shop = Shop::open().await;
     let Shop { client, cluster, .. } = &shop;
     let camera = shop.stream("camera", Stream::default()).await;
@@ -394,7 +397,7 @@ async fn a_channel_goes_with_its_stream_or_event() {
 }
 
 #[tokio::test]
-async fn listings_come_in_pages_filtered_and_in_order() {
+async fn vision_ai_listings_have_pages_filters_and_order() {
     let shop = Shop::open().await;
     let Shop { client, cluster, .. } = &shop;
     let floor = |n: usize| [("floor".to_owned(), n.to_string())].into();
@@ -434,7 +437,7 @@ async fn listings_come_in_pages_filtered_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_is_answered_as_before() {
+async fn a_repeated_request_id_gets_the_first_response() {
     let shop = Shop::open().await;
     let create = shop.client.create_stream(&shop.cluster, Stream::default(), "s").request_id(UUID);
     let first = create.clone().await.unwrap();
@@ -449,7 +452,7 @@ async fn a_repeated_request_is_answered_as_before() {
 }
 
 #[tokio::test]
-async fn an_operation_is_taken_up_by_its_name_and_listed_beside_those_of_live_stream() {
+async fn an_operation_is_resumed_by_name_and_listed_with_those_of_live_stream() {
     use livestream_client::{model, visionai::model::CreateClusterRequest};
     let shop = Shop::new();
     let Shop { client, cluster, emulator } = &shop;

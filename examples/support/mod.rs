@@ -2,11 +2,11 @@
 #![allow(dead_code, reason = "each example uses a part of it")]
 
 use livestream_client::{
-    Error, LivestreamClient, Operation, PollPolicy,
+    Error, LivestreamClient, Operation,
     ladder::{Ladder, Rendition},
     model::{Channel, Input, input, manifest::ManifestType},
     name::{ChannelName, InputName, LocationName},
-    policy::Backoff,
+    policy::{Backoff, PollPolicy},
 };
 use livestream_emulator::{self, Emulator};
 use prost::{Message, Name};

@@ -3,9 +3,8 @@
 
 use crate::support::{Result, show};
 use livestream_client::{
-    PollPolicy,
     name::LocationName,
-    policy::Backoff,
+    policy::{Backoff, PollPolicy},
     time,
     visionai::{
         StreamsClient,

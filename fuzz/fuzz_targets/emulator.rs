@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use libfuzzer_sys::fuzz_target;
 use livestream_emulator::Emulator;
-use livestream_client::{model::{ListChannelsRequest, livestream_service_client::LivestreamServiceClient}, transport::class_of_path};
+use livestream_client::{model::{ListChannelsRequest, livestream_service_client::LivestreamServiceClient}, methods::classify};
 use livestream_client_fuzz::run;
 use std::time::Duration;
 use tonic::body::Body;
@@ -137,7 +137,7 @@ fn path(number: usize) -> String {
     });
     let count: usize = SERVICES.iter().map(|(_, methods)| methods.len()).sum();
     let path = all.into_iter().nth(number % count).expect("fewer than there are");
-    let is_known = path.ends_with("/WaitOperation") || class_of_path(&path).is_some();
+    let is_known = path.ends_with("/WaitOperation") || classify(&path).is_some();
     assert!(is_known, "no method: {path}");
     path
 }

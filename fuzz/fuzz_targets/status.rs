@@ -8,7 +8,7 @@ use livestream_client::{
     Error, LivestreamClient,
     model::{GetChannelRequest, livestream_service_client::LivestreamServiceClient},
     name::ChannelName,
-    policy::Retry,
+    policy::RetryPolicy,
 };
 use livestream_client_fuzz::{Answer, run};
 use std::convert::Infallible;
@@ -27,7 +27,7 @@ async fn call(answer: Answer) {
         async { Ok::<_, Infallible>(answer.into_response()) }
     });
     // One repeat has it all: what comes is the same each time.
-    let retry = Retry::default().with_max_attempts(2);
+    let retry = RetryPolicy::default().with_max_attempts(2);
     let client =
         LivestreamClient::builder().channel(answers).retry(retry).build().expect("a client");
     let name = ChannelName::new("p", "l", "c").expect("a valid name");

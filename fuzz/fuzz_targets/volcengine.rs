@@ -4,9 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use livestream_client::{
-    policy::Retry,
+    policy::RetryPolicy,
     volcengine::{
-        Keys, TimeShift,
+        AccessKey, TimeShift,
         model::{
             CreateTimeShiftPresetRequest, DeleteTimeShiftPresetRequest,
             ListTimeShiftPresetsRequest, UpdateTimeShiftPresetRequest,
@@ -41,11 +41,11 @@ async fn act(action: u8, answer: Arc<[u8]>) {
         async { Ok::<_, io::Error>(ours) }
     });
     let mut client = TimeShift::builder()
-        .keys(Keys::new("AKLTEXAMPLE", "c2VjcmV0").expect("valid keys"))
+        .access_key(AccessKey::new("AKLTEXAMPLE", "c2VjcmV0").expect("valid keys"))
         .endpoint("http://127.0.0.1:80")
         .connector(dial)
         // One repeat has it all: what comes is the same each time.
-        .retry(Retry::default().with_max_attempts(2))
+        .retry(RetryPolicy::default().with_max_attempts(2))
         .build()
         .expect("a client")
         .client();

@@ -4,7 +4,7 @@
 
 use super::LivestreamClient;
 use crate::{
-    call::Call,
+    gax::call::Call,
     model::{Asset, CreateAssetRequest, DeleteAssetRequest, GetAssetRequest, ListAssetsRequest},
     name::{AssetName, LocationName},
 };

@@ -6,7 +6,7 @@
 
 use super::LivestreamClient;
 use crate::{
-    call::Call,
+    gax::call::Call,
     model::{
         Channel, CreateChannelRequest, DeleteChannelRequest, GetChannelRequest,
         ListChannelsRequest, StartChannelRequest, StopChannelRequest, UpdateChannelRequest,

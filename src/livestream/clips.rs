@@ -5,7 +5,7 @@
 
 use super::LivestreamClient;
 use crate::{
-    call::Call,
+    gax::call::Call,
     model::{Clip, CreateClipRequest, DeleteClipRequest, GetClipRequest, ListClipsRequest},
     name::{ChannelName, ClipName},
 };

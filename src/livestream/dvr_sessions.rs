@@ -6,7 +6,7 @@
 
 use super::LivestreamClient;
 use crate::{
-    call::Call,
+    gax::call::Call,
     model::{
         CreateDvrSessionRequest, DeleteDvrSessionRequest, DvrSession, GetDvrSessionRequest,
         ListDvrSessionsRequest, UpdateDvrSessionRequest,

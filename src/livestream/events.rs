@@ -5,7 +5,7 @@
 
 use super::LivestreamClient;
 use crate::{
-    call::Call,
+    gax::call::Call,
     model::{CreateEventRequest, DeleteEventRequest, Event, GetEventRequest, ListEventsRequest},
     name::{ChannelName, EventName},
 };

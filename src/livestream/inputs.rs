@@ -5,7 +5,7 @@
 
 use super::LivestreamClient;
 use crate::{
-    call::Call,
+    gax::call::Call,
     model::{
         CreateInputRequest, DeleteInputRequest, GetInputRequest, Input, ListInputsRequest,
         PreviewInputRequest, UpdateInputRequest,

@@ -5,15 +5,20 @@
 
 mod assets;
 mod channels;
-mod checked;
 mod clips;
 mod distributions;
 mod dvr_sessions;
 mod events;
 mod inputs;
+pub mod ladder;
+pub mod mask;
+pub(crate) mod name;
 mod pools;
+pub mod validation;
+pub(crate) mod watch;
+mod window;
 
-crate::client::client! {
+crate::gax::client::client! {
     /// The client of the [Live Stream API](https://cloud.google.com/livestream/docs). Clones share
     /// connections, tokens and the retry budget.
     ///
@@ -29,6 +34,8 @@ crate::client::client! {
     /// # Ok(()) }
     /// ```
     LivestreamClient in "livestream_client", "livestream", "LIVESTREAM_EMULATOR_HOST";
+    names crate::name::LocationName, crate::name::ProjectName;
+    methods crate::methods::classify;
 
     /// ```
     /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {

@@ -8,7 +8,7 @@ use super::{
     model::{Channel, MaterializeChannelRequest},
     name::ClusterName,
 };
-use crate::call::Call;
+use crate::gax::call::Call;
 
 impl StreamsClient {
     /// Creates a channel, which carries `channel.stream` in `channel.event`: both are required.

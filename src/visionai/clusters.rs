@@ -11,7 +11,7 @@ use super::{
     },
     name::ClusterName,
 };
-use crate::{call::Call, name::LocationName};
+use crate::{gax::call::Call, name::LocationName};
 use prost_types::FieldMask;
 use std::time::Duration;
 
@@ -54,7 +54,10 @@ impl StreamsClient {
     /// # Examples
     /// ```
     /// # use livestream_client::{name::LocationName, visionai::StreamsClient};
-    /// use livestream_client::{PollPolicy, policy::Backoff, visionai::model::Cluster};
+    /// use livestream_client::{
+    ///     policy::{Backoff, PollPolicy},
+    ///     visionai::model::Cluster,
+    /// };
     /// use std::time::Duration;
     ///
     /// # async fn example(

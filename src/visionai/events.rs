@@ -11,7 +11,7 @@ use super::{
     },
     name::{ClusterName, EventName},
 };
-use crate::call::Call;
+use crate::gax::call::Call;
 use prost_types::FieldMask;
 
 impl StreamsClient {

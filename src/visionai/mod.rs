@@ -32,17 +32,19 @@
 mod channels;
 mod clusters;
 mod events;
+pub mod name;
 mod series;
 mod streams;
 
-pub use crate::{name::visionai as name, proto::google::cloud::visionai::v1 as model};
+#[doc(inline)]
+pub use crate::proto::google::cloud::visionai::v1 as model;
 
 use std::time::Duration;
 
 /// What the published configuration gives a call that creates something in a cluster.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(300);
 
-crate::client::client! {
+crate::gax::client::client! {
     /// The client of [Vision AI's streams](https://cloud.google.com/vision-ai/docs). Clones share
     /// connections, tokens and the retry budget.
     ///
@@ -60,6 +62,8 @@ crate::client::client! {
     /// # Ok(()) }
     /// ```
     StreamsClient in "livestream_client::visionai", "visionai", "VISIONAI_EMULATOR_HOST";
+    names crate::name::LocationName, crate::name::ProjectName;
+    methods crate::methods::classify;
 
     /// It has the client's own timeout, also where the method of the same name gives more.
     ///

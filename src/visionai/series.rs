@@ -8,7 +8,7 @@ use super::{
     },
     name::{ClusterName, SeriesName},
 };
-use crate::call::Call;
+use crate::gax::call::Call;
 use prost_types::FieldMask;
 
 impl StreamsClient {

@@ -12,7 +12,7 @@ use super::{
     },
     name::{ClusterName, EventName, StreamName},
 };
-use crate::call::Call;
+use crate::gax::call::Call;
 use prost_types::FieldMask;
 
 impl StreamsClient {

@@ -1,7 +1,7 @@
 //! Reads answers. An `Error` in the body is a failure whatever the HTTP status says, and an HTTP
 //! failure is one whatever the body says.
 
-use super::{ERROR_CODE, Keys, REQUEST_ID, wire::Action};
+use super::{AccessKey, ERROR_CODE, REQUEST_ID, wire::Action};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
@@ -37,7 +37,7 @@ struct Failure {
 pub(super) fn read<A: Action>(
     http: StatusCode,
     body: &[u8],
-    keys: &Keys,
+    keys: &AccessKey,
 ) -> Result<Response<A::Answer>, Status> {
     let Ok(answer) = serde_json::from_slice::<Answer>(body) else {
         let message = format!("HTTP {http} without an answer of this API");

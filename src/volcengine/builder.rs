@@ -1,10 +1,14 @@
 //! How the service is put together: as whom it signs, what it calls, and within which limits.
 
-use super::{Inner, Keys, TimeShift, class_of_path, https, pace::Pace};
-use crate::{
+use super::{AccessKey, Inner, MAX_RESPONSE, TimeShift, https, rate_limiter::RateLimiter};
+use crate::gax::{
     error::{BoxError, Error},
-    policy::{Budget, Retry, Timeouts},
-    transport::{BoxIo, Defaults, Dial, Endpoint, Tls},
+    net::{
+        dial::{BoxIo, Dial},
+        endpoint::Endpoint,
+        tls::Tls,
+    },
+    policy::{Budget, CallPolicy, RetryPolicy, Timeouts},
 };
 use http::Uri;
 use std::{fmt, sync::Arc, time::Duration};
@@ -18,11 +22,11 @@ const ORIGIN: &str = "https://live.volcengineapi.com";
 ///
 /// ```no_run
 /// # fn main() -> Result<(), livestream_client::Error> {
-/// use livestream_client::{policy::Timeouts, volcengine::{Keys, TimeShift}};
+/// use livestream_client::{policy::Timeouts, volcengine::{AccessKey, TimeShift}};
 /// use std::time::Duration;
 ///
 /// let service = TimeShift::builder()
-///     .keys(Keys::new("AKLTEXAMPLE", "c2VjcmV0")?)
+///     .access_key(AccessKey::new("AKLTEXAMPLE", "c2VjcmV0")?)
 ///     .timeouts(Timeouts::new(Duration::from_secs(20)).with_attempt(Duration::from_secs(5)))
 ///     .requests_per_second(5)
 ///     .build()?;
@@ -30,35 +34,33 @@ const ORIGIN: &str = "https://live.volcengineapi.com";
 /// ```
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
-    keys: Option<Keys>,
+    access_key: Option<AccessKey>,
     origin: String,
     tls: Tls,
     proxy: Option<String>,
     dial: Option<Dial>,
     connect_timeout: Duration,
     requests_per_second: u32,
-    defaults: Defaults,
-    budget: Budget,
+    policy: CallPolicy,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
         Self {
-            keys: None,
+            access_key: None,
             origin: ORIGIN.to_owned(),
             tls: Tls::new(),
             proxy: None,
             dial: None,
             connect_timeout: Duration::from_secs(10),
             requests_per_second: 10,
-            defaults: Defaults { lookup: class_of_path, ..Defaults::default() },
-            budget: Budget::default(),
+            policy: CallPolicy::new().with_max_response_size(MAX_RESPONSE),
         }
     }
 
     /// Signs with these keys, instead of those in the environment.
-    pub fn keys(mut self, keys: Keys) -> Self {
-        self.keys = Some(keys);
+    pub fn access_key(mut self, key: AccessKey) -> Self {
+        self.access_key = Some(key);
         self
     }
 
@@ -106,19 +108,19 @@ impl Builder {
 
     /// How long calls, and attempts, may take; 60 s unless set.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.defaults.timeouts = timeouts;
+        self.policy.timeouts = timeouts;
         self
     }
 
     /// How listing is retried; nothing else is.
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.defaults.retry = retry;
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.policy.retry = retry;
         self
     }
 
     /// What retries may cost a failing service.
     pub fn budget(mut self, budget: Budget) -> Self {
-        self.budget = budget;
+        self.policy.budget = budget;
         self
     }
 
@@ -149,10 +151,9 @@ impl Builder {
             https: https::https(dial, &self.tls, self.connect_timeout)?,
             host: host(&endpoint),
             endpoint,
-            keys: self.keys.map_or_else(Keys::from_env, Ok)?,
-            pace: Pace::new(self.requests_per_second),
-            defaults: self.defaults,
-            budget: self.budget,
+            keys: self.access_key.map_or_else(AccessKey::from_env, Ok)?,
+            pace: RateLimiter::new(self.requests_per_second),
+            policy: self.policy,
         })))
     }
 }
@@ -171,10 +172,10 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("origin", &self.origin)
-            .field("keys", &self.keys)
+            .field("access_key", &self.access_key)
             .field("tls", &self.tls)
             .field("requests_per_second", &self.requests_per_second)
-            .field("defaults", &self.defaults)
+            .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
 }
@@ -198,8 +199,8 @@ mod tests {
 
     #[test]
     fn keys_are_not_used_over_plaintext_to_other_machines() {
-        let keys = Keys::new("AKSHOWN", "SKSHOWN").expect("valid");
-        let builder = TimeShift::builder().keys(keys);
+        let keys = AccessKey::new("AKSHOWN", "SKSHOWN").expect("valid");
+        let builder = TimeShift::builder().access_key(keys);
         let shown = format!("{builder:?}");
         assert!(!shown.contains("SHOWN"), "{shown}");
         let refused = builder.endpoint("http://live.volcengineapi.com").build();

@@ -1,8 +1,11 @@
 //! HTTP/1.1 connections to the service, encrypted unless they stay on this machine.
 
-use crate::{
+use crate::gax::{
     error::{BoxError, Error},
-    transport::{BoxIo, Dial, Tls},
+    net::{
+        dial::{BoxIo, Dial},
+        tls::Tls,
+    },
 };
 use bytes::Bytes;
 use http::Uri;

@@ -12,7 +12,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use livestream_client::volcengine::{TimeShift, model::CreateTimeShiftPresetRequest};
 //!
-//! // Keys from VOLC_ACCESSKEY and VOLC_SECRETKEY.
+//! // The access key from VOLC_ACCESSKEY and VOLC_SECRETKEY.
 //! let mut client = TimeShift::from_env()?.client();
 //! client
 //!     .create_time_shift_preset(CreateTimeShiftPresetRequest {
@@ -49,27 +49,26 @@
 //! **Time**: a call takes 60 s at most, connecting, waiting and retries included, unless
 //! [`tonic::Request::set_timeout`] or the builder says otherwise.
 
+mod access_key;
 mod answer;
 mod builder;
 mod https;
-mod keys;
-mod pace;
+mod rate_limiter;
 mod sign;
 mod wire;
 
 pub use crate::proto::volcengine::live::v20230101 as model;
+pub use access_key::AccessKey;
 pub use builder::Builder;
-pub use keys::Keys;
 
-use crate::{
+use crate::gax::{
     client::{GrpcStack, grpc_stack},
+    context::CallContext,
     error::Error,
-    policy::Budget,
-    rpc::{Class, InvalidField},
-    transport::{
-        AttemptTimeoutLayer, CallContext, DeadlineLayer, Defaults, Endpoint, RetryLayer,
-        UnaryLayer, told_timeout,
-    },
+    net::endpoint::Endpoint,
+    policy::CallPolicy,
+    rpc::{Idempotency, InvalidField},
+    stack::{grpc_timeout, policy::PolicyLayer},
 };
 use bytes::Bytes;
 use http::{HeaderValue, Request, header::AUTHORIZATION};
@@ -81,7 +80,7 @@ use model::{
     time_shift_service_client::TimeShiftServiceClient,
     time_shift_service_server::{SERVICE_NAME, TimeShiftService, TimeShiftServiceServer},
 };
-use pace::Pace;
+use rate_limiter::RateLimiter;
 use std::{
     error::Error as StdError,
     fmt, iter,
@@ -91,7 +90,7 @@ use std::{
 use tokio::time::timeout;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
-use tower::ServiceBuilder;
+use tower::Layer;
 use wire::Action;
 
 /// The metadata key of the vendor's id for a request: on failures, and on answers.
@@ -103,8 +102,8 @@ pub const ERROR_CODE: &str = "volc-error-code";
 /// The version of the API, part of every request.
 const VERSION: &str = "2023-01-01";
 
-/// The longest answer that is read, in bytes.
-const MAX_ANSWER: usize = 16 << 20;
+/// The maximum size of a response, in bytes.
+const MAX_RESPONSE: usize = 16 << 20;
 
 /// A tonic client of [`TimeShift`], with all of this crate's policy below it.
 pub type TimeShiftClient = TimeShiftServiceClient<GrpcStack>;
@@ -122,10 +121,9 @@ struct Inner {
     https: Https,
     endpoint: Endpoint,
     host: String,
-    keys: Keys,
-    pace: Pace,
-    defaults: Defaults,
-    budget: Budget,
+    keys: AccessKey,
+    pace: RateLimiter,
+    policy: CallPolicy,
 }
 
 impl TimeShift {
@@ -145,14 +143,9 @@ impl TimeShift {
 
     /// A tonic client that calls this service in process, with deadlines and retries.
     pub fn client(&self) -> TimeShiftClient {
-        let Inner { defaults, budget, .. } = &*self.0;
-        let stack = ServiceBuilder::new()
-            .layer(DeadlineLayer::with_defaults(*defaults))
-            .layer(RetryLayer::with_defaults(*defaults, budget.clone()))
-            .layer(AttemptTimeoutLayer::with_defaults(*defaults))
-            .layer(UnaryLayer::new(MAX_ANSWER, defaults.lookup))
-            .service(TimeShiftServiceServer::new(self.clone()));
-        TimeShiftClient::new(grpc_stack(stack)).max_decoding_message_size(MAX_ANSWER)
+        let policy = PolicyLayer::new(self.0.policy.clone(), classify);
+        let stack = policy.layer(TimeShiftServiceServer::new(self.clone()));
+        TimeShiftClient::new(grpc_stack(stack)).max_decoding_message_size(MAX_RESPONSE)
     }
 
     /// Carries out one action within its time, which tonic does not watch in process.
@@ -178,9 +171,9 @@ impl TimeShift {
         /// Layers above that bound the call know whether to try again: let them be first.
         const GRACE: Duration = Duration::from_secs(1);
 
-        let timeouts = self.0.defaults.timeouts;
+        let timeouts = self.0.policy.timeouts;
         let own = timeouts.attempt().unwrap_or(timeouts.total());
-        let limit = told_timeout(request.metadata().as_ref()).unwrap_or(own);
+        let limit = grpc_timeout::parse(request.metadata().as_ref()).unwrap_or(own);
         match request.extensions().get::<CallContext>() {
             Some(_) => limit.saturating_add(GRACE),
             None => limit,
@@ -193,7 +186,7 @@ impl TimeShift {
         let request = self.sign(action)?;
         let response = https.request(request).await.map_err(|e| self.unreachable(&e))?;
         let http = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+        let body = Limited::new(response.into_body(), MAX_RESPONSE).collect().await;
         let body = body.map_err(|e| self.unreachable(&*e))?.to_bytes();
         answer::read::<A>(http, &body, keys)
     }
@@ -240,11 +233,11 @@ fn refuse(invalid: InvalidField) -> Status {
 
 impl fmt::Debug for TimeShift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { endpoint, pace, defaults, .. } = &*self.0;
+        let Inner { endpoint, pace, policy, .. } = &*self.0;
         f.debug_struct("TimeShift")
             .field("endpoint", endpoint)
             .field("pace", pace)
-            .field("defaults", defaults)
+            .field("policy", policy)
             .finish_non_exhaustive()
     }
 }
@@ -281,7 +274,7 @@ impl TimeShiftService for TimeShift {
 }
 
 /// Only listing may be repeated.
-fn class_of_path(path: &str) -> Option<Class> {
+fn classify(path: &str) -> Option<Idempotency> {
     let method = path.strip_prefix('/')?.strip_prefix(SERVICE_NAME)?.strip_prefix('/')?;
-    Some(if method == "ListTimeShiftPresets" { Class::Read } else { Class::Unkeyed })
+    Some(if method == "ListTimeShiftPresets" { Idempotency::Safe } else { Idempotency::None })
 }

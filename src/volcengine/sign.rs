@@ -3,7 +3,7 @@
 //! All of it is a function of its input; the date is part of that. The headers that are signed are
 //! the headers that are sent: both come from [`Message::headers`].
 
-use super::Keys;
+use super::AccessKey;
 use hmac::{Hmac, KeyInit, Mac};
 use prost_types::Timestamp;
 use sha2::{Digest, Sha256};
@@ -41,7 +41,7 @@ impl Message<'_> {
     }
 
     /// The value of `Authorization`.
-    pub(super) fn authorization(&self, keys: &Keys) -> String {
+    pub(super) fn authorization(&self, keys: &AccessKey) -> String {
         let [.., key] = derive_keys(keys.secret_key(), self.day());
         let signature = hex(&mac(&key, &self.string_to_sign()));
         format!(
@@ -125,7 +125,7 @@ mod tests {
         for vector in vectors {
             let text = |key: &str| vector[key].as_str().expect("text");
             let token = text("session_token");
-            let keys = Keys::new(text("access_key_id"), text("secret_access_key"));
+            let keys = AccessKey::new(text("access_key_id"), text("secret_access_key"));
             let keys = keys.expect("valid keys");
             let body_hash = sha256(text("body").as_bytes());
             let message = Message {

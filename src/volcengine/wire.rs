@@ -6,7 +6,7 @@ use super::model::{
     ListTimeShiftPresetsRequest, ListTimeShiftPresetsResponse, TimeShiftPreset, TimeShiftType,
     UpdateTimeShiftPresetRequest,
 };
-use crate::rpc::InvalidField;
+use crate::gax::rpc::InvalidField;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

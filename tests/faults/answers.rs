@@ -236,7 +236,7 @@ async fn an_answer_beyond_the_limit_is_not_read_and_not_asked_for_again() {
         }
     })
     .await;
-    let client = server.client().max_answer_size(LIMIT).build().expect("a client");
+    let client = server.client().max_response_size(LIMIT).build().expect("a client");
     for attempts in 1..=2 {
         let error = within(DEADLINE, read(&client)).await.expect_err("too long");
         assert_failed(&error, Code::OutOfRange, 1, false);

@@ -4,7 +4,7 @@ use super::{
     assert_failed, channel, client_for, millis, operation, preview, quickly, read, server::framed,
     start, wire::Wire, within,
 };
-use livestream_client::{model::PreviewInputResponse, policy::Retry, transport::PoolLimits};
+use livestream_client::{PoolLimits, model::PreviewInputResponse, policy::RetryPolicy};
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering},
@@ -39,7 +39,7 @@ async fn on_an_idle_connection_it_goes_unseen() {
     within(millis(2000), read(&client)).await.expect("the first connection answers");
     is_gone.await.expect("the client closes what takes no more calls");
     // One attempt is all that this call has.
-    let call = preview(&client).retry(Retry::never());
+    let call = preview(&client).retry(RetryPolicy::never());
     within(millis(2000), call).await.expect("a new connection is opened");
     server.await.expect("no panic").expect("no broken pipe");
 }
@@ -80,7 +80,7 @@ async fn a_call_that_it_includes_completes_while_others_go_elsewhere() {
         std::io::Result::Ok(second)
     });
     let client = client_for(port).build().expect("a client");
-    let slow = tokio::spawn(within(millis(2000), read(&client).retry(Retry::never())));
+    let slow = tokio::spawn(within(millis(2000), read(&client).retry(RetryPolicy::never())));
     is_sent.await.expect("the slow call arrives");
     // The second call may come before the GOAWAY does: then it is left out, and sent again.
     within(millis(2000), preview(&client)).await.expect("goes elsewhere");
@@ -138,7 +138,8 @@ async fn on_every_connection_at_once_it_goes_unseen_too() {
     });
     let limits =
         PoolLimits::default().with_max_connections(CONNECTIONS).with_max_calls_per_connection(2);
-    let client = client_for(port).pool(limits).retry(Retry::never()).build().expect("a client");
+    let client =
+        client_for(port).pool(limits).retry(RetryPolicy::never()).build().expect("a client");
     let mut calls = JoinSet::new();
     for _ in 0..2 * CONNECTIONS {
         calls.spawn(within(millis(2000), read(&client)));

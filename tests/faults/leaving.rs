@@ -7,7 +7,7 @@ use super::{
 };
 use h2::Reason;
 use livestream_client::{
-    LivestreamClient, model::PreviewInputResponse, policy::Timeouts, transport::PoolLimits,
+    LivestreamClient, PoolLimits, model::PreviewInputResponse, policy::Timeouts,
 };
 use std::{future::IntoFuture, net::SocketAddr, sync::Arc};
 use tokio::{

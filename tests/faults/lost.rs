@@ -9,12 +9,13 @@ use super::{
 use h2::Reason;
 use http::{HeaderValue, header::CONNECTION};
 use livestream_client::{
+    methods::classify,
     model::{
         GetChannelRequest, PreviewInputRequest, PreviewInputResponse,
         livestream_service_client::LivestreamServiceClient,
     },
-    policy::{Budget, Retry},
-    transport::{RetryLayer, UnaryLayer, class_of_path},
+    policy::CallPolicy,
+    stack::PolicyLayer,
 };
 use std::{
     future::{Ready, ready},
@@ -28,6 +29,7 @@ use std::{
 };
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tonic::{Code, Status, body::Body};
+use tower::Layer;
 
 const DEADLINE: std::time::Duration = millis(2000);
 
@@ -234,10 +236,7 @@ impl tower::Service<http::Request<Body>> for Ailing {
 #[tokio::test(start_paused = true)]
 async fn a_layer_below_that_is_not_ready_again_ends_the_call_with_a_code() {
     let ailing = Ailing::default();
-    let service = tower::ServiceBuilder::new()
-        .layer(RetryLayer::new(Retry::default(), Budget::default(), class_of_path))
-        .layer(UnaryLayer::new(1 << 20, class_of_path))
-        .service(ailing.clone());
+    let service = PolicyLayer::new(CallPolicy::new(), classify).layer(ailing.clone());
     let origin = "http://in.process".parse().expect("an origin");
     let mut stub = LivestreamServiceClient::with_origin(service, origin);
     let request = GetChannelRequest { name: super::CHANNEL.into() };

@@ -20,7 +20,7 @@ mod wire;
 use livestream_client::{
     Builder, Call, Error, LivestreamClient,
     model::{Channel, GetChannelRequest, PreviewInputRequest, StartChannelRequest},
-    policy::{Backoff, Budget, Retry, Timeouts},
+    policy::{Backoff, Budget, RetryPolicy, Timeouts},
     proto::google::longrunning::Operation,
 };
 use std::{pin::pin, time::Duration};
@@ -42,8 +42,8 @@ fn client_for(port: u16) -> Builder<LivestreamClient> {
         .timeouts(Timeouts::new(millis(2000)))
 }
 
-fn quickly() -> Retry {
-    Retry::new(Backoff::new(millis(2), millis(5), 1.3))
+fn quickly() -> RetryPolicy {
+    RetryPolicy::new(Backoff::new(millis(2), millis(5), 1.3))
 }
 
 /// A read.

@@ -9,7 +9,7 @@ use super::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use livestream_client::{
     model::StartChannelRequest,
-    policy::{Backoff, Retry, Timeouts},
+    policy::{Backoff, RetryPolicy, Timeouts},
 };
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
@@ -50,7 +50,7 @@ async fn pushback_is_waited_for_and_wins_over_the_backoff() {
         }
     })
     .await;
-    let slow = Retry::new(Backoff::new(millis(60_000), millis(60_000), 1.0));
+    let slow = RetryPolicy::new(Backoff::new(millis(60_000), millis(60_000), 1.0));
     let client = server.client().retry(slow).build().expect("a client");
     within(DEADLINE, read(&client)).await.expect("tried again");
     let [first, second] = server.requests().try_into().ok().expect("two attempts");
@@ -97,7 +97,7 @@ async fn no_attempt_begins_after_the_deadline() {
     // The backoff draws waits of up to 2 s.
     let drawn = async {
         let server = Server::start(|exchange| async { exchange.fail(Code::Unavailable) }).await;
-        let backoff = Retry::new(Backoff::new(millis(2000), millis(2000), 1.0));
+        let backoff = RetryPolicy::new(Backoff::new(millis(2000), millis(2000), 1.0));
         let builder = server.client().timeouts(Timeouts::new(THREE)).retry(backoff);
         let client = builder.build().expect("a client");
         let begun = Instant::now();
@@ -183,7 +183,7 @@ async fn waits_are_drawn_from_below_the_backoffs_ceiling() {
     let backoff = Backoff::new(millis(1000), millis(3000), 2.0);
     let (server, builder) =
         Server::in_memory(|exchange| async { exchange.fail(Code::Unavailable) });
-    let retry = Retry::new(backoff).with_max_attempts(ATTEMPTS);
+    let retry = RetryPolicy::new(backoff).with_max_attempts(ATTEMPTS);
     let client = builder.retry(retry).build().expect("a client");
     let mut waits = BTreeSet::new();
     for _ in 0..8 {

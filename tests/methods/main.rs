@@ -13,7 +13,7 @@ mod recorder;
 mod resources;
 mod visionai;
 
-use livestream_client::rpc::METHODS;
+use livestream_client::methods::METHODS;
 use recorder::Sent;
 use std::{collections::BTreeSet, future::Future, pin::Pin, time::Duration};
 

@@ -12,7 +12,7 @@ pub mod token;
 use bytes::Bytes;
 use h2::server::{self, SendResponse};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
-use livestream_client::{Builder, LivestreamClient, name::ChannelName, policy::Retry};
+use livestream_client::{Builder, LivestreamClient, name::ChannelName, policy::RetryPolicy};
 use std::{
     convert::Infallible,
     env,
@@ -152,7 +152,7 @@ impl Peer {
         LivestreamClient::builder()
             .endpoint("http://service.test")
             .connector(self.connector())
-            .retry(Retry::never())
+            .retry(RetryPolicy::never())
     }
 
     /// Serves one connection to its end.

@@ -2,7 +2,7 @@
 
 use crate::{ID, Reply, Vendor, answer, create, keys, list, over, vendor::ACCESS_KEY};
 use livestream_client::{
-    policy::Retry,
+    policy::RetryPolicy,
     volcengine::{ERROR_CODE, REQUEST_ID, TimeShift},
 };
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ const STATUSES: &[(u16, Code)] = &[
 ];
 
 fn once(vendor: &Vendor) -> TimeShift {
-    over(vendor).retry(Retry::never()).build().unwrap()
+    over(vendor).retry(RetryPolicy::never()).build().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,7 +113,8 @@ async fn an_answer_that_is_none_is_an_error() {
 async fn no_connection_is_unavailable_and_says_to_where() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let origin = format!("http://{closed}");
-    let service = TimeShift::builder().keys(keys()).endpoint(&origin).retry(Retry::never());
+    let service =
+        TimeShift::builder().access_key(keys()).endpoint(&origin).retry(RetryPolicy::never());
     let mut client = service.build().unwrap().client();
     let status = client.create_time_shift_preset(create()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
@@ -126,9 +127,9 @@ async fn no_key_is_ever_shown() {
     const TOKEN: &str = "STS2EXAMPLETOKEN==";
     const SECRET: &str = "not+the/secret=of-this-one";
     let vendor = Vendor::with_session_token(TOKEN);
-    let own = livestream_client::volcengine::Keys::new(ACCESS_KEY, SECRET);
+    let own = livestream_client::volcengine::AccessKey::new(ACCESS_KEY, SECRET);
     let own = own.unwrap().with_session_token(TOKEN).unwrap();
-    let builder = over(&vendor).keys(own);
+    let builder = over(&vendor).access_key(own);
     let mut shown = vec![format!("{builder:?}")];
     let service = builder.build().unwrap();
     let mut client = service.client();
@@ -138,7 +139,7 @@ async fn no_key_is_ever_shown() {
     shown.extend([format!("{service:?}"), format!("{client:?}"), format!("{mismatch:?}")]);
 
     let right = keys().with_session_token(TOKEN).unwrap();
-    let mut client = over(&vendor).keys(right).build().unwrap().client();
+    let mut client = over(&vendor).access_key(right).build().unwrap().client();
     let leak = format!("who is {ACCESS_KEY} with {TOKEN}?");
     vendor.reply([answer(401, Some((&leak, &leak)), Value::Null)]);
     let leaked = client.create_time_shift_preset(create()).await.unwrap_err();

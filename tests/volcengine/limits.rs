@@ -3,7 +3,7 @@
 use crate::{ID, Reply, Vendor, answer, create, delete, list, over, update};
 use livestream_client::{
     LivestreamClient,
-    policy::{Retry, Timeouts},
+    policy::{RetryPolicy, Timeouts},
     volcengine::{
         ERROR_CODE, REQUEST_ID, TimeShift,
         model::{
@@ -135,7 +135,8 @@ async fn a_connection_that_never_comes_is_given_up() {
     });
     let builder = || over(&Vendor::new()).endpoint("https://live.volcengineapi.com");
     for builder in [builder().connector(never), builder().connector(silent)] {
-        let service = builder.connect_timeout(3 * SECOND).retry(Retry::never()).build().unwrap();
+        let service =
+            builder.connect_timeout(3 * SECOND).retry(RetryPolicy::never()).build().unwrap();
         let begun = Instant::now();
         let status = service.client().create_time_shift_preset(create()).await.unwrap_err();
         assert_eq!((status.code(), begun.elapsed().as_secs()), (Code::Unavailable, 3), "{status}");
@@ -185,8 +186,11 @@ async fn waiting_for_a_turn_is_part_of_the_time() {
 #[tokio::test]
 async fn it_can_be_served_as_a_gateway() {
     let vendor = Vendor::new();
-    let service =
-        TimeShift::builder().keys(crate::keys()).endpoint(vendor.listen().await).build().unwrap();
+    let service = TimeShift::builder()
+        .access_key(crate::keys())
+        .endpoint(vendor.listen().await)
+        .build()
+        .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gateway = format!("http://{}", listener.local_addr().unwrap());
     let incoming = TcpListenerStream::new(listener);

@@ -9,7 +9,7 @@ mod signatures;
 mod vendor;
 
 use livestream_client::volcengine::{
-    Builder, Keys, TimeShift,
+    AccessKey, Builder, TimeShift,
     model::{
         CreateTimeShiftPresetRequest, DeleteTimeShiftPresetRequest, ListTimeShiftPresetsRequest,
         UpdateTimeShiftPresetRequest,
@@ -20,14 +20,14 @@ use vendor::{ACCESS_KEY, Reply, SECRET_KEY, Vendor};
 /// The request id in every answer here.
 const ID: &str = "20240102030405010203040506070809";
 
-fn keys() -> Keys {
-    Keys::new(ACCESS_KEY, SECRET_KEY).unwrap()
+fn keys() -> AccessKey {
+    AccessKey::new(ACCESS_KEY, SECRET_KEY).unwrap()
 }
 
 /// Over connections in memory.
 fn over(vendor: &Vendor) -> Builder {
     TimeShift::builder()
-        .keys(keys())
+        .access_key(keys())
         .endpoint("http://127.0.0.1:18080")
         .connector(vendor.connector())
 }

@@ -5,7 +5,7 @@ use crate::{
     list, over,
     vendor::{ACCESS_KEY, Raw, SECRET_KEY, Vendor, parse_date, verify},
 };
-use livestream_client::volcengine::{ERROR_CODE, Keys, REQUEST_ID, TimeShift};
+use livestream_client::volcengine::{AccessKey, ERROR_CODE, REQUEST_ID, TimeShift};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tonic::Code;
@@ -93,7 +93,7 @@ fn the_stand_in_refuses_any_tampered_byte() {
 #[tokio::test]
 async fn requests_over_tcp_are_accepted() {
     let vendor = Vendor::new();
-    let service = TimeShift::builder().keys(crate::keys()).endpoint(vendor.listen().await);
+    let service = TimeShift::builder().access_key(crate::keys()).endpoint(vendor.listen().await);
     let mut client = service.build().unwrap().client();
     for _ in 0..3 {
         client.list_time_shift_presets(list()).await.unwrap();
@@ -105,7 +105,7 @@ async fn requests_over_tcp_are_accepted() {
 async fn a_session_token_is_sent_and_signed() {
     let vendor = Vendor::with_session_token("STS2EXAMPLETOKEN==");
     let keys = crate::keys().with_session_token("STS2EXAMPLETOKEN==").unwrap();
-    let mut client = over(&vendor).keys(keys).build().unwrap().client();
+    let mut client = over(&vendor).access_key(keys).build().unwrap().client();
     client.list_time_shift_presets(list()).await.unwrap();
 
     let mut client = over(&vendor).build().unwrap().client();
@@ -123,8 +123,8 @@ async fn wrong_keys_and_wrong_clocks_are_unauthenticated() {
         (Vendor::with_clock_ahead(1000), ACCESS_KEY, SECRET_KEY, "InvalidTimestamp"),
         (Vendor::with_clock_ahead(-1000), ACCESS_KEY, SECRET_KEY, "InvalidTimestamp"),
     ] {
-        let keys = Keys::new(access_key, secret_key).unwrap();
-        let mut client = over(&vendor).keys(keys).build().unwrap().client();
+        let keys = AccessKey::new(access_key, secret_key).unwrap();
+        let mut client = over(&vendor).access_key(keys).build().unwrap().client();
         let status = client.list_time_shift_presets(list()).await.unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated, "{status}");
         assert_eq!(status.metadata().get(ERROR_CODE).unwrap(), code);

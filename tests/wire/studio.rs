@@ -3,16 +3,18 @@
 
 use super::{Log, Observed};
 use livestream_client::{
-    LivestreamClient, PollPolicy, Watched,
+    LivestreamClient, Watched,
     model::{
-        Channel, Clip, DvrSession, Manifest, RetentionConfig, TimeInterval,
+        AudioStream, Channel, Clip, DvrSession, ElementaryStream, Manifest, MuxStream,
+        RetentionConfig, TimeInterval,
         channel::{Output, StreamingState},
         clip::{ClipManifest, Slice, TimeSlice, slice},
         dvr_session::{DvrManifest, DvrWindow, dvr_window},
+        elementary_stream::ElementaryStream as Track,
         manifest::ManifestType,
     },
     name::{ChannelName, LocationName},
-    policy::Backoff,
+    policy::{Backoff, PollPolicy},
 };
 use livestream_emulator::{Builder, Emulator};
 use std::{
@@ -157,17 +159,30 @@ pub(crate) async fn pass(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 
-/// A channel without inputs.
+/// A small valid channel without inputs: the audio stream `sound` in an HLS manifest `main`.
 pub(crate) fn channel() -> Channel {
+    let audio = AudioStream { bitrate_bps: 128_000, ..Default::default() };
+    let sound = ElementaryStream {
+        key: "sound".to_owned(),
+        elementary_stream: Some(Track::AudioStream(audio)),
+    };
+    let mux_stream = MuxStream {
+        key: "sound".to_owned(),
+        elementary_streams: vec!["sound".to_owned()],
+        ..Default::default()
+    };
     let manifest = Manifest {
         key: "main".to_owned(),
         file_name: "main.m3u8".to_owned(),
         r#type: ManifestType::Hls.into(),
+        mux_streams: vec!["sound".to_owned()],
         ..Default::default()
     };
     let window = prost_types::Duration { seconds: 86_400, nanos: 0 };
     Channel {
         output: Some(Output { uri: "gs://bucket/outputs/".to_owned() }),
+        elementary_streams: vec![sound],
+        mux_streams: vec![mux_stream],
         manifests: vec![manifest],
         retention_config: Some(RetentionConfig { retention_window_duration: Some(window) }),
         ..Default::default()

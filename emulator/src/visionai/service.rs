@@ -1,7 +1,7 @@
-//! The service, RPC by RPC: which rule answers which request.
+//! The service: the rule of each method.
 
-use super::{clusters, events, joins, streams};
-use crate::service::serve;
+use super::{clusters, events, series, streams};
+use crate::dispatch::serve;
 use livestream_client::visionai::model::{streams_service_server::StreamsService, *};
 
 serve!(StreamsService {
@@ -22,10 +22,10 @@ serve!(StreamsService {
     create_event(CreateEventRequest) by events::create;
     update_event(UpdateEventRequest) by events::update;
     delete_event(DeleteEventRequest) by events::delete;
-    list_series(ListSeriesRequest) by joins::list;
-    get_series(GetSeriesRequest) by joins::get;
-    create_series(CreateSeriesRequest) by joins::create;
-    update_series(UpdateSeriesRequest) by joins::update;
-    delete_series(DeleteSeriesRequest) by joins::delete;
-    materialize_channel(MaterializeChannelRequest) by joins::materialize;
+    list_series(ListSeriesRequest) by series::list;
+    get_series(GetSeriesRequest) by series::get;
+    create_series(CreateSeriesRequest) by series::create;
+    update_series(UpdateSeriesRequest) by series::update;
+    delete_series(DeleteSeriesRequest) by series::delete;
+    materialize_channel(MaterializeChannelRequest) by series::materialize;
 });

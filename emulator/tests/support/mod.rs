@@ -1,10 +1,12 @@
-//! What the tests of the emulator share: stubs straight on its service, and short ways to a state.
+//! Shared code of the tests: stubs on the emulator's service, and functions that set up a state.
 #![allow(dead_code, reason = "no test binary uses all of it")]
 
 use livestream_client::{
     model::{
-        self, Channel, Input, InputAttachment, Manifest, RetentionConfig,
+        self, AudioStream, Channel, ElementaryStream, Input, InputAttachment, Manifest, MuxStream,
+        RetentionConfig,
         channel::{Output, StreamingState},
+        elementary_stream::ElementaryStream as Track,
         livestream_service_client::LivestreamServiceClient,
         manifest::ManifestType,
     },
@@ -70,14 +72,14 @@ impl Service {
         self.live.create_channel(request).await
     }
 
-    /// The input `INPUT`.
+    /// Creates the input `INPUT`.
     pub(crate) async fn make_input(&mut self) {
         let request = self.create_input_request("camera");
-        self.live.create_input(request).await.expect("a good input");
+        self.live.create_input(request).await.expect("valid");
         self.emulator.advance(Duration::from_secs(180));
     }
 
-    /// The channel `CHANNEL`, attached to `INPUT` as `main`, with a manifest and retention.
+    /// Creates the channel `CHANNEL`, attached to `INPUT` as `main`, with a manifest and retention.
     pub(crate) async fn make_channel(&mut self) {
         self.make_input().await;
         let attachment = InputAttachment {
@@ -86,11 +88,11 @@ impl Service {
             automatic_failover: None,
         };
         let channel = Channel { input_attachments: vec![attachment], ..channel() };
-        self.create_channel("news", channel).await.expect("a good channel");
+        self.create_channel("news", channel).await.expect("valid");
         self.emulator.advance(Duration::from_secs(10));
     }
 
-    /// The same, `STREAMING`.
+    /// Creates the same channel, in `STREAMING`.
     pub(crate) async fn stream(&mut self) {
         self.make_channel().await;
         self.live.start_channel(name(CHANNEL)).await.expect("it is stopped");
@@ -111,25 +113,25 @@ impl Service {
         self.operations.get_operation(request).await.expect("on record").into_inner()
     }
 
-    /// What an operation that is done yielded.
+    /// The response of an operation that is done.
     pub(crate) async fn output<T: Name + Default>(&mut self, name: &str) -> T {
         let operation = self.operation(name).await;
         assert!(operation.done, "{name} is not done");
         match operation.result {
             Some(Outcome::Response(any)) => any.to_msg().expect("of the type asked for"),
-            other => panic!("{name} yielded no response: {other:?}"),
+            other => panic!("{name} has no response: {other:?}"),
         }
     }
 
-    /// The code of the error that an operation ended with.
+    /// The error code of an operation that failed.
     pub(crate) async fn error(&mut self, name: &str) -> Code {
         match self.operation(name).await.result {
             Some(Outcome::Error(error)) => Code::from_i32(error.code),
-            other => panic!("{name} ended with no error: {other:?}"),
+            other => panic!("{name} has no error: {other:?}"),
         }
     }
 
-    /// Cancels an operation, and waits for that.
+    /// Cancels an operation, and waits for its end.
     pub(crate) async fn cancel(&mut self, name: &str) {
         let request = CancelOperationRequest { name: name.to_owned() };
         self.operations.cancel_operation(request).await.expect("on record");
@@ -137,7 +139,7 @@ impl Service {
         assert_eq!(self.error(name).await, Code::Cancelled);
     }
 
-    /// A moment some seconds from now, or before now.
+    /// A time some seconds from now, or before now.
     pub(crate) fn in_seconds(&self, seconds: i64) -> prost_types::Timestamp {
         let mut time = prost_types::Timestamp::from(self.emulator.now());
         time.seconds += seconds;
@@ -151,21 +153,39 @@ pub(crate) fn input() -> Input {
     input
 }
 
-/// A channel without inputs.
+/// A small valid channel without inputs: the audio stream `sound` in an HLS manifest `main`.
 pub(crate) fn channel() -> Channel {
-    let mut manifest = Manifest { key: "main".to_owned(), ..Default::default() };
-    manifest.file_name = "main.m3u8".to_owned();
-    manifest.set_type(ManifestType::Hls);
+    let audio = AudioStream { bitrate_bps: 128_000, ..Default::default() };
     let window = prost_types::Duration { seconds: 86_400, nanos: 0 };
     Channel {
         output: Some(Output { uri: "gs://bucket/outputs/".to_owned() }),
-        manifests: vec![manifest],
+        elementary_streams: vec![ElementaryStream {
+            key: "sound".to_owned(),
+            elementary_stream: Some(Track::AudioStream(audio)),
+        }],
+        mux_streams: vec![MuxStream {
+            key: "sound".to_owned(),
+            elementary_streams: vec!["sound".to_owned()],
+            ..Default::default()
+        }],
+        manifests: vec![manifest("main", ManifestType::Hls)],
         retention_config: Some(RetentionConfig { retention_window_duration: Some(window) }),
         ..Default::default()
     }
 }
 
-/// A request that holds nothing but a name.
+/// A manifest of the mux stream of [`channel`].
+pub(crate) fn manifest(key: &str, r#type: ManifestType) -> Manifest {
+    Manifest {
+        key: key.to_owned(),
+        file_name: format!("{key}.m3u8"),
+        r#type: r#type.into(),
+        mux_streams: vec!["sound".to_owned()],
+        ..Default::default()
+    }
+}
+
+/// A request with a name and nothing else.
 pub(crate) fn name<R: Named>(name: &str) -> tonic::Request<R> {
     tonic::Request::new(R::named(name))
 }

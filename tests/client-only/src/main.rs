@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use livestream_client::{
     LivestreamClient,
     model::{PreviewInputRequest, livestream_service_client::LivestreamServiceClient},
-    policy::{Backoff, Retry},
+    policy::{Backoff, RetryPolicy},
 };
 use std::{error::Error, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -42,7 +42,7 @@ async fn refusing_once()
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let client = LivestreamClient::builder()
         .endpoint(format!("http://{}", listener.local_addr()?))
-        .retry(Retry::new(Backoff::new(Duration::ZERO, Duration::ZERO, 1.0)))
+        .retry(RetryPolicy::new(Backoff::new(Duration::ZERO, Duration::ZERO, 1.0)))
         .build()?;
     let server = tokio::spawn(async move {
         let (socket, _) = listener.accept().await.map_err(|_| Reason::CONNECT_ERROR)?;

@@ -1,0 +1,108 @@
+//! The builder of an emulator.
+
+use super::{
+    clock::Clock,
+    emulator::Emulator,
+    settings::{Latency, Limit, Settings},
+    state::State,
+};
+use std::time::{Duration, SystemTime};
+
+impl Emulator {
+    /// Creates an empty service. Its time begins now and runs at [`Emulator::DEFAULT_SPEED`].
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Creates a builder with the default settings.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
+impl Default for Emulator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Builds an [`Emulator`] with settings of your own.
+#[derive(Clone, Debug)]
+#[must_use = "it builds nothing until `build` is called"]
+pub struct Builder {
+    epoch: Option<SystemTime>,
+    speed: u32,
+    seed: u64,
+    settings: Settings,
+}
+
+impl Builder {
+    fn new() -> Self {
+        let settings = Settings::default();
+        Self { epoch: None, speed: Emulator::DEFAULT_SPEED, seed: 0, settings }
+    }
+
+    /// How many times faster than real time virtual time runs; [`Emulator::DEFAULT_SPEED`] by
+    /// default. At speed 0 only [`Emulator::advance`] moves the time.
+    pub fn speed(mut self, speed: u32) -> Self {
+        self.speed = speed;
+        self
+    }
+
+    /// Stops the clock, so that only [`Emulator::advance`] moves the time, and begins at a fixed
+    /// time: the start of 2026 in UTC, unless [`Builder::epoch`] is set. Use it in tests that check
+    /// states to the second.
+    ///
+    /// Nothing ends by itself then. A `.wait()` waits until another task advances the clock, or until
+    /// its own limit. Test code that waits with [`speed(1)`](Builder::speed) and tokio's time paused.
+    pub fn manual_clock(mut self) -> Self {
+        const START_OF_2026: Duration = Duration::from_secs(1_767_225_600);
+        self.epoch = self.epoch.or(Some(SystemTime::UNIX_EPOCH + START_OF_2026));
+        self.speed(0)
+    }
+
+    /// The virtual time at the beginning; the present by default.
+    pub fn epoch(mut self, epoch: SystemTime) -> Self {
+        self.epoch = Some(epoch);
+        self
+    }
+
+    /// The seed of the random parts of operation names, addresses and tokens; 0 by default. One seed
+    /// always gives the same sequence.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// How long something takes, in virtual time; see [`Latency`] for the defaults.
+    pub fn latency(mut self, latency: Latency, duration: Duration) -> Self {
+        self.settings.latencies.insert(latency, duration);
+        self
+    }
+
+    /// How long everything takes that [`Builder::latency`] does not set.
+    pub fn every_latency(mut self, duration: Duration) -> Self {
+        self.settings.every_latency = Some(duration);
+        self
+    }
+
+    /// The maximum number of some resources; see [`Limit`] for the defaults.
+    pub fn limit(mut self, limit: Limit, max: usize) -> Self {
+        self.settings.limits.insert(limit, max);
+        self
+    }
+
+    /// How long after a channel reaches `AWAITING_INPUT` an encoder connects by itself; 5 s by
+    /// default. With `None` the channel waits for [`Emulator::connect_encoder`].
+    pub fn encoder_delay(mut self, delay: impl Into<Option<Duration>>) -> Self {
+        self.settings.encoder_delay = delay.into();
+        self
+    }
+
+    /// Builds the emulator. Its time begins now.
+    #[must_use]
+    pub fn build(self) -> Emulator {
+        let clock = Clock::new(self.epoch.unwrap_or_else(SystemTime::now), self.speed);
+        Emulator::from_parts(clock, State::new(clock.now(), self.settings, self.seed))
+    }
+}

@@ -1,0 +1,57 @@
+//! Dispatch: one request at a time, by the rule of its method, on the state as it is now.
+
+use super::{request_ids::REQUEST_ID_LIFETIME, state::State, status};
+use livestream_client::rpc::Rpc;
+use tonic::Status;
+use uuid::Uuid;
+
+/// The rule of a method: changes the state as a request asks, and returns the response.
+pub(super) type Rule<R> = fn(&mut State, &R) -> Result<<R as Rpc>::Response, Status>;
+
+impl State {
+    /// Responds to a request by its rule, or to a repeated request as before. A refused request
+    /// leaves no trace: the caller can correct it and send it again under the same id.
+    pub(super) fn answer<R>(&mut self, request: R, rule: Rule<R>) -> Result<R::Response, Status>
+    where
+        R: Rpc + PartialEq,
+        R::Response: Clone + Send,
+    {
+        self.answer_once(request, rule).map_err(|status| status::for_service(R::METHOD, status))
+    }
+
+    fn answer_once<R>(&mut self, request: R, rule: Rule<R>) -> Result<R::Response, Status>
+    where
+        R: Rpc + PartialEq,
+        R::Response: Clone + Send,
+    {
+        request.check().map_err(|violation| status::invalid_field(&violation))?;
+        let Some(id) = request.request_id().and_then(|id| Uuid::try_parse(id).ok()) else {
+            return rule(self, &request);
+        };
+        if let Some(response) = self.request_ids.get(id, &request)? {
+            return Ok(response);
+        }
+        let response = rule(self, &request)?;
+        self.request_ids.insert(id, request, response.clone());
+        self.schedule(self.after(REQUEST_ID_LIFETIME), move |state| state.request_ids.remove(id));
+        Ok(response)
+    }
+}
+
+/// Implements a service: each method responds by its rule.
+macro_rules! serve {
+    ($service:ty { $($method:ident($request:ty) by $rule:path;)+ } $($rest:item)*) => {
+        #[tonic::async_trait]
+        impl $service for $crate::emulator::Emulator {
+            $(async fn $method(
+                &self,
+                request: tonic::Request<$request>,
+            ) -> Result<tonic::Response<<$request as livestream_client::rpc::Rpc>::Response>, tonic::Status>
+            {
+                self.state().answer(request.into_inner(), $rule).map(tonic::Response::new)
+            })+
+            $($rest)*
+        }
+    };
+}
+pub(super) use serve;

@@ -1,0 +1,116 @@
+//! The records of operations, and their jobs: the work that is still to be done.
+//!
+//! A job is kept apart from its record, since the deletion of a record does not stop the work. The
+//! jobs are closures over a type parameter, so that this file depends on no state.
+
+use super::{clock::to_time, paging::Listed, timers::TimerKey};
+use livestream_client::{
+    model::OperationMetadata,
+    proto::google::longrunning::{Operation, operation::Result as Outcome},
+    rpc::Method,
+};
+use prost_types::Any;
+use std::{borrow::Cow, collections::BTreeMap, time::SystemTime};
+use tonic::Status;
+
+/// All operations of a service with the state `S`.
+pub(super) struct Operations<S> {
+    pub(super) records: BTreeMap<String, Record>,
+    /// The jobs that are not done, by operation name.
+    jobs: BTreeMap<String, Job<S>>,
+    /// The operation that works on a resource, by resource name.
+    targets: BTreeMap<String, String>,
+}
+
+impl<S> Operations<S> {
+    pub(super) fn new() -> Self {
+        Self { records: BTreeMap::new(), jobs: BTreeMap::new(), targets: BTreeMap::new() }
+    }
+
+    /// Adds an operation with a job.
+    pub(super) fn begin(&mut self, record: Record, job: Job<S>) {
+        self.targets.insert(job.target.clone(), record.name.clone());
+        self.jobs.insert(record.name.clone(), job);
+        self.records.insert(record.name.clone(), record);
+    }
+
+    /// Takes the job of an operation; `None` if the operation is done.
+    pub(super) fn take_job(&mut self, name: &str) -> Option<Job<S>> {
+        let job = self.jobs.remove(name)?;
+        self.targets.remove(&job.target);
+        Some(job)
+    }
+
+    /// The operation that works on a resource now.
+    pub(super) fn on(&self, target: &str) -> Option<&str> {
+        self.targets.get(target).map(|operation| &**operation)
+    }
+
+    /// The number of operations that are not done.
+    pub(super) fn running(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// The names of the resources that operations work on, out of those with a prefix.
+    pub(super) fn targets_below(&self, prefix: &str) -> impl Iterator<Item = &String> {
+        let from = self.targets.range(prefix.to_owned()..);
+        from.map(|(target, _)| target).take_while(move |target| target.starts_with(prefix))
+    }
+}
+
+/// What a client can read of an operation.
+#[derive(Clone)]
+pub(super) struct Record {
+    pub(super) name: String,
+    pub(super) metadata: OperationMetadata,
+    /// Packs the metadata as the message of the operation's service.
+    pub(super) pack_metadata: fn(&OperationMetadata) -> Any,
+    pub(super) outcome: Option<Outcome>,
+}
+
+impl Record {
+    pub(super) fn to_message(&self) -> Operation {
+        Operation {
+            name: self.name.clone(),
+            metadata: Some((self.pack_metadata)(&self.metadata)),
+            done: self.outcome.is_some(),
+            result: self.outcome.clone(),
+        }
+    }
+}
+
+impl Listed for Record {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn created(&self) -> SystemTime {
+        self.metadata.create_time.map_or(SystemTime::UNIX_EPOCH, to_time)
+    }
+
+    fn field(&self, path: &str) -> Option<Cow<'_, str>> {
+        match path {
+            "name" => Some((&*self.name).into()),
+            "done" => Some(self.outcome.is_some().to_string().into()),
+            "metadata.target" => Some((&*self.metadata.target).into()),
+            "metadata.verb" => Some((&*self.metadata.verb).into()),
+            _ => None,
+        }
+    }
+}
+
+/// The work of an operation.
+pub(super) struct Job<S> {
+    pub(super) method: &'static Method,
+    pub(super) target: String,
+    /// Ends the operation when the work is done.
+    pub(super) timer: TimerKey,
+    pub(super) finish: Finish<S>,
+    pub(super) undo: Undo<S>,
+}
+
+/// Completes the work and returns the response.
+pub(super) type Finish<S> = Box<dyn FnOnce(&mut S) -> Result<Any, Status> + Send>;
+
+/// Puts the resource right after work that did not succeed.
+pub(super) type Undo<S> = Box<dyn FnOnce(&mut S, &Status) + Send>;

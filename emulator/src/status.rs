@@ -1,0 +1,153 @@
+//! The error statuses of the service: one function for each kind, with the details that the real
+//! service attaches ([AIP-193](https://google.aip.dev/193)).
+
+use livestream_client::{
+    proto::google::rpc,
+    rpc::{InvalidField, Method},
+};
+use prost::Message as _;
+use std::collections::HashMap;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// The domain of every `ErrorInfo`, except for those of Vision AI.
+const DOMAIN: &str = "livestream.googleapis.com";
+const VISION_DOMAIN: &str = "visionai.googleapis.com";
+
+/// No resource has this name.
+pub(super) fn not_found(name: &str) -> Status {
+    let message = format!("Resource '{name}' was not found");
+    refuse(Code::NotFound, message, "RESOURCE_NOT_FOUND", ("resource", name), |_| {})
+}
+
+/// The id is taken.
+pub(super) fn already_exists(name: &str) -> Status {
+    let message = format!("Resource '{name}' already exists");
+    refuse(Code::AlreadyExists, message, "RESOURCE_ALREADY_EXISTS", ("resource", name), |_| {})
+}
+
+/// A field of the request violates a rule.
+pub(super) fn invalid(field: &str, reason: impl Into<String>) -> Status {
+    let reason = reason.into();
+    let message = format!("Invalid value for '{field}': {reason}");
+    refuse(Code::InvalidArgument, message, "INVALID_FIELD", ("field", field), |details| {
+        details.add_bad_request_violation(field, reason);
+    })
+}
+
+/// A field of the request violates one of the client's rules.
+pub(super) fn invalid_field(violation: &InvalidField) -> Status {
+    invalid(violation.field(), violation.reason())
+}
+
+/// Refuses a request that violates the client's rules.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` with every violation.
+pub(super) fn check(violations: &[InvalidField]) -> Result<(), Status> {
+    check_in("", violations)
+}
+
+/// [`check`] for a resource that the request holds in `field`: the paths begin at the request.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` with every violation.
+pub(super) fn check_in(field: &str, violations: &[InvalidField]) -> Result<(), Status> {
+    let path = |violation: &InvalidField| match field {
+        "" => violation.field().to_owned(),
+        field => format!("{field}.{}", violation.field()),
+    };
+    let Some(first) = violations.first().map(path) else { return Ok(()) };
+    let texts = violations.iter().map(|violation| {
+        format!("Invalid value for '{}': {}", path(violation), violation.reason())
+    });
+    let message = texts.collect::<Vec<_>>().join("; ");
+    Err(refuse(Code::InvalidArgument, message, "INVALID_FIELD", ("field", &first), |details| {
+        for violation in violations {
+            details.add_bad_request_violation(path(violation), violation.reason());
+        }
+    }))
+}
+
+/// The resource, or another one that it depends on, is in a state that forbids the call. `kind` is
+/// the rule, such as `WRONG_STATE`.
+pub(super) fn precondition(kind: &str, subject: &str, reason: impl Into<String>) -> Status {
+    let reason = reason.into();
+    let message = format!("'{subject}': {reason}");
+    refuse(Code::FailedPrecondition, message, kind, ("resource", subject), |details| {
+        details.add_precondition_failure_violation(kind, subject, reason);
+    })
+}
+
+/// The resource is not in a state that the call needs.
+pub(super) fn wrong_state(subject: &str, state: &str, needed: &str) -> Status {
+    precondition("WRONG_STATE", subject, format!("is {state}, and the call needs {needed}"))
+}
+
+/// The limit on a kind of resource is reached.
+pub(super) fn exhausted(subject: &str, what: &str, max: usize) -> Status {
+    let reason = format!("at most {max} {what} are allowed");
+    let message = format!("Quota exceeded for '{subject}': {reason}");
+    refuse(
+        Code::ResourceExhausted,
+        message,
+        "RESOURCE_LIMIT_EXCEEDED",
+        ("resource", subject),
+        |details| {
+            details.add_quota_failure_violation(subject, reason);
+        },
+    )
+}
+
+/// The service does not offer the method or parameter.
+pub(super) fn unimplemented(what: &str) -> Status {
+    let message = format!("{what} is not offered by this service");
+    refuse(Code::Unimplemented, message, "METHOD_NOT_IMPLEMENTED", ("method", what), |_| {})
+}
+
+/// The error of a cancelled operation.
+pub(super) fn cancelled(operation: &str) -> Status {
+    let message = "The operation was cancelled";
+    refuse(Code::Cancelled, message, "OPERATION_CANCELLED", ("operation", operation), |_| {})
+}
+
+fn refuse(
+    code: Code,
+    message: impl Into<String>,
+    reason: &str,
+    (key, value): (&str, &str),
+    add: impl FnOnce(&mut ErrorDetails),
+) -> Status {
+    let metadata = HashMap::from([
+        ("service".to_owned(), DOMAIN.to_owned()),
+        (key.to_owned(), value.to_owned()),
+    ]);
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
+    add(&mut details);
+    Status::with_error_details(code, message, details)
+}
+
+/// The status with the service that the method belongs to in its `ErrorInfo`.
+pub(super) fn for_service(method: &Method, status: Status) -> Status {
+    if !method.service().starts_with("google.cloud.visionai.") {
+        return status;
+    }
+    let mut details = status.get_error_details();
+    let Some(mut info) = details.error_info().filter(|info| info.domain == DOMAIN).cloned() else {
+        return status;
+    };
+    info.metadata.insert("service".to_owned(), VISION_DOMAIN.to_owned());
+    details.set_error_info(info.reason, VISION_DOMAIN, info.metadata);
+    Status::with_error_details(status.code(), status.message(), details)
+}
+
+/// The status as a message, for the error fields of resources and operations.
+pub(super) fn to_message(status: &Status) -> rpc::Status {
+    // A test can make a status with any bytes as its details. Code and message are always there.
+    let details = rpc::Status::decode(status.details()).map(|whole| whole.details);
+    rpc::Status {
+        code: status.code() as i32,
+        message: status.message().to_owned(),
+        details: details.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,286 @@
+//! The one request builder: holds a request until it is awaited.
+//!
+//! A typed call frames its message once and decodes the settled answer in place; tonic's streaming
+//! codec would copy both. All policy is below, in [`transport`](super::stack).
+
+use super::{
+    body::RequestBody,
+    context::CallContext,
+    error::{CallStats, Error},
+    observe,
+    policy::{CallPolicy, PollPolicy, RetryPolicy, Timeouts},
+    rpc::{Idempotency, Rpc, UnaryKind},
+    stack::{Stack, collect::ResponseBody},
+    transport_error::TransportError,
+};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Uri,
+    header::{CONTENT_TYPE, TE},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use prost::Message;
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use tonic::{Code, Status};
+use tower::Service;
+
+/// What every call of a client shares.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) stack: Stack,
+    pub(crate) policy: CallPolicy,
+    pub(crate) fills_request_ids: bool,
+    pub(crate) poll: PollPolicy,
+}
+
+/// A call that is ready to be sent: awaiting it sends it.
+///
+/// A mutation's `request_id` is filled in when the call is made (unless the client was told not
+/// to), so that it can be read from [`request`](Self::request) before anything is sent, and so that
+/// a clone of the call, sent after it, is recognised by the service as a repeat.
+///
+#[doc = include_str!("../guide/examples/call.md")]
+#[must_use = "a call does nothing until it is awaited"]
+pub struct Call<R> {
+    core: Arc<Core>,
+    request: R,
+    options: Options,
+}
+
+#[derive(Clone, Debug)]
+struct Options {
+    timeouts: Timeouts,
+    retry: RetryPolicy,
+    headers: HeaderMap,
+}
+
+impl<R: Rpc> Call<R> {
+    pub(crate) fn new(core: Arc<Core>, mut request: R) -> Self {
+        if core.fills_request_ids
+            && let Some(id) = request.request_id_mut()
+            && id.is_empty()
+        {
+            *id = uuid::Uuid::new_v4().to_string();
+        }
+        let CallPolicy { timeouts, retry, .. } = core.policy;
+        Self { core, request, options: Options { timeouts, retry, headers: HeaderMap::new() } }
+    }
+
+    /// The request as it will be sent.
+    pub fn request(&self) -> &R {
+        &self.request
+    }
+
+    /// Edits the request: every field can be reached.
+    pub fn with(mut self, edit: impl FnOnce(&mut R)) -> Self {
+        edit(&mut self.request);
+        self
+    }
+
+    /// Bounds the whole call: connecting, every attempt and every wait. 60 s unless set.
+    pub fn timeout(mut self, total: Duration) -> Self {
+        self.options.timeouts = self.options.timeouts.with_total(total);
+        self
+    }
+
+    /// Bounds each attempt; it never gets more than what is left of the call's time.
+    pub fn attempt_timeout(mut self, limit: Duration) -> Self {
+        self.options.timeouts = self.options.timeouts.with_attempt(limit);
+        self
+    }
+
+    /// How often this call is tried, and how long it waits in between.
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.options.retry = retry;
+        self
+    }
+
+    /// Sends a header along, such as `x-goog-user-project` to bill another project for this call.
+    /// What the call needs to arrive stays as it is: the content type, the routing, the timeout and
+    /// the token.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.options.headers.insert(name, value);
+        self
+    }
+
+    /// Sends the request under this id, a UUID, so that a repeat of it within 60 minutes is carried
+    /// out once ([AIP-155](https://google.aip.dev/155)). No effect where the method has no such
+    /// field. An empty id sends none: the call is then retried only if it surely never arrived.
+    pub fn request_id(mut self, id: impl Into<String>) -> Self {
+        if let Some(field) = self.request.request_id_mut() {
+            *field = id.into();
+        }
+        self
+    }
+
+    /// Sends the request; yields the answer as it came.
+    pub(crate) fn send(self) -> impl Future<Output = Result<R::Response, Error>> {
+        self.send_then(|_, response| Ok(response))
+    }
+
+    /// Sends the request, and reads the answer; an error of either tells what it is about.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would keep the request twice")]
+    fn send_then<T>(
+        self,
+        read: impl FnOnce(&Arc<Core>, R::Response) -> Result<T, Error>,
+    ) -> impl Future<Output = Result<T, Error>> {
+        async move {
+            let answer = exchange(&self.core, &self.request, &self.options).await;
+            answer.and_then(|response| read(&self.core, response)).map_err(|e| {
+                let e = e.with_subject(R::METHOD, self.request.route().1);
+                match self.request.request_id() {
+                    Some(id) if !id.is_empty() => e.with_request_id(id),
+                    _ => e,
+                }
+            })
+        }
+    }
+}
+
+impl<R: Clone> Clone for Call<R> {
+    fn clone(&self) -> Self {
+        let (core, request, options) =
+            (self.core.clone(), self.request.clone(), self.options.clone());
+        Self { core, request, options }
+    }
+}
+
+impl<R: fmt::Debug> fmt::Debug for Call<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("request", &self.request).finish_non_exhaustive()
+    }
+}
+
+impl<R> IntoFuture for Call<R>
+where
+    R: Rpc,
+    R::Kind: CallKind<R::Response>,
+{
+    type Output = Result<<R::Kind as CallKind<R::Response>>::Output, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send_then(R::Kind::finish))
+    }
+}
+
+/// The output of a call: an [`Operation`](crate::Operation) for a method that starts one, the
+/// response itself for any other.
+///
+/// This trait is sealed: the kinds are [`UnaryKind`] and [`LongRunningKind`](crate::rpc::LongRunningKind).
+pub trait CallKind<Response>: sealed::Sealed {
+    /// The output of awaiting the call.
+    type Output;
+
+    #[doc(hidden)]
+    fn finish(core: &Arc<Core>, response: Response) -> Result<Self::Output, Error>;
+}
+
+mod sealed {
+    use crate::gax::rpc::{LongRunningKind, UnaryKind};
+
+    pub trait Sealed {}
+
+    impl Sealed for UnaryKind {}
+
+    impl<T, M> Sealed for LongRunningKind<T, M> {}
+}
+
+impl<T> CallKind<T> for UnaryKind {
+    type Output = T;
+
+    fn finish(_: &Arc<Core>, response: T) -> Result<T, Error> {
+        Ok(response)
+    }
+}
+
+async fn exchange<R: Rpc>(
+    core: &Core,
+    request: &R,
+    options: &Options,
+) -> Result<R::Response, Error> {
+    request.check()?;
+    let answer = core.stack.clone().call(wrap(request, options)).await;
+    let (head, body) = answer.map_err(TransportError::into_error)?.into_parts();
+    let ResponseBody::Collected { data, trailers, code } = body else {
+        return Err(Error::unreadable("the response was not collected"));
+    };
+    // A success at the first attempt brings none.
+    let first = CallStats { attempts: 1, ..CallStats::default() };
+    let stats = head.extensions.get().copied().unwrap_or(first);
+    if code == Code::Ok {
+        let may_have_run = R::METHOD.idempotency() != Idempotency::Safe;
+        return decode(data).map_err(|e| e.with_stats(CallStats { may_have_run, ..stats }));
+    }
+    let status = trailers.as_ref().and_then(Status::from_header_map);
+    let status = status.or_else(|| Status::from_header_map(&head.headers));
+    let error = Error::from_status(status.unwrap_or_else(|| Status::new(code, "")));
+    Err(error.with_stats(stats))
+}
+
+/// The request on its way down: framed, routed, and with its options in the extensions.
+fn wrap<R: Rpc>(request: &R, options: &Options) -> Request<RequestBody> {
+    let Options { timeouts, retry, ref headers } = *options;
+    let idempotency = match R::METHOD.idempotency() {
+        Idempotency::ByRequestId if request.request_id().is_none_or(str::is_empty) => {
+            Idempotency::None
+        }
+        idempotency => idempotency,
+    };
+    let mut headers = headers.clone();
+    headers.reserve(HEADERS);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(HeaderName::from_static("x-goog-request-params"), routing(request));
+    let mut wrapped = Request::new(RequestBody::Message(frame(request)));
+    *wrapped.method_mut() = http::Method::POST;
+    *wrapped.version_mut() = http::Version::HTTP_2;
+    *wrapped.uri_mut() = Uri::from_static(R::METHOD.path());
+    *wrapped.headers_mut() = headers;
+    let context = CallContext { idempotency, timeouts, retry, deadline: None };
+    wrapped.extensions_mut().insert(context);
+    observe::tell(&mut wrapped, request);
+    wrapped
+}
+
+/// About how many headers a call has once all layers have added theirs.
+const HEADERS: usize = 10;
+
+/// The gRPC frame: no compression, the length, the message.
+fn frame(message: &impl Message) -> Bytes {
+    let length = message.encoded_len();
+    let mut frame = BytesMut::with_capacity(length + 5);
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    message.encode(&mut frame).expect("the buffer grows as needed");
+    frame.freeze()
+}
+
+/// `key=value` with all but RFC 3986's unreserved characters encoded, as AIP-4222 has it.
+fn routing(request: &impl Rpc) -> HeaderValue {
+    const RESERVED: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    let (key, value) = request.route();
+    // Names have a slash in every tenth place or so.
+    let mut encoded = String::with_capacity(key.len() + value.len() * 3 / 2 + 1);
+    encoded.push_str(key);
+    encoded.push('=');
+    encoded.extend(percent_encode(value.as_bytes(), RESERVED));
+    HeaderValue::try_from(encoded).expect("percent-encoding leaves ASCII")
+}
+
+/// Decodes the one frame of an answer in place.
+fn decode<M: Message + Default>(data: Bytes) -> Result<M, Error> {
+    let Some((prefix, _)) = data.split_at_checked(5) else {
+        return Err(Error::unreadable("the service answered OK without a message"));
+    };
+    if prefix[0] != 0 {
+        return Err(Error::unreadable("the answer is compressed, which was not asked for"));
+    }
+    let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize;
+    if data.len() != length + 5 {
+        return Err(Error::unreadable("the answer is not one whole message"));
+    }
+    M::decode(&data[5..])
+        .map_err(|e| Error::unreadable("the answer cannot be decoded").with_source(e))
+}

@@ -1,0 +1,58 @@
+//! What a request carries down the stack beside its message: the options and the deadline of its
+//! call.
+
+use crate::gax::{
+    policy::{RetryPolicy, Sent, Timeouts},
+    rpc::Idempotency,
+    transport_error::TransportError,
+};
+use futures_util::{FutureExt, future::Either};
+use http::Extensions;
+use std::{pin::Pin, time::Duration};
+use tokio::time::{Instant, timeout_at};
+use tonic::Code;
+
+pub(crate) type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+/// Tells a unary method's idempotency by its path, such as
+/// `/google.longrunning.Operations/GetOperation`; `None` for a method to leave alone.
+pub type Classify = fn(path: &str) -> Option<Idempotency>;
+
+/// One call's options and deadline. They travel in the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallContext {
+    pub(crate) idempotency: Idempotency,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: RetryPolicy,
+    /// The deadline of the current attempt, once there is one.
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl CallContext {
+    /// The deadline of the attempt that a request belongs to, if it belongs to one.
+    pub(crate) fn deadline_in(extensions: &Extensions) -> Option<Instant> {
+        extensions.get::<Self>()?.deadline
+    }
+}
+
+/// `now + wait`, or thirty years from now if that overflows.
+pub(crate) fn after(now: Instant, wait: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+    now.checked_add(wait.min(FAR)).unwrap_or(now)
+}
+
+/// Waits until the deadline for something that a request needs before it can be sent. If time runs
+/// out here, and not in the layers above, the request was certainly not sent.
+pub(crate) fn before_sending<T>(
+    deadline: Option<Instant>,
+    what: &str,
+    wait: impl Future<Output = Result<T, TransportError>>,
+) -> impl Future<Output = Result<T, TransportError>> {
+    let Some(deadline) = deadline else { return Either::Left(wait) };
+    Either::Right(timeout_at(deadline, wait).map(move |outcome| {
+        outcome.unwrap_or_else(|_| {
+            let message = format!("time ran out before there was {what}");
+            Err(TransportError::new(Code::DeadlineExceeded, Sent::No, message))
+        })
+    }))
+}

@@ -1,0 +1,340 @@
+//! Resource names: the mechanism.
+//!
+//! [`resource_name!`](resource_name) declares one kind of name. Which kinds there are, the service
+//! definitions say.
+
+mod ids;
+
+pub(crate) use ids::check_id;
+
+use ids::check_variable;
+use smallvec::SmallVec;
+use std::{fmt, hash::Hash, str::FromStr, sync::Arc};
+
+/// A typed resource name ([AIP-122](https://google.aip.dev/122)).
+///
+/// Clones share one allocation. Order, equality and hash are those of the text. Sealed: the kinds of
+/// names are those of the services.
+pub trait ResourceName:
+    sealed::Sealed
+    + Clone
+    + fmt::Debug
+    + fmt::Display
+    + FromStr<Err = InvalidName>
+    + Ord
+    + Hash
+    + Send
+    + Sync
+    + 'static
+{
+    /// The resource type, such as `example.googleapis.com/Book`
+    /// ([AIP-123](https://google.aip.dev/123)).
+    const TYPE: &'static str;
+    /// The pattern that whole names match, with a variable in each `{}`.
+    const PATTERN: &'static str;
+
+    /// The whole name as text.
+    fn as_str(&self) -> &str;
+
+    /// The name that a checked text is.
+    #[doc(hidden)]
+    fn from_checked(text: Arc<str>) -> Self;
+
+    /// Whether the text is a name of this kind.
+    ///
+    /// # Errors
+    /// Which part of the text is at fault, and why.
+    fn check(text: &str) -> Result<(), InvalidName> {
+        check(Self::TYPE, Self::PATTERN, text)
+    }
+}
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
+/// A text that is not a name of the kind asked for; tells which part is at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidName {
+    resource_type: &'static str,
+    pattern: &'static str,
+    text: String,
+    fault: NameErrorKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum NameErrorKind {
+    /// A fixed segment reads otherwise.
+    Segment { expected: &'static str, found: String },
+    /// A variable holds what its kind never does.
+    Variable { variable: &'static str, reason: &'static str },
+    /// The text ends before the pattern does.
+    Short { missing: &'static str },
+    /// The text goes on after the pattern's end.
+    Long { rest: String },
+}
+
+impl InvalidName {
+    /// The variable of the pattern that is at fault, such as `channel`, where it is one.
+    pub fn part(&self) -> Option<&'static str> {
+        match &self.fault {
+            NameErrorKind::Variable { variable, .. } => Some(variable),
+            NameErrorKind::Short { missing } => variable(missing),
+            NameErrorKind::Segment { .. } | NameErrorKind::Long { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for InvalidName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.resource_type.rsplit('/').next().unwrap_or(self.resource_type);
+        write!(f, "not a name of kind {kind} (`{}`): {:?}: ", self.pattern, self.text)?;
+        match &self.fault {
+            NameErrorKind::Segment { expected, found } => {
+                write!(f, "`{expected}` expected at {found:?}")
+            }
+            NameErrorKind::Variable { variable, reason } => write!(f, "the {variable} {reason}"),
+            NameErrorKind::Short { missing } => write!(f, "it ends before `{missing}`"),
+            NameErrorKind::Long { rest } => write!(f, "it goes on with {rest:?}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidName {}
+
+fn check(
+    resource_type: &'static str,
+    pattern: &'static str,
+    text: &str,
+) -> Result<(), InvalidName> {
+    find_fault(pattern, text).map_or(Ok(()), |fault| {
+        Err(InvalidName { resource_type, pattern, text: text.to_owned(), fault })
+    })
+}
+
+fn find_fault(pattern: &'static str, text: &str) -> Option<NameErrorKind> {
+    let mut segments = segments(text);
+    for expected in self::segments(pattern) {
+        let Some(found) = segments.next() else {
+            return Some(NameErrorKind::Short { missing: expected });
+        };
+        match variable(expected) {
+            Some(variable) => {
+                if let Err(reason) = check_variable(variable, found) {
+                    return Some(NameErrorKind::Variable { variable, reason });
+                }
+            }
+            None if found != expected => {
+                return Some(NameErrorKind::Segment { expected, found: found.to_owned() });
+            }
+            None => {}
+        }
+    }
+    let rest = segments.next()?;
+    Some(NameErrorKind::Long { rest: format!("/{rest}") })
+}
+
+/// As `split('/')`, which is made for longer texts: every call checks a name.
+fn segments(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(end) = text.bytes().position(|byte| byte == b'/') else { return rest.take() };
+        rest = Some(&text[end + 1..]);
+        Some(&text[..end])
+    })
+}
+
+/// The variable's name in a segment such as `{channel}`.
+fn variable(segment: &'static str) -> Option<&'static str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// Puts ids into a pattern's variables, in order.
+pub(crate) fn build(
+    resource_type: &'static str,
+    pattern: &'static str,
+    ids: &[&str],
+) -> Result<Arc<str>, InvalidName> {
+    let mut text = Text::new();
+    let mut ids = ids.iter();
+    let mut fault = None;
+    for segment in segments(pattern) {
+        if !text.is_empty() {
+            text.push(b'/');
+        }
+        let Some(variable) = variable(segment) else {
+            text.extend_from_slice(segment.as_bytes());
+            continue;
+        };
+        let id = ids.next().copied().unwrap_or_default();
+        text.extend_from_slice(id.as_bytes());
+        if let Err(reason) = check_variable(variable, id) {
+            fault = fault.or(Some(NameErrorKind::Variable { variable, reason }));
+        }
+    }
+    match fault {
+        Some(fault) => {
+            Err(InvalidName { resource_type, pattern, text: shared(&text).as_ref().into(), fault })
+        }
+        None => Ok(shared(&text)),
+    }
+}
+
+/// Puts an id below a checked name, as the last variable of a child's pattern.
+pub(crate) fn build_child<N: ResourceName>(parent: &str, id: &str) -> Result<N, InvalidName> {
+    let mut last = N::PATTERN.rsplit('/');
+    let variable = last.next().and_then(variable).expect("a child's pattern ends in a variable");
+    let collection = last.next().expect("a child's pattern has a collection");
+    let mut text = Text::new();
+    for part in [parent, "/", collection, "/", id] {
+        text.extend_from_slice(part.as_bytes());
+    }
+    match check_variable(variable, id) {
+        Ok(()) => Ok(N::from_checked(shared(&text))),
+        Err(reason) => Err(InvalidName {
+            resource_type: N::TYPE,
+            pattern: N::PATTERN,
+            text: shared(&text).as_ref().into(),
+            fault: NameErrorKind::Variable { variable, reason },
+        }),
+    }
+}
+
+/// A name in the making: on the stack, so that the finished one costs one allocation.
+type Text = SmallVec<[u8; 384]>;
+
+fn shared(text: &[u8]) -> Arc<str> {
+    std::str::from_utf8(text).expect("made of whole strings").into()
+}
+
+/// The first `segments` segments of a name.
+pub(crate) fn prefix(text: &str, segments: usize) -> &str {
+    match text.match_indices('/').nth(segments - 1) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}
+
+pub(crate) fn segment(text: &str, at: usize) -> &str {
+    segments(text).nth(at).expect("a checked name has all segments of its pattern")
+}
+
+/// Declares one kind of name: its type, pattern, variables (with the segment that each stands at),
+/// parent and children.
+macro_rules! resource_name {
+    (
+        $(#[$doc:meta])*
+        $name:ident = $type:literal, $pattern:literal;
+        ids { $($id:ident @ $at:literal),+ }
+        $(parent $parent:ident @ $up:literal;)?
+        children { $($(#[$child_doc:meta])* $child:ident -> $child_name:ident),* $(,)? }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(std::sync::Arc<str>);
+
+        impl $name {
+            #[doc = concat!("Builds `", $pattern, "` from its ids.")]
+            ///
+            /// # Errors
+            /// Names the id that no document of the API allows.
+            pub fn new($($id: impl AsRef<str>),+) -> Result<Self, $crate::gax::name::InvalidName> {
+                let ids = [$($id.as_ref()),+];
+                $crate::gax::name::build($type, $pattern, &ids).map(Self)
+            }
+
+            /// The whole name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            $(
+                #[doc = concat!("The `{", stringify!($id), "}` part.")]
+                pub fn $id(&self) -> &str {
+                    $crate::gax::name::segment(&self.0, $at)
+                }
+            )+
+
+            /// The last part: the id of the resource within its collection.
+            pub fn id(&self) -> &str {
+                self.0.rsplit('/').next().unwrap_or_default()
+            }
+
+            $(
+                /// The name of the resource that this one is below.
+                pub fn parent(&self) -> $parent {
+                    $crate::gax::name::ResourceName::from_checked($crate::gax::name::prefix(&self.0, $up).into())
+                }
+            )?
+
+            $(
+                $(#[$child_doc])*
+                ///
+                /// # Errors
+                /// If no document of the API allows the id.
+                pub fn $child(&self, id: impl AsRef<str>) -> Result<$child_name, $crate::gax::name::InvalidName> {
+                    $crate::gax::name::build_child::<$child_name>(&self.0, id.as_ref())
+                }
+            )*
+        }
+
+        impl $crate::gax::name::sealed::Sealed for $name {}
+
+        impl $crate::gax::name::ResourceName for $name {
+            const TYPE: &'static str = $type;
+            const PATTERN: &'static str = $pattern;
+
+            fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            fn from_checked(text: std::sync::Arc<str>) -> Self {
+                Self(text)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::gax::name::InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                <Self as $crate::gax::name::ResourceName>::check(text)?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&$name> for String {
+            fn from(name: &$name) -> Self {
+                name.as_str().to_owned()
+            }
+        }
+    };
+}
+
+pub(crate) use resource_name;
+
+resource_name! {
+    /// A long-running operation: `projects/{project}/locations/{location}/operations/{operation}`.
+    OperationName = "longrunning.googleapis.com/Operation",
+        "projects/{project}/locations/{location}/operations/{operation}";
+    ids { project @ 1, location @ 3, operation @ 5 }
+    children {}
+}

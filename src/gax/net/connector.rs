@@ -1,0 +1,115 @@
+//! Opens encrypted byte streams to one endpoint.
+//!
+//! One limit covers everything from DNS to the HTTP/2 settings, the TLS handshake included: a limit
+//! on TCP alone lets a stalled handshake hang.
+
+use super::{
+    dial::{BoxIo, Dial},
+    endpoint::Endpoint,
+    tls::Tls,
+};
+use crate::gax::{
+    error::{BoxError, Error},
+    policy::Sent,
+    transport_error::TransportError,
+};
+use http::Uri;
+use std::{fmt, sync::Arc, time::Duration};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        self,
+        pki_types::{InvalidDnsNameError, ServerName},
+    },
+};
+use tonic::Code;
+use tower::util::BoxCloneSyncService;
+
+/// Opens byte streams to one endpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector {
+    endpoint: Endpoint,
+    dial: Dial,
+    tls: Option<TlsTo>,
+    limit: Duration,
+}
+
+#[derive(Clone)]
+struct TlsTo {
+    connector: TlsConnector,
+    server: ServerName<'static>,
+}
+
+impl fmt::Debug for TlsTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TlsTo").field(&self.server).finish()
+    }
+}
+
+impl Connector {
+    /// Dials by TCP, or through the proxy that the environment names.
+    pub(crate) fn new(endpoint: Endpoint, tls: &Tls, limit: Duration) -> Result<Self, Error> {
+        let tls = endpoint.is_encrypted().then(|| TlsTo::new(&endpoint, tls)).transpose()?;
+        let dial = Dial::to(&endpoint);
+        Ok(Self { endpoint, dial, tls, limit })
+    }
+
+    /// Dials by TCP through this proxy, whatever the environment says.
+    pub(crate) fn with_proxy(mut self, proxy: &str) -> Result<Self, Error> {
+        self.dial = Dial::through(proxy, &self.endpoint)?;
+        Ok(self)
+    }
+
+    /// Lets `connect` open the bare stream; TLS still goes over it where the endpoint has `https`.
+    pub(crate) fn with_dial(mut self, dial: BoxCloneSyncService<Uri, BoxIo, BoxError>) -> Self {
+        self.dial = Dial::Custom(dial);
+        self
+    }
+
+    pub(crate) async fn connect(&self) -> Result<BoxIo, TransportError> {
+        let io = self.dial.open(self.endpoint.uri()).await;
+        let io = io.map_err(|e| self.unreachable("no connection to").with_source(e))?;
+        let Some(tls) = &self.tls else { return Ok(io) };
+        let encrypted = tls.connector.connect(tls.server.clone(), io).await;
+        let encrypted = encrypted.map_err(|e| {
+            let error = self.unreachable("no TLS connection to");
+            if is_distrust(&e) { error.permanent() } else { error }.with_source(e)
+        })?;
+        match encrypted.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Ok(Box::new(encrypted)),
+            _ => Err(self.unreachable("no HTTP/2 by ALPN at").permanent()),
+        }
+    }
+
+    /// The limit on connecting, DNS to HTTP/2 settings.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    pub(crate) fn server(&self) -> &Uri {
+        self.endpoint.uri()
+    }
+
+    pub(crate) fn unreachable(&self, what: &str) -> TransportError {
+        TransportError::new(Code::Unavailable, Sent::No, format!("{what} {}", self.endpoint))
+    }
+}
+
+/// Whether the server's certificate is not trusted: it will not be at the next attempt either.
+fn is_distrust(error: &std::io::Error) -> bool {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+}
+
+impl TlsTo {
+    fn new(endpoint: &Endpoint, tls: &Tls) -> Result<Self, Error> {
+        let connector = TlsConnector::from(Arc::new(tls.config()?));
+        let server = ServerName::try_from(endpoint.host().to_owned()).map_err(
+            |e: InvalidDnsNameError| {
+                let message = format!("no certificate can name {:?}", endpoint.host());
+                Error::new(Code::InvalidArgument, message).with_source(e)
+            },
+        )?;
+        Ok(Self { connector, server })
+    }
+}

@@ -1,0 +1,142 @@
+//! From an address to an open byte stream: DNS, TCP and proxies.
+//!
+//! Proxies come from the usual variables (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` and their lower-case
+//! forms).
+
+use super::endpoint::Endpoint;
+use crate::gax::{
+    context::BoxFuture,
+    error::{BoxError, Error},
+};
+use http::{Uri, uri};
+use hyper_util::{
+    client::{
+        legacy::connect::{
+            HttpConnector,
+            proxy::{SocksV4, SocksV5, Tunnel},
+        },
+        proxy::matcher::{Intercept, Matcher},
+    },
+    rt::TokioIo,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tonic::Code;
+use tower::{Service, ServiceExt, util::BoxCloneSyncService};
+
+/// A byte stream to a server.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+pub(crate) type BoxIo = Box<dyn Io>;
+
+/// How the bare stream below TLS comes to be.
+#[derive(Clone, Debug)]
+pub(crate) enum Dial {
+    Tcp(Arc<Matcher>),
+    Custom(BoxCloneSyncService<Uri, BoxIo, BoxError>),
+}
+
+impl Dial {
+    /// By TCP, or through the proxy that the environment names for this endpoint.
+    pub(crate) fn to(endpoint: &Endpoint) -> Self {
+        // A proxy has no business with what never leaves this machine.
+        let proxies =
+            if endpoint.is_loopback() { Matcher::builder().build() } else { Matcher::from_env() };
+        Self::Tcp(Arc::new(proxies))
+    }
+
+    /// By TCP through this proxy, whatever the environment says.
+    pub(crate) fn through(proxy: &str, endpoint: &Endpoint) -> Result<Self, Error> {
+        let matcher = Matcher::builder().all(proxy).build();
+        let found = matcher.intercept(endpoint.uri());
+        if !found.is_some_and(|found| PROXIES.contains(&found.uri().scheme_str().unwrap_or(""))) {
+            // The text is not shown: it may hold a password.
+            let message = "not a proxy such as http://proxy:3128 or socks5h://proxy:1080; \
+                           the scheme is http, socks4, socks4a, socks5 or socks5h";
+            return Err(Error::new(Code::InvalidArgument, message));
+        }
+        Ok(Self::Tcp(Arc::new(matcher)))
+    }
+
+    /// Opens a bare stream to this host.
+    pub(crate) async fn open(&self, target: &Uri) -> Result<BoxIo, BoxError> {
+        match self {
+            Self::Tcp(proxies) => dial_tcp(proxies, target).await,
+            Self::Custom(dial) => dial.clone().oneshot(target.clone()).await,
+        }
+    }
+}
+
+async fn dial_tcp(proxies: &Matcher, target: &Uri) -> Result<BoxIo, BoxError> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(Duration::from_secs(60)));
+    let target = with_port(target)?;
+    match proxies.intercept(&target) {
+        None => open(tcp, target).await,
+        Some(proxy) => dial_proxy(tcp, &proxy, target).await,
+    }
+}
+
+/// How proxies are spoken to.
+const PROXIES: &[&str] = &["http", "socks4", "socks4a", "socks5", "socks5h"];
+
+async fn dial_proxy(tcp: HttpConnector, proxy: &Intercept, target: Uri) -> Result<BoxIo, BoxError> {
+    let at = proxy.uri().clone();
+    match at.scheme_str() {
+        Some("http") => {
+            let tunnel = Tunnel::new(at, tcp);
+            match proxy.basic_auth() {
+                Some(auth) => open(tunnel.with_auth(auth.clone()), target).await,
+                None => open(tunnel, target).await,
+            }
+        }
+        Some("socks4" | "socks4a") => {
+            let is_local = at.scheme_str() == Some("socks4");
+            open(SocksV4::new(at, tcp).local_dns(is_local), target).await
+        }
+        Some("socks5" | "socks5h") => {
+            let is_local = at.scheme_str() == Some("socks5");
+            let socks = SocksV5::new(at, tcp).local_dns(is_local);
+            match proxy.raw_auth() {
+                Some((user, password)) => {
+                    open(socks.with_auth(user.to_owned(), password.to_owned()), target).await
+                }
+                None => open(socks, target).await,
+            }
+        }
+        other => {
+            let scheme = other.unwrap_or_default();
+            Err(format!("the proxy in the environment has scheme {scheme}: use one of {PROXIES:?}")
+                .into())
+        }
+    }
+}
+
+/// Proxies need the port spelt out.
+fn with_port(target: &Uri) -> Result<Uri, BoxError> {
+    let port = match target.port_u16() {
+        Some(port) => port,
+        None if target.scheme() == Some(&uri::Scheme::HTTPS) => 443,
+        None => 80,
+    };
+    let authority = format!("{}:{port}", target.host().unwrap_or_default());
+    let scheme = target.scheme_str().unwrap_or("https");
+    Ok(Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build()?)
+}
+
+fn open<C, T>(connector: C, target: Uri) -> BoxFuture<BoxIo, BoxError>
+where
+    C: Service<Uri, Response = TokioIo<T>> + Send + 'static,
+    C::Error: Into<BoxError>,
+    C::Future: Send,
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    Box::pin(async move {
+        let io = connector.oneshot(target).await.map_err(Into::into)?;
+        Ok(Box::new(io.into_inner()) as BoxIo)
+    })
+}

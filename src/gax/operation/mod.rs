@@ -1,0 +1,308 @@
+//! Long-running operations: work that goes on at the service, and how to wait for it.
+//!
+//! The service has no call that waits, so a wait polls: at once, then with growing pauses, until the
+//! operation is done or the wait's limit is reached. Each poll is a call with retries of its own, and
+//! the wait continues through an outage that is longer than one poll. Dropping a wait ends the polling
+//! and nothing else: the operation goes on, and its name resumes it, also in another process
+//! ([AIP-151](https://google.aip.dev/151)).
+
+mod shared;
+
+pub use shared::SharedWaits;
+
+use crate::{
+    gax::{
+        call::{Call, CallKind, Core},
+        error::{CallStats, Error},
+        name::OperationName,
+        observe,
+        policy::PollPolicy,
+        poll::Poller,
+        rpc::{LongRunning, LongRunningKind},
+    },
+    proto::google::{
+        longrunning::{
+            self, CancelOperationRequest, DeleteOperationRequest, GetOperationRequest,
+            operation::Result as Outcome,
+        },
+        rpc,
+    },
+};
+use futures_core::Stream;
+use futures_util::stream;
+use prost::{Message, Name};
+use prost_types::Any;
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+use tokio::time::timeout;
+use tonic::{Code, Status};
+
+/// An operation at the service that yields a `T`, with metadata `M` while it runs.
+///
+#[doc = include_str!("../../guide/examples/operation.md")]
+#[must_use = "the operation runs at the service, but nobody waits for it"]
+pub struct Operation<T, M> {
+    core: Arc<Core>,
+    name: OperationName,
+    /// The last state seen; `None` until a resumed operation is first polled.
+    state: Option<longrunning::Operation>,
+    policy: PollPolicy,
+    types: PhantomData<fn() -> (T, M)>,
+}
+
+impl<T, M> Operation<T, M> {
+    pub(crate) fn started(core: Arc<Core>, state: longrunning::Operation) -> Result<Self, Error> {
+        let name = state.name.parse().map_err(|e| {
+            Error::unreadable("the service started an operation without a proper name")
+                .with_source(e)
+                .with_stats(CallStats { attempts: 1, may_have_run: true, ..CallStats::default() })
+        })?;
+        observe::started(&name);
+        Ok(Self { state: Some(state), ..Self::resumed(core, name) })
+    }
+
+    pub(crate) fn resumed(core: Arc<Core>, name: OperationName) -> Self {
+        let policy = core.poll;
+        Self { core, name, state: None, policy, types: PhantomData }
+    }
+
+    /// The operation's name: keep it to resume the wait elsewhere.
+    pub fn name(&self) -> &OperationName {
+        &self.name
+    }
+
+    /// Whether the last state seen was the final one.
+    pub fn is_done(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.done)
+    }
+
+    /// The last state seen, as the service sent it; `None` before a resumed operation is polled.
+    pub fn state(&self) -> Option<&longrunning::Operation> {
+        self.state.as_ref()
+    }
+
+    /// Waits by this policy, instead of the client's.
+    pub fn poll_policy(mut self, policy: PollPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Asks the service to stop. An operation that obeys ends with [`Code::Cancelled`]; one that is
+    /// done first ends as it would have.
+    ///
+    /// A clone can cancel what is being waited for:
+    #[doc = include_str!("../../guide/examples/cancel.md")]
+    ///
+    /// # Errors
+    /// As any call; NOT_FOUND if the operation's record is gone.
+    pub async fn cancel(&self) -> Result<(), Error> {
+        let name = String::from(&self.name);
+        Call::new(self.core.clone(), CancelOperationRequest { name }).send().await
+    }
+
+    /// Deletes the operation's record; the operation itself goes on.
+    ///
+    /// # Errors
+    /// As any call; NOT_FOUND if the operation's record is gone.
+    pub async fn delete(self) -> Result<(), Error> {
+        let name = String::from(&self.name);
+        Call::new(self.core.clone(), DeleteOperationRequest { name }).send().await
+    }
+}
+
+impl<T, M> Operation<T, M>
+where
+    T: Message + Name + Default,
+    M: Message + Name + Default,
+{
+    /// What the last state seen tells of the operation's course.
+    ///
+    /// # Errors
+    /// INTERNAL if the service sent metadata that is not an `M`.
+    pub fn metadata(&self) -> Result<Option<M>, Error> {
+        let metadata = self.state.as_ref().and_then(|state| state.metadata.as_ref());
+        metadata.map(|any| self.unpack(any, "metadata")).transpose()
+    }
+
+    /// Asks for the current state once; yields the result if the operation is done.
+    ///
+    /// # Errors
+    /// As any call, or what the operation failed of.
+    pub async fn poll(&mut self) -> Result<Option<T>, Error> {
+        self.refresh().await.map_err(|e| self.error(e))?;
+        self.result()
+    }
+
+    /// Waits until the operation is done, and yields its result. Dropping the wait, or losing it
+    /// to an error, leaves the operation as it is: it can be waited for again.
+    ///
+    /// # Errors
+    /// What the operation failed of; [`Code::Cancelled`] if it was cancelled; DEADLINE_EXCEEDED,
+    /// with the operation's name, if the policy's limit is met first; INTERNAL if the result is not
+    /// a `T`; NOT_FOUND if the operation's record is gone. A service that cannot be reached for a
+    /// while does not end the wait.
+    pub async fn wait(&mut self) -> Result<T, Error> {
+        let mut poller = Poller::new(self.policy);
+        loop {
+            if let Some(result) = self.result()? {
+                return Ok(result);
+            }
+            self.refresh_in_time(&mut poller).await?;
+        }
+    }
+
+    /// The operation's course as a stream: its state now, then after every poll, until it is done.
+    ///
+    /// The stream ends after the state in which [`Progress::result`] is there, or with an error as
+    /// from [`wait`](Self::wait).
+    ///
+    #[doc = include_str!("../../guide/examples/progress.md")]
+    pub fn progress(self) -> impl Stream<Item = Result<Progress<T, M>, Error>> + Send + Unpin
+    where
+        T: 'static,
+        M: 'static,
+    {
+        let mut poller = Poller::new(self.policy);
+        let mut is_new = self.state.is_some();
+        if is_new {
+            poller.skip_first();
+        }
+        let start = Some((self, poller));
+        Box::pin(stream::try_unfold(start, move |rest| {
+            let is_new = std::mem::take(&mut is_new);
+            async move {
+                let Some((mut operation, mut poller)) = rest else { return Ok(None) };
+                if !is_new {
+                    operation.refresh_in_time(&mut poller).await?;
+                }
+                let (metadata, result) = (operation.metadata()?, operation.result()?);
+                let progress = Progress { metadata, result, elapsed: poller.elapsed() };
+                let rest = progress.result.is_none().then_some((operation, poller));
+                Ok(Some((progress, rest)))
+            }
+        }))
+    }
+
+    /// One poll of a wait that is answered, within the wait's limit.
+    async fn refresh_in_time(&mut self, poller: &mut Poller) -> Result<(), Error> {
+        let polled = timeout(poller.remaining(), async {
+            loop {
+                poller.pause(|polls, pause| observe::pausing(&self.name, polls, pause)).await;
+                let polled = self.refresh().await;
+                if let Some(answered) = poller.answered(polled) {
+                    return answered;
+                }
+            }
+        });
+        match polled.await {
+            Err(_) => Err(self.expired(poller.last_poll_error())),
+            Ok(polled) => polled.map_err(|e| self.error(e)),
+        }
+    }
+
+    async fn refresh(&mut self) -> Result<(), Error> {
+        let request = GetOperationRequest { name: String::from(&self.name) };
+        self.state = Some(Call::new(self.core.clone(), request).send().await?);
+        observe::polled(&self.name, self.is_done());
+        Ok(())
+    }
+
+    /// The result in the last state seen, where the operation is done.
+    fn result(&self) -> Result<Option<T>, Error> {
+        let Some(state) = self.state.as_ref().filter(|state| state.done) else { return Ok(None) };
+        match &state.result {
+            Some(Outcome::Response(any)) => self.unpack(any, "result").map(Some),
+            Some(Outcome::Error(status)) => Err(self.error(failure(status))),
+            None => {
+                let message = "the operation is done, with neither a result nor an error";
+                Err(self.error(Error::unreadable(message)))
+            }
+        }
+    }
+
+    fn unpack<P: Message + Name + Default>(&self, any: &Any, what: &str) -> Result<P, Error> {
+        let found = any.type_url.rsplit('/').next().unwrap_or_default();
+        if found != P::full_name() {
+            let message =
+                format!("the operation's {what} is a `{found}`, not a `{}`", P::full_name());
+            return Err(self.error(Error::unreadable(message)));
+        }
+        P::decode(&*any.value).map_err(|e| {
+            let message = format!("the operation's {what} cannot be decoded");
+            self.error(Error::unreadable(message).with_source(e))
+        })
+    }
+
+    fn expired(&self, last_poll_error: Option<Error>) -> Error {
+        let limit = self.policy.limit();
+        let error = |message| self.error(Error::new(Code::DeadlineExceeded, message));
+        match last_poll_error {
+            None => error(format!("the operation was not done within {limit:?}, and goes on")),
+            Some(source) => error(format!(
+                "the operation was not seen done within {limit:?}: the service did not answer the \
+                 last poll"
+            ))
+            .with_source(source),
+        }
+    }
+
+    fn error(&self, error: Error) -> Error {
+        error.with_operation(self.name.clone())
+    }
+}
+
+/// What an operation failed of. An error of code OK is one all the same.
+fn failure(status: &rpc::Status) -> Error {
+    let details = status.encode_to_vec().into();
+    let code = match Code::from_i32(status.code) {
+        Code::Ok => Code::Unknown,
+        code => code,
+    };
+    Error::from_status(Status::with_details(code, status.message.clone(), details))
+}
+
+/// Another handle on the same operation, with the state that this one has seen.
+impl<T, M> Clone for Operation<T, M> {
+    fn clone(&self) -> Self {
+        let (core, name, state) = (self.core.clone(), self.name.clone(), self.state.clone());
+        Self { core, name, state, policy: self.policy, types: PhantomData }
+    }
+}
+
+impl<T, M> fmt::Debug for Operation<T, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operation")
+            .field("name", &self.name)
+            .field("is_done", &self.is_done())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: LongRunning> Call<R> {
+    /// Sends the request, and waits for the operation that it starts.
+    ///
+    /// # Errors
+    /// As the call and [`Operation::wait`].
+    pub async fn wait(self) -> Result<R::Output, Error> {
+        self.await?.wait().await
+    }
+}
+
+impl<T, M> CallKind<longrunning::Operation> for LongRunningKind<T, M> {
+    type Output = Operation<T, M>;
+
+    fn finish(core: &Arc<Core>, started: longrunning::Operation) -> Result<Self::Output, Error> {
+        Operation::started(core.clone(), started)
+    }
+}
+
+/// One state in the course of an operation.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Progress<T, M> {
+    /// What the service tells, where it tells anything.
+    pub metadata: Option<M>,
+    /// The result, in the last state.
+    pub result: Option<T>,
+    /// How long the wait has taken.
+    pub elapsed: Duration,
+}

@@ -1,0 +1,184 @@
+//! Many operations, waited for together.
+//!
+//! Fifty channels started at once are fifty operations. Polling each costs fifty requests a tick, and
+//! the API counts them (1,200 gets and 300 lists a minute in a region). Here one task polls for all of
+//! them: it lists the location's operations, a page serving hundreds of waiters, and gets those that
+//! the listing did not show. The task runs while anybody waits.
+//!
+//! A listing also holds the operations of the last thirty days, in an order that is not documented.
+//! So a tick reads pages only as long as they show operations that are waited for, remembers where
+//! those begin, keeps some of its requests for single gets, longest unheard first, and rests in
+//! proportion to its cost. However long the history is, every operation is heard of.
+
+mod listing;
+mod waiters;
+
+use self::{
+    listing::{Listing, MAX_REQUESTS},
+    waiters::{Outcome, Waiters},
+};
+use super::Operation;
+use crate::{
+    gax::{
+        call::{Call, Core},
+        error::Error,
+        name::{OperationName, ResourceName},
+        policy::PollPolicy,
+    },
+    proto::google::longrunning::GetOperationRequest,
+};
+use prost::{Message, Name};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+/// Waits for many operations of one location with few requests. Clones share the polling.
+///
+#[doc = include_str!("../../../guide/examples/shared_waits.md")]
+#[derive(Clone)]
+pub struct SharedWaits(Arc<Shared>);
+
+struct Shared {
+    core: Arc<Core>,
+    location: String,
+    waiters: Waiters,
+}
+
+/// The rest after a get, so that one client uses at most half of the 1,200 gets a minute that a
+/// region allows.
+const REST_PER_GET: Duration = Duration::from_millis(100);
+
+impl SharedWaits {
+    pub(crate) fn new(core: Arc<Core>, location: &impl ResourceName) -> Self {
+        let (location, waiters) = (location.as_str().to_owned(), Waiters::default());
+        Self(Arc::new(Shared { core, location, waiters }))
+    }
+
+    /// Waits until this operation is done, and yields its result. The wait keeps its own limit.
+    /// Dropping it leaves the operation, and the other waits, as they are.
+    ///
+    /// An operation may be waited for more than once, and may be of another location: it is then
+    /// polled by a get of its own.
+    ///
+    /// # Errors
+    /// As [`Operation::wait`].
+    pub fn wait<T, M>(
+        &self,
+        mut operation: Operation<T, M>,
+    ) -> impl Future<Output = Result<T, Error>> + Send + use<T, M>
+    where
+        T: Message + Name + Default + 'static,
+        M: Message + Name + Default + 'static,
+    {
+        let shared = self.0.clone();
+        async move {
+            if let Some(result) = operation.result()? {
+                return Ok(result);
+            }
+            match timeout(operation.policy.limit(), outcome(&shared, operation.name())).await {
+                Ok(state) => operation.state = Some(state.map_err(|e| operation.error(e))?),
+                Err(_) => return Err(operation.expired(shared.waiters.last_poll_error())),
+            }
+            let not_done = || operation.error(Error::unreadable("the operation is not done"));
+            operation.result()?.ok_or_else(not_done)
+        }
+    }
+}
+
+/// The operation once it is done.
+async fn outcome(shared: &Arc<Shared>, name: &OperationName) -> Outcome {
+    loop {
+        let (mut joined, is_polling) = shared.waiters.join(name);
+        // Not under the lock: a runtime that is shutting down drops the task at once.
+        if !is_polling {
+            tokio::spawn(Task::new(shared.clone()).run());
+        }
+        if let Ok(outcome) = (&mut joined.outcome).await {
+            return outcome;
+        }
+        // The runtime that polled has ended; this one takes over.
+        yield_now().await;
+    }
+}
+
+/// The task that polls.
+struct Task {
+    shared: Arc<Shared>,
+    policy: PollPolicy,
+    listing: Listing,
+    tick: u64,
+    is_over: bool,
+}
+
+impl Task {
+    fn new(shared: Arc<Shared>) -> Self {
+        let policy = shared.core.poll;
+        let listing = Listing::new(shared.core.clone(), shared.location.clone());
+        Self { shared, policy, listing, tick: 0, is_over: false }
+    }
+
+    /// Ticks while anybody waits.
+    async fn run(mut self) {
+        let mut quiet = 0_u32;
+        while self.shared.waiters.keep_polling() {
+            let rested = Instant::now() + self.tick().await;
+            quiet = quiet.saturating_add(1);
+            tokio::select! {
+                () = sleep(self.policy.pause(quiet, fastrand::f64())) => {}
+                () = self.shared.waiters.wake.notified() => quiet = 0,
+            }
+            if self.shared.waiters.is_empty() {
+                continue;
+            }
+            if quiet == 0 {
+                // A new waiter is served soon, but not at once: others are likely to follow.
+                sleep(self.policy.pause(1, 0.0)).await;
+            }
+            sleep_until(rested).await;
+        }
+        self.is_over = true;
+    }
+
+    /// Polls all operations that are waited for once. Returns how long to rest after that.
+    async fn tick(&mut self) -> Duration {
+        self.tick += 1;
+        let waiters = &self.shared.waiters;
+        let (pages, rest) = self.listing.read(waiters, self.tick).await;
+        let mut gets = 0;
+        for name in waiters.longest_unheard(self.tick, MAX_REQUESTS - pages) {
+            gets += 1;
+            let request = GetOperationRequest { name: String::from(&name) };
+            match Call::new(self.shared.core.clone(), request).send().await {
+                Ok(state) => drop(waiters.hear(name.as_str(), state, self.tick)),
+                // The service is down for the others too. This one goes last in the next tick,
+                // because it may be the only one that the service cannot tell of.
+                Err(e) if e.is_transient() => {
+                    waiters.postpone(&name, self.tick, e);
+                    break;
+                }
+                Err(e) => waiters.fail(&name, e),
+            }
+        }
+        rest + REST_PER_GET * gets
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // The runtime ended under the task: those who wait on another one must know.
+            self.shared.waiters.abandon();
+        }
+    }
+}
+
+impl fmt::Debug for SharedWaits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedWaits")
+            .field("location", &self.0.location)
+            .field("waiting", &self.0.waiters.len())
+            .finish_non_exhaustive()
+    }
+}

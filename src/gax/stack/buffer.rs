@@ -1,0 +1,77 @@
+//! The entrance for raw stubs: collects the message of a unary call, so that it can be sent again.
+
+use super::{collect::ResponseBody, grpc_timeout};
+use crate::gax::{
+    body::RequestBody,
+    context::{BoxFuture, CallContext, Classify},
+    policy::CallPolicy,
+    transport_error::TransportError,
+};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use http_body_util::BodyExt;
+use std::task::{Context, Poll};
+use tonic::{Status, body::Body};
+use tower::Service;
+
+/// Gives a stack the form that tonic's stubs need.
+///
+/// The error is a [`Status`], so that a task can be spawned around a stub's call: with a boxed
+/// error, the compiler cannot see that the call is `Send`.
+#[derive(Clone, Debug)]
+pub struct Buffer<S> {
+    inner: S,
+    policy: CallPolicy,
+    classify: Classify,
+}
+
+impl<S> Buffer<S> {
+    pub(crate) fn new(inner: S, policy: CallPolicy, classify: Classify) -> Self {
+        Self { inner, policy, classify }
+    }
+
+    /// The options of a call to a known method; `grpc-timeout` is the stub's own timeout.
+    fn context<B>(&self, request: &Request<B>) -> Option<CallContext> {
+        let idempotency = (self.classify)(request.uri().path())?;
+        let CallPolicy { mut timeouts, retry, .. } = self.policy;
+        if let Some(total) = grpc_timeout::parse(request.headers()) {
+            timeouts = timeouts.with_total(total);
+        }
+        Some(CallContext { idempotency, timeouts, retry, deadline: None })
+    }
+}
+
+impl<S, B> Service<Request<Body>> for Buffer<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody<B>>> + Clone + Send + 'static,
+    S::Error: Into<TransportError>,
+    S::Future: Send,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<ResponseBody<B>>;
+    type Error = Status;
+    type Future = BoxFuture<Self::Response, Status>;
+
+    /// Always ready: waiting for readiness is part of a call's time.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let context = self.context(&request);
+        let mut inner = self.inner.clone();
+        Box::pin(async move {
+            let (mut head, body) = request.into_parts();
+            let body = match context {
+                None => RequestBody::Stream(body),
+                Some(context) => {
+                    head.extensions.insert(context);
+                    RequestBody::Message(body.collect().await?.to_bytes())
+                }
+            };
+            let call = inner.call(Request::from_parts(head, body));
+            call.await.map_err(|e| e.into().into())
+        })
+    }
+}

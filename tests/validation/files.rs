@@ -1,0 +1,32 @@
+//! The configurations of the examples, and those that the service answers with, break no rule.
+
+use livestream_client::{
+    json,
+    model::{Asset, Channel, Clip, DvrSession, Event, Input, Pool},
+    validation::Validate,
+};
+use std::{fs, path::Path};
+
+#[track_caller]
+fn check<T: Validate + prost::Message + prost::Name + Default>(file: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let message: T = json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(message.violations(), [], "{file}");
+}
+
+#[test]
+fn the_examples_channel_keeps_the_rules() {
+    check::<Channel>("examples/data/channel.json");
+}
+
+/// Without the sample of a channel, which has every field but could not run.
+#[test]
+fn what_the_service_answers_keeps_the_rules() {
+    check::<Asset>("tests/data/json/asset.json");
+    check::<Clip>("tests/data/json/clip.json");
+    check::<DvrSession>("tests/data/json/dvr_session.json");
+    check::<Event>("tests/data/json/event.json");
+    check::<Event>("tests/data/json/event_now.json");
+    check::<Input>("tests/data/json/input.json");
+    check::<Pool>("tests/data/json/pool.json");
+}

@@ -1,0 +1,44 @@
+//! Each documented rule is broken by one configuration, and reported by path and text; nothing else
+//! is reported with it.
+
+#![allow(clippy::unwrap_used)]
+
+mod channel;
+mod context;
+mod files;
+mod outputs;
+mod requests;
+mod resources;
+mod tracks;
+
+use livestream_client::validation::{Context, Validate};
+
+/// What breaks a rule, and the end of what is then said.
+type Case<T> = (fn(&mut T), &'static str);
+
+/// Breaks a rule in a message that breaks none, and expects exactly these violations.
+#[track_caller]
+fn broken<T: Validate>(valid: &impl Fn() -> T, edit: impl FnOnce(&mut T), expected: &[&str]) {
+    broken_in(Context::new(), valid, edit, expected);
+}
+
+#[track_caller]
+fn broken_in<T: Validate>(
+    context: Context<'_>,
+    valid: &impl Fn() -> T,
+    edit: impl FnOnce(&mut T),
+    expected: &[&str],
+) {
+    let texts = |message: &T| {
+        let found = message.violations_in(context);
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let mut message = valid();
+    assert_eq!(texts(&message), [""; 0], "the message is not valid before the edit");
+    edit(&mut message);
+    assert_eq!(texts(&message), expected);
+}
+
+fn seconds(seconds: i64) -> prost_types::Duration {
+    prost_types::Duration { seconds, nanos: 0 }
+}

@@ -1,0 +1,191 @@
+//! Requests: the paths begin at the request, and an update is held only to what it changes.
+
+use super::{
+    broken,
+    channel::whole,
+    resources::{at, pool, session, window},
+};
+use livestream_client::{
+    LivestreamClient,
+    model::{
+        Channel, CreateChannelRequest, DvrSession, Input, LogConfig, Manifest, MuxStream,
+        UpdateChannelRequest, UpdateDvrSessionRequest, UpdateInputRequest, UpdatePoolRequest,
+        channel::Output, input::SecurityRule,
+    },
+    name::{ChannelName, LocationName},
+    validation::{Context, Validate},
+};
+use prost_types::FieldMask;
+
+fn mask(paths: &[&str]) -> Option<FieldMask> {
+    Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
+}
+
+#[test]
+fn a_create_request_is_held_to_the_rules_of_its_resource() {
+    let create = || CreateChannelRequest { channel: Some(whole()), ..Default::default() };
+    broken(&create, |r| r.channel = None, &["`channel` is required"]);
+    broken(
+        &create,
+        |r| r.channel.as_mut().unwrap().output = None,
+        &["`channel.output.uri` is required"],
+    );
+}
+
+/// Logs more, and holds nothing else.
+fn update() -> UpdateChannelRequest {
+    let channel = Channel { log_config: Some(LogConfig::default()), ..Default::default() };
+    UpdateChannelRequest {
+        update_mask: mask(&["log_config"]),
+        channel: Some(channel),
+        ..Default::default()
+    }
+}
+
+fn channel(request: &mut UpdateChannelRequest) -> &mut Channel {
+    request.channel.as_mut().unwrap()
+}
+
+#[test]
+fn an_update_is_held_only_to_what_it_changes() {
+    let no_folder = Some(Output { uri: "news".into() });
+    let wrong = "`channel.output.uri` is `news`, not a place such as `gs://my-bucket/folder`";
+    broken(&update, |r| channel(r).output = no_folder.clone(), &[]);
+    let edit = |r: &mut UpdateChannelRequest| {
+        channel(r).output = no_folder.clone();
+        r.update_mask = None;
+    };
+    broken(&update, edit, &[wrong]);
+    broken(&update, |r| r.update_mask = None, &[]);
+    broken(&update, |r| r.update_mask = mask(&["output"]), &["`channel.output.uri` is required"]);
+
+    // What no update changes is not held against it.
+    broken(&update, |r| channel(r).static_overlays = vec![Default::default()], &[]);
+    broken(
+        &update,
+        |r| channel(r).name = "c".into(),
+        &["`channel.name` is not a name of kind Channel \
+         (`projects/{project}/locations/{location}/channels/{channel}`): \"c\": `projects` \
+         expected at \"c\""],
+    );
+}
+
+#[test]
+fn an_update_refers_to_what_it_does_not_hold() {
+    let manifest = Manifest { r#type: 1, mux_streams: vec!["hd".into()], ..Default::default() };
+    let edit = |r: &mut UpdateChannelRequest| {
+        channel(r).manifests = vec![manifest.clone()];
+        r.update_mask = mask(&["manifests"]);
+    };
+    broken(&update, edit, &[]);
+    let sd = MuxStream { key: "sd".into(), ..Default::default() };
+    let both = |r: &mut UpdateChannelRequest| {
+        edit(r);
+        channel(r).mux_streams = vec![sd];
+    };
+    broken(
+        &update,
+        both,
+        &[
+            "`channel.manifests[0].mux_streams[0]` is `hd`, but the channel has no such mux stream, \
+         only `sd`",
+        ],
+    );
+}
+
+#[test]
+fn a_mask_names_only_what_the_update_can_change() {
+    let list = "`input_attachments`, `input_config`, `output`, `elementary_streams`, \
+                `mux_streams`, `manifests`, `sprite_sheets`, `log_config`, `timecode_config`, \
+                `encryptions`, `retention_config`";
+    broken(
+        &update,
+        |r| r.update_mask = mask(&["log_config", "labels", "log_conf"]),
+        &[
+            &format!("`update_mask.paths[1]` is `labels`, but an update can change only {list}"),
+            "`update_mask.paths[2]` is wrong: a Channel has no field `log_conf`; is it `log_config`?",
+        ],
+    );
+    broken(
+        &update,
+        |r| r.update_mask = mask(&["log_config", "log_config"]),
+        &["`update_mask.paths[1]` is doubled: `update_mask.paths[0]` is `log_config` too"],
+    );
+    broken(&update, |r| r.update_mask = mask(&[]), &["`update_mask.paths` is required"]);
+}
+
+#[test]
+fn updates_of_sessions_inputs_and_pools_are_held_to_their_rules() {
+    let update = || UpdateDvrSessionRequest {
+        update_mask: mask(&["dvr_windows"]),
+        dvr_session: Some(DvrSession { dvr_manifests: Vec::new(), ..session() }),
+        ..Default::default()
+    };
+    broken(&update, |r| r.update_mask = None, &["`update_mask` is required"]);
+    broken(
+        &update,
+        |r| r.update_mask = mask(&["dvr_windows", "labels"]),
+        &["`update_mask.paths[1]` is `labels`, but an update can change only `dvr_windows`"],
+    );
+    let empty = DvrSession { dvr_windows: vec![window(at(5), at(5))], ..Default::default() };
+    broken(
+        &update,
+        |r| r.dvr_session = Some(empty),
+        &["`dvr_session.dvr_windows[0].time_interval.end_time` is not after `start_time`"],
+    );
+
+    let rules = SecurityRule { ip_ranges: vec!["10.0.0.0/8".into()] };
+    let update = || UpdateInputRequest {
+        update_mask: mask(&["security_rules"]),
+        input: Some(Input { security_rules: Some(rules.clone()), ..Default::default() }),
+        ..Default::default()
+    };
+    let wrong = SecurityRule { ip_ranges: vec!["10.0.0.0".into()] };
+    broken(
+        &update,
+        |r| r.input.as_mut().unwrap().security_rules = Some(wrong),
+        &["`input.security_rules.ip_ranges[0]` is `10.0.0.0`, not a CIDR block such as \
+         `192.0.1.0/24`"],
+    );
+
+    let update = || UpdatePoolRequest { pool: Some(pool()), ..Default::default() };
+    broken(
+        &update,
+        |r| r.update_mask = mask(&["network_config", "labels"]),
+        &["`update_mask.paths[1]` is `labels`, but an update can change only `network_config`"],
+    );
+}
+
+#[tokio::test]
+async fn a_checked_call_is_refused_with_all_fields_and_never_sent() {
+    let builder = LivestreamClient::builder().endpoint("http://127.0.0.1:1");
+    let client = builder.anonymous().build().unwrap();
+    let location = LocationName::new("p", "us-central1").unwrap();
+    assert!(client.create_channel(&location, whole(), "news").validated().is_ok());
+
+    let call = client.create_channel(&location, Channel::default(), "news");
+    let error = call.with(|r| r.channel.as_mut().unwrap().manifests.push(Manifest::default()));
+    let error = error.validated().unwrap_err();
+    assert!(error.is_invalid_request());
+    assert_eq!(error.field(), Some("channel.output.uri"));
+    assert_eq!(error.attempts(), 0);
+    assert_eq!(
+        error.to_string(),
+        "CreateChannel projects/p/locations/us-central1: InvalidArgument: `channel.output.uri` is \
+         required; `channel.manifests[0].type` is required; `channel.manifests[0].mux_streams` is \
+         required"
+    );
+
+    let name = ChannelName::new("p", "us-central1", "news").unwrap();
+    let channel = Channel { manifests: Vec::new(), ..whole() };
+    let call = client.create_dvr_session(&name, session(), "evening");
+    let error = call.clone().validated_in(Context::new().on(&channel)).unwrap_err();
+    assert_eq!(error.field(), Some("dvr_session.dvr_manifests[0].manifest_key"));
+    assert!(call.validated().is_ok());
+}
+
+#[test]
+fn a_request_that_holds_all_is_valid() {
+    let request = UpdateChannelRequest { channel: Some(whole()), ..Default::default() };
+    assert_eq!(request.violations(), []);
+}

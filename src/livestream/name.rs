@@ -1,4 +1,4 @@
-//! The names of the Live Stream API's resources, and of what they refer to.
+//! The names of the Live Stream API's resources, and of other resources that they refer to.
 
 use crate::{
     gax::name::resource_name,

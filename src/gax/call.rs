@@ -119,7 +119,6 @@ impl<R: Rpc> Call<R> {
     }
 
     /// Sends the request, and reads the answer; an error of either tells what it is about.
-    #[expect(clippy::manual_async_fn, reason = "an async fn would keep the request twice")]
     fn send_then<T>(
         self,
         read: impl FnOnce(&Arc<Core>, R::Response) -> Result<T, Error>,

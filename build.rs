@@ -1,9 +1,9 @@
 //! Compiles `proto/` into messages, tonic stubs and facts.
 //!
-//! prost drops custom options, so the annotations (routes, long-running results, page fields, request
-//! ids, output fields) are read here from the descriptor pool: `build/read.rs` turns them into plain
-//! structs, and `build/write.rs` turns these into one trait impl per request message. See
-//! `src/gax/rpc.rs`.
+//! prost drops custom options, so the annotations (routes, resource names, long-running results, page
+//! fields, request ids, output fields) are read here from the descriptor pool: `build/read.rs` turns
+//! them into plain structs, and `build/write.rs` turns these into one trait impl per request message,
+//! and one type of name per resource. See `src/gax/rpc.rs` and `src/gax/name/mod.rs`.
 
 #[path = "build/read.rs"]
 mod read;
@@ -13,14 +13,54 @@ mod write;
 use prost_reflect::DescriptorPool;
 use std::{env, error::Error, fs, path::Path, process::Command};
 
-/// The entry points, each with the feature that asks for it; what they import comes along.
-const ROOTS: &[(&str, Option<&str>)] = &[
-    ("google/cloud/video/livestream/v1/service.proto", None),
-    ("google/cloud/visionai/v1/streams_service.proto", Some("visionai")),
-    ("google/longrunning/operations.proto", None),
-    ("google/cloud/location/locations.proto", None),
-    ("volcengine/live/v20230101/time_shift.proto", Some("volcengine")),
+/// An API that is compiled in.
+struct Api {
+    /// The file of its service; what it imports comes along.
+    root: &'static str,
+    /// The feature that asks for it.
+    feature: Option<&'static str>,
+    /// The module of its resource names, which includes what is written here.
+    names: Option<&'static str>,
+}
+
+const APIS: &[Api] = &[
+    Api {
+        root: "google/cloud/video/livestream/v1/service.proto",
+        feature: None,
+        names: Some("crate::livestream::name"),
+    },
+    Api {
+        root: "google/cloud/visionai/v1/streams_service.proto",
+        feature: Some("visionai"),
+        names: Some("crate::visionai::name"),
+    },
+    Api {
+        root: "google/longrunning/operations.proto",
+        feature: None,
+        names: Some(write::ENGINE_NAMES),
+    },
+    Api {
+        root: "google/cloud/location/locations.proto",
+        feature: None,
+        names: Some(write::SHARED_NAMES),
+    },
+    Api {
+        root: "volcengine/live/v20230101/time_shift.proto",
+        feature: Some("volcengine"),
+        names: None,
+    },
 ];
+
+impl Api {
+    fn package(&self) -> Option<String> {
+        Some(self.root.rsplit_once('/')?.0.replace('/', "."))
+    }
+}
+
+/// The module of the names that a package declares.
+fn name_module(package: &str) -> Option<&'static str> {
+    APIS.iter().find(|api| api.package().as_deref() == Some(package))?.names
+}
 
 /// Annotations only: nothing of it is sent.
 const NOT_GENERATED: &str = "google.api";
@@ -33,13 +73,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_imports(true).include_source_info(true);
-    compiler.open_files(
-        ROOTS.iter().filter(|(_, feature)| feature.is_none_or(is_enabled)).map(|(file, _)| file),
-    )?;
+    let apis = || APIS.iter().filter(|api| api.feature.is_none_or(is_enabled));
+    compiler.open_files(apis().map(|api| api.root))?;
     let pool = compiler.descriptor_pool();
+    let facts = read::facts(&pool)?;
 
     fs::write(out.join("descriptors.bin"), pool.encode_to_vec())?;
-    fs::write(out.join("facts.rs"), write::facts(&read::facts(&pool)?)?)?;
+    fs::write(out.join("facts.rs"), write::facts(&facts)?)?;
+    // `crate::livestream::name` includes `livestream_name.rs`.
+    for module in apis().filter_map(|api| api.names).filter(|name| *name != write::ENGINE_NAMES) {
+        let file = format!("{}.rs", module.trim_start_matches("crate::").replace("::", "_"));
+        fs::write(out.join(file), write::names(&facts.resources, module)?)?;
+    }
     generate_stubs(compiler.file_descriptor_set(), &pool)
 }
 

@@ -4,8 +4,8 @@
 //! by their types. [`write`](crate::write) finds the Rust names.
 
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
-    ReflectMessage, Value,
+    DescriptorPool, DynamicMessage, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
+    MethodDescriptor, ReflectMessage, Value,
 };
 use std::error::Error;
 
@@ -15,9 +15,14 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const REQUIRED: i32 = 2;
 const OUTPUT_ONLY: i32 = 3;
 
+/// Where a file keeps its resource definitions: `FileDescriptorProto.options`, and the number of
+/// `google.api.resource_definition`.
+const FILE_OPTIONS: [i32; 2] = [8, 1053];
+
 pub struct Facts {
     /// The methods with a route, in the order of their paths.
     pub methods: Vec<Method>,
+    pub resources: Vec<Resource>,
     /// The messages that have a secret among their fields.
     pub confidential: Vec<Confidential>,
 }
@@ -95,6 +100,19 @@ pub enum Output {
     Within(String, Vec<Output>),
 }
 
+/// A kind of resource, by `google.api.resource` or `google.api.resource_definition`.
+pub struct Resource {
+    /// Such as `livestream.googleapis.com/Channel`.
+    pub resource_type: String,
+    pub pattern: String,
+    /// The module of its names.
+    pub module: &'static str,
+    /// The message that represents it, where there is one.
+    pub message: Option<String>,
+    /// The comment on a definition without a message.
+    pub comment: Option<String>,
+}
+
 /// A message whose `Debug` hides something.
 pub struct Confidential {
     pub message: String,
@@ -114,29 +132,119 @@ impl Method {
     }
 }
 
+impl Resource {
+    /// Such as `Channel`.
+    pub fn kind(&self) -> &str {
+        self.resource_type.rsplit('/').next().expect("split yields at least one part")
+    }
+
+    /// The variables of the pattern, each with the segment that it stands at.
+    pub fn variables(&self) -> Vec<(&str, usize)> {
+        let segments = self.pattern.split('/').enumerate();
+        segments.filter_map(|(at, segment)| Some((variable(segment)?, at))).collect()
+    }
+
+    /// The number of segments of the pattern.
+    pub fn len(&self) -> usize {
+        self.pattern.split('/').count()
+    }
+
+    /// The variable that an id below the other resource fills, if this one is a child of it.
+    pub fn child_variable(&self, parent: &Self) -> Option<&str> {
+        let segments = self.below(parent)?.split('/').collect::<Vec<_>>();
+        let [_collection, last] = segments[..] else { return None };
+        variable(last)
+    }
+
+    /// The nearest resource that this one is below: the one with the longest pattern.
+    pub fn parent<'a>(&self, all: &'a [Self]) -> Option<&'a Self> {
+        all.iter().filter(|other| self.below(other).is_some()).max_by_key(|other| other.len())
+    }
+
+    /// What the pattern has after that of the other resource.
+    fn below(&self, other: &Self) -> Option<&str> {
+        self.pattern.strip_prefix(&other.pattern)?.strip_prefix('/')
+    }
+}
+
+/// The variable's name in a segment such as `{channel}`.
+fn variable(segment: &str) -> Option<&str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
+}
+
 /// Reads all facts of the pool.
 pub fn facts(pool: &DescriptorPool) -> Result<Facts> {
+    let resources = read_resources(pool)?;
     let mut methods = Vec::new();
     for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
-        methods.extend(read_method(&method)?);
+        methods.extend(read_method(&method, &resources)?);
     }
     methods.sort_by_key(Method::path);
     let confidential = pool.all_messages().filter(has_secrets).map(|message| Confidential {
         message: message.full_name().into(),
         fields: message.fields().map(|field| (field.name().into(), shown(&field))).collect(),
     });
-    Ok(Facts { methods, confidential: confidential.collect() })
+    Ok(Facts { methods, confidential: confidential.collect(), resources })
+}
+
+/// The resources with a message first: another API may define one of them once more, to refer to it.
+fn read_resources(pool: &DescriptorPool) -> Result<Vec<Resource>> {
+    let mut found = Vec::new();
+    for message in pool.all_messages() {
+        if let Some(resource) = annotation(&message.options(), "google.api.resource") {
+            let own = read_resource(&resource, message.package_name())?;
+            found.push(Resource { message: Some(message.full_name().into()), ..own });
+        }
+    }
+    for file in pool.files() {
+        let definitions = extension(&file.options(), "google.api.resource_definition");
+        let Some(Value::List(definitions)) = definitions else { continue };
+        for (at, definition) in definitions.iter().enumerate() {
+            let definition = definition.as_message().ok_or("a definition is a message")?;
+            let own = read_resource(definition, file.package_name())?;
+            found.push(Resource { comment: definition_comment(&file, at), ..own });
+        }
+    }
+    let mut resources = Vec::<Resource>::new();
+    for resource in found {
+        if !resources.iter().any(|known| known.resource_type == resource.resource_type) {
+            resources.push(resource);
+        }
+    }
+    Ok(resources)
+}
+
+fn read_resource(annotation: &DynamicMessage, package: &str) -> Result<Resource> {
+    let resource_type = text(annotation, "type").ok_or("a resource has a type")?;
+    let patterns = annotation.get_field_by_name("pattern");
+    let pattern = match patterns.as_deref().and_then(Value::as_list) {
+        Some([Value::String(pattern)]) => pattern.clone(),
+        _ => return Err(format!("{resource_type}: one pattern expected").into()),
+    };
+    let module = crate::name_module(package)
+        .ok_or_else(|| format!("{resource_type}: the API has no module of names in build.rs"))?;
+    Ok(Resource { resource_type, pattern, module, message: None, comment: None })
+}
+
+/// The comment on the file's resource definition of this number.
+fn definition_comment(file: &FileDescriptor, at: usize) -> Option<String> {
+    let options = FILE_OPTIONS.into_iter().chain([i32::try_from(at).ok()?]);
+    let path = options.collect::<Vec<_>>();
+    let source = file.file_descriptor_proto().source_code_info.as_ref()?;
+    let mut places = source.location.iter();
+    let place = places.find(|place| place.path.starts_with(&path))?;
+    place.leading_comments.as_ref().map(|comment| comment.trim().to_owned())
 }
 
 /// `None` for a method without a route: no service here serves it.
-fn read_method(method: &MethodDescriptor) -> Result<Option<Method>> {
+fn read_method(method: &MethodDescriptor, resources: &[Resource]) -> Result<Option<Method>> {
     let Some((verb, route)) = read_route(method)? else { return Ok(None) };
     let (input, output) = (method.input(), method.output());
     let has = |name| input.get_field_by_name(name).is_some();
     let has_request_id = input.fields().any(|field| is_request_id(&field));
     let mut requirements = Vec::new();
     for field in input.fields() {
-        if let Some(rule) = read_rule(&field, &route)? {
+        if let Some(rule) = read_rule(&field, &route, resources)? {
             requirements.push(Requirement { field: field.name().into(), rule });
         }
     }
@@ -177,7 +285,7 @@ fn read_route(method: &MethodDescriptor) -> Result<Option<(String, String)>> {
     Ok(Some((verb.into(), field[..end].into())))
 }
 
-fn read_rule(field: &FieldDescriptor, route: &str) -> Result<Option<Rule>> {
+fn read_rule(field: &FieldDescriptor, route: &str, resources: &[Resource]) -> Result<Option<Rule>> {
     let name = field.name();
     let is_required = behaves(field, REQUIRED);
     if let Kind::Message(message) = field.kind() {
@@ -198,12 +306,16 @@ fn read_rule(field: &FieldDescriptor, route: &str) -> Result<Option<Rule>> {
         return Ok(Some(Rule::RequestId));
     }
     if let Some(reference) = annotation(&field.options(), "google.api.resource_reference") {
+        let find = |wanted: String| {
+            let found = resources.iter().find(|resource| resource.resource_type == wanted);
+            found.ok_or_else(|| format!("{}: {wanted} is not defined", field.full_name()))
+        };
         if let Some(own) = text(&reference, "type") {
-            return Ok(Some(Rule::Name(own)));
+            return Ok(Some(Rule::Name(find(own)?.resource_type.clone())));
         }
         if let Some(child) = text(&reference, "child_type") {
-            let parent = parent_type(field.parent_message().parent_pool(), &child);
-            return Ok(Some(Rule::Name(parent)));
+            let parent = find(child)?.parent(resources).ok_or("a child has a parent")?;
+            return Ok(Some(Rule::Name(parent.resource_type.clone())));
         }
     }
     if is_required && name.ends_with("_id") {
@@ -298,25 +410,6 @@ fn outputs(message: &MessageDescriptor) -> Vec<Output> {
         }
     }
     out
-}
-
-/// The resource type that a resource is below, by their patterns.
-fn parent_type(pool: &DescriptorPool, resource: &str) -> String {
-    let parent = pattern(pool, resource).and_then(|pattern| {
-        let (parent, _) = pattern.rsplit_once('/')?.0.rsplit_once('/')?;
-        pool.all_messages()
-            .filter_map(|message| resource_type(&message))
-            .find(|candidate| self::pattern(pool, candidate).is_some_and(|p| p == parent))
-    });
-    parent.unwrap_or("locations.googleapis.com/Location".to_owned())
-}
-
-fn pattern(pool: &DescriptorPool, resource: &str) -> Option<String> {
-    let message =
-        pool.all_messages().find(|message| resource_type(message).as_deref() == Some(resource))?;
-    let annotation = annotation(&message.options(), "google.api.resource")?;
-    let patterns = annotation.get_field_by_name("pattern")?.into_owned();
-    Some(patterns.as_list()?.first()?.as_str()?.to_owned())
 }
 
 fn resource_type(message: &MessageDescriptor) -> Option<String> {

@@ -1,16 +1,22 @@
 //! Writes the facts as Rust.
 
 use crate::read::{
-    Confidential, Facts, Idempotency, Listing, Method, Operation, Output, Requirement, Rule, Shown,
-    Update,
+    Confidential, Facts, Idempotency, Listing, Method, Operation, Output, Requirement, Resource,
+    Rule, Shown, Update,
 };
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{format_ident, quote};
 use std::error::Error;
+
+/// The engine's own module of names: what is there is declared by hand.
+pub const ENGINE_NAMES: &str = "crate::gax::name";
+
+/// Where the rest of what belongs to the engine's names stands.
+pub const SHARED_NAMES: &str = "crate::name";
 
 /// One `Rpc` impl per request message, the table of methods, and `Debug` where secrets are.
 pub fn facts(facts: &Facts) -> Result<String, Box<dyn Error>> {
-    let methods = facts.methods.iter().map(method);
+    let methods = facts.methods.iter().map(|method| write_method(method, &facts.resources));
     let requests = facts.methods.iter().map(|method| rust_type(&method.input));
     let debugs = facts.confidential.iter().map(redacted_debug);
     format(quote! {
@@ -23,9 +29,9 @@ pub fn facts(facts: &Facts) -> Result<String, Box<dyn Error>> {
     })
 }
 
-fn method(method: &Method) -> TokenStream {
+fn write_method(method: &Method, resources: &[Resource]) -> TokenStream {
     let request = rust_type(&method.input);
-    let rpc = rpc(method, &request);
+    let rpc = rpc(method, &request, resources);
     let long_running = method.operation.as_ref().map(|Operation { output, metadata }| {
         let (output, metadata) = (rust_type(output), rust_type(metadata));
         quote! {
@@ -54,7 +60,7 @@ fn method(method: &Method) -> TokenStream {
     quote! { #rpc #long_running #filtered #ordered #paged #maskable }
 }
 
-fn rpc(method: &Method, request: &TokenStream) -> TokenStream {
+fn rpc(method: &Method, request: &TokenStream, resources: &[Resource]) -> TokenStream {
     let Method { service, name, .. } = method;
     let path = method.path();
     let response = rust_type(&method.output);
@@ -87,7 +93,8 @@ fn rpc(method: &Method, request: &TokenStream) -> TokenStream {
             fn request_id_mut(&mut self) -> Option<&mut String> { Some(&mut self.request_id) }
         }
     });
-    let checks = method.requirements.iter().map(|requirement| check(requirement, route));
+    let requirements = method.requirements.iter();
+    let checks = requirements.map(|requirement| check(requirement, route, resources));
     quote! {
         impl sealed::Sealed for #request {}
 
@@ -105,8 +112,13 @@ fn rpc(method: &Method, request: &TokenStream) -> TokenStream {
     }
 }
 
-fn check(Requirement { field: name, rule }: &Requirement, route: &str) -> TokenStream {
+fn check(requirement: &Requirement, route: &str, resources: &[Resource]) -> TokenStream {
+    let Requirement { field: name, rule } = requirement;
     let field = ident(name);
+    let name_type = |wanted: &str| {
+        let resource = resources.iter().find(|resource| resource.resource_type == wanted);
+        name_type(resource.expect("references are resolved when they are read"))
+    };
     match rule {
         Rule::Message => quote!(check::present(#name, self.#field.is_some())),
         Rule::NotEmpty => quote!(check::present(#name, !self.#field.is_empty())),
@@ -212,22 +224,127 @@ fn redacted_debug(Confidential { message, fields }: &Confidential) -> TokenStrea
     }
 }
 
+/// The names of one module: their types, and how each is built from its parent's.
+pub fn names(all: &[Resource], module: &str) -> Result<String, Box<dyn Error>> {
+    // What concerns both the engine's names and others stands with the others.
+    let engine = |resource: &Resource| resource.module == ENGINE_NAMES && module == SHARED_NAMES;
+    let own = |resource: &&Resource| resource.module == module || engine(resource);
+    let kinds = all.iter().filter(|resource| resource.module == module);
+    let kinds = kinds.map(|resource| kind_of_name(resource, all));
+    let constructors = all.iter().map(|parent| {
+        let children = all.iter().filter(own);
+        constructors(parent, children.filter_map(|child| constructor(child, parent)).collect())
+    });
+    let parents = all.iter().filter(|resource| engine(resource));
+    let parents = parents.filter_map(|resource| parent(resource, all));
+    format(quote! { #(#kinds)* #(#constructors)* #(#parents)* })
+}
+
+/// Declares the type of a resource's names.
+fn kind_of_name(resource: &Resource, all: &[Resource]) -> TokenStream {
+    let Resource { resource_type, pattern, comment, .. } = resource;
+    let name = format_ident!("{}Name", resource.kind());
+    let mut text = format!(" The name of {}: `{pattern}`.", mention(resource));
+    if let Some(comment) = comment {
+        text += &format!("\n\n {comment}");
+    }
+    let ids = resource.variables().into_iter().map(|(variable, at)| {
+        let (id, at) = (ident(variable), Literal::usize_unsuffixed(at));
+        quote!(#id @ #at)
+    });
+    let parent = resource.parent(all).map(|parent| {
+        let (name, segments) = (name_type(parent), Literal::usize_unsuffixed(parent.len()));
+        quote!(parent #name = #segments;)
+    });
+    quote! {
+        crate::gax::name::resource_name! {
+            #[doc = #text]
+            #name = #resource_type, #pattern;
+            ids { #(#ids),* }
+            #parent
+        }
+    }
+}
+
+fn constructors(parent: &Resource, children: Vec<TokenStream>) -> Option<TokenStream> {
+    let name = name_type(parent);
+    (!children.is_empty()).then(|| quote!(impl #name { #(#children)* }))
+}
+
+/// How the child's name is built from the parent's, if it is right below it.
+fn constructor(child: &Resource, parent: &Resource) -> Option<TokenStream> {
+    let id = ident(child.child_variable(parent)?);
+    let name = name_type(child);
+    let text = format!(" The name of {} in this {}.", mention(child), words(parent.kind()));
+    Some(quote! {
+        #[doc = #text]
+        ///
+        /// # Errors
+        /// If no document of the API allows the id.
+        pub fn #id(
+            &self,
+            id: impl AsRef<str>,
+        ) -> Result<#name, crate::gax::name::InvalidName> {
+            crate::gax::name::build_child(self.as_str(), id.as_ref())
+        }
+    })
+}
+
+/// The name of the parent, for a name that the engine declares without knowing the parent's.
+fn parent(resource: &Resource, all: &[Resource]) -> Option<TokenStream> {
+    let parent = resource.parent(all)?;
+    let (name, parent_name) = (name_type(resource), name_type(parent));
+    let segments = Literal::usize_unsuffixed(parent.len());
+    let (kind, parent_kind) = (words(resource.kind()), words(parent.kind()));
+    let text = format!(" The name of the {parent_kind} that the {kind} is in.");
+    Some(quote! {
+        impl From<&#name> for #parent_name {
+            #[doc = #text]
+            fn from(name: &#name) -> Self {
+                let text = crate::gax::name::prefix(name.as_str(), #segments);
+                crate::gax::name::ResourceName::from_checked(text.into())
+            }
+        }
+    })
+}
+
+/// A resource in documentation: `an [event](…)`, with a link to its message if it has one.
+fn mention(resource: &Resource) -> String {
+    let words = words(resource.kind());
+    let article = if words.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    match &resource.message {
+        Some(message) => format!("{article} [{words}]({})", rust_path(message)),
+        None => format!("{article} {words}"),
+    }
+}
+
+/// `SecretVersion` is a secret version; abbreviations stay abbreviations.
+fn words(kind: &str) -> String {
+    let mut text = String::new();
+    for c in kind.chars() {
+        if c.is_uppercase() && !text.is_empty() {
+            text.push(' ');
+        }
+        text.extend(c.to_lowercase());
+    }
+    text.replace("dvr", "DVR")
+}
+
 /// The type of a message, by its full name.
 fn rust_type(message: &str) -> TokenStream {
     match message {
         "google.protobuf.Empty" => quote!(()),
-        _ => path(&format!("crate::proto::{}", message.replace('.', "::"))),
+        _ => path(&rust_path(message)),
     }
 }
 
-/// `livestream.googleapis.com/Channel` is a `crate::name::ChannelName`; other APIs of this crate
-/// keep their names in a module of their own.
-fn name_type(resource: &str) -> TokenStream {
-    let (service, kind) = resource.split_once('/').expect("resource types are `service/Kind`");
-    match service.split('.').next() {
-        Some("visionai") => path(&format!("crate::visionai::name::{kind}Name")),
-        _ => path(&format!("crate::name::{kind}Name")),
-    }
+fn rust_path(message: &str) -> String {
+    format!("crate::proto::{}", message.replace('.', "::"))
+}
+
+/// The type of a resource's names, such as `crate::livestream::name::ChannelName`.
+fn name_type(resource: &Resource) -> TokenStream {
+    path(&format!("{}::{}Name", resource.module, resource.kind()))
 }
 
 fn path(text: &str) -> TokenStream {

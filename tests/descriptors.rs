@@ -132,11 +132,24 @@ fn expected() -> Value {
         "type": "google.longrunning.OperationInfo",
     }});
 
+    // Resources that every API shares; these definitions are ours, not the API's.
+    apis["google.cloud.location"]["resource_definitions"] = json!({
+        "cloudresourcemanager.googleapis.com/Project": ["projects/{project}"],
+        "locations.googleapis.com/Location": ["projects/{project}/locations/{location}"],
+    });
+    apis["google.longrunning"]["resource_definitions"] = json!({
+        "longrunning.googleapis.com/Operation":
+            ["projects/{project}/locations/{location}/operations/{operation}"],
+    });
+
     let Value::Object(mut files) = parse(FILES) else { panic!("files by path") };
     files.retain(|file, _| {
         let (package, _) = file.rsplit_once('/').unwrap();
         apis.contains_key(&package.replace('/', "."))
     });
+    for file in ["google/cloud/location/locations.proto", "google/longrunning/operations.proto"] {
+        files[file]["imports"].as_array_mut().unwrap().push("google/api/resource.proto".into());
+    }
     // The order of declarations and imports is nobody's business.
     for names in files.values_mut().flat_map(|file| file.as_object_mut().unwrap().values_mut()) {
         names.as_array_mut().unwrap().sort_by(|a, b| a.as_str().cmp(&b.as_str()));

@@ -62,6 +62,15 @@ fn name_module(package: &str) -> Option<&'static str> {
     APIS.iter().find(|api| api.package().as_deref() == Some(package))?.names
 }
 
+/// The default timeouts of calls in seconds, where the published configuration of an API gives a method
+/// another than the 60 s of all others. No annotation tells them.
+const TIMEOUTS: &[(&str, u64)] = &[
+    ("google.cloud.visionai.v1.StreamsService.CreateCluster", 600),
+    ("google.cloud.visionai.v1.StreamsService.CreateEvent", 300),
+    ("google.cloud.visionai.v1.StreamsService.CreateSeries", 300),
+    ("google.cloud.visionai.v1.StreamsService.CreateStream", 300),
+];
+
 /// Annotations only: nothing of it is sent.
 const NOT_GENERATED: &str = "google.api";
 

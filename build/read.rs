@@ -33,6 +33,8 @@ pub struct Method {
     pub input: String,
     pub output: String,
     pub idempotency: Idempotency,
+    /// In seconds.
+    pub default_timeout: Option<u64>,
     /// The routed field, such as `name` or `channel.name`.
     pub route: String,
     pub has_request_id: bool,
@@ -180,11 +182,21 @@ pub fn facts(pool: &DescriptorPool) -> Result<Facts> {
         methods.extend(read_method(&method, &resources)?);
     }
     methods.sort_by_key(Method::path);
+    if let Some((name, _)) = crate::TIMEOUTS.iter().find(|(name, _)| is_misspelt(pool, name)) {
+        return Err(format!("no method {name}, but it has a timeout in build.rs").into());
+    }
     let confidential = pool.all_messages().filter(has_secrets).map(|message| Confidential {
         message: message.full_name().into(),
         fields: message.fields().map(|field| (field.name().into(), shown(&field))).collect(),
     });
     Ok(Facts { methods, confidential: confidential.collect(), resources })
+}
+
+/// Whether the pool has the service of this name's method, but not the method.
+fn is_misspelt(pool: &DescriptorPool, name: &str) -> bool {
+    let (service, method) = name.rsplit_once('.').unwrap_or_default();
+    let service = pool.get_service_by_name(service);
+    service.is_some_and(|service| service.methods().all(|known| known.name() != method))
 }
 
 /// The resources with a message first: another API may define one of them once more, to refer to it.
@@ -258,6 +270,7 @@ fn read_method(method: &MethodDescriptor, resources: &[Resource]) -> Result<Opti
             (_, true) => Idempotency::ByRequestId,
             (_, false) => Idempotency::None,
         },
+        default_timeout: default_timeout(method),
         has_request_id,
         requirements,
         operation: read_operation(method)?,
@@ -267,6 +280,11 @@ fn read_method(method: &MethodDescriptor, resources: &[Resource]) -> Result<Opti
         update: read_update(&input, &route)?,
         route,
     }))
+}
+
+fn default_timeout(method: &MethodDescriptor) -> Option<u64> {
+    let known = crate::TIMEOUTS.iter().find(|(name, _)| *name == method.full_name());
+    known.map(|(_, seconds)| *seconds)
 }
 
 /// The verb and the one routed field of a method's `google.api.http` rule.

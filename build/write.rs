@@ -76,6 +76,10 @@ fn rpc(method: &Method, request: &TokenStream, resources: &[Resource]) -> TokenS
         Idempotency::ByRequestId => quote!(Idempotency::ByRequestId),
         Idempotency::None => quote!(Idempotency::None),
     };
+    let timeout = match method.default_timeout {
+        Some(seconds) => quote!(Some(std::time::Duration::from_secs(#seconds))),
+        None => quote!(None),
+    };
     let route = &method.route;
     let routed = match route.split_once('.') {
         Some((carrier, field)) => {
@@ -101,7 +105,8 @@ fn rpc(method: &Method, request: &TokenStream, resources: &[Resource]) -> TokenS
         impl Rpc for #request {
             type Response = #response;
             type Kind = #kind;
-            const METHOD: &'static Method = &Method::new(#path, #service, #name, #idempotency);
+            const METHOD: &'static Method =
+                &Method::new(#path, #service, #name, #idempotency, #timeout);
             fn route(&self) -> (&'static str, &str) { (#route, #routed) }
             #request_id
             fn check(&self) -> Result<(), InvalidField> {

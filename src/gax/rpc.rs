@@ -6,7 +6,7 @@
 //! [`LongRunning`], [`Paged`], [`Filtered`] or [`Ordered`] where the method is such.
 
 use super::name::{InvalidName, ResourceName};
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData, time::Duration};
 
 /// A request message that is the input of exactly one unary method. Sealed: the methods are those of
 /// the services, and there may be more to know of them one day.
@@ -109,6 +109,7 @@ pub struct Method {
     service: &'static str,
     name: &'static str,
     idempotency: Idempotency,
+    default_timeout: Option<Duration>,
 }
 
 /// Whether a request may be sent again when it is unknown what became of it.
@@ -130,8 +131,9 @@ impl Method {
         service: &'static str,
         name: &'static str,
         idempotency: Idempotency,
+        default_timeout: Option<Duration>,
     ) -> Self {
-        Self { path, service, name, idempotency }
+        Self { path, service, name, idempotency, default_timeout }
     }
 
     /// The HTTP/2 path, such as
@@ -153,6 +155,12 @@ impl Method {
     /// Whether its requests may be repeated; [`Idempotency::ByRequestId`] holds while `request_id` is set.
     pub const fn idempotency(&self) -> Idempotency {
         self.idempotency
+    }
+
+    /// The limit on a whole call of this method, in place of the client's own; `None` for most
+    /// methods. [`Call::timeout`](crate::Call::timeout) changes it.
+    pub const fn default_timeout(&self) -> Option<Duration> {
+        self.default_timeout
     }
 }
 

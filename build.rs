@@ -87,14 +87,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pool = compiler.descriptor_pool();
     let facts = read::facts(&pool)?;
 
-    fs::write(out.join("descriptors.bin"), pool.encode_to_vec())?;
+    let stubs = compiler.file_descriptor_set();
+    // Comments are most of the descriptors, and nobody reads them at run time.
+    compiler.include_source_info(false);
+    fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
     fs::write(out.join("facts.rs"), write::facts(&facts)?)?;
     // `crate::livestream::name` includes `livestream_name.rs`.
     for module in apis().filter_map(|api| api.names).filter(|name| *name != write::ENGINE_NAMES) {
         let file = format!("{}.rs", module.trim_start_matches("crate::").replace("::", "_"));
         fs::write(out.join(file), write::names(&facts.resources, module)?)?;
     }
-    generate_stubs(compiler.file_descriptor_set(), &pool)
+    generate_stubs(stubs, &pool)
 }
 
 /// Such as `1.91.0`: the service gets it in `x-goog-api-client`.

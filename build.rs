@@ -122,6 +122,8 @@ fn generate_stubs(
         .build_server(is_enabled("server") || is_enabled("volcengine"))
         .build_transport(false)
         .emit_rerun_if_changed(false)
+        // Services add values and variants.
+        .enum_attribute(".", "#[non_exhaustive]")
         .include_file("stubs.rs");
     for message in pool.all_messages().filter(read::has_secrets) {
         builder = builder.skip_debug([message.full_name()]);

@@ -172,6 +172,8 @@ fn maskable(update: &Update) -> TokenStream {
     let fields = names.iter().map(|name| ident(name)).collect::<Vec<_>>();
     let clear = clear(outputs);
     quote! {
+        impl crate::livestream::mask::sealed::Sealed for #resource {}
+
         impl crate::livestream::mask::Maskable for #resource {
             const PATHS: &'static [&'static str] = &[#(#paths),*];
             fn clear_outputs(&mut self) {

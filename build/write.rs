@@ -125,22 +125,22 @@ fn check(requirement: &Requirement, route: &str, resources: &[Resource]) -> Toke
         name_type(resource.expect("references are resolved when they are read"))
     };
     match rule {
-        Rule::Message => quote!(check::present(#name, self.#field.is_some())),
-        Rule::NotEmpty => quote!(check::present(#name, !self.#field.is_empty())),
+        Rule::Message => quote!(require::present(#name, self.#field.is_some())),
+        Rule::NotEmpty => quote!(require::present(#name, !self.#field.is_empty())),
         Rule::Name(resource) => {
             let kind = name_type(resource);
-            quote!(check::name::<#kind>(#name, &self.#field))
+            quote!(require::name::<#kind>(#name, &self.#field))
         }
         Rule::Resource(resource) => {
             let kind = name_type(resource);
             quote! {
-                check::present(#name, self.#field.is_some())
-                    .and_then(|()| check::name::<#kind>(#route, self.route().1))
+                require::present(#name, self.#field.is_some())
+                    .and_then(|()| require::name::<#kind>(#route, self.route().1))
             }
         }
-        Rule::Id => quote!(check::id(#name, &self.#field)),
-        Rule::PageSize => quote!(check::page_size(#name, self.#field)),
-        Rule::RequestId => quote!(check::request_id(#name, &self.#field)),
+        Rule::Id => quote!(require::id(#name, &self.#field)),
+        Rule::PageSize => quote!(require::page_size(#name, self.#field)),
+        Rule::RequestId => quote!(require::request_id(#name, &self.#field)),
     }
 }
 

@@ -211,7 +211,7 @@ impl fmt::Display for InvalidField {
 impl std::error::Error for InvalidField {}
 
 /// The vocabulary of the generated [`Rpc::check`]s.
-pub(crate) mod check {
+pub(crate) mod require {
     use super::{InvalidField, InvalidName, ResourceName};
 
     pub(crate) fn present(field: &'static str, is_present: bool) -> Result<(), InvalidField> {

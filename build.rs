@@ -88,6 +88,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let facts = read::facts(&pool)?;
 
     let stubs = compiler.file_descriptor_set();
+    // For the test of the comments.
+    fs::write(out.join("commented.bin"), pool.encode_to_vec())?;
     // Comments are most of the descriptors, and nobody reads them at run time.
     compiler.include_source_info(false);
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;

@@ -57,6 +57,8 @@ crate::gax::client::client! {
     /// # Ok(()) }
     /// ```
     StreamsClient in "livestream_client::visionai", "visionai", "VISIONAI_EMULATOR_HOST";
+    names crate::name::LocationName, crate::name::ProjectName;
+    methods crate::methods::classify;
 
     /// ```
     /// # async fn example(client: livestream_client::visionai::StreamsClient) -> Result<(), livestream_client::Error> {

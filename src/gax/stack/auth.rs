@@ -6,7 +6,8 @@
 
 use super::ready::call_when_ready;
 use crate::gax::{
-    context::{BoxFuture, CallContext, before_sending},
+    body::AttemptDeadline,
+    context::{BoxFuture, before_sending},
     error::{BoxError, Error},
     net::tls,
     policy::Sent,
@@ -120,6 +121,7 @@ where
     S::Error: Into<BoxError>,
     S::Future: Send,
     B: Send + 'static,
+    Request<B>: AttemptDeadline,
 {
     type Response = Response;
     type Error = BoxError;
@@ -134,7 +136,7 @@ where
         let (mut inner, tokens) = (self.inner.clone(), self.tokens.clone());
         Box::pin(async move {
             if let Some(tokens) = tokens {
-                let deadline = CallContext::deadline_in(request.extensions());
+                let deadline = request.attempt_deadline();
                 let signed = tokens.sign(request.headers_mut());
                 before_sending(deadline, "a token", signed).await?;
             }

@@ -62,8 +62,8 @@ fn name_module(package: &str) -> Option<&'static str> {
     APIS.iter().find(|api| api.package().as_deref() == Some(package))?.names
 }
 
-/// The default timeouts of calls in seconds, where the published configuration of an API gives a method
-/// another than the 60 s of all others. No annotation tells them.
+/// The published default timeouts of calls, in seconds, for the methods that do not have the 60 s of all
+/// others. The annotations do not state them.
 const TIMEOUTS: &[(&str, u64)] = &[
     ("google.cloud.visionai.v1.StreamsService.CreateCluster", 600),
     ("google.cloud.visionai.v1.StreamsService.CreateEvent", 300),

@@ -8,10 +8,10 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 use std::error::Error;
 
-/// The engine's own module of names: what is there is declared by hand.
+/// The engine's own module of names, which are declared by hand.
 pub const ENGINE_NAMES: &str = "crate::gax::name";
 
-/// Where the rest of what belongs to the engine's names stands.
+/// The module of the names that all APIs share.
 pub const SHARED_NAMES: &str = "crate::name";
 
 /// One `Rpc` impl per request message, the table of methods, and `Debug` where secrets are.
@@ -233,17 +233,17 @@ fn redacted_debug(Confidential { message, fields }: &Confidential) -> TokenStrea
 
 /// The names of one module: their types, and how each is built from its parent's.
 pub fn names(all: &[Resource], module: &str) -> Result<String, Box<dyn Error>> {
-    // What concerns both the engine's names and others stands with the others.
-    let engine = |resource: &Resource| resource.module == ENGINE_NAMES && module == SHARED_NAMES;
-    let own = |resource: &&Resource| resource.module == module || engine(resource);
-    let kinds = all.iter().filter(|resource| resource.module == module);
-    let kinds = kinds.map(|resource| kind_of_name(resource, all));
+    let own = || all.iter().filter(|resource| resource.module == module);
+    // The engine knows no other names, so its own are joined to them in the shared module.
+    let is_shared = module == SHARED_NAMES;
+    let engine = || all.iter().filter(|resource| is_shared && resource.module == ENGINE_NAMES);
+
+    let kinds = own().map(|resource| kind_of_name(resource, all));
     let constructors = all.iter().map(|parent| {
-        let children = all.iter().filter(own);
-        constructors(parent, children.filter_map(|child| constructor(child, parent)).collect())
+        let children = own().chain(engine()).filter_map(|child| constructor(child, parent));
+        constructors(parent, children.collect())
     });
-    let parents = all.iter().filter(|resource| engine(resource));
-    let parents = parents.filter_map(|resource| parent(resource, all));
+    let parents = engine().filter_map(|resource| parent(resource, all));
     format(quote! { #(#kinds)* #(#constructors)* #(#parents)* })
 }
 

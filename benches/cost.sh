@@ -7,8 +7,8 @@
 #
 # Each program is built in an empty target directory, which is then deleted. Times are wall-clock seconds,
 # with CPU seconds in parentheses; other work on the machine disturbs CPU seconds less. Crates are those in
-# the program, with itself. Sizes are those of a stripped release build, and of a build for size (opt-level
-# "s", link-time optimisation, one codegen unit, abort on panic).
+# the program, including the program itself. Sizes are those of a stripped release build, and of a build for
+# size (opt-level "s", link-time optimisation, one codegen unit, abort on panic).
 set -euo pipefail
 cd "$(dirname "$0")/compare"
 

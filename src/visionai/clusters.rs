@@ -43,7 +43,7 @@ impl StreamsClient {
     ///
     /// Only `labels` and `annotations` are the caller's. The call may take 600 s unless told
     /// otherwise, and the operation about 30 minutes: give the wait a
-    /// [policy](crate::PollPolicy) with a limit above that.
+    /// [policy](crate::policy::PollPolicy) with a limit above that.
     ///
     /// Long-running: awaiting yields the operation, and the operation yields the cluster.
     ///

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The Rust version that the manifest promises is the one that the dependencies need.
+"""Checks that the Rust version in the manifest is the one that the dependencies need.
 
-No other toolchain is installed for this: that the crate's own code uses nothing newer is clippy's
-`incompatible_msrv`, which takes its version from clippy.toml.
+The script installs no other toolchain. Clippy's lint `incompatible_msrv` checks the code of the crate, with
+the version in clippy.toml.
 """
 import json
 import re

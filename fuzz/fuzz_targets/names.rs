@@ -1,4 +1,4 @@
-//! Any text is a name or a clear refusal; a name holds together.
+//! Parses any text as a name. Parsing either fails with a clear error or returns a consistent name.
 
 #![no_main]
 

@@ -2,7 +2,7 @@
 
 use crate::gax::rpc::{
     Filtered, Idempotency, InvalidField, LongRunning, LongRunningKind, Method, Ordered, Page,
-    Paged, Redacted, Rpc, UnaryKind, check, sealed,
+    Paged, Redacted, Rpc, UnaryKind, require, sealed,
 };
 
 /// Returns the method with an HTTP/2 path, or `None` if this build does not contain it.

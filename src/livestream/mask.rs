@@ -22,8 +22,8 @@ use std::fmt;
 
 /// A resource that can be updated with a field mask.
 ///
-/// The implementations are generated from the service definitions.
-pub trait Maskable: prost::Name + Clone + PartialEq {
+/// The implementations are generated from the service definitions. This trait is sealed.
+pub trait Maskable: sealed::Sealed + prost::Name + Clone + PartialEq {
     /// All paths that a mask can contain.
     ///
     /// No path leads into a list or a map: a mask can only contain these as a whole.
@@ -41,7 +41,13 @@ pub trait Maskable: prost::Name + Clone + PartialEq {
     fn overwrite(&mut self, field: &str, from: &Self) -> bool;
 }
 
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
 /// A resource whose changeable fields are documented.
+///
+/// This trait is sealed.
 pub trait Updatable: Maskable {
     /// The top-level fields that an update can change.
     const FIELDS: &'static [&'static str];

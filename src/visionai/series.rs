@@ -1,7 +1,7 @@
 //! Methods for series. A series joins one stream to one event.
 
 use super::{
-    CREATE_TIMEOUT, StreamsClient,
+    StreamsClient,
     model::{
         CreateSeriesRequest, DeleteSeriesRequest, GetSeriesRequest, ListSeriesRequest, Series,
         UpdateSeriesRequest,
@@ -67,13 +67,12 @@ impl StreamsClient {
         series: Series,
         series_id: impl Into<String>,
     ) -> Call<CreateSeriesRequest> {
-        let request = CreateSeriesRequest {
+        self.call(CreateSeriesRequest {
             parent: parent.into(),
             series: Some(series),
             series_id: series_id.into(),
             ..Default::default()
-        };
-        self.call(request).timeout(CREATE_TIMEOUT)
+        })
     }
 
     /// Updates the series with the name `series.name`.

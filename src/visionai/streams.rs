@@ -5,7 +5,7 @@
 //! for playback over HLS, and one writes a thumbnail to Cloud Storage.
 
 use super::{
-    CREATE_TIMEOUT, StreamsClient,
+    StreamsClient,
     model::{
         CreateStreamRequest, DeleteStreamRequest, GenerateStreamHlsTokenRequest, GetStreamRequest,
         GetStreamThumbnailRequest, ListStreamsRequest, Stream, UpdateStreamRequest,
@@ -70,13 +70,12 @@ impl StreamsClient {
         stream: Stream,
         stream_id: impl Into<String>,
     ) -> Call<CreateStreamRequest> {
-        let request = CreateStreamRequest {
+        self.call(CreateStreamRequest {
             parent: parent.into(),
             stream: Some(stream),
             stream_id: stream_id.into(),
             ..Default::default()
-        };
-        self.call(request).timeout(CREATE_TIMEOUT)
+        })
     }
 
     /// Updates the stream with the name `stream.name`.

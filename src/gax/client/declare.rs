@@ -23,7 +23,7 @@ macro_rules! client {
         }
 
         impl $client {
-            /// A client with Application Default Credentials, or for the emulator that
+            /// Creates a client with Application Default Credentials, or for the emulator that
             #[doc = concat!("`", $emulator, "` names (`host:port`, plaintext, no credentials).")]
             ///
             /// # Errors
@@ -32,21 +32,21 @@ macro_rules! client {
                 Self::builder().build()
             }
 
-            /// Builds a client with settings of your own.
+            /// Starts a client with settings of your own.
             pub fn builder() -> $crate::Builder<Self> {
                 $crate::Builder::new()
             }
 
-            /// A call of any method by its request message, with all policy applied: what every
-            /// method here does.
+            /// Returns a call for a request message of any method. Every method of this client does
+            /// the same.
             ///
             $(#[$call])*
             pub fn call<R: $crate::gax::rpc::Rpc>(&self, request: R) -> $crate::Call<R> {
                 $crate::Call::new(self.core.clone(), request)
             }
 
-            /// Takes up an operation that a request of type `R` started, here or in another process.
-            /// Nothing is sent until it is polled.
+            /// Resumes an operation that a request of type `R` started, here or in another process.
+            /// Nothing is sent until the operation is polled.
             ///
             $(#[$resume])*
             pub fn resume<R: $crate::gax::rpc::LongRunning>(
@@ -56,8 +56,8 @@ macro_rules! client {
                 self.resume_as(operation)
             }
 
-            /// [`resume`](Self::resume) by what the operation yields and what its metadata is, where
-            /// the request that started it is not known.
+            /// Resumes an operation by the types of its result and its metadata, if the type of the
+            /// request that started it is not known.
             pub fn resume_as<T, M>(
                 &self,
                 operation: &$crate::gax::name::OperationName,
@@ -78,11 +78,11 @@ macro_rules! client {
                 $crate::SharedWaits::new(self.core.clone(), location)
             }
 
-            /// The whole stack as a service for a raw tonic stub.
+            /// Returns the whole stack as a service for a raw tonic stub.
             ///
-            /// A stub's message is encoded before the stack sees it: no `request_id` is filled in,
-            /// so that mutations are retried only if they surely never arrived, and no routing
-            /// header is sent.
+            /// A stub encodes its message before the stack sees it. So no `request_id` is filled in,
+            /// mutations are sent again only if they certainly never reached the service, and no
+            /// routing header is sent.
             ///
             $(#[$stack])*
             pub fn stack(&self) -> $crate::GrpcStack {

@@ -13,7 +13,7 @@ pub(super) fn host(server: &Uri) -> Option<&str> {
     server.host().map(|host| host.trim_matches(['[', ']']))
 }
 
-/// A server's port: that of its scheme, where the address has none.
+/// A server's port, or the default port of its scheme if the address has none.
 pub(super) fn port(server: &Uri) -> Option<u16> {
     let usual = || match server.scheme_str()? {
         "https" => Some(443),

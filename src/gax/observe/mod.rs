@@ -1,9 +1,9 @@
-//! What a client tells of its work: spans and events (feature `tracing`), numbers (feature `metrics`).
+//! Telemetry: spans and events (feature `tracing`) and metrics (feature `metrics`).
 //!
-//! The rest of the crate says in one line what happens; here alone it is known whether anybody
-//! listens. Without the features the types have no size, the functions are empty, and futures pass
-//! through as they are. Nothing here is ever given a message, a header or the service's own words,
-//! so that no listener can come by a payload or a secret.
+//! The rest of the crate reports what happens in one line; only this module knows which features are
+//! on. Without them, the types have no size, the functions are empty, and futures pass through
+//! unchanged. Nothing here receives a message, a header or a text from the service, so that telemetry
+//! cannot contain a payload or a secret.
 
 #![cfg_attr(not(all(feature = "tracing", feature = "metrics")), allow(unused_variables))]
 
@@ -24,7 +24,7 @@ use http::{Request, Uri, request::Parts};
 use std::time::Duration;
 use tonic::Code;
 
-/// A call under way; whoever drops it before it has ended gives it up.
+/// A call in progress. Dropping it before its end cancels the call.
 #[derive(Debug)]
 pub(crate) struct Call {
     #[cfg(feature = "tracing")]
@@ -33,7 +33,7 @@ pub(crate) struct Call {
     metrics: metrics::Call,
 }
 
-/// A connection, from when it is open to when it is dropped.
+/// An open connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     #[cfg(feature = "tracing")]
@@ -42,11 +42,11 @@ pub(crate) struct Connection {
     _place: metrics::Connection,
 }
 
-// Off costs nothing.
+// Without the features, telemetry costs nothing.
 #[cfg(not(any(feature = "tracing", feature = "metrics")))]
 const _: () = assert!(size_of::<(Call, Connection)>() == 0 && !std::mem::needs_drop::<Call>());
 
-/// Lets the span of this request's call know what the path does not tell: the resource, the id.
+/// Attaches the resource and the request id to a request, for the span of its call.
 #[inline]
 pub(crate) fn tell<B>(wrapped: &mut Request<B>, request: &impl Rpc) {
     #[cfg(feature = "tracing")]
@@ -64,7 +64,7 @@ impl Call {
         }
     }
 
-    /// An attempt that happens within the call.
+    /// Runs an attempt within the call.
     #[inline]
     pub(crate) fn over<F: Future>(&self, attempt: F) -> impl Future<Output = F::Output> + use<F> {
         #[cfg(feature = "tracing")]
@@ -72,7 +72,7 @@ impl Call {
         attempt
     }
 
-    /// The attempt of this number succeeded, and the call with it.
+    /// Reports that the attempt with this number succeeded, and the call with it.
     #[inline]
     pub(crate) fn succeeded(&mut self, attempt: u32) {
         #[cfg(feature = "tracing")]
@@ -82,7 +82,7 @@ impl Call {
         self.ended(Code::Ok);
     }
 
-    /// An attempt failed, and this follows from it.
+    /// Reports a failed attempt, and what follows it.
     #[inline]
     pub(crate) fn failed(&mut self, attempt: &Attempt, verdict: Decision) {
         #[cfg(feature = "tracing")]
@@ -94,7 +94,7 @@ impl Call {
         }
     }
 
-    /// The call is over.
+    /// Reports the end of the call.
     #[inline]
     pub(crate) fn ended(&mut self, code: Code) {
         #[cfg(feature = "tracing")]
@@ -117,7 +117,7 @@ impl Connection {
         }
     }
 
-    /// Runs the connection to its end; `refusal` is why it takes no more calls, once it does not.
+    /// Runs the connection to its end. `refusal` says why it takes no more calls, once it does not.
     #[inline]
     pub(crate) async fn over(
         self,
@@ -130,28 +130,28 @@ impl Connection {
     }
 }
 
-/// No connection came to be. `why` is this crate's own message.
+/// Reports that no connection could be opened. `why` is this crate's own message.
 #[inline]
 pub(crate) fn unopened(server: &Uri, why: &str) {
     #[cfg(feature = "tracing")]
     spans::unopened(server, why);
 }
 
-/// The service has started an operation.
+/// Reports that the service has started an operation.
 #[inline]
 pub(crate) fn started(operation: &OperationName) {
     #[cfg(feature = "tracing")]
     spans::started(operation);
 }
 
-/// The service has told how an operation stands.
+/// Reports that the service has sent the state of an operation.
 #[inline]
 pub(crate) fn polled(operation: &OperationName, is_done: bool) {
     #[cfg(feature = "tracing")]
     spans::polled(operation, is_done);
 }
 
-/// A wait pauses before it asks for an operation again.
+/// Reports the pause before the next poll of an operation.
 #[inline]
 pub(crate) fn pausing(operation: &OperationName, polls: u32, pause: Duration) {
     #[cfg(feature = "tracing")]

@@ -95,8 +95,9 @@ pub fn timestamp(time: SystemTime) -> Result<Timestamp, InvalidTime> {
 /// Converts a `Timestamp` to a point in time.
 ///
 /// # Errors
-/// Returns an error if the timestamp is before the year 1 or after the year 9999, if its nanoseconds
-/// are not between 0 and 999,999,999, or if the operating system cannot represent the time.
+/// Returns an error if the timestamp is before the year 1 or after the year 9999, if its
+/// nanoseconds are not between 0 and 999,999,999, or if the operating system cannot represent the
+/// time.
 pub fn system_time(timestamp: &Timestamp) -> Result<SystemTime, InvalidTime> {
     timestamp_nanos(timestamp)?;
     let whole = time::Duration::from_secs(timestamp.seconds.unsigned_abs());

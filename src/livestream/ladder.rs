@@ -1,8 +1,9 @@
 //! Builders of channels with a rendition ladder.
 //!
 //! The renditions of a channel are in three lists that refer to each other by key: elementary
-//! streams, mux streams and manifests. The builders keep these lists consistent. A [`Ladder`] defines
-//! the renditions and the audio tracks. A [`ChannelBuilder`] adds the inputs and the output.
+//! streams, mux streams and manifests. The builders keep these lists consistent. A [`Ladder`]
+//! defines the renditions and the audio tracks. A [`ChannelBuilder`] adds the inputs and the
+//! output.
 //!
 //! The channel contains an elementary stream and an `fmp4` mux stream with the same key for each
 //! rendition and each audio track. It contains an HLS and a DASH manifest with all mux streams. You
@@ -56,8 +57,8 @@ pub struct Rendition {
 impl Rendition {
     /// Creates a rendition.
     ///
-    /// Width and height are in pixels and must be even. `frame_rate` is the maximum number of frames
-    /// per second: at most 60 for H.264. `bitrate_bps` is in bits per second.
+    /// Width and height are in pixels and must be even. `frame_rate` is the maximum number of
+    /// frames per second: at most 60 for H.264. `bitrate_bps` is in bits per second.
     pub fn new(width: i32, height: i32, frame_rate: f64, bitrate_bps: i32) -> Self {
         Self { width, height, frame_rate, bitrate: bitrate_bps, is_h265: false }
     }
@@ -219,8 +220,8 @@ impl ChannelBuilder {
         self
     }
 
-    /// Sets the length of a group of pictures, which is the time between two key frames: 2 s to 20 s.
-    /// The default is 2 s.
+    /// Sets the length of a group of pictures, which is the time between two key frames: 2 s to 20
+    /// s. The default is 2 s.
     pub fn gop(mut self, length: Duration) -> Self {
         self.gop = length;
         self

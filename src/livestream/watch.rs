@@ -1,8 +1,8 @@
 //! Streams of state changes, and waits for a state.
 //!
-//! The API does not send notifications, so the client polls the resource. The interval is short after
-//! a change and grows while the state stays the same. A wait ends early if the resource can no longer
-//! reach the state because it failed, reached a final state, or was deleted.
+//! The API does not send notifications, so the client polls the resource. The interval is short
+//! after a change and grows while the state stays the same. A wait ends early if the resource can
+//! no longer reach the state because it failed, reached a final state, or was deleted.
 
 use super::LivestreamClient;
 use crate::{
@@ -53,15 +53,15 @@ pub trait Watched: ResourceName {
 }
 
 impl LivestreamClient {
-    /// Watches a resource: returns a stream of the resource as it is now, and then after each change
-    /// of its state.
+    /// Watches a resource: returns a stream of the resource as it is now, and then after each
+    /// change of its state.
     ///
     /// For a channel, a change of the state of a distribution also counts as a change.
     ///
     /// The stream ends only after an error, such as `NOT_FOUND` when the resource is deleted. The
     /// intervals between polls follow the client's [`PollPolicy`] and begin anew after each change.
-    /// The stream continues while the service is unavailable. It does not contain a state that begins
-    /// and ends between two polls.
+    /// The stream continues while the service is unavailable. It does not contain a state that
+    /// begins and ends between two polls.
     ///
     /// # Examples
     /// ```
@@ -100,8 +100,8 @@ impl LivestreamClient {
     /// The wait continues while the service is unavailable.
     ///
     /// # Errors
-    /// - `FAILED_PRECONDITION` if the resource fails or reaches another final state first. The message
-    ///   contains the resource's own error message, if there is one.
+    /// - `FAILED_PRECONDITION` if the resource fails or reaches another final state first. The
+    ///   message contains the resource's own error message, if there is one.
     /// - `NOT_FOUND` if the resource does not exist or is deleted.
     /// - `DEADLINE_EXCEEDED` at the limit of the client's [`PollPolicy`], which is 30 minutes by
     ///   default.

@@ -26,8 +26,8 @@ impl DvrWindow {
     /// Creates a window between two points in time. Either end can be open, as in `start..`.
     ///
     /// # Errors
-    /// Returns an error if the end is not after the start, or if either is outside of the years 1 to
-    /// 9999.
+    /// Returns an error if the end is not after the start, or if either is outside of the years 1
+    /// to 9999.
     ///
     /// # Examples
     /// ```
@@ -71,8 +71,8 @@ impl Slice {
     /// Creates a slice between two points in time.
     ///
     /// # Errors
-    /// Returns an error if the end is not after the start, or if either is outside of the years 1 to
-    /// 9999.
+    /// Returns an error if the end is not after the start, or if either is outside of the years 1
+    /// to 9999.
     pub fn between(range: Range<SystemTime>) -> Result<Self, InvalidField> {
         const ENDS: [&str; 2] = ["time_slice.markin_time", "time_slice.markout_time"];
         let [markin_time, markout_time] = timestamps(ENDS, Some(range.start), Some(range.end))?;
@@ -101,8 +101,8 @@ impl Slice {
 impl Clip {
     /// Creates a clip of these slices from the channel's manifest with this key.
     ///
-    /// The service writes the files of the clip to the output URI, a folder in Cloud Storage such as
-    /// `gs://my-bucket/clips/goal`.
+    /// The service writes the files of the clip to the output URI, a folder in Cloud Storage such
+    /// as `gs://my-bucket/clips/goal`.
     pub fn of_manifest(
         manifest_key: impl Into<String>,
         output_uri: impl Into<String>,
@@ -162,8 +162,8 @@ impl Channel {
     /// Returns the URI of a DVR session's manifest:
     /// `{channel.output.uri}/dvr/{dvrSessionId}/{channel.manifests.fileName}`.
     ///
-    /// This format is from the API's reference. Once the session is created, the service returns the
-    /// same URI in the session's `dvr_manifests[0].output_uri`.
+    /// This format is from the API's reference. Once the session is created, the service returns
+    /// the same URI in the session's `dvr_manifests[0].output_uri`.
     ///
     /// # Errors
     /// Returns an error if the channel has no output or no manifest with this key.

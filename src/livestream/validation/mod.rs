@@ -65,8 +65,8 @@ pub trait Validate: Sealed {
 
     /// Returns all violations of a clip, an event or a DVR session that belongs to this channel.
     ///
-    /// These include the violations of rules that depend on the channel, such as a manifest key that
-    /// the channel does not have.
+    /// These include the violations of rules that depend on the channel, such as a manifest key
+    /// that the channel does not have.
     ///
     /// # Examples
     /// ```

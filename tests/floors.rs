@@ -15,9 +15,16 @@ use std::{
 /// The floors, lowest first. A file may import files of its own floor and of those below.
 const FLOORS: &[&[&str]] = &[
     &["proto"],
-    &["gax::name", "gax::rpc", "gax::error", "gax::policy", "gax::transport_error"],
+    &[
+        "gax::name",
+        "gax::rpc",
+        "gax::error",
+        "gax::policy",
+        "gax::transport_error",
+        "gax::credentials",
+    ],
     &["gax::observe"],
-    &["gax::net", "gax::stack"],
+    &["gax::net", "gax::stack", "gax::adc"],
     &["gax::call", "gax::page", "gax::operation"],
     &["gax::client"],
     &["name", "time"],

@@ -14,10 +14,13 @@
 //!
 //! Below them stand plain facts and decisions: `rpc`, `name`, `error` and `policy`.
 
+#[cfg(feature = "adc")]
+mod adc;
 mod body;
 pub(crate) mod call;
 pub(crate) mod client;
 pub(crate) mod context;
+pub mod credentials;
 pub(crate) mod error;
 pub(crate) mod name;
 pub(crate) mod net;

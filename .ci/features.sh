@@ -36,6 +36,19 @@ done
 check
 holds_no_server
 
+# Crates that end up in a program with this crate, the program itself included.
+count_crates() {
+    cargo tree --locked --package livestream-client --edges normal --prefix none "$@" |
+        sed 's/ (.*//' | sort -u | wc -l | awk '{ print $1 + 1 }'
+}
+
+most=90
+own=$(count_crates --no-default-features --features ring)
+all=$(count_crates)
+echo "-- crates of a program with its own tokens: $own; of one that finds credentials: $all"
+[ "$own" -le "$most" ] || { echo "more than $most crates without the feature adc" >&2; exit 1; }
+[ "$all" -gt "$most" ] || { echo "the count does not see the crates of google-cloud-auth" >&2; exit 1; }
+
 # The gate must be able to fail.
 if holds_no_server --package livestream-emulator 2>/dev/null; then
     echo "the search for server code does not find the emulator's" >&2

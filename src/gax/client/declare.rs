@@ -21,7 +21,7 @@ macro_rules! client {
         }
 
         impl $client {
-            /// A client with Application Default Credentials, or for the emulator that
+            /// A client with Application Default Credentials (feature `adc`), or for the emulator that
             #[doc = concat!("`", $emulator, "` names (`host:port`, plaintext, no credentials).")]
             ///
             /// # Errors

@@ -60,7 +60,7 @@ def report(what, found, recorded):
 
 
 def build():
-    command = ["cargo", "bench", "--locked", "--no-run", "--bench", "count"]
+    command = ["cargo", "bench", "--locked", "--no-run", "-p", "livestream-benches", "--bench", "count"]
     built = subprocess.run(
         [*command, "--message-format=json"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
     )

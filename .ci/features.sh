@@ -11,13 +11,13 @@ features=$(sed -n '/^\[features\]/,/^\[dep/s/^\([a-z][a-z-]*\) = .*/\1/p' Cargo.
 
 check() {
     echo "-- cargo clippy --lib $*"
-    cargo clippy --quiet --locked --lib "$@" -- -D warnings
+    cargo clippy --quiet --locked --package livestream-client --lib "$@" -- -D warnings
 }
 
 # Server code is axum, tonic's server and router, and hyper's server.
 holds_no_server() {
     local found
-    found=$(cargo tree --locked --edges normal --prefix none --format '{p} [{f}]' "$@" |
+    found=$(cargo tree --locked --package livestream-client --edges normal --prefix none --format '{p} [{f}]' "$@" |
         grep -E '^(axum|(tonic|hyper|hyper-util) .*[[,](server|server-auto|router|transport)[],])' ||
         true)
     if [ -n "$found" ]; then

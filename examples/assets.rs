@@ -27,12 +27,12 @@ async fn main() -> Result {
     emulator.put_object("gs://my-bucket/bumper.mp4", 3_000_000, 0x1c29_1ca3);
 
     let slate = client.create_asset(location, video("gs://my-bucket/slate.mp4"), "slate").await?;
-    show("slate created", slate).await?;
+    show("Creating the slate", slate).await?;
 
     // The checksum of another file: the service finds out while it reads this one.
     let bumper = Asset { crc32c: "AAAAAA==".into(), ..video("gs://my-bucket/bumper.mp4") };
     let bumper = client.create_asset(location, bumper, "bumper").await?;
-    match show("bumper created", bumper).await {
+    match show("Creating the bumper", bumper).await {
         Ok(asset) => println!("  {} is ready", asset.name),
         Err(e) => println!("✗ bumper: {}", e.message()),
     }
@@ -40,7 +40,7 @@ async fn main() -> Result {
     print_all(client, location).await?;
     for asset in client.list_assets(location).items().collect().await? {
         let name = asset.name.parse()?;
-        show("asset deleted", client.delete_asset(&name).await?).await?;
+        show("Deleting the asset", client.delete_asset(&name).await?).await?;
     }
     println!("nothing is left");
     Ok(())

@@ -48,10 +48,10 @@ async fn main() -> Result {
     for attachment in &channel.input_attachments {
         let input: InputName = attachment.input.parse()?;
         let create = client.create_input(location, rtmp_input(), input.id()).await?;
-        show(&format!("input {} created", input.id()), create).await?;
+        show(&format!("Creating input {}", input.id()), create).await?;
     }
     let create = client.create_channel(location, channel, "evening-news").await?;
-    let created = show("channel created", create).await?;
+    let created = show("Creating the channel", create).await?;
     println!("{}", json::to_string_pretty(&created)?);
     Ok(())
 }

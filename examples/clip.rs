@@ -28,7 +28,7 @@ async fn main() -> Result {
     let now = studio.now();
     let goal = Slice::last(5 * MINUTE, now)?;
     let clip = Clip::of_manifest("hls", "gs://my-bucket/clips/goal", [goal]);
-    let clip = show("clip cut", client.create_clip(&channel, clip, "goal").await?).await?;
+    let clip = show("Cutting the clip", client.create_clip(&channel, clip, "goal").await?).await?;
     println!("  {}: {}", clip.state().as_str_name(), clip.clip_manifests[0].output_uri);
 
     // What lies ahead cannot be cut: the service says so before it begins.
@@ -38,7 +38,7 @@ async fn main() -> Result {
         println!("✗ {}", refusal.message());
     }
 
-    show("clip deleted", client.delete_clip(&channel.clip("goal")?).await?).await?;
+    show("Deleting the clip", client.delete_clip(&channel.clip("goal")?).await?).await?;
     remove_channel(client, &channel).await?;
     println!("nothing is left");
     Ok(())

@@ -45,7 +45,7 @@ async fn main() -> Result {
     let create = client.create_dvr_session(&channel, session, "evening").await?;
     let name = channel.dvr_session("evening")?;
     let states = tokio::spawn(print_states(client.clone(), name.clone()));
-    let session = show("DVR session created", create).await?;
+    let session = show("Creating the DVR session", create).await?;
     println!("  time-shift at {}", session.dvr_manifests[0].output_uri);
 
     // A session that is LIVE may end later: nothing of its manifest is overwritten.
@@ -54,7 +54,7 @@ async fn main() -> Result {
         DvrSession { name: (&name).into(), dvr_windows: vec![two_days], ..Default::default() };
     let mask = mask::of::<DvrSession>(["dvr_windows"])?;
     let update = client.update_dvr_session(longer, mask).await?;
-    show("window widened to 48 hours", update).await?;
+    show("Widening the window to 48 hours", update).await?;
 
     // The past must be kept for as long. A new configuration of the channel ends what it records.
     let change = Channel {
@@ -66,17 +66,17 @@ async fn main() -> Result {
     };
     let mask = mask::of::<Channel>(["retention_config"])?;
     let update = client.update_channel(change, mask).await?;
-    show("retention widened to 48 hours", update).await?;
+    show("Widening the retention to 48 hours", update).await?;
     states.await??;
 
     let next = DvrSession::of_manifest("hls", [two_days]);
     let create = client.create_dvr_session(&channel, next, "two-days").await?;
-    let next = show("DVR session created, of two days", create).await?;
+    let next = show("Creating a DVR session of two days", create).await?;
     println!("  time-shift at {}", next.dvr_manifests[0].output_uri);
 
     for id in ["evening", "two-days"] {
         let delete = client.delete_dvr_session(&channel.dvr_session(id)?).await?;
-        show("DVR session deleted", delete).await?;
+        show("Deleting the DVR session", delete).await?;
     }
     remove_channel(client, &channel).await?;
     println!("nothing is left");

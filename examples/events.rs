@@ -30,7 +30,7 @@ async fn main() -> Result {
     let (desk, stage) = (location.input("desk")?, location.input("stage")?);
     for input in [&desk, &stage] {
         let create = client.create_input(location, rtmp_input(), input.id()).await?;
-        show("input created", create).await?;
+        show("Creating the input", create).await?;
     }
     let news = location.channel("evening-news")?;
     let mut config = channel(&desk, DAY);
@@ -39,8 +39,8 @@ async fn main() -> Result {
         input: (&stage).into(),
         ..Default::default()
     });
-    show("channel created", client.create_channel(location, config, news.id()).await?).await?;
-    show("channel started", client.start_channel(&news).await?).await?;
+    show("Creating the channel", client.create_channel(location, config, news.id()).await?).await?;
+    show("Starting the channel", client.start_channel(&news).await?).await?;
     client.wait_until(&news, StreamingState::Streaming).await?;
     // An encoder sends to the stage too.
     studio.emulator.feed_input(&stage)?;
@@ -84,10 +84,10 @@ async fn main() -> Result {
     for event in client.list_events(&news).items().collect().await? {
         client.delete_event(&event.name.parse()?).await?;
     }
-    show("channel stopped", client.stop_channel(&news).await?).await?;
-    show("channel deleted", client.delete_channel(&news).await?).await?;
+    show("Stopping the channel", client.stop_channel(&news).await?).await?;
+    show("Deleting the channel", client.delete_channel(&news).await?).await?;
     for input in [&desk, &stage] {
-        show("input deleted", client.delete_input(input).await?).await?;
+        show("Deleting the input", client.delete_input(input).await?).await?;
     }
     println!("nothing is left");
     Ok(())

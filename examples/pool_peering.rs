@@ -38,7 +38,7 @@ async fn main() -> Result {
     let peered = client.get_pool(&pool).await?.network_config.unwrap_or_default();
     println!("  {} is peered with {}", pool.id(), peered.peered_network);
     for name in &stopped {
-        show("channel started again", client.start_channel(name).await?).await?;
+        show("Starting the channel again", client.start_channel(name).await?).await?;
     }
 
     remove_channel(client, &channel).await?;
@@ -57,7 +57,7 @@ async fn peer(
         ..Default::default()
     };
     let mask = mask::of::<Pool>(["network_config"])?;
-    show("pool updated", client.update_pool(change, mask).await?).await?;
+    show("Updating the pool", client.update_pool(change, mask).await?).await?;
     Ok(())
 }
 
@@ -76,7 +76,7 @@ async fn stop_all(client: &LivestreamClient, location: &LocationName) -> Result<
     for channel in client.list_channels(location).items().collect().await? {
         if channel.streaming_state() != StreamingState::Stopped {
             let name: ChannelName = channel.name.parse()?;
-            show("channel stopped", client.stop_channel(&name).await?).await?;
+            show("Stopping the channel", client.stop_channel(&name).await?).await?;
             stopped.push(name);
         }
     }

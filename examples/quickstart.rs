@@ -1,83 +1,99 @@
-//! The main job, against a service inside this process: an input and a channel are set up, the
-//! channel goes on air, a DVR session records it, a clip is cut, and everything is torn down again.
+//! The main job: an input and a channel are set up, the channel goes on air, a DVR session records it,
+//! a clip is cut, and everything is deleted again.
 //!
 //! ```sh
 //! cargo run --example quickstart
 //! ```
 //!
-//! Against the real service, the client comes from `LivestreamClient::new()?`; the rest stays.
+//! The service is an emulator in this process: there is no account, and no bill. Against the real
+//! service, the client comes from `LivestreamClient::new()?`; the calls stay as they are.
 
 mod support;
 
 use livestream_client::{
-    LivestreamClient,
     model::{Clip, DvrSession, channel::StreamingState, clip::Slice, dvr_session::DvrWindow},
-    name::{ChannelName, LocationName},
+    name::ChannelName,
 };
-use std::time::{Duration, SystemTime};
-use support::{Result, Studio, channel, rtmp_input, show};
+use livestream_emulator::Emulator;
+use std::time::Duration;
+use support::{Result, Studio, channel, rtmp_input};
 
+/// How many times as fast as ours the service's time runs.
+const SPEED: u32 = 300;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::main]
 async fn main() -> Result {
-    let studio = Studio::open()?;
-    let Studio { client, location, .. } = &studio;
+    println!(
+        "The service is an emulator in this process. Its time runs {SPEED} times as fast as yours,"
+    );
+    println!("and its clock is the one that times the steps.\n");
+    let studio = Studio::at_speed(Emulator::builder(), SPEED)?;
 
-    let camera = location.input("camera")?;
-    let news = location.channel("evening-news")?;
-    let create = client.create_input(location, rtmp_input(), camera.id()).await?;
-    let input = show("input created", create).await?;
-    println!("  point the encoder at {}", input.uri);
-
-    let create = client.create_channel(location, channel(&camera, 24 * HOUR), news.id()).await?;
-    show("channel created", create).await?;
-    show("channel started", client.start_channel(&news).await?).await?;
-    client.wait_until(&news, StreamingState::Streaming).await?;
-    println!("✓ on air");
-
-    record(client, &news, studio.now()).await?;
+    let news = go_on_air(&studio).await?;
+    record(&studio, &news).await?;
+    println!("The show goes on, and the emulator's clock is put forward by 5 minutes.");
     studio.emulator.advance(5 * MINUTE);
-    cut(client, &news, studio.now()).await?;
-    print_all(client, location).await?;
-    tear_down(client, location).await?;
-    println!("nothing is left");
+    cut(&studio, &news).await?;
+    print_all(&studio).await?;
+    delete_all(&studio).await?;
+    println!("\nAll that was created is deleted.");
     Ok(())
 }
 
+/// An input, which an encoder sends to, and a channel that makes it a stream for viewers.
+async fn go_on_air(studio: &Studio) -> Result<ChannelName> {
+    let Studio { client, location, .. } = studio;
+    let camera = location.input("camera")?;
+    let create = client.create_input(location, rtmp_input(), camera.id());
+    let input = studio.step("Creating the input", create.wait()).await?;
+    println!("  An encoder would send to {}", input.uri);
+
+    let news = location.channel("evening-news")?;
+    let create = client.create_channel(location, channel(&camera, 24 * HOUR), news.id());
+    studio.step("Creating the channel", create.wait()).await?;
+    studio.step("Starting the channel", client.start_channel(&news).wait()).await?;
+    let on_air = client.wait_until(&news, StreamingState::Streaming);
+    studio.step("Waiting for the stream", on_air).await?;
+    println!("  The channel is on air.");
+    Ok(news)
+}
+
 /// A DVR session: viewers can go back to the start of the show for as long as it lasts.
-async fn record(client: &LivestreamClient, channel: &ChannelName, now: SystemTime) -> Result {
-    let session = DvrSession::of_manifest("hls", [DvrWindow::next(2 * HOUR, now)?]);
-    let create = client.create_dvr_session(channel, session, "tonight").await?;
-    let session = show("DVR session created", create).await?;
-    println!("  time-shift at {}", session.dvr_manifests[0].output_uri);
+async fn record(studio: &Studio, channel: &ChannelName) -> Result {
+    let session = DvrSession::of_manifest("hls", [DvrWindow::next(2 * HOUR, studio.now())?]);
+    let create = studio.client.create_dvr_session(channel, session, "tonight");
+    let session = studio.step("Creating the DVR session", create.wait()).await?;
+    println!("  Its manifest is {}", session.dvr_manifests[0].output_uri);
     Ok(())
 }
 
 /// A clip of the last minute: a copy that outlives the channel's retention.
-async fn cut(client: &LivestreamClient, channel: &ChannelName, now: SystemTime) -> Result {
-    let minute = Slice::last(MINUTE, now)?;
+async fn cut(studio: &Studio, channel: &ChannelName) -> Result {
+    let minute = Slice::last(MINUTE, studio.now())?;
     let clip = Clip::of_manifest("hls", "gs://my-bucket/clips/highlight", [minute]);
-    let clip = show("clip cut", client.create_clip(channel, clip, "highlight").await?).await?;
-    println!("  it is at {}", clip.clip_manifests[0].output_uri);
+    let create = studio.client.create_clip(channel, clip, "highlight");
+    let clip = studio.step("Cutting a clip", create.wait()).await?;
+    println!("  Its manifest is {}", clip.clip_manifests[0].output_uri);
     Ok(())
 }
 
-async fn print_all(client: &LivestreamClient, location: &LocationName) -> Result {
-    println!("\n{:<10} {:<48} state", "kind", "name");
-    let row = |kind: &str, name: &str, state: &str| println!("{kind:<10} {name:<48} {state}");
+async fn print_all(studio: &Studio) -> Result {
+    let Studio { client, location, .. } = studio;
+    let row = |name: &str, state: &str| println!("  {:<42} {state}", short(name));
+    println!("\nWhat there is now:");
     for input in client.list_inputs(location).items().collect().await? {
-        row("input", short(&input.name), "");
+        row(&input.name, "");
     }
     for channel in client.list_channels(location).items().collect().await? {
-        row("channel", short(&channel.name), channel.streaming_state().as_str_name());
+        row(&channel.name, channel.streaming_state().as_str_name());
         let name: ChannelName = channel.name.parse()?;
         for session in client.list_dvr_sessions(&name).items().collect().await? {
-            row("DVR", short(&session.name), session.state().as_str_name());
+            row(&session.name, session.state().as_str_name());
         }
         for clip in client.list_clips(&name).items().collect().await? {
-            row("clip", short(&clip.name), clip.state().as_str_name());
+            row(&clip.name, clip.state().as_str_name());
         }
     }
     println!();
@@ -89,22 +105,16 @@ fn short(name: &str) -> &str {
     name.splitn(5, '/').last().unwrap_or(name)
 }
 
-/// Children first: a channel with events, or an input in use, is not deleted.
-async fn tear_down(client: &LivestreamClient, location: &LocationName) -> Result {
-    for channel in client.list_channels(location).items().collect().await? {
-        let name: ChannelName = channel.name.parse()?;
-        for session in client.list_dvr_sessions(&name).items().collect().await? {
-            let delete = client.delete_dvr_session(&session.name.parse()?).await?;
-            show("DVR session deleted", delete).await?;
-        }
-        for clip in client.list_clips(&name).items().collect().await? {
-            show("clip deleted", client.delete_clip(&clip.name.parse()?).await?).await?;
-        }
-        show("channel stopped", client.stop_channel(&name).await?).await?;
-        show("channel deleted", client.delete_channel(&name).await?).await?;
-    }
-    for input in client.list_inputs(location).items().collect().await? {
-        show("input deleted", client.delete_input(&input.name.parse()?).await?).await?;
-    }
+/// Children first: a channel is deleted after what belongs to it, and an input after its channels.
+async fn delete_all(studio: &Studio) -> Result {
+    let Studio { client, location, .. } = studio;
+    let (camera, news) = (location.input("camera")?, location.channel("evening-news")?);
+    let delete = client.delete_dvr_session(&news.dvr_session("tonight")?);
+    studio.step("Deleting the DVR session", delete.wait()).await?;
+    let delete = client.delete_clip(&news.clip("highlight")?);
+    studio.step("Deleting the clip", delete.wait()).await?;
+    studio.step("Stopping the channel", client.stop_channel(&news).wait()).await?;
+    studio.step("Deleting the channel", client.delete_channel(&news).wait()).await?;
+    studio.step("Deleting the input", client.delete_input(&camera).wait()).await?;
     Ok(())
 }

@@ -59,6 +59,6 @@ async fn go_on(client: &LivestreamClient, note: &Path) -> Result {
         let metadata = start.metadata()?.unwrap_or_default();
         println!("  the service still works on it: {} {}", metadata.verb, metadata.target);
     }
-    show("channel started", start).await?;
+    show("Starting the channel", start).await?;
     Ok(())
 }

@@ -33,7 +33,7 @@ async fn main() -> Result {
     let grace_period = Some(time::duration(Duration::from_secs(300))?);
     let change = Event { name: day.to_string(), grace_period, ..Default::default() };
     let mask = mask::of::<Event>(["grace_period"])?;
-    let event = show("grace period changed", client.update_event(change, mask).await?).await?;
+    let event = show("Changing the grace period", client.update_event(change, mask).await?).await?;
     assert_eq!(event.grace_period, grace_period);
 
     // A parent with children stays.

@@ -52,7 +52,7 @@ async fn main() -> Result {
         ..Default::default()
     };
     let make = client.materialize_channel(cluster, join, "entrance-live").await?;
-    let channel = show("channel materialised", make).await?;
+    let channel = show("Materialising the channel", make).await?;
     // No call reads a channel again: this is the time to note its name.
     assert_eq!(channel.name, cluster.channel("entrance-live")?.as_str());
 
@@ -91,7 +91,7 @@ fn until(playback: &GenerateStreamHlsTokenResponse) -> String {
 async fn photograph(client: &StreamsClient, emulator: &Emulator, stream: &StreamName) -> Result {
     let object = "gs://my-bucket/thumbnails/entrance.jpg";
     let take = client.get_stream_thumbnail(stream, object).await?;
-    show("thumbnail taken", take).await?;
+    show("Taking a thumbnail", take).await?;
     assert!(emulator.has_object(object));
     println!("  it is at {object}");
     Ok(())

@@ -47,16 +47,8 @@
 //! The same form in YAML, TOML or whatever else has a serde implementation: [`read`] gives errors
 //! with paths, [`Json`] wraps a message for any function that wants `Serialize` or `Deserialize`,
 //! and the module itself serves as `#[serde(with = "livestream_client::json")]` for a field.
-//!
-//! ```
-//! use livestream_client::{json::{self, Json}, model::Channel};
-//!
-//! let text = "output: {uri: gs://my-bucket/outputs}\nlogConfig: {logSeverity: OFF}\n";
-//! let channel: Channel = json::read(yaml_serde::Deserializer::from_str(text))?;
-//! assert_eq!(channel.output.as_ref().expect("as read").uri, "gs://my-bucket/outputs");
-//! print!("{}", yaml_serde::to_string(&Json(channel))?);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+// `tests/docs` runs the example: it has YAML among its dependencies.
+#![cfg_attr(not(doctest), doc = "", doc = include_str!("json/yaml.md"))]
 
 use crate::{gax::rpc::InvalidField, proto};
 use prost::{Message, Name};

@@ -4,7 +4,7 @@
 //! The source is read as text, so that every feature and every platform is seen at once. Comments
 //! and string literals do not count as imports: documentation may link upwards.
 
-#![allow(clippy::unwrap_used, dead_code)]
+#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,17 +15,11 @@ use std::{
 /// The floors, lowest first. A file may import files of its own floor and of those below.
 const FLOORS: &[&[&str]] = &[
     &["proto"],
-    &[
-        "gax::name",
-        "gax::rpc",
-        "gax::error",
-        "gax::policy",
-        "gax::transport_error",
-        "gax::credentials",
-    ],
+    &["gax::name", "gax::rpc", "gax::error", "gax::policy", "gax::credentials"],
+    &["gax::transport_error", "gax::body", "gax::context"],
     &["gax::observe"],
     &["gax::net", "gax::stack", "gax::adc"],
-    &["gax::call", "gax::page", "gax::operation"],
+    &["gax::call", "gax::page", "gax::poll", "gax::operation"],
     &["gax::client"],
     &["name", "time"],
     &["livestream", "visionai", "volcengine", "methods", "json"],
@@ -37,6 +31,26 @@ const ENGINE: &str = "gax";
 const SERVICES: &[&str] = &["livestream", "visionai", "vision ai", "volcengine"];
 
 const MAX_LINES: usize = 500;
+
+#[test]
+fn no_file_imports_a_floor_above_its_own() {
+    let breaches = climbs(&Source::read());
+    assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
+}
+
+#[test]
+fn no_two_files_import_each_other_directly_or_through_others() {
+    let circles = circles(&Source::read().imports());
+    assert!(circles.is_empty(), "circular imports:\n{}\n", circles.join("\n"));
+}
+
+#[test]
+fn the_engine_names_no_service_and_imports_nothing_but_itself_and_common_protos() {
+    let source = Source::read();
+    assert!(source.files.keys().any(|module| is_below(module, ENGINE)), "there is no engine");
+    let breaches = engine_breaches(&source);
+    assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
+}
 
 #[test]
 fn no_file_is_longer_than_500_lines() {
@@ -95,6 +109,24 @@ use self::call::mine;
     );
     source.files = BTreeMap::from([("attic".to_owned(), String::new())]);
     assert_eq!(climbs(&source), ["attic: give the module a floor in tests/floors.rs"]);
+}
+
+#[test]
+fn a_planted_circle_of_imports_is_reported_and_a_re_export_makes_none() {
+    let source = Source::of(&[
+        ("house", "mod hall; mod attic; pub(crate) use hall::{Door as Gate, lamp};"),
+        ("house::hall", "use super::attic::Roof; pub struct Door;"),
+        ("house::attic", "use super::Gate; use crate::house::cellar::Wine; pub struct Roof;"),
+        ("house::cellar", "pub struct Wine;"),
+        ("garden", "use crate::house::lamp;"),
+    ]);
+    assert_eq!(circles(&source.imports()), ["house::hall -> house::attic -> house::hall"]);
+
+    let parent_and_child = Source::of(&[
+        ("house", "mod hall; pub struct Key; fn enter() { hall::open() }"),
+        ("house::hall", "use super::Key; pub fn open() {}"),
+    ]);
+    assert_eq!(circles(&parent_and_child.imports()), ["house -> house::hall -> house"]);
 }
 
 #[test]

@@ -126,7 +126,7 @@ async fn a_repeated_token_is_an_error_after_the_page_that_has_it() {
         assert_eq!(error.code(), Code::Internal);
         assert_eq!(error.method(), Some(LIST));
         assert_eq!(error.resource(), location().as_str());
-        assert!(error.message().contains("names a page twice"), "{error}");
+        assert!(error.message().contains("a page token twice"), "{error}");
         assert!(listing.next().await.is_none(), "an error is the end");
         assert_eq!(service.log().count(LIST), good, "nothing is asked for again");
     }

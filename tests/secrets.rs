@@ -19,14 +19,12 @@ use livestream_client::{
     policy::{CallPolicy, RetryPolicy},
     stack::{AuthLayer, HeadersLayer, PolicyLayer},
 };
-use peer::{Peer, chain, proxy::Tape, tls::Authority};
+use peer::{Peer, chain, log::Log, proxy::Tape, tls::Authority};
 use std::{
     fmt::{self, Debug},
-    io::{self, Write},
-    sync::{Arc, Mutex},
+    io,
 };
 use tower::{Layer, ServiceExt};
-use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, util::SubscriberInitExt};
 
 const TOKEN: &str = "t0ken-of-the-test";
 const HEADER: &str = "h3ader-of-the-test";
@@ -174,29 +172,6 @@ fn a_bad_key_is_not_shown() {
     assert_keeps_quiet(&chain(&error), "the error");
 }
 
-/// What a program that logs everything writes.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no test panics under the lock").extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn a_token_is_in_no_log_and_cannot_be_read_on_the_wire() {
     let (peer, authority) = (Peer::new(), Authority::new());
@@ -210,13 +185,7 @@ async fn a_token_is_in_no_log_and_cannot_be_read_on_the_wire() {
         .build()
         .expect("valid");
 
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::TRACE)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let guard = subscriber.set_default();
+    let log = Log::start();
     let name = ChannelName::new("p", "us-central1", "c").expect("valid");
     for _ in 0..2 {
         client.get_channel(&name).await.expect("answered");
@@ -226,11 +195,10 @@ async fn a_token_is_in_no_log_and_cannot_be_read_on_the_wire() {
     // The empty answer is no operation, which is of no interest here: the request was sent.
     let created = client.create_channel(&location(), channel(), "c").await;
     assert_keeps_quiet(&chain(&created.expect_err("no operation")), "the error");
-    drop(guard);
+    let log = log.text();
 
     let sent = peer.header("authorization");
     assert_eq!(sent, [const { "Bearer t0ken-of-the-test" }; 4], "the token itself arrived");
-    let log = String::from_utf8(log.0.lock().expect("unpoisoned").clone()).expect("text");
     for source in ["h2::", "rustls::", "livestream_client::calls", "TRACE"] {
         assert!(log.contains(source), "the log holds what {source} has to say");
     }

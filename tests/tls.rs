@@ -42,7 +42,7 @@ async fn an_authority_of_ones_own_is_trusted_by_name_and_by_address() {
 
 #[tokio::test]
 async fn a_stranger_is_refused_and_the_cause_is_told() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (authority, stranger) = (Authority::new(), Authority::stranger());
     let peer = Peer::new();
     let at = peer.listen_tls(stranger.server(&["h2"])).await;
     for tls in [Tls::new(), trusting(&authority)] {
@@ -55,7 +55,7 @@ async fn a_stranger_is_refused_and_the_cause_is_told() {
 
 #[tokio::test]
 async fn whom_nobody_vouches_for_is_asked_once() {
-    let stranger = Authority::new();
+    let stranger = Authority::stranger();
     let peer = Peer::new();
     let at = peer.listen_tls(stranger.server(&["h2"])).await;
     let patient = client(at, Tls::new()).retry(RetryPolicy::default().with_seed(1));
@@ -88,7 +88,7 @@ async fn a_client_shows_its_certificate_where_it_is_asked_for() {
     call(client(at, shown)).await.expect("known");
 
     refusal(client(at, trusting(&authority))).await;
-    let (chain, key) = Authority::new().client();
+    let (chain, key) = Authority::stranger().client();
     let unknown = trusting(&authority).with_identity_pem(chain, key).expect("they fit");
     refusal(client(at, unknown)).await;
     assert_eq!(peer.calls().len(), 1);
@@ -122,14 +122,14 @@ fn what_is_no_certificate_or_key_is_refused_when_it_is_given() {
         error.to_string()
     };
     assert!(text(Tls::new().with_ca_pem("")).contains("no certificate"));
-    assert!(text(Tls::new().with_ca_pem(&key)).contains("no certificate"));
-    assert!(text(Tls::new().with_identity_pem("", &key)).contains("no certificate"));
-    assert!(text(Tls::new().with_identity_pem(&chain, "")).contains("no private key"));
+    assert!(text(Tls::new().with_ca_pem(key)).contains("no certificate"));
+    assert!(text(Tls::new().with_identity_pem("", key)).contains("no certificate"));
+    assert!(text(Tls::new().with_identity_pem(chain, "")).contains("no private key"));
     let garbled = chain.replace("MII", "!!!");
     assert!(text(Tls::new().with_ca_pem(garbled)).contains("cannot be read"));
 
-    let (_, other) = Authority::new().client();
-    let unfit = Tls::new().with_identity_pem(&chain, other).expect("each can be read");
+    let (_, other) = Authority::stranger().client();
+    let unfit = Tls::new().with_identity_pem(chain, other).expect("each can be read");
     let builder = LivestreamClient::builder().endpoint("https://localhost").anonymous().tls(unfit);
     let error = builder.build().expect_err("the key is another's");
     assert_eq!(error.code(), Code::InvalidArgument, "{error:?}");

@@ -15,8 +15,9 @@ use std::{
     collections::BTreeMap,
     fmt::Debug,
     future::ready,
+    mem,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -32,20 +33,33 @@ use tracing::{
     field::{Field, Visit},
     info_span,
     span::{Attributes, Id, Record},
-    subscriber::DefaultGuard,
-};
-use tracing_subscriber::{
-    Layer, layer::Context, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
+    subscriber::{self, DefaultGuard},
 };
 
 const OURS: &str = "livestream_client::";
 
 /// Keeps all spans and events of this crate, and what surrounds them.
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<Entry>>>);
+struct Recorder(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    entries: Vec<Entry>,
+    /// All spans, whoever's; the id of a span is one more than its index.
+    spans: Vec<Span>,
+    /// The spans that the thread is in, from outside to inside.
+    entered: Vec<usize>,
+}
+
+struct Span {
+    metadata: &'static Metadata<'static>,
+    parent: Option<usize>,
+    fields: Fields,
+    handles: usize,
+}
 
 /// An event, or a span at its end.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Entry {
     target: String,
     /// The span's name, or the event's message.
@@ -55,47 +69,99 @@ struct Entry {
     fields: Fields,
 }
 
-type Fields = BTreeMap<String, String>;
+#[derive(Clone, Debug, Default)]
+struct Fields(BTreeMap<&'static str, String>);
 
-struct Collect<'a>(&'a mut Fields);
-
-impl Visit for Collect<'_> {
+impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+        self.0.insert(field.name(), format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().to_owned(), value.to_owned());
+        self.0.insert(field.name(), value.to_owned());
     }
 }
 
-impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Recorder {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, spans: Context<'_, S>) {
-        let mut fields = Fields::new();
-        attributes.record(&mut Collect(&mut fields));
-        spans.span(id).expect("it is new").extensions_mut().insert(fields);
+impl Fields {
+    fn of(record: impl FnOnce(&mut dyn Visit)) -> Self {
+        let mut fields = Self::default();
+        record(&mut fields);
+        fields
+    }
+}
+
+impl Subscriber for Recorder {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
     }
 
-    fn on_record(&self, id: &Id, values: &Record<'_>, spans: Context<'_, S>) {
-        let span = spans.span(id).expect("it is open");
-        let mut extensions = span.extensions_mut();
-        values.record(&mut Collect(extensions.get_mut().expect("kept when it was new")));
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let fields = Fields::of(|fields| attributes.record(fields));
+        let mut seen = self.seen();
+        let parent = seen.around(attributes.is_contextual(), attributes.parent());
+        seen.spans.push(Span { metadata: attributes.metadata(), parent, fields, handles: 1 });
+        Id::from_u64(seen.spans.len() as u64)
     }
 
-    fn on_event(&self, event: &Event<'_>, spans: Context<'_, S>) {
-        let mut fields = Fields::new();
-        event.record(&mut Collect(&mut fields));
-        let name = fields.remove("message").unwrap_or_default();
-        let within = spans.event_span(event).map(|span| span.name().to_owned());
-        self.keep(event.metadata(), Entry { name, within, fields, ..Entry::default() });
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        let fields = Fields::of(|fields| values.record(fields));
+        self.seen().spans[index(id)].fields.0.extend(fields.0);
     }
 
-    fn on_close(&self, id: Id, spans: Context<'_, S>) {
-        let span = spans.span(&id).expect("it closes only now");
-        let fields = span.extensions().get::<Fields>().expect("kept when it was new").clone();
-        let within = span.parent().map(|span| span.name().to_owned());
-        let name = span.name().to_owned();
-        self.keep(span.metadata(), Entry { name, within, fields, ..Entry::default() });
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields::of(|fields| event.record(fields));
+        let name = fields.0.remove("message").unwrap_or_default();
+        let mut seen = self.seen();
+        let within = seen.around(event.is_contextual(), event.parent());
+        seen.keep(event.metadata(), name, within, fields);
+    }
+
+    fn enter(&self, id: &Id) {
+        self.seen().entered.push(index(id));
+    }
+
+    fn exit(&self, id: &Id) {
+        let mut seen = self.seen();
+        let last = seen.entered.iter().rposition(|entered| *entered == index(id));
+        seen.entered.remove(last.expect("it was entered"));
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        self.seen().spans[index(id)].handles += 1;
+        id.clone()
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        let mut seen = self.seen();
+        let span = &mut seen.spans[index(&id)];
+        span.handles -= 1;
+        if span.handles > 0 {
+            return false;
+        }
+        let (metadata, parent) = (span.metadata, span.parent);
+        let fields = mem::take(&mut span.fields);
+        seen.keep(metadata, metadata.name().to_owned(), parent, fields);
+        true
+    }
+}
+
+fn index(id: &Id) -> usize {
+    usize::try_from(id.into_u64() - 1).expect("made of an index")
+}
+
+impl Seen {
+    /// The span around a new span or event.
+    fn around(&self, is_contextual: bool, parent: Option<&Id>) -> Option<usize> {
+        if is_contextual { self.entered.last().copied() } else { parent.map(index) }
+    }
+
+    fn keep(&mut self, of: &Metadata<'_>, name: String, within: Option<usize>, fields: Fields) {
+        if let Some(target) = of.target().strip_prefix(OURS) {
+            let within = within.map(|span| self.spans[span].metadata.name().to_owned());
+            self.entries.push(Entry { target: target.to_owned(), name, within, fields });
+        }
     }
 }
 
@@ -103,20 +169,18 @@ impl Recorder {
     /// Records this thread, on which a test runs with all its tasks.
     fn start() -> (Self, DefaultGuard) {
         let recorder = Self::default();
-        let guard = tracing_subscriber::registry().with(recorder.clone()).set_default();
+        let guard = subscriber::set_default(recorder.clone());
         (recorder, guard)
     }
 
-    fn keep(&self, of: &Metadata<'_>, mut entry: Entry) {
-        if let Some(target) = of.target().strip_prefix(OURS) {
-            entry.target = target.to_owned();
-            self.0.lock().expect("no test panics under the lock").push(entry);
-        }
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().expect("no test panics under the lock")
     }
 
     fn all(&self, target: &str, name: &str) -> Vec<Entry> {
-        let entries = self.0.lock().expect("no test panics under the lock");
-        let found = entries.iter().filter(|entry| entry.target == target && entry.name == name);
+        let seen = self.seen();
+        let found =
+            seen.entries.iter().filter(|entry| entry.target == target && entry.name == name);
         found.cloned().collect()
     }
 
@@ -140,7 +204,7 @@ impl Recorder {
 
 impl Entry {
     fn field(&self, name: &str) -> Option<&str> {
-        self.fields.get(name).map(String::as_str)
+        self.fields.0.get(name).map(String::as_str)
     }
 
     #[track_caller]

@@ -1,7 +1,6 @@
 //! What the examples share: the resources that they set up, and how they show a long operation.
 #![allow(dead_code, reason = "each example uses a part of it")]
 
-use indicatif::{ProgressBar, ProgressStyle};
 use livestream_client::{
     Error, LivestreamClient, Operation,
     ladder::{Ladder, Rendition},
@@ -11,8 +10,10 @@ use livestream_client::{
 };
 use livestream_emulator::{self, Emulator};
 use prost::{Message, Name};
-use std::time::{Duration, SystemTime};
-use tokio_stream::StreamExt;
+use std::{
+    io::{self, Write},
+    time::{Duration, SystemTime},
+};
 
 pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -30,7 +31,12 @@ impl Studio {
 
     /// Ten minutes of the service's time pass in half a second of ours.
     pub fn with(emulator: livestream_emulator::Builder) -> Result<Self> {
-        let emulator = emulator.speed(1200).build();
+        Self::at_speed(emulator, 1200)
+    }
+
+    /// The service's time runs so many times as fast as ours.
+    pub fn at_speed(emulator: livestream_emulator::Builder, speed: u32) -> Result<Self> {
+        let emulator = emulator.speed(speed).build();
         let client = client_of(&emulator)?;
         Ok(Self { emulator, client, location: LocationName::new("my-project", "us-central1")? })
     }
@@ -39,12 +45,37 @@ impl Studio {
     pub fn now(&self) -> SystemTime {
         self.emulator.now()
     }
+
+    /// Says what begins and, once it is done, how long it took by the service's clock.
+    pub async fn step<T, E>(
+        &self,
+        what: &str,
+        work: impl Future<Output = std::result::Result<T, E>>,
+    ) -> std::result::Result<T, E> {
+        begin(what);
+        let begun = self.now();
+        let outcome = work.await;
+        let took = self.now().duration_since(begun).unwrap_or_default().as_secs();
+        match &outcome {
+            Ok(_) if took < 60 => println!("done in {took} s"),
+            Ok(_) => println!("done in {} min {:02} s", took / 60, took % 60),
+            Err(_) => println!("failed"),
+        }
+        outcome
+    }
+}
+
+/// Says what begins, on a line that its end will complete.
+fn begin(what: &str) {
+    print!("{:<36}", format!("{what} ..."));
+    // Without a terminal, what is not flushed is seen too late; who reads no output misses nothing.
+    let _ = io::stdout().flush();
 }
 
 /// A client that polls as often as the service's time runs fast. Against the real service:
 /// `LivestreamClient::new()`.
 pub fn client_of(emulator: &Emulator) -> Result<LivestreamClient> {
-    let often = Backoff::new(Duration::from_millis(50), Duration::from_millis(250), 1.5);
+    let often = Backoff::new(Duration::from_millis(20), Duration::from_millis(20), 1.0);
     let policy = PollPolicy::new(often, Duration::from_secs(60));
     Ok(emulator.client_builder().poll_policy(policy).build()?)
 }
@@ -92,23 +123,14 @@ pub async fn remove_channel(client: &LivestreamClient, channel: &ChannelName) ->
     Ok(())
 }
 
-/// Waits for an operation behind a progress bar.
-pub async fn show<T, M>(what: &str, operation: Operation<T, M>) -> std::result::Result<T, Error>
+/// Says what an operation does, waits for it, and says that it is done.
+pub async fn show<T, M>(what: &str, mut operation: Operation<T, M>) -> std::result::Result<T, Error>
 where
     T: Message + Name + Default + 'static,
     M: Message + Name + Default + 'static,
 {
-    let style =
-        ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("a valid template");
-    let bar = ProgressBar::new_spinner().with_style(style).with_message(what.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(100));
-    let mut progress = operation.progress();
-    while let Some(step) = progress.next().await {
-        if let Some(result) = step?.result {
-            bar.finish_and_clear();
-            println!("✓ {what}");
-            return Ok(result);
-        }
-    }
-    unreachable!("the progress of an operation ends with its result or an error")
+    begin(what);
+    let outcome = operation.wait().await;
+    println!("{}", if outcome.is_ok() { "done" } else { "failed" });
+    outcome
 }

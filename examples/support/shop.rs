@@ -45,7 +45,7 @@ impl Shop {
         let labels = [("site".to_owned(), "high-street".to_owned())];
         let config = Cluster { labels: labels.into(), ..Default::default() };
         let create = client.create_cluster(&cluster.parent(), config, cluster.id()).await?;
-        let made = show("cluster created", create).await?;
+        let made = show("Creating the cluster", create).await?;
         println!("  {:?}, cameras send to {}", made.state(), made.dataplane_service_endpoint);
 
         for (id, display_name) in CAMERAS {
@@ -55,14 +55,14 @@ impl Shop {
                 ..Default::default()
             };
             let create = client.create_stream(cluster, stream, id).await?;
-            show(&format!("stream {id} created"), create).await?;
+            show(&format!("Creating stream {id}"), create).await?;
         }
         for (id, grace) in EVENTS {
             let grace_period = Some(time::duration(grace)?);
             let mut event = Event { grace_period, ..Default::default() };
             event.set_alignment_clock(Clock::Ingest);
             let create = client.create_event(cluster, event, id).await?;
-            show(&format!("event {id} created"), create).await?;
+            show(&format!("Creating event {id}"), create).await?;
         }
         for ((camera, _), (event, _)) in pairs() {
             let series = Series {
@@ -72,7 +72,7 @@ impl Shop {
             };
             let id = format!("{camera}-{event}");
             let create = client.create_series(cluster, series, &*id).await?;
-            show(&format!("series {id} created"), create).await?;
+            show(&format!("Creating series {id}"), create).await?;
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Shop {
         for mut deletion in deletions {
             deletion.wait().await?;
         }
-        show("all in the cluster deleted", client.delete_cluster(cluster).await?).await?;
+        show("Deleting all in the cluster", client.delete_cluster(cluster).await?).await?;
         Ok(())
     }
 }

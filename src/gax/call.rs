@@ -1,7 +1,7 @@
-//! The one request builder: holds a request until it is awaited.
+//! One request, from its message to its response.
 //!
-//! A typed call frames its message once and decodes the settled answer in place; tonic's streaming
-//! codec would copy both. All policy is below, in [`transport`](super::stack).
+//! A typed call frames its message once and decodes the collected response in place. tonic's streaming
+//! codec would copy both. The policy is below, in the [stack](super::stack).
 
 use super::{
     body::RequestBody,
@@ -24,7 +24,7 @@ use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 use tonic::{Code, Status};
 use tower::Service;
 
-/// What every call of a client shares.
+/// The parts that all calls of a client share.
 #[derive(Debug)]
 pub struct Core {
     pub(crate) stack: Stack,
@@ -33,22 +33,14 @@ pub struct Core {
     pub(crate) poll: PollPolicy,
 }
 
-/// A call that is ready to be sent: awaiting it sends it.
+/// A call that is ready to be sent. Awaiting it sends it.
 ///
-/// A mutation's `request_id` is filled in when the call is made (unless the client was told not
-/// to), so that it can be read from [`request`](Self::request) before anything is sent, and so that
-/// a clone of the call, sent after it, is recognised by the service as a repeat.
+/// The client fills in the `request_id` of a mutation when it creates the call. So you can read the id
+/// from [`request`](Self::request) before anything is sent, and the service recognises a clone of the
+/// call as a repeat. [`Builder::without_request_ids`](crate::Builder::without_request_ids) turns this
+/// off.
 ///
-/// ```
-/// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
-/// # let name = livestream_client::name::ChannelName::new("p", "us-central1", "c").map_err(livestream_client::Error::from)?;
-/// use std::time::Duration;
-///
-/// let start = client.start_channel(&name).timeout(Duration::from_secs(20));
-/// println!("starting under {}", start.request().request_id);
-/// let operation = start.await?;
-/// # Ok(()) }
-/// ```
+#[doc = include_str!("../guide/examples/call.md")]
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<R> {
     core: Arc<Core>,
@@ -75,46 +67,47 @@ impl<R: Rpc> Call<R> {
         Self { core, request, options: Options { timeouts, retry, headers: HeaderMap::new() } }
     }
 
-    /// The request as it will be sent.
+    /// The request message.
     pub fn request(&self) -> &R {
         &self.request
     }
 
-    /// Edits the request: every field can be reached.
+    /// Edits the request message.
     pub fn with(mut self, edit: impl FnOnce(&mut R)) -> Self {
         edit(&mut self.request);
         self
     }
 
-    /// Bounds the whole call: connecting, every attempt and every wait. 60 s unless set.
+    /// Limits the whole call: connecting, every attempt and every wait between attempts. 60 s unless
+    /// set.
     pub fn timeout(mut self, total: Duration) -> Self {
         self.options.timeouts = self.options.timeouts.with_total(total);
         self
     }
 
-    /// Bounds each attempt; it never gets more than what is left of the call's time.
+    /// Limits each attempt. An attempt never gets more than the time that the call has left.
     pub fn attempt_timeout(mut self, limit: Duration) -> Self {
         self.options.timeouts = self.options.timeouts.with_attempt(limit);
         self
     }
 
-    /// How often this call is tried, and how long it waits in between.
+    /// Sets the maximum number of attempts and the waits between them.
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.options.retry = retry;
         self
     }
 
-    /// Sends a header along, such as `x-goog-user-project` to bill another project for this call.
-    /// What the call needs to arrive stays as it is: the content type, the routing, the timeout and
-    /// the token.
+    /// Adds a header, such as `x-goog-user-project` to bill another project for this call. The content
+    /// type, the routing, the timeout and the token cannot be replaced.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.options.headers.insert(name, value);
         self
     }
 
-    /// Sends the request under this id, a UUID, so that a repeat of it within 60 minutes is carried
-    /// out once ([AIP-155](https://google.aip.dev/155)). No effect where the method has no such
-    /// field. An empty id sends none: the call is then retried only if it surely never arrived.
+    /// Sets the `request_id`, a UUID. The service carries out repeats with the same id within 60
+    /// minutes once ([AIP-155](https://google.aip.dev/155)). This has no effect if the method has no
+    /// such field. With an empty id, the call is sent again only if it certainly never reached the
+    /// service.
     pub fn request_id(mut self, id: impl Into<String>) -> Self {
         if let Some(field) = self.request.request_id_mut() {
             *field = id.into();
@@ -122,13 +115,12 @@ impl<R: Rpc> Call<R> {
         self
     }
 
-    /// Sends the request; yields the answer as it came.
+    /// Sends the request, and yields the response message.
     pub(crate) fn send(self) -> impl Future<Output = Result<R::Response, Error>> {
         self.send_then(|_, response| Ok(response))
     }
 
-    /// Sends the request, and reads the answer; an error of either tells what it is about.
-    #[expect(clippy::manual_async_fn, reason = "an async fn would keep the request twice")]
+    /// Sends the request and reads the response. An error of either names the method and the resource.
     fn send_then<T>(
         self,
         read: impl FnOnce(&Arc<Core>, R::Response) -> Result<T, Error>,
@@ -214,7 +206,7 @@ async fn exchange<R: Rpc>(
     let ResponseBody::Collected { data, trailers, code } = body else {
         return Err(Error::unreadable("the response was not collected"));
     };
-    // A success at the first attempt brings none.
+    // A success at the first attempt has no statistics.
     let first = CallStats { attempts: 1, ..CallStats::default() };
     let stats = head.extensions.get().copied().unwrap_or(first);
     if code == Code::Ok {
@@ -227,7 +219,7 @@ async fn exchange<R: Rpc>(
     Err(error.with_stats(stats))
 }
 
-/// The request on its way down: framed, routed, and with its options in the extensions.
+/// The request on its way down: framed, routed, and with its options.
 fn wrap<R: Rpc>(request: &R, options: &Options) -> Request<RequestBody> {
     let Options { timeouts, retry, ref headers } = *options;
     let idempotency = match R::METHOD.idempotency() {
@@ -241,18 +233,17 @@ fn wrap<R: Rpc>(request: &R, options: &Options) -> Request<RequestBody> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(HeaderName::from_static("x-goog-request-params"), routing(request));
-    let mut wrapped = Request::new(RequestBody::Message(frame(request)));
+    let context = CallContext { idempotency, timeouts, retry, deadline: None };
+    let mut wrapped = Request::new(RequestBody::Message(frame(request), context));
     *wrapped.method_mut() = http::Method::POST;
     *wrapped.version_mut() = http::Version::HTTP_2;
     *wrapped.uri_mut() = Uri::from_static(R::METHOD.path());
     *wrapped.headers_mut() = headers;
-    let context = CallContext { idempotency, timeouts, retry, deadline: None };
-    wrapped.extensions_mut().insert(context);
     observe::tell(&mut wrapped, request);
     wrapped
 }
 
-/// About how many headers a call has once all layers have added theirs.
+/// The approximate number of headers of a call after all layers.
 const HEADERS: usize = 10;
 
 /// The gRPC frame: no compression, the length, the message.
@@ -265,12 +256,12 @@ fn frame(message: &impl Message) -> Bytes {
     frame.freeze()
 }
 
-/// `key=value` with all but RFC 3986's unreserved characters encoded, as AIP-4222 has it.
+/// `key=value`, with all but RFC 3986's unreserved characters encoded, as AIP-4222 requires.
 fn routing(request: &impl Rpc) -> HeaderValue {
     const RESERVED: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     let (key, value) = request.route();
-    // Names have a slash in every tenth place or so.
+    // About one character in ten of a name is a slash, which takes three.
     let mut encoded = String::with_capacity(key.len() + value.len() * 3 / 2 + 1);
     encoded.push_str(key);
     encoded.push('=');
@@ -278,7 +269,7 @@ fn routing(request: &impl Rpc) -> HeaderValue {
     HeaderValue::try_from(encoded).expect("percent-encoding leaves ASCII")
 }
 
-/// Decodes the one frame of an answer in place.
+/// Decodes the single frame of a response in place.
 fn decode<M: Message + Default>(data: Bytes) -> Result<M, Error> {
     let Some((prefix, _)) = data.split_at_checked(5) else {
         return Err(Error::unreadable("the service answered OK without a message"));

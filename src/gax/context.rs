@@ -7,7 +7,6 @@ use crate::gax::{
     transport_error::TransportError,
 };
 use futures_util::{FutureExt, future::Either};
-use http::Extensions;
 use std::{pin::Pin, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
@@ -18,7 +17,7 @@ pub(crate) type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Se
 /// `/google.longrunning.Operations/GetOperation`; `None` for a method to leave alone.
 pub type Classify = fn(path: &str) -> Option<Idempotency>;
 
-/// One call's options and deadline. They travel in the request's extensions.
+/// One call's options and deadline.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallContext {
     pub(crate) idempotency: Idempotency,
@@ -26,13 +25,6 @@ pub(crate) struct CallContext {
     pub(crate) retry: RetryPolicy,
     /// The deadline of the current attempt, once there is one.
     pub(crate) deadline: Option<Instant>,
-}
-
-impl CallContext {
-    /// The deadline of the attempt that a request belongs to, if it belongs to one.
-    pub(crate) fn deadline_in(extensions: &Extensions) -> Option<Instant> {
-        extensions.get::<Self>()?.deadline
-    }
 }
 
 /// `now + wait`, or thirty years from now if that overflows.

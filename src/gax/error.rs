@@ -1,8 +1,8 @@
-//! The one error type of the crate.
+//! The error type of this crate.
 //!
-//! Every call fails with an [`Error`]: a gRPC code and message, the typed details that the service
-//! sent along, and what the call was about: its method, its resource, how often and how long it
-//! was tried, and whether it may have been carried out all the same.
+//! Every call fails with an [`Error`]. It holds the gRPC code and message, the typed details that the
+//! service sent, the method and the resource, the number of attempts and their time, and whether the
+//! service may have carried out the request.
 
 use super::{
     name::{InvalidName, OperationName},
@@ -14,22 +14,12 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// What failed, for which resource, and what is known about it.
+/// The error of a call, an operation or a wait.
 ///
-/// `Display` says what failed; [`source`](StdError::source) says why, where something below the
-/// service did. Neither ever holds a token, a key or a payload.
+/// `Display` says what failed and for which resource. [`source`](StdError::source) says why, if the
+/// cause is on the way to the service. Neither holds a token, a key or a payload. Clones are cheap.
 ///
-/// ```
-/// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
-/// # let name = "projects/p/locations/l/channels/c".parse().map_err(livestream_client::Error::from)?;
-/// match client.get_channel(&name).await {
-///     Ok(channel) => println!("{:?}", channel.streaming_state()),
-///     Err(e) if e.is_not_found() => println!("no such channel"),
-///     Err(e) if e.may_have_run() => println!("look before you send again: {e}"),
-///     Err(e) => return Err(e),
-/// }
-/// # Ok(()) }
-/// ```
+#[doc = include_str!("../guide/examples/error.md")]
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -56,7 +46,7 @@ pub(crate) struct CallStats {
     pub(crate) may_have_run: bool,
 }
 
-/// The call that an error is about.
+/// The call that failed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subject {
     pub(crate) method: Option<&'static Method>,
@@ -80,12 +70,12 @@ impl Error {
         }))
     }
 
-    /// An answer that no service of this API gives.
+    /// A response that does not conform to the API.
     pub(crate) fn unreadable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Internal, message)
     }
 
-    /// What the service said. `attempts` and the like are the caller's to add.
+    /// The error that the service sent. The caller adds the attempts and the subject.
     pub(crate) fn from_status(status: Status) -> Self {
         Self::new(status.code(), status.message().to_owned()).edit(|inner| {
             if !status.details().is_empty() {
@@ -135,21 +125,21 @@ impl Error {
         self.0.code
     }
 
-    /// What the service, or this crate, says of the failure.
+    /// The message from the service, or from this crate.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The typed details that the service sent along: `ErrorInfo`, `BadRequest`,
+    /// The typed details that the service sent: `ErrorInfo`, `BadRequest`,
     /// `PreconditionFailure`, `QuotaFailure`, `RetryInfo` and the others of
-    /// [AIP-193](https://google.aip.dev/193). Empty where it sent none that can be read.
+    /// [AIP-193](https://google.aip.dev/193). Empty if it sent none that can be decoded.
     pub fn details(&self) -> &ErrorDetails {
         static NONE: std::sync::LazyLock<ErrorDetails> =
             std::sync::LazyLock::new(ErrorDetails::new);
         self.0.details.as_deref().unwrap_or(&NONE)
     }
 
-    /// The service's reason in upper snake case, from `ErrorInfo`: steadier than the message.
+    /// The service's reason in upper snake case, from `ErrorInfo`. It is more stable than the message.
     pub fn reason(&self) -> Option<&str> {
         self.details().error_info().map(|info| info.reason.as_str())
     }
@@ -159,107 +149,107 @@ impl Error {
         &self.0.metadata
     }
 
-    /// The method that was called, where there was a call.
+    /// The method that was called, if there was a call.
     pub fn method(&self) -> Option<&'static Method> {
         self.0.subject.method
     }
 
-    /// The resource that the call was about: a name, or the parent's; empty where there is none.
+    /// The name of the resource that the call was for, or of its parent; empty if there is none.
     pub fn resource(&self) -> &str {
         &self.0.subject.resource
     }
 
-    /// The request field that was refused, where this crate refused one before sending.
+    /// The request field that this crate refused before sending, if it refused one.
     pub fn field(&self) -> Option<&str> {
         self.0.field.as_deref()
     }
 
-    /// The operation that was waited for. After [`Code::DeadlineExceeded`] it goes on, and can be
-    /// resumed by this name.
+    /// The operation that was waited for. After [`Code::DeadlineExceeded`] the operation goes on, and
+    /// you can resume the wait by this name.
     pub fn operation(&self) -> Option<&OperationName> {
         self.0.operation.as_ref()
     }
 
-    /// The id under which the request was sent. To send the request again under the same id is safe
-    /// for 60 minutes: the service carries it out once.
+    /// The `request_id` of the request. You can safely send the request again with the same id for 60
+    /// minutes: the service carries it out once.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// How often the request was sent or about to be; 0 where it was refused before that, and 0 for
-    /// what an operation failed of and for a wait that met its limit, which are no answers to a
-    /// request.
+    /// The number of attempts. It is 0 if this crate refused the request, for the error of an
+    /// operation, and for a wait that reached its limit.
     pub fn attempts(&self) -> u32 {
         self.0.stats.attempts
     }
 
-    /// How long the call took in all.
+    /// How long the call took, all attempts and waits included.
     pub fn elapsed(&self) -> Duration {
         self.0.stats.elapsed
     }
 
-    /// Whether the service may have carried out the request although no success was seen.
+    /// Whether the service may have carried out the request although the call failed.
     ///
-    /// If so, look at the resource before sending a mutation without `request_id` again.
+    /// If so, read the resource before you send a mutation without `request_id` again.
     ///
-    /// It is `false` for what an operation failed of and for a wait that met its limit: there the
-    /// request that began the work was accepted, and how far the work got, the resource tells.
+    /// It is `false` for the error of an operation and for a wait that reached its limit: the request
+    /// that started the operation was accepted, and the state of the resource shows the progress.
     pub fn may_have_run(&self) -> bool {
         self.0.stats.may_have_run
     }
 
-    /// Whether the request was refused by this crate, before anything was sent.
+    /// Whether this crate refused the request before anything was sent.
     pub fn is_invalid_request(&self) -> bool {
         self.0.field.is_some()
     }
 
-    /// No such resource.
+    /// Whether the resource does not exist.
     pub fn is_not_found(&self) -> bool {
         self.0.code == Code::NotFound
     }
 
-    /// The id is taken.
+    /// Whether the id is already in use.
     pub fn is_already_exists(&self) -> bool {
         self.0.code == Code::AlreadyExists
     }
 
-    /// The resource is in a state that does not allow this, such as a running channel.
+    /// Whether the state of the resource does not allow the call.
     pub fn is_failed_precondition(&self) -> bool {
         self.0.code == Code::FailedPrecondition
     }
 
-    /// The time for the call or the wait ran out.
+    /// Whether the time for the call or the wait ran out.
     pub fn is_deadline_exceeded(&self) -> bool {
         self.0.code == Code::DeadlineExceeded
     }
 
-    /// The service cannot be reached, or says that it cannot serve now.
+    /// Whether the service cannot be reached, or says that it cannot serve now.
     pub fn is_unavailable(&self) -> bool {
         self.0.code == Code::Unavailable
     }
 
-    /// A quota or a limit was met.
+    /// Whether a quota or a limit was reached.
     pub fn is_resource_exhausted(&self) -> bool {
         self.0.code == Code::ResourceExhausted
     }
 
-    /// It may pass by itself: unavailable, out of time, or over a quota. Says nothing of whether the
-    /// request was carried out: see [`may_have_run`](Self::may_have_run).
+    /// Whether the same call may succeed later: the service is unavailable, time ran out, or a quota was
+    /// reached. Whether the request was carried out is another question: see
+    /// [`may_have_run`](Self::may_have_run).
     pub fn is_transient(&self) -> bool {
         self.is_unavailable() || self.is_deadline_exceeded() || self.is_resource_exhausted()
     }
 
-    /// The call or the operation was cancelled.
+    /// Whether the call or the operation was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.0.code == Code::Cancelled
     }
 
-    /// No valid credentials.
+    /// Whether there are no valid credentials.
     pub fn is_unauthenticated(&self) -> bool {
         self.0.code == Code::Unauthenticated
     }
 
-    /// The credentials do not permit this.
+    /// Whether the credentials do not permit the call.
     pub fn is_permission_denied(&self) -> bool {
         self.0.code == Code::PermissionDenied
     }
@@ -332,7 +322,7 @@ impl From<InvalidName> for Error {
     }
 }
 
-/// For services that answer with what they were answered: keeps code, message and details.
+/// For a service that passes an error on: keeps the code, the message and the details.
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let inner = Arc::unwrap_or_clone(error.0);

@@ -14,6 +14,11 @@
 //!
 //! Below them stand plain facts and decisions: `rpc`, `name`, `error` and `policy`.
 
+#![expect(
+    clippy::manual_async_fn,
+    reason = "an async fn keeps its arguments twice, and allocators are slow above a kilobyte"
+)]
+
 #[cfg(feature = "adc")]
 mod adc;
 mod body;

@@ -1,8 +1,8 @@
 //! Listings as streams, page by page or item by item.
 //!
-//! Each page is a call of its own, with its own deadline and retries. While the caller works on one
-//! page, the next is already being fetched. An empty page that names a next one does not end a
-//! listing; a service that names a page twice would never end it, which is an error
+//! Each page is a call of its own, with its own deadline and retries. The next page is fetched while
+//! the caller works on the last one. An empty page with a token does not end a listing. A token that
+//! the service sends twice is an error, because the listing would never end
 //! ([AIP-158](https://google.aip.dev/158)).
 
 use super::{
@@ -22,66 +22,55 @@ use std::{
 use tokio::{runtime::Handle, task::JoinHandle};
 
 impl<R: Paged> Call<R> {
-    /// The most items that a page may hold; 0 leaves it to the service, which may give fewer.
+    /// Sets the maximum number of items in a page. 0 leaves the choice to the service. A page may hold
+    /// fewer items.
     pub fn page_size(self, size: i32) -> Self {
         self.with(|request| *request.page_size_mut() = size)
     }
 
-    /// Starts at the page that this token names, instead of the first: resumes a listing.
+    /// Starts at the page with this token, instead of the first page: resumes a listing.
     pub fn page_token(self, token: impl Into<String>) -> Self {
         self.with(|request| *request.page_token_mut() = token.into())
     }
 
-    /// The listing, a page at a time. A page's token is where another listing can take it up again.
+    /// Returns the listing as a stream of pages. Another listing can resume at the token of a page.
     pub fn pages(self) -> Pages<R> {
         let mut start = String::new();
         let call = self.with(|request| start.clone_from(request.page_token_mut()));
         Pages { next: Next::Idle(call), seen: HashSet::from([start]), reads_ahead: true }
     }
 
-    /// The listing, an item at a time.
+    /// Returns the listing as a stream of items.
     ///
-    /// ```
-    /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
-    /// # let location = livestream_client::name::LocationName::new("p", "us-central1")?;
-    /// use tokio_stream::StreamExt;
-    ///
-    /// let mut channels = client.list_channels(&location).page_size(100).items();
-    /// while let Some(channel) = channels.next().await {
-    ///     println!("{}", channel?.name);
-    /// }
-    /// for location in channels.unreachable() {
-    ///     println!("without the channels of {location}");
-    /// }
-    /// # Ok(()) }
-    /// ```
+    #[doc = include_str!("../guide/examples/items.md")]
     pub fn items(self) -> Items<R> {
         Items { pages: self.pages(), items: VecDeque::new(), unreachable: Vec::new() }
     }
 }
 
 impl<R: Filtered> Call<R> {
-    /// Lists only what matches an expression, such as `labels.show = "news"`, in the syntax of
+    /// Lists only items that match an expression, such as `labels.show = "news"`, in the syntax of
     /// [AIP-160](https://google.aip.dev/160).
     ///
-    /// Empty lists everything. The service does not document which fields it can filter by; an
-    /// expression that it cannot use fails with `INVALID_ARGUMENT`.
+    /// An empty expression matches everything. The service does not document which fields it can
+    /// filter by. It answers an expression that it cannot use with `INVALID_ARGUMENT`.
     pub fn filter(self, filter: impl Into<String>) -> Self {
         self.with(|request| *request.filter_mut() = filter.into())
     }
 }
 
 impl<R: Ordered> Call<R> {
-    /// Sorts by fields, separated by commas, with ` desc` after those that descend, such as
+    /// Sorts by fields, separated by commas, with ` desc` after a field that descends, such as
     /// `create_time desc` ([AIP-132](https://google.aip.dev/132#ordering)).
     ///
-    /// Empty leaves the order to the service, which for some listings takes this as a hint only.
+    /// An empty text leaves the order to the service. For some listings, the service takes the order
+    /// as a hint only.
     pub fn order_by(self, order_by: impl Into<String>) -> Self {
         self.with(|request| *request.order_by_mut() = order_by.into())
     }
 }
 
-/// The pages of a listing, as a [`Stream`]. It ends after the last page, or after an error.
+/// The pages of a listing, as a [`Stream`]. The stream ends after the last page or after an error.
 #[must_use = "a listing does nothing until it is polled"]
 pub struct Pages<R: Paged> {
     next: Next<R>,
@@ -95,27 +84,27 @@ enum Next<R: Paged> {
     End,
 }
 
-/// A page under way, and the call that asked for it.
+/// A page that is being fetched, and its call.
 type Coming<R> = Pin<Box<dyn Future<Output = Result<Fetched<R>, Error>> + Send>>;
 type Fetched<R> = (Page<<R as Paged>::Item>, Call<R>);
 
 impl<R: Paged> Pages<R> {
-    /// Whether the next page is fetched while the caller works on the last; true unless set.
+    /// Whether to fetch the next page while the caller works on the last one; true unless set.
     ///
-    /// Turn it off where listings are seldom read to their end, to save the request.
+    /// Turn it off for listings that you rarely read to the end, to save requests.
     pub fn read_ahead(mut self, reads_ahead: bool) -> Self {
         self.reads_ahead = reads_ahead;
         self
     }
 
-    /// What comes after this page.
+    /// The step after this page.
     fn following(&mut self, page: &Page<R::Item>, call: Call<R>) -> Next<R> {
         let token = &page.next_page_token;
         if token.is_empty() {
             return Next::End;
         }
         if !self.seen.insert(token.clone()) {
-            let message = "the service names a page twice: the listing would never end";
+            let message = "the service sent a page token twice: the listing would never end";
             let error = Error::unreadable(message);
             let error = error.with_subject(R::METHOD, call.request().route().1);
             return Next::Coming(Box::pin(ready(Err(error))));
@@ -153,7 +142,7 @@ impl<R: Paged> Stream for Pages<R> {
 
 impl<R: Paged> Unpin for Pages<R> {}
 
-/// Starts a fetch on the runtime, so that it goes on while nobody polls the stream.
+/// Spawns a fetch on the runtime, so that it goes on while the stream is not polled.
 fn start<T: Send + 'static>(
     fetch: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Pin<Box<dyn Future<Output = Result<T, Error>> + Send>> {
@@ -163,7 +152,7 @@ fn start<T: Send + 'static>(
     }
 }
 
-/// A task that ends when nobody waits for it any more.
+/// A task that is aborted when it is dropped.
 struct Started<T>(JoinHandle<Result<T, Error>>);
 
 impl<T> Future for Started<T> {
@@ -172,7 +161,7 @@ impl<T> Future for Started<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let ended = task::ready!(Pin::new(&mut self.0).poll(cx));
         Poll::Ready(ended.unwrap_or_else(|e| {
-            let message = "the next page was lost with the runtime that fetched it";
+            let message = "the runtime ended while it fetched the next page";
             Err(Error::new(tonic::Code::Cancelled, message).with_source(e))
         }))
     }
@@ -190,7 +179,7 @@ impl<R: Paged> fmt::Debug for Pages<R> {
     }
 }
 
-/// The items of a listing, as a [`Stream`]. It ends after the last item, or after an error.
+/// The items of a listing, as a [`Stream`]. The stream ends after the last item or after an error.
 #[must_use = "a listing does nothing until it is polled"]
 pub struct Items<R: Paged> {
     pages: Pages<R>,
@@ -199,27 +188,28 @@ pub struct Items<R: Paged> {
 }
 
 impl<R: Paged> Items<R> {
-    /// Whether the next page is fetched while the caller works on the last; true unless set.
+    /// Whether to fetch the next page while the caller works on the last one; true unless set.
     pub fn read_ahead(mut self, reads_ahead: bool) -> Self {
         self.pages = self.pages.read_ahead(reads_ahead);
         self
     }
 
-    /// The locations that the service could not reach in the pages so far, each once: their items
-    /// are missing.
+    /// The locations that the service could not reach in the pages so far, each once. Their items are
+    /// missing.
     pub fn unreachable(&self) -> &[String] {
         &self.unreachable
     }
 
-    /// All items that are left.
+    /// Collects the remaining items.
     ///
     /// # Errors
-    /// If a page cannot be had; what came before it is then lost.
+    /// The error of the first page that cannot be fetched. The items before it are lost.
     pub async fn collect(mut self) -> Result<Vec<R::Item>, Error> {
         self.drain().await
     }
 
-    /// All items that are left, leaving the stream at its end to ask what was unreachable.
+    /// Collects the remaining items and keeps the stream, so that you can call
+    /// [`unreachable`](Self::unreachable).
     ///
     /// # Errors
     /// As [`collect`](Self::collect).

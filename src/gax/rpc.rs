@@ -1,39 +1,41 @@
-//! What each request message knows of its method.
+//! The facts of a method, attached to its request message.
 //!
-//! A request is enough to send a call: its type says where it goes, whether it may be sent twice,
-//! what the answer is, and what must hold before it leaves. All of that stands in the annotations
-//! of the service definitions, so `build.rs` writes it: one [`Rpc`] impl per request message, and
-//! [`LongRunning`], [`Paged`], [`Filtered`] or [`Ordered`] where the method is such.
+//! A request is all that a call needs: its type says which path it goes to, whether it may be sent
+//! twice, which message the service answers with, and which fields are required. The annotations of
+//! the service definitions state all of this, so `build.rs` generates it: one [`Rpc`] impl for each
+//! request message, and [`LongRunning`], [`Paged`], [`Filtered`] or [`Ordered`] if the method has
+//! that form.
 
 use super::name::{InvalidName, ResourceName};
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
-/// A request message that is the input of exactly one unary method. Sealed: the methods are those of
-/// the services, and there may be more to know of them one day.
+/// A request message that is the input of exactly one unary method.
+///
+/// This trait is sealed: it is implemented for the methods of the services, and may get more items.
 pub trait Rpc: sealed::Sealed + prost::Message + Clone + Default + 'static {
     /// The message that the service answers with.
     type Response: prost::Message + Default + 'static;
-    /// What kind of method it is, [`UnaryKind`] or [`LongRunningKind`]: decides what a call yields.
+    /// The kind of the method, [`UnaryKind`] or [`LongRunningKind`]: it decides the output of a call.
     type Kind: 'static;
     /// The method's fixed facts.
     const METHOD: &'static Method;
 
-    /// The field that routes the request, and its value: what `x-goog-request-params` says
+    /// The field that routes the request, and its value: the content of `x-goog-request-params`
     /// ([AIP-4222](https://google.aip.dev/client-libraries/4222)).
     fn route(&self) -> (&'static str, &str);
 
-    /// The id under which the service recognises a repeat of this request, empty while unset;
-    /// `None` where the method has no such field ([AIP-155](https://google.aip.dev/155)).
+    /// The id by which the service recognises a repeat of this request, empty while unset; `None` if
+    /// the method has no such field ([AIP-155](https://google.aip.dev/155)).
     fn request_id(&self) -> Option<&str> {
         None
     }
 
-    /// The same field, to be set.
+    /// The same field, for writing.
     fn request_id_mut(&mut self) -> Option<&mut String> {
         None
     }
 
-    /// Whether every field holds what all documents of the API allow.
+    /// Checks that the required fields are set and well-formed.
     ///
     /// # Errors
     /// The first field that is missing, malformed or out of range.
@@ -51,34 +53,34 @@ pub trait LongRunning:
         Kind = LongRunningKind<Self::Output, Self::Metadata>,
     >
 {
-    /// What the operation yields when it succeeds.
+    /// The result of the operation when it succeeds.
     type Output: prost::Message + prost::Name + Default + 'static;
-    /// What the operation tells of itself while it runs.
+    /// The metadata of the operation while it runs.
     type Metadata: prost::Message + prost::Name + Default + 'static;
 }
 
-/// A request whose answer comes in pages ([AIP-158](https://google.aip.dev/158)).
+/// A request whose response is a page of a listing ([AIP-158](https://google.aip.dev/158)).
 pub trait Paged: Rpc {
-    /// What is listed.
+    /// The type of the listed items.
     type Item: prost::Message + Default + 'static;
 
-    /// The most items that a page may hold; 0 leaves it to the service.
+    /// The maximum number of items in a page; 0 leaves the choice to the service.
     fn page_size_mut(&mut self) -> &mut i32;
-    /// Where the listing goes on; empty at its start.
+    /// The token of the page to read; empty for the first page.
     fn page_token_mut(&mut self) -> &mut String;
-    /// Takes an answer apart.
+    /// Converts a response to a page.
     fn page(response: Self::Response) -> Page<Self::Item>;
 }
 
-/// A listing that an expression can narrow ([AIP-160](https://google.aip.dev/160)).
+/// A listing that can be filtered ([AIP-160](https://google.aip.dev/160)).
 pub trait Filtered: Rpc {
-    /// What to list; empty for everything.
+    /// The filter expression; empty to list everything.
     fn filter_mut(&mut self) -> &mut String;
 }
 
 /// A listing that can be sorted ([AIP-132](https://google.aip.dev/132#ordering)).
 pub trait Ordered: Rpc {
-    /// The fields to sort by; empty leaves it to the service.
+    /// The fields to sort by; empty leaves the order to the service.
     fn order_by_mut(&mut self) -> &mut String;
 }
 
@@ -86,19 +88,19 @@ pub trait Ordered: Rpc {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// The items, in the order of the service. An empty page does not end a listing.
+    /// The items, in the service's order. An empty page does not end a listing.
     pub items: Vec<T>,
-    /// Where the next page starts; empty on the last.
+    /// The token of the next page; empty on the last page.
     pub next_page_token: String,
-    /// Locations that the service could not reach, so that their items are missing.
+    /// The locations that the service could not reach. Their items are missing.
     pub unreachable: Vec<String>,
 }
 
-/// Marks a method that answers at once.
+/// Marks a method whose response is its result.
 #[derive(Debug)]
 pub enum UnaryKind {}
 
-/// Marks a method that starts an operation yielding `T`, with metadata `M`.
+/// Marks a method that starts an operation with a result `T` and metadata `M`.
 #[derive(Debug)]
 pub struct LongRunningKind<T, M>(PhantomData<fn() -> (T, M)>);
 
@@ -135,22 +137,23 @@ impl Method {
     }
 
     /// The HTTP/2 path, such as
-    /// `/google.cloud.video.livestream.v1.LivestreamService/GetChannel`.
+    /// `/google.longrunning.Operations/GetOperation`.
     pub const fn path(&self) -> &'static str {
         self.path
     }
 
-    /// The service's full name, such as `google.cloud.video.livestream.v1.LivestreamService`.
+    /// The service's full name, such as `google.longrunning.Operations`.
     pub const fn service(&self) -> &'static str {
         self.service
     }
 
-    /// The method's name, such as `GetChannel`.
+    /// The method's name, such as `GetOperation`.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Whether its requests may be repeated; [`Idempotency::ByRequestId`] holds while `request_id` is set.
+    /// Whether its requests may be repeated. [`Idempotency::ByRequestId`] requires that the request's
+    /// `request_id` is set.
     pub const fn idempotency(&self) -> Idempotency {
         self.idempotency
     }
@@ -168,7 +171,7 @@ impl fmt::Display for Method {
     }
 }
 
-/// A field of a request, or of a resource, that no document of the API allows.
+/// A field of a request or of a resource whose value the API's documents do not allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidField {
     field: Cow<'static, str>,
@@ -183,12 +186,12 @@ impl InvalidField {
         Self { field: field.into(), reason: reason.into() }
     }
 
-    /// The field's path from the message that was looked at, such as `channel.name`.
+    /// The path of the field from the message that was checked, such as `book.name`.
     pub fn field(&self) -> &str {
         &self.field
     }
 
-    /// What is wrong with it.
+    /// Why the value is refused.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -202,7 +205,7 @@ impl fmt::Display for InvalidField {
 
 impl std::error::Error for InvalidField {}
 
-/// The vocabulary of the generated [`Rpc::check`]s.
+/// The checks from which each generated [`Rpc::check`] is made.
 pub(crate) mod check {
     use super::{InvalidField, InvalidName, ResourceName};
 
@@ -230,7 +233,7 @@ pub(crate) mod check {
         }
     }
 
-    /// A request id is optional, but one that is set is a UUID other than zero (AIP-155).
+    /// A request id is optional. If it is set, it must be a UUID other than zero (AIP-155).
     pub(crate) fn request_id(field: &'static str, value: &str) -> Result<(), InvalidField> {
         if value.is_empty() {
             return Ok(());
@@ -243,7 +246,7 @@ pub(crate) mod check {
     }
 }
 
-/// Stands in `Debug` where a secret would.
+/// Replaces a secret in `Debug`.
 pub(crate) struct Redacted(bool);
 
 impl Redacted {

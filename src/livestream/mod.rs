@@ -34,6 +34,8 @@ crate::gax::client::client! {
     /// # Ok(()) }
     /// ```
     LivestreamClient in "livestream_client", "livestream", "LIVESTREAM_EMULATOR_HOST";
+    names crate::name::LocationName, crate::name::ProjectName;
+    methods crate::methods::classify;
 
     /// ```
     /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {

@@ -62,6 +62,8 @@ crate::gax::client::client! {
     /// # Ok(()) }
     /// ```
     StreamsClient in "livestream_client::visionai", "visionai", "VISIONAI_EMULATOR_HOST";
+    names crate::name::LocationName, crate::name::ProjectName;
+    methods crate::methods::classify;
 
     /// It has the client's own timeout, also where the method of the same name gives more.
     ///

@@ -1,7 +1,10 @@
 //! Whatever a message holds, its JSON and YAML mean the same message; and no text makes the reader
 //! panic.
 
-use crate::samples;
+use crate::{
+    draw::{Draw, check},
+    samples,
+};
 use livestream_client::{
     json::{self, Json},
     model::{
@@ -14,170 +17,198 @@ use livestream_client::{
     },
     proto::google::rpc::Status,
 };
-use proptest::{collection, option, prelude::*};
 use prost::{Message, Name};
 use prost_types::{Duration, Timestamp};
 use std::{collections::HashMap, fmt::Debug};
 use tonic_types::pb::ErrorInfo;
 
-proptest! {
-    #[test]
-    fn dvr_sessions_survive(session in session()) {
-        check_survival(&session)?;
-    }
+#[test]
+fn dvr_sessions_survive() {
+    check(|draw| check_survival(&session(draw)));
+}
 
-    #[test]
-    fn events_survive(event in event()) {
-        check_survival(&event)?;
-    }
+#[test]
+fn events_survive() {
+    check(|draw| check_survival(&event(draw)));
+}
 
-    /// Of floating point numbers, only those that equal themselves can be compared.
-    #[test]
-    fn numbers_survive(x in any::<f64>(), y in -1_000_000_000..1_000_000_000_i64) {
-        check_survival(&NormalizedCoordinate { x, y: y as f64 })?;
+/// Of floating point numbers, only those that equal themselves can be compared.
+#[test]
+fn numbers_survive() {
+    const EDGES: [f64; 10] = [
+        0.0,
+        -0.0,
+        f64::MIN,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        5e-324,
+        9_007_199_254_740_993.0,
+        0.1,
+    ];
+    check(|draw| {
+        let x = f64::from_bits(draw.0.u64(..));
+        let x = if x.is_finite() { x } else { draw.pick(&EDGES) };
+        let y = draw.0.i64(-1_000_000_000..1_000_000_000);
+        check_survival(&NormalizedCoordinate { x, y: y as f64 });
+    });
+    for x in EDGES {
+        check_survival(&NormalizedCoordinate { x, y: -x });
     }
+}
 
-    #[test]
-    fn no_time_makes_the_writer_panic(seconds: i64, nanos: i32) {
+#[test]
+fn no_time_makes_the_writer_panic() {
+    check(|draw| {
+        let (seconds, nanos) = (draw.i64(), draw.i32());
         let time = Timestamp { seconds, nanos };
         if let Ok(text) = json::to_string(&time) {
-            prop_assert_eq!(json::from_str(&text), Ok(time));
+            assert_eq!(json::from_str(&text), Ok(time));
         }
         let duration = Duration { seconds, nanos };
         if let Ok(text) = json::to_string(&duration) {
-            prop_assert_eq!(json::from_str(&text), Ok(duration));
+            assert_eq!(json::from_str(&text), Ok(duration));
         }
-    }
-
-    /// What reads as a time can be written, and then reads as the same time.
-    #[test]
-    fn no_text_makes_the_reader_panic(
-        text in "\\PC*|\"[0-9TZ:.+-]{0,40}\"|\"-?[0-9]{1,20}(\\.[0-9]{0,12})?s\"\
-            |\"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,12})?(Z|[+-][0-2][0-9]:[0-6][0-9])\"",
-    ) {
-        check_text::<Timestamp>(&text)?;
-        check_text::<Duration>(&text)?;
-        check_text::<Event>(&text)?;
-        check_text::<Timestamp>(&format!("{text:?}"))?;
-    }
+    });
 }
 
-fn check_survival<T>(message: &T) -> Result<(), TestCaseError>
+/// What reads as a time can be written, and then reads as the same time.
+#[test]
+fn no_text_makes_the_reader_panic() {
+    check(|draw| {
+        for text in [draw.text(0..33), nearly_time(draw), nearly_duration(draw), time_text(draw)] {
+            check_text::<Timestamp>(&text);
+            check_text::<Duration>(&text);
+            check_text::<Event>(&text);
+            check_text::<Timestamp>(&format!("{text:?}"));
+        }
+    });
+}
+
+const DIGITS: &str = "0123456789";
+
+fn nearly_time(draw: &mut Draw) -> String {
+    format!("\"{}\"", draw.of("0123456789TZ:.+-", 0..41))
+}
+
+fn nearly_duration(draw: &mut Draw) -> String {
+    let (sign, seconds) = (draw.pick(&["", "-"]), draw.of(DIGITS, 1..21));
+    let fraction = draw.option(|draw| format!(".{}", draw.of(DIGITS, 0..13)));
+    format!("\"{sign}{seconds}{}s\"", fraction.unwrap_or_default())
+}
+
+/// The form of a time, whose numbers may be out of range.
+fn time_text(draw: &mut Draw) -> String {
+    fn number(draw: &mut Draw, most: u8) -> String {
+        format!("{:02}", draw.0.u8(..=most))
+    }
+    let date = format!("{}-{}-{}", draw.of(DIGITS, 4..5), number(draw, 19), number(draw, 39));
+    let time = format!("{}:{}:{}", number(draw, 29), number(draw, 69), number(draw, 69));
+    let fraction = draw.option(|draw| format!(".{}", draw.of(DIGITS, 1..13)));
+    let zone = draw.option(|draw| {
+        let sign = draw.pick(&['+', '-']);
+        format!("{sign}{}:{}", number(draw, 29), number(draw, 69))
+    });
+    let (fraction, zone) = (fraction.unwrap_or_default(), zone.unwrap_or("Z".into()));
+    format!("\"{date}T{time}{fraction}{zone}\"")
+}
+
+fn check_survival<T>(message: &T)
 where
     T: Message + Name + Default + Clone + PartialEq + Debug,
 {
-    prop_assert_eq!(&json::from_str::<T>(&json::to_string(message).unwrap()).unwrap(), message);
+    assert_eq!(&json::from_str::<T>(&json::to_string(message).unwrap()).unwrap(), message);
     let value = json::to_value(message).unwrap();
-    prop_assert_eq!(&json::from_value::<T>(value).unwrap(), message);
+    assert_eq!(&json::from_value::<T>(value).unwrap(), message);
     let yaml = yaml_serde::to_string(&Json(message.clone())).unwrap();
-    prop_assert_eq!(&yaml_serde::from_str::<Json<T>>(&yaml).unwrap().0, message, "{}", yaml);
-    Ok(())
+    assert_eq!(&yaml_serde::from_str::<Json<T>>(&yaml).unwrap().0, message, "{}", yaml);
 }
 
-fn check_text<T>(text: &str) -> Result<(), TestCaseError>
+fn check_text<T>(text: &str)
 where
     T: Message + Name + Default + PartialEq + Debug,
 {
     if let Ok(message) = json::from_str::<T>(text) {
         let written = json::to_string(&message).unwrap();
-        prop_assert_eq!(json::from_str::<T>(&written), Ok(message));
+        assert_eq!(json::from_str::<T>(&written), Ok(message));
     }
-    Ok(())
 }
 
-fn session() -> impl Strategy<Value = DvrSession> {
-    let manifest = (any::<String>(), any::<String>())
-        .prop_map(|(manifest_key, output_uri)| DvrManifest { manifest_key, output_uri });
-    let interval = (option::of(time()), option::of(time())).prop_map(|(start_time, end_time)| {
-        dvr_window::Kind::TimeInterval(TimeInterval { start_time, end_time })
-    });
-    let window = option::of(interval).prop_map(|kind| DvrWindow { kind });
-    (
-        any::<String>(),
-        option::of(time()),
-        option::of(time()),
-        labels(5),
-        any::<i32>(),
-        option::of(status()),
-        collection::vec(manifest, 0..3),
-        collection::vec(window, 0..4),
-    )
-        .prop_map(
-            |(name, create_time, update_time, labels, state, error, dvr_manifests, dvr_windows)| {
-                DvrSession {
-                    name,
-                    create_time,
-                    update_time,
-                    labels,
-                    state,
-                    error,
-                    dvr_manifests,
-                    dvr_windows,
-                }
-            },
-        )
+fn session(draw: &mut Draw) -> DvrSession {
+    DvrSession {
+        name: text(draw),
+        create_time: draw.option(time),
+        update_time: draw.option(time),
+        labels: labels(draw, 5),
+        state: draw.i32(),
+        error: draw.option(status),
+        dvr_manifests: draw
+            .list(0..3, |draw| DvrManifest { manifest_key: text(draw), output_uri: text(draw) }),
+        dvr_windows: draw.list(0..4, |draw| DvrWindow {
+            kind: draw.option(|draw| {
+                let (start_time, end_time) = (draw.option(time), draw.option(time));
+                dvr_window::Kind::TimeInterval(TimeInterval { start_time, end_time })
+            }),
+        }),
+    }
 }
 
-fn event() -> impl Strategy<Value = Event> {
-    let slate = (option::of(duration()), any::<String>());
-    let task = prop_oneof![
-        any::<String>().prop_map(|input_key| Task::InputSwitch(InputSwitchTask { input_key })),
-        option::of(duration()).prop_map(|duration| Task::AdBreak(AdBreakTask { duration })),
-        Just(Task::ReturnToProgram(ReturnToProgramTask {})),
-        slate.prop_map(|(duration, asset)| Task::Slate(SlateTask { duration, asset })),
-        option::of(duration()).prop_map(|duration| Task::Mute(MuteTask { duration })),
-        Just(Task::Unmute(UnmuteTask {})),
-    ];
-    (
-        any::<String>(),
-        labels(5),
-        option::of(task),
-        any::<bool>(),
-        option::of(time()),
-        0..8_i32,
-        option::of(status()),
-    )
-        .prop_map(|(name, labels, task, execute_now, execution_time, state, error)| Event {
-            name,
-            labels,
-            task,
-            execute_now,
-            execution_time,
-            state,
-            error,
-            ..Default::default()
-        })
+fn event(draw: &mut Draw) -> Event {
+    Event {
+        name: text(draw),
+        labels: labels(draw, 5),
+        task: draw.option(task),
+        execute_now: draw.bool(),
+        execution_time: draw.option(time),
+        state: draw.0.i32(0..8),
+        error: draw.option(status),
+        ..Default::default()
+    }
+}
+
+fn task(draw: &mut Draw) -> Task {
+    match draw.0.u8(..6) {
+        0 => Task::InputSwitch(InputSwitchTask { input_key: text(draw) }),
+        1 => Task::AdBreak(AdBreakTask { duration: draw.option(duration) }),
+        2 => Task::ReturnToProgram(ReturnToProgramTask {}),
+        3 => Task::Slate(SlateTask { duration: draw.option(duration), asset: text(draw) }),
+        4 => Task::Mute(MuteTask { duration: draw.option(duration) }),
+        _ => Task::Unmute(UnmuteTask {}),
+    }
+}
+
+fn text(draw: &mut Draw) -> String {
+    draw.text(0..33)
 }
 
 /// Every time that has a JSON form: years 1 to 9999.
-fn time() -> impl Strategy<Value = Timestamp> {
-    (-62_135_596_800..253_402_300_800_i64, nanos())
-        .prop_map(|(seconds, nanos)| Timestamp { seconds, nanos })
+fn time(draw: &mut Draw) -> Timestamp {
+    let seconds = draw.0.i64(-62_135_596_800..253_402_300_800);
+    Timestamp { seconds, nanos: nanos(draw) }
 }
 
-fn duration() -> impl Strategy<Value = Duration> {
-    (0..=315_576_000_000_i64, nanos(), any::<bool>()).prop_map(|(seconds, nanos, is_negative)| {
-        let sign = if is_negative { -1 } else { 1 };
-        Duration { seconds: seconds * i64::from(sign), nanos: nanos * sign }
-    })
+fn duration(draw: &mut Draw) -> Duration {
+    let (seconds, nanos) = (draw.0.i64(0..=315_576_000_000), nanos(draw));
+    let sign = draw.pick(&[-1, 1]);
+    Duration { seconds: seconds * i64::from(sign), nanos: nanos * sign }
 }
 
 /// Whole seconds, milliseconds, microseconds and nanoseconds, which are written differently.
-fn nanos() -> impl Strategy<Value = i32> {
-    (0..1_000_000_000_i32, prop_oneof![Just(1), Just(1_000), Just(1_000_000), Just(1_000_000_000)])
-        .prop_map(|(nanos, step)| nanos / step * step)
+fn nanos(draw: &mut Draw) -> i32 {
+    let step = draw.pick(&[1, 1_000, 1_000_000, 1_000_000_000]);
+    draw.0.i32(0..1_000_000_000) / step * step
 }
 
-fn status() -> impl Strategy<Value = Status> {
+fn status(draw: &mut Draw) -> Status {
     // One entry at most: the bytes inside of an `Any` are compared as they are.
-    let info =
-        (any::<String>(), any::<String>(), labels(1)).prop_map(|(reason, domain, metadata)| {
-            samples::error_info(&ErrorInfo { reason, domain, metadata })
-        });
-    (any::<i32>(), any::<String>(), collection::vec(info, 0..3))
-        .prop_map(|(code, message, details)| Status { code, message, details })
+    let info = |draw: &mut Draw| {
+        let (reason, domain, metadata) = (text(draw), text(draw), labels(draw, 1));
+        samples::error_info(&ErrorInfo { reason, domain, metadata })
+    };
+    Status { code: draw.i32(), message: text(draw), details: draw.list(0..3, info) }
 }
 
-fn labels(most: usize) -> impl Strategy<Value = HashMap<String, String>> {
-    collection::hash_map(any::<String>(), any::<String>(), 0..=most)
+fn labels(draw: &mut Draw, most: usize) -> HashMap<String, String> {
+    draw.list(0..most + 1, |draw| (text(draw), text(draw)))
 }

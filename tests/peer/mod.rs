@@ -4,6 +4,7 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod log;
 pub mod proxy;
 pub mod tls;
 pub mod token;

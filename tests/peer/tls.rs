@@ -1,56 +1,56 @@
-//! A certificate authority of the test's own.
+//! Certificate authorities of the tests' own: `tests/data/tls/README.md` says how they were made.
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
-};
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 use tokio_rustls::rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
 };
 
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+/// An authority, and what it has issued.
+pub struct Authority {
+    pem: &'static str,
+    /// Certificate and key, as PEM.
+    server: (&'static str, &'static str),
+    client: (&'static str, &'static str),
+}
+
+macro_rules! issued {
+    ($name:literal) => {
+        (
+            include_str!(concat!("../data/tls/", $name, ".pem")),
+            include_str!(concat!("../data/tls/", $name, ".key")),
+        )
+    };
+}
 
 impl Authority {
     pub fn new() -> Self {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let mut params = CertificateParams::default();
-        let name = format!("authority {}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let key = KeyPair::generate().expect("keys can be made");
-        Self(CertifiedIssuer::self_signed(params, key).expect("an authority signs itself"))
+        Self {
+            pem: include_str!("../data/tls/authority.pem"),
+            server: issued!("authority-server"),
+            client: issued!("authority-client"),
+        }
+    }
+
+    /// Another authority, which nobody trusts who trusts the first.
+    pub fn stranger() -> Self {
+        Self {
+            pem: include_str!("../data/tls/stranger.pem"),
+            server: issued!("stranger-server"),
+            client: issued!("stranger-client"),
+        }
     }
 
     /// Its own certificate.
-    pub fn pem(&self) -> String {
-        self.0.pem()
-    }
-
-    /// A certificate and key for these hosts.
-    fn issue(
-        &self,
-        hosts: &[&str],
-        usage: ExtendedKeyUsagePurpose,
-    ) -> (rcgen::Certificate, KeyPair) {
-        let hosts = hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let mut params = CertificateParams::new(hosts).expect("host names");
-        params.extended_key_usages = vec![usage];
-        let key = KeyPair::generate().expect("keys can be made");
-        (params.signed_by(&key, &self.0).expect("an authority signs"), key)
+    pub fn pem(&self) -> &'static str {
+        self.pem
     }
 
     /// A client's chain and key, as PEM.
-    pub fn client(&self) -> (String, String) {
-        let (certificate, key) = self.issue(&["client.test"], ExtendedKeyUsagePurpose::ClientAuth);
-        (certificate.pem(), key.serialize_pem())
+    pub fn client(&self) -> (&'static str, &'static str) {
+        self.client
     }
 
     /// A server for `localhost`, `127.0.0.1` and `service.test` that offers these protocols.
@@ -70,20 +70,23 @@ impl Authority {
             .expect("the provider knows TLS 1.3");
         let builder = if asks_clients {
             let mut roots = RootCertStore::empty();
-            roots.add(self.0.der().clone()).expect("an authority");
+            roots.add(certificate(self.pem)).expect("an authority");
             let verifier =
                 WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
             builder.with_client_cert_verifier(verifier.expect("there is a root"))
         } else {
             builder.with_no_client_auth()
         };
-        let hosts = ["localhost", "127.0.0.1", "service.test"];
-        let (certificate, key) = self.issue(&hosts, ExtendedKeyUsagePurpose::ServerAuth);
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let (chain, key) = self.server;
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
         let mut config = builder
-            .with_single_cert(vec![certificate.der().clone()], key)
+            .with_single_cert(vec![certificate(chain)], key)
             .expect("the key fits the certificate");
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         config
     }
+}
+
+fn certificate(pem: &'static str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")
 }

@@ -1,15 +1,17 @@
-//! What a client is, whatever its service: some facts, and a hand on the shared core.
+//! The declaration of a client, the same for every service.
 //!
-//! Written once as a macro, not as a generic type: a user's `LivestreamClient` is then a type of
-//! its own in documentation, error messages and completion.
+//! It is a macro and not a generic type, so that a client is a type of its own in documentation, in
+//! error messages and in completion.
 
-/// Declares a client with all that is the same for every service. The comments on `call`, `resume`
-/// and `stack` are the examples of their documentation; the path after `in` is where users find
-/// the type.
+/// Declares a client. The comments on `call`, `resume` and `stack` are the examples of their
+/// documentation. The path after `in` is where users find the type, `names` are the types of a
+/// location's and a project's name, and `methods` finds a method by its HTTP/2 path.
 macro_rules! client {
     (
         $(#[$doc:meta])*
         $client:ident in $module:literal, $service:literal, $emulator:literal;
+        names $location:ty, $project:ty;
+        methods $classify:path;
         $(#[$call:meta])* call;
         $(#[$resume:meta])* resume;
         $(#[$stack:meta])* stack;
@@ -21,7 +23,8 @@ macro_rules! client {
         }
 
         impl $client {
-            /// A client with Application Default Credentials (feature `adc`), or for the emulator that
+            /// Creates a client with Application Default Credentials (feature `adc`), or for
+            /// the emulator that
             #[doc = concat!("`", $emulator, "` names (`host:port`, plaintext, no credentials).")]
             ///
             /// # Errors
@@ -30,35 +33,35 @@ macro_rules! client {
                 Self::builder().build()
             }
 
-            /// Builds a client with settings of your own.
+            /// Starts a client with settings of your own.
             pub fn builder() -> $crate::Builder<Self> {
                 $crate::Builder::new()
             }
 
-            /// A call of any method by its request message, with all policy applied: what every
-            /// method here does.
+            /// Returns a call for a request message of any method. Every method of this client does
+            /// the same.
             ///
             $(#[$call])*
             pub fn call<R: $crate::gax::rpc::Rpc>(&self, request: R) -> $crate::Call<R> {
                 $crate::Call::new(self.core.clone(), request)
             }
 
-            /// Takes up an operation that a request of type `R` started, here or in another process.
-            /// Nothing is sent until it is polled.
+            /// Resumes an operation that a request of type `R` started, here or in another process.
+            /// Nothing is sent until the operation is polled.
             ///
             $(#[$resume])*
             pub fn resume<R: $crate::gax::rpc::LongRunning>(
                 &self,
-                operation: &$crate::name::OperationName,
+                operation: &$crate::gax::name::OperationName,
             ) -> $crate::Operation<R::Output, R::Metadata> {
                 self.resume_as(operation)
             }
 
-            /// [`resume`](Self::resume) by what the operation yields and what its metadata is, where
-            /// the request that started it is not known.
+            /// Resumes an operation by the types of its result and its metadata, if the type of the
+            /// request that started it is not known.
             pub fn resume_as<T, M>(
                 &self,
-                operation: &$crate::name::OperationName,
+                operation: &$crate::gax::name::OperationName,
             ) -> $crate::Operation<T, M>
             where
                 T: prost::Message + prost::Name + Default,
@@ -71,16 +74,16 @@ macro_rules! client {
             /// [`SharedWaits`](crate::SharedWaits).
             pub fn shared_waits(
                 &self,
-                location: &$crate::name::LocationName,
+                location: &$location,
             ) -> $crate::SharedWaits {
                 $crate::SharedWaits::new(self.core.clone(), location)
             }
 
-            /// The whole stack as a service for a raw tonic stub.
+            /// Returns the whole stack as a service for a raw tonic stub.
             ///
-            /// A stub's message is encoded before the stack sees it: no `request_id` is filled in,
-            /// so that mutations are retried only if they surely never arrived, and no routing
-            /// header is sent.
+            /// A stub encodes its message before the stack sees it. So no `request_id` is filled in,
+            /// mutations are sent again only if they certainly never reached the service, and no
+            /// routing header is sent.
             ///
             $(#[$stack])*
             pub fn stack(&self) -> $crate::GrpcStack {
@@ -95,7 +98,7 @@ macro_rules! client {
             const EMULATOR_VARIABLE: &'static str = $emulator;
 
             fn classify(path: &str) -> Option<$crate::gax::rpc::Idempotency> {
-                $crate::methods::classify(path)
+                $classify(path)
             }
 
             fn over(core: std::sync::Arc<$crate::gax::call::Core>) -> Self {
@@ -109,7 +112,7 @@ macro_rules! client {
             }
         }
 
-        $crate::gax::client::mixins!($client in $module);
+        $crate::gax::client::mixins!($client in $module, $location, $project);
     };
 }
 pub(crate) use client;

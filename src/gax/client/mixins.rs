@@ -1,30 +1,30 @@
-//! Operations and locations: two services that every API here mixes in, so every client has their
-//! methods.
+//! Operations and locations: two services that are mixed into every API, so that every client has
+//! their methods.
 //!
-//! A program that started an operation itself waits on what the call returned. A program that was
-//! restarted resumes by name (`resume`). The methods here are for one that looks after what others
-//! have begun.
+//! A program that started an operation waits for the operation that the call returned. A program that
+//! was restarted resumes the operation by its name (`resume`). The methods here are for a program that
+//! manages the operations of others.
 
 use crate::{gax::call::Call, proto::google::longrunning::ListOperationsRequest};
 
 impl Call<ListOperationsRequest> {
-    /// Answers even where some locations cannot be reached, and names those in `unreachable`.
+    /// Lists the reachable locations if others cannot be reached, and names those in `unreachable`.
     ///
-    /// Only for a listing across locations, that is, of `locations/-`; a service that does not
-    /// document it answers `UNIMPLEMENTED`, and none of this crate's does.
+    /// This is for a listing across locations, that is, of `locations/-`. A service that does not
+    /// document it answers `UNIMPLEMENTED`. No service of this crate documents it.
     pub fn return_partial_success(self, partial: bool) -> Self {
         self.with(|request| request.return_partial_success = partial)
     }
 }
 
-/// Gives a client the methods; the module is where users find it, for the examples.
+/// Adds the methods to a client. The examples import the client from the module.
 macro_rules! mixins {
-    ($client:ident in $module:literal) => {
+    ($client:ident in $module:literal, $location:ty, $project:ty) => {
         impl $client {
             /// Lists the operations of one location.
             ///
-            /// Awaiting yields one page; [`items`](crate::Call::items) yields all operations, one
-            /// by one, each as the raw message.
+            /// Awaiting the call yields one page. [`items`](crate::Call::items) streams all
+            /// operations, each as the raw message.
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for a filter or a page token that the service cannot use.
@@ -32,13 +32,13 @@ macro_rules! mixins {
             /// # Examples
             /// ```
             #[doc = concat!("# use ", $module, "::", stringify!($client), ";")]
-            /// # use livestream_client::name::LocationName;
+            #[doc = concat!("# use ", env!("CARGO_CRATE_NAME"), "::name::LocationName;")]
             /// use tokio_stream::StreamExt;
             ///
             /// # async fn example(
             #[doc = concat!("#     client: ", stringify!($client), ",")]
             /// #     location: LocationName,
-            /// # ) -> Result<(), livestream_client::Error> {
+            #[doc = concat!("# ) -> Result<(), ", env!("CARGO_CRATE_NAME"), "::Error> {")]
             /// let mut operations = client.list_operations(&location).items();
             /// while let Some(operation) = operations.next().await {
             ///     let operation = operation?;
@@ -50,7 +50,7 @@ macro_rules! mixins {
             /// ```
             pub fn list_operations(
                 &self,
-                location: &$crate::name::LocationName,
+                location: &$location,
             ) -> $crate::Call<$crate::proto::google::longrunning::ListOperationsRequest> {
                 self.call($crate::proto::google::longrunning::ListOperationsRequest {
                     name: location.into(),
@@ -58,55 +58,55 @@ macro_rules! mixins {
                 })
             }
 
-            /// Reads the latest state of an operation, as the raw message.
+            /// Gets the latest state of an operation, as the raw message.
             ///
-            /// Awaiting yields the message at once, whether the operation is done or not.
+            /// The call does not wait for the operation to be done.
             ///
             /// # Errors
-            /// `NOT_FOUND` where there is no such operation, or none any more.
+            /// `NOT_FOUND` if there is no such operation, or if its record was deleted.
             pub fn get_operation(
                 &self,
-                name: &$crate::name::OperationName,
+                name: &$crate::gax::name::OperationName,
             ) -> $crate::Call<$crate::proto::google::longrunning::GetOperationRequest> {
                 self.call($crate::proto::google::longrunning::GetOperationRequest {
                     name: name.into(),
                 })
             }
 
-            /// Forgets an operation: only its record goes, work under way goes on.
+            /// Deletes the record of an operation. The operation itself goes on.
             ///
-            /// Awaiting yields `()`. The service has no way to recognise a repeat of this call, so
-            /// it is sent again only where it surely never arrived.
+            /// The service cannot recognise a repeat of this call, so the client sends it again only
+            /// if it certainly never reached the service.
             ///
             /// # Errors
-            /// `NOT_FOUND` where there is no such operation.
+            /// `NOT_FOUND` if there is no such operation.
             pub fn delete_operation(
                 &self,
-                name: &$crate::name::OperationName,
+                name: &$crate::gax::name::OperationName,
             ) -> $crate::Call<$crate::proto::google::longrunning::DeleteOperationRequest> {
                 self.call($crate::proto::google::longrunning::DeleteOperationRequest {
                     name: name.into(),
                 })
             }
 
-            /// Asks the service to cancel an operation, which it may or may not manage.
+            /// Asks the service to cancel an operation. The service may not be able to.
             ///
-            /// Awaiting yields `()` once the wish is heard, not once it is fulfilled: read the
-            /// operation again. One that was cancelled is done, with an error of code 1
-            /// (`CANCELLED`). A repeat of this call is not recognised, so it is sent again only
-            /// where it surely never arrived.
+            /// The call ends when the service has accepted the request, not when the operation has
+            /// ended: get the operation to see its state. A cancelled operation is done, with an
+            /// error of code 1 (`CANCELLED`). The service cannot recognise a repeat of this call, so
+            /// the client sends it again only if it certainly never reached the service.
             ///
             /// # Errors
-            /// `NOT_FOUND` where there is no such operation.
+            /// `NOT_FOUND` if there is no such operation.
             ///
             /// # Examples
             /// ```
             #[doc = concat!("# use ", $module, "::", stringify!($client), ";")]
-            /// # use livestream_client::name::OperationName;
+            #[doc = concat!("# use ", env!("CARGO_CRATE_NAME"), "::name::OperationName;")]
             /// # async fn example(
             #[doc = concat!("#     client: ", stringify!($client), ",")]
             /// #     name: OperationName,
-            /// # ) -> Result<(), livestream_client::Error> {
+            #[doc = concat!("# ) -> Result<(), ", env!("CARGO_CRATE_NAME"), "::Error> {")]
             /// client.cancel_operation(&name).await?;
             /// if !client.get_operation(&name).await?.done {
             ///     println!("{name} is not cancelled yet");
@@ -116,7 +116,7 @@ macro_rules! mixins {
             /// ```
             pub fn cancel_operation(
                 &self,
-                name: &$crate::name::OperationName,
+                name: &$crate::gax::name::OperationName,
             ) -> $crate::Call<$crate::proto::google::longrunning::CancelOperationRequest> {
                 self.call($crate::proto::google::longrunning::CancelOperationRequest {
                     name: name.into(),
@@ -125,8 +125,8 @@ macro_rules! mixins {
 
             /// Lists the locations in which a project can use the service.
             ///
-            /// Awaiting yields one page; [`items`](crate::Call::items) yields all locations, one by
-            /// one.
+            /// Awaiting the call yields one page. [`items`](crate::Call::items) streams all
+            /// locations.
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for a filter or a page token that the service cannot use.
@@ -134,11 +134,11 @@ macro_rules! mixins {
             /// # Examples
             /// ```
             #[doc = concat!("# use ", $module, "::", stringify!($client), ";")]
-            /// # use livestream_client::name::ProjectName;
+            #[doc = concat!("# use ", env!("CARGO_CRATE_NAME"), "::name::ProjectName;")]
             /// # async fn example(
             #[doc = concat!("#     client: ", stringify!($client), ",")]
             /// #     project: ProjectName,
-            /// # ) -> Result<(), livestream_client::Error> {
+            #[doc = concat!("# ) -> Result<(), ", env!("CARGO_CRATE_NAME"), "::Error> {")]
             /// for location in client.list_locations(&project).page_size(100).await?.locations {
             ///     println!("{}", location.location_id);
             /// }
@@ -147,7 +147,7 @@ macro_rules! mixins {
             /// ```
             pub fn list_locations(
                 &self,
-                project: &$crate::name::ProjectName,
+                project: &$project,
             ) -> $crate::Call<$crate::proto::google::cloud::location::ListLocationsRequest> {
                 self.call($crate::proto::google::cloud::location::ListLocationsRequest {
                     name: project.into(),
@@ -155,15 +155,13 @@ macro_rules! mixins {
                 })
             }
 
-            /// Reads one location: what it is called and what labels it has.
-            ///
-            /// Awaiting yields the location.
+            /// Gets a location, with its name and its labels.
             ///
             /// # Errors
-            /// `NOT_FOUND` where the service has no such location.
+            /// `NOT_FOUND` if the service has no such location.
             pub fn get_location(
                 &self,
-                name: &$crate::name::LocationName,
+                name: &$location,
             ) -> $crate::Call<$crate::proto::google::cloud::location::GetLocationRequest> {
                 self.call($crate::proto::google::cloud::location::GetLocationRequest {
                     name: name.into(),

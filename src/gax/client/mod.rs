@@ -1,4 +1,4 @@
-//! How a client is put together: what it calls, as whom, and by which policy.
+//! The builder of a client: its endpoint, its credentials, its connections and its policy.
 
 mod declare;
 mod mixins;
@@ -38,7 +38,7 @@ use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 /// A client that a [`Builder`] can build.
 pub trait Client: sealed::Sealed + Sized {
-    /// The service's host below the universe domain, such as `livestream`.
+    /// The first part of the service's host name: the part before the universe domain.
     const SERVICE: &'static str;
     /// The variable that names an emulator's `host:port`.
     const EMULATOR_VARIABLE: &'static str;
@@ -87,18 +87,9 @@ pub(crate) fn client_stack(core: &Core, classify: Classify) -> GrpcStack {
 /// The scope that the API asks of its callers.
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// Builds a client. Everything has a default that suits a backend in production.
+/// Builds a client. The defaults suit a backend in production.
 ///
-/// ```no_run
-/// # async fn example() -> Result<(), livestream_client::Error> {
-/// use livestream_client::{LivestreamClient, policy::Timeouts};
-/// use std::time::Duration;
-///
-/// let client = LivestreamClient::builder()
-///     .timeouts(Timeouts::new(Duration::from_secs(30)).with_attempt(Duration::from_secs(10)))
-///     .build()?;
-/// # Ok(()) }
-/// ```
+#[doc = include_str!("../../guide/examples/builder.md")]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder<C> {
     endpoint: Option<String>,
@@ -155,14 +146,14 @@ impl<C: Client> Builder<C> {
         }
     }
 
-    /// Calls this origin instead of the service's own, such as `https://host:port`, or
-    /// `http://127.0.0.1:8080` for plaintext. Over plaintext no credentials are looked for.
+    /// Sets the origin to call instead of the service's own, such as `https://host:port`, or
+    /// `http://127.0.0.1:8080` for plaintext. For plaintext, the builder does not look for credentials.
     pub fn endpoint(mut self, origin: impl Into<String>) -> Self {
         self.endpoint = Some(origin.into());
         self
     }
 
-    /// The universe that the service is part of; `googleapis.com` unless set here or by
+    /// Sets the universe domain of the service: `googleapis.com` unless set here or by the variable
     /// `GOOGLE_CLOUD_UNIVERSE_DOMAIN`.
     pub fn universe_domain(mut self, domain: impl Into<String>) -> Self {
         self.universe_domain = Some(domain.into());
@@ -180,47 +171,47 @@ impl<C: Client> Builder<C> {
         self
     }
 
-    /// Calls without credentials: for an emulator.
+    /// Calls without credentials, for an emulator.
     pub fn anonymous(mut self) -> Self {
         self.identity = Some(Identity::Anonymous);
         self
     }
 
-    /// The project that is billed for the calls and whose quota they use, instead of the one that
-    /// `GOOGLE_CLOUD_QUOTA_PROJECT` or the credentials name.
+    /// Sets the project that pays for the calls with its quota and its bill, instead of the project
+    /// that `GOOGLE_CLOUD_QUOTA_PROJECT` or the credentials name.
     pub fn quota_project(mut self, project: impl Into<String>) -> Self {
         self.quota_project = Some(project.into());
         self
     }
 
-    /// The OAuth 2.0 scopes of Application Default Credentials; `cloud-platform` unless set.
+    /// Sets the OAuth 2.0 scopes of Application Default Credentials: `cloud-platform` unless set.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.scopes = scopes.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sends tokens over plaintext to hosts other than this machine, where anyone on the way can
-    /// read them. Refused unless allowed here.
+    /// Allows tokens over plaintext to hosts other than this machine, where anyone on the network can
+    /// read them. Without this, `build` refuses such an endpoint.
     pub fn allow_plaintext_tokens(mut self) -> Self {
         self.allows_plaintext_tokens = true;
         self
     }
 
-    /// Whom to trust, and which certificate to show.
+    /// Sets the trusted authorities and the client's certificate.
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
         self
     }
 
-    /// Goes through this proxy, such as `http://proxy:3128` or `socks5h://proxy:1080`, instead of
-    /// the one that the environment names.
+    /// Connects through this proxy, such as `http://proxy:3128` or `socks5h://proxy:1080`, instead of
+    /// the proxy that the environment names.
     pub fn proxy(mut self, proxy: impl Into<String>) -> Self {
         self.proxy = Some(proxy.into());
         self
     }
 
-    /// Lets this service open the byte streams, instead of TCP; TLS goes over them where the
-    /// endpoint says `https`.
+    /// Opens byte streams with this service instead of TCP. TLS runs over them if the endpoint is
+    /// `https`.
     pub fn connector<S, IO>(mut self, connector: S) -> Self
     where
         S: Service<Uri, Response = IO> + Clone + Send + Sync + 'static,
@@ -235,8 +226,9 @@ impl<C: Client> Builder<C> {
         self
     }
 
-    /// Calls this service instead of opening connections: a channel of your own. It is trusted to
-    /// be encrypted; credentials go to it only where given by hand.
+    /// Sends requests to this service, a channel of your own, instead of opening connections.
+    ///
+    /// The client assumes that the channel is encrypted. It sends credentials only if you set them.
     pub fn channel<S, B>(mut self, channel: S) -> Self
     where
         S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -249,8 +241,8 @@ impl<C: Client> Builder<C> {
         self
     }
 
-    /// Puts a layer of your own right above the connections: it sees every attempt, with its token.
-    /// The last one added is the outermost.
+    /// Adds a layer of your own directly above the connections. It sees every attempt, with its token.
+    /// The last layer added is the outermost.
     pub fn layer<L, B>(mut self, layer: L) -> Self
     where
         L: Layer<BoxChannel> + Send + Sync + 'static,
@@ -264,14 +256,14 @@ impl<C: Client> Builder<C> {
         self
     }
 
-    /// How long opening a connection may take, DNS to HTTP/2; 10 s unless set.
+    /// Limits the time to open a connection, from DNS to the HTTP/2 settings: 10 s unless set.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
-    /// Pings a connection with calls on it every `interval`, and gives it up if no answer comes
-    /// within `timeout`; 30 s and 10 s unless set, and at least 100 ms each.
+    /// Pings a connection that carries calls every `interval`, and closes it if no acknowledgement
+    /// comes within `timeout`: 30 s and 10 s unless set, at least 100 ms each.
     pub fn keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
         const LEAST: Duration = Duration::from_millis(100);
         let (interval, timeout) = (interval.max(LEAST), timeout.max(LEAST));
@@ -279,50 +271,50 @@ impl<C: Client> Builder<C> {
         self
     }
 
-    /// Never pings: a connection whose peer is gone is found out by the calls on it, each in its time.
+    /// Never pings. Calls on a connection whose peer is gone then wait until their own timeouts.
     pub fn without_keep_alive(mut self) -> Self {
         self.keepalive = None;
         self
     }
 
-    /// How many connections to open, and what each carries.
+    /// Sets the number of connections and of the calls on each.
     pub fn pool(mut self, limits: PoolLimits) -> Self {
         self.pool = limits;
         self
     }
 
-    /// How long calls, and attempts, may take unless they say otherwise.
+    /// Sets the timeouts of calls and attempts. A call can replace them.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.policy.timeouts = timeouts;
         self
     }
 
-    /// How calls are retried unless they say otherwise.
+    /// Sets how calls are retried. A call can replace it.
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.policy.retry = retry;
         self
     }
 
-    /// What retries may cost a failing service; shared by all clones of the client.
+    /// Sets the budget for retries, which all clones of the client share.
     pub fn budget(mut self, budget: Budget) -> Self {
         self.policy.budget = budget;
         self
     }
 
-    /// How waits, for operations and for states of resources, poll unless they say otherwise.
+    /// Sets how waits for operations and for states of resources poll. A wait can replace it.
     pub fn poll_policy(mut self, policy: PollPolicy) -> Self {
         self.poll = policy;
         self
     }
 
-    /// The longest answer that is read, in bytes; 64 MiB unless set.
+    /// Sets the maximum size of a response message in bytes: 64 MiB unless set.
     pub fn max_response_size(mut self, bytes: usize) -> Self {
         self.policy.max_response_size = bytes;
         self
     }
 
-    /// Sends mutations without a `request_id` where the caller gives none. They are then retried
-    /// only if they surely never arrived.
+    /// Leaves `request_id` empty unless the caller sets it. A mutation without an id is sent again only
+    /// if it certainly never reached the service.
     pub fn without_request_ids(mut self) -> Self {
         self.fills_request_ids = false;
         self
@@ -331,9 +323,9 @@ impl<C: Client> Builder<C> {
     /// Builds the client. Nothing is connected until the first call.
     ///
     /// # Errors
-    /// If the endpoint or a setting cannot be used, if tokens would go over plaintext, or if no
-    /// credentials are found. Application Default Credentials need a Tokio runtime around this, and
-    /// the feature `adc`: without it, `https` needs [`credentials`](Self::credentials) or
+    /// Fails if the endpoint or a setting is invalid, if tokens would go over plaintext, or if there are
+    /// no credentials. Application Default Credentials need a Tokio runtime: call this inside one. They need
+    /// the feature `adc` too: without it, `https` needs [`credentials`](Self::credentials) or
     /// [`anonymous`](Self::anonymous).
     pub fn build(mut self) -> Result<C, Error> {
         set_by_variable(&mut self.universe_domain, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");

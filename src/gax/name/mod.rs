@@ -27,7 +27,7 @@ pub trait ResourceName:
     + Sync
     + 'static
 {
-    /// The resource type, such as `livestream.googleapis.com/Channel`
+    /// The resource type, such as `example.googleapis.com/Book`
     /// ([AIP-123](https://google.aip.dev/123)).
     const TYPE: &'static str;
     /// The pattern that whole names match, with a variable in each `{}`.

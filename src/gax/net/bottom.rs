@@ -1,7 +1,11 @@
 //! The bottom of the stack: the client's own connections, or a service that a user brings.
 
 use super::pool::{Connections, LeasedBody};
-use crate::gax::{body::RequestBody, context::BoxFuture, error::BoxError};
+use crate::gax::{
+    body::{RequestBody, into_tonic},
+    context::BoxFuture,
+    error::BoxError,
+};
 use bytes::Bytes;
 use futures_util::TryFutureExt;
 use http::{Request, Response};
@@ -60,7 +64,7 @@ impl Service<Request<RequestBody>> for Bottom {
                 Box::pin(call.map_ok(|response| response.map(BottomBody::Connection)))
             }
             Self::Channel(channel) => {
-                let call = channel.call(request.map(Body::from));
+                let call = channel.call(into_tonic(request));
                 Box::pin(call.map_ok(|response| response.map(BottomBody::Channel)))
             }
         }

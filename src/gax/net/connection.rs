@@ -142,8 +142,8 @@ fn send_body(
     body: RequestBody,
 ) -> Result<Option<Sending>, BoxError> {
     match body {
-        RequestBody::Message(message) if message.is_empty() => Ok(None),
-        RequestBody::Message(message) => {
+        RequestBody::Message(message, _) if message.is_empty() => Ok(None),
+        RequestBody::Message(message, _) => {
             // The response says why a stream ended under its message.
             let _ = stream.send_data(message, true);
             Ok(None)

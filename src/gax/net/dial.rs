@@ -31,7 +31,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 pub(crate) type BoxIo = Box<dyn Io>;
 
-/// How the bare stream below TLS comes to be.
+/// How to open the byte stream below TLS.
 #[derive(Clone, Debug)]
 pub(crate) enum Dial {
     Tcp(Arc<Matcher>),
@@ -39,20 +39,20 @@ pub(crate) enum Dial {
 }
 
 impl Dial {
-    /// By TCP, or through the proxy that the environment names for this endpoint.
+    /// Opens TCP connections, through the proxy that the environment names for this endpoint.
     pub(crate) fn to(endpoint: &Endpoint) -> Self {
-        // A proxy has no business with what never leaves this machine.
+        // Connections that stay on this machine need no proxy.
         let proxies =
             if endpoint.is_loopback() { Matcher::builder().build() } else { Matcher::from_env() };
         Self::Tcp(Arc::new(proxies))
     }
 
-    /// By TCP through this proxy, whatever the environment says.
+    /// Opens TCP connections through this proxy, whatever the environment names.
     pub(crate) fn through(proxy: &str, endpoint: &Endpoint) -> Result<Self, Error> {
         let matcher = Matcher::builder().all(proxy).build();
         let found = matcher.intercept(endpoint.uri());
         if !found.is_some_and(|found| PROXIES.contains(&found.uri().scheme_str().unwrap_or(""))) {
-            // The text is not shown: it may hold a password.
+            // The message omits the text, which may hold a password.
             let message = "not a proxy such as http://proxy:3128 or socks5h://proxy:1080; \
                            the scheme is http, socks4, socks4a, socks5 or socks5h";
             return Err(Error::new(Code::InvalidArgument, message));
@@ -60,7 +60,7 @@ impl Dial {
         Ok(Self::Tcp(Arc::new(matcher)))
     }
 
-    /// Opens a bare stream to this host.
+    /// Opens a byte stream to this host.
     pub(crate) async fn open(&self, target: &Uri) -> Result<BoxIo, BoxError> {
         match self {
             Self::Tcp(proxies) => dial_tcp(proxies, target).await,
@@ -81,7 +81,7 @@ async fn dial_tcp(proxies: &Matcher, target: &Uri) -> Result<BoxIo, BoxError> {
     }
 }
 
-/// How proxies are spoken to.
+/// The schemes of supported proxies.
 const PROXIES: &[&str] = &["http", "socks4", "socks4a", "socks5", "socks5h"];
 
 async fn dial_proxy(tcp: HttpConnector, proxy: &Intercept, target: Uri) -> Result<BoxIo, BoxError> {
@@ -116,7 +116,7 @@ async fn dial_proxy(tcp: HttpConnector, proxy: &Intercept, target: Uri) -> Resul
     }
 }
 
-/// Proxies need the port spelt out.
+/// Proxies need an explicit port.
 fn with_port(target: &Uri) -> Result<Uri, BoxError> {
     let port = match target.port_u16() {
         Some(port) => port,

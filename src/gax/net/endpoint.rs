@@ -5,7 +5,7 @@ use http::{Uri, uri};
 use std::{fmt, net::IpAddr};
 use tonic::Code;
 
-/// Where a service is: an origin such as `https://livestream.googleapis.com`.
+/// The origin of a service, such as `https://example.googleapis.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(Uri);
 
@@ -13,13 +13,14 @@ impl Endpoint {
     /// Parses `https://host`, `https://host:port`, or the same with `http` for plaintext.
     ///
     /// # Errors
-    /// If the text has no scheme `http` or `https`, no host, or more than a bare path.
+    /// If the scheme is not `http` or `https`, if there is no host, or if there is a path, a query or a
+    /// user.
     pub fn new(text: impl AsRef<str>) -> Result<Self, Error> {
         let text = text.as_ref();
         let refuse = || {
             let shown = without_user(text);
             let message =
-                format!("not an endpoint such as https://livestream.googleapis.com: {shown:?}");
+                format!("not an endpoint such as https://example.googleapis.com: {shown:?}");
             Error::new(Code::InvalidArgument, message)
         };
         let uri: Uri = text.parse().map_err(|_| refuse())?;
@@ -43,7 +44,7 @@ impl Endpoint {
         self.0.scheme() == Some(&uri::Scheme::HTTPS)
     }
 
-    /// Whether the host is this machine by name or address: plaintext to it crosses no network.
+    /// Whether the host is this machine, so that plaintext crosses no network.
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.host();
         host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -56,8 +57,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// What may be shown of a text that should be an origin: a user and a password may stand before
-/// the host.
+/// The part of a text that may be shown: an invalid origin may hold a user and a password before the
+/// host.
 pub(crate) fn without_user(text: &str) -> &str {
     text.rsplit_once('@').map_or(text, |(_, host)| host)
 }
@@ -68,19 +69,12 @@ mod tests {
 
     #[test]
     fn endpoints_are_bare_origins() {
-        for good in
-            ["https://livestream.googleapis.com", "http://127.0.0.1:8080/", "http://[::1]:9"]
-        {
+        for good in ["https://example.googleapis.com", "http://127.0.0.1:8080/", "http://[::1]:9"] {
             assert!(Endpoint::new(good).is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "livestream.googleapis.com",
-            "ftp://h",
-            "https://h/v1",
-            "https://u:p@h",
-            "https://",
-        ] {
+        for bad in
+            ["", "example.googleapis.com", "ftp://h", "https://h/v1", "https://u:p@h", "https://"]
+        {
             assert!(Endpoint::new(bad).is_err(), "{bad}");
         }
     }

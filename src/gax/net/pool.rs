@@ -1,17 +1,17 @@
 //! The connections to one service, opened as calls need them.
 //!
 //! One HTTP/2 connection carries about a hundred calls at once and keeps one core busy. A call takes
-//! the connection with the fewest calls on it; as they fill up, another is opened; when all are full
-//! and no more may be opened, calls wait their turn. A connection that takes no more calls (GOAWAY,
-//! closed) leaves the pool, while the calls on it go on to their end. A call that was turned away by
-//! such a connection has not been sent, and goes to another.
+//! the connection with the fewest calls. The pool opens another connection when the open ones are
+//! nearly full. When all are full and the pool may not open more, calls wait in a queue. A connection
+//! that takes no more calls (closed, or after a GOAWAY) leaves the pool, and the calls on it go on to
+//! their end. A call that such a connection refused was not sent, and goes to another connection.
 
 use super::{
     connection::{Driver, Incoming, Keepalive, Sender, handshake},
     connector::Connector,
 };
 use crate::gax::{
-    body::RequestBody,
+    body::{AttemptDeadline, RequestBody},
     context::{BoxFuture, CallContext, before_sending},
     error::BoxError,
     observe,
@@ -41,7 +41,7 @@ use tokio::{
 use tonic::body::Body;
 use tower::Service;
 
-/// How many connections a client opens, and what each carries: 16 of 100 calls each, unless set.
+/// The limits on a client's connections: 16 connections of 100 calls each, unless set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolLimits {
     connections: usize,
@@ -49,14 +49,14 @@ pub struct PoolLimits {
 }
 
 impl PoolLimits {
-    /// The most connections at once; 0 counts as 1.
+    /// Sets the maximum number of connections. 0 counts as 1.
     pub fn with_max_connections(mut self, most: usize) -> Self {
         self.connections = most.max(1);
         self
     }
 
-    /// The most calls on one connection, if the server does not allow fewer; 0 counts as 1, and more
-    /// than a million as a million.
+    /// Sets the maximum number of calls on one connection, if the server does not allow fewer. 0 counts
+    /// as 1, and more than a million as a million.
     pub fn with_max_calls_per_connection(mut self, most: usize) -> Self {
         self.calls_per_connection = most.clamp(1, 1_000_000);
         self
@@ -91,17 +91,17 @@ struct State {
 #[derive(Debug)]
 struct Slot {
     sender: Sender,
-    /// The calls under way.
+    /// The number of calls in progress.
     calls: AtomicUsize,
     capacity: usize,
     since: Instant,
 }
 
-/// How many new connections a call tries before it leaves the rest to the retry policy, which waits:
-/// a server that closes each connection at once must not be dialled in a loop.
+/// The number of new connections that a call tries before the retry policy takes over, which waits: a
+/// server that closes each connection at once must not be dialled in a loop.
 const MAX_CONNECTIONS_TRIED: usize = 3;
 
-/// One call's place on a connection, free again when it is dropped.
+/// One call's place on a connection. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Lease {
     slot: Arc<Slot>,
@@ -139,7 +139,7 @@ impl Connections {
     ) -> impl Future<Output = Result<Response<LeasedBody>, BoxError>> {
         async move {
             let pool = &self.0;
-            let deadline = CallContext::deadline_in(request.extensions());
+            let deadline = request.attempt_deadline();
             let (begun, mut tried) = (Instant::now(), 0);
             let (lease, response) = loop {
                 let lease = match pool.acquire() {
@@ -151,7 +151,7 @@ impl Connections {
                     Err(unsent) => request = unsent,
                 }
                 pool.retire(&lease.slot);
-                // Older connections may all have ended unseen, as when the server restarts.
+                // Older connections may all have ended unnoticed, as when the server restarts.
                 tried += usize::from(lease.slot.since >= begun);
                 if tried == MAX_CONNECTIONS_TRIED {
                     return Err(pool.connector.unreachable("connections close at once:").into());
@@ -178,8 +178,8 @@ impl Service<Request<Body>> for Connections {
         let connections = self.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            let body = match body.size_hint().exact() {
-                Some(_) => RequestBody::Message(body.collect().await?.to_bytes()),
+            let body = match head.extensions.get::<CallContext>().copied() {
+                Some(context) => RequestBody::Message(body.collect().await?.to_bytes(), context),
                 None => RequestBody::Stream(body),
             };
             connections.send(Request::from_parts(head, body)).await
@@ -187,7 +187,7 @@ impl Service<Request<Body>> for Connections {
     }
 }
 
-/// A response body; it holds the call's place in the pool until it is dropped.
+/// A response body. It holds the call's place in the pool until it is dropped.
 #[derive(Debug)]
 pub(crate) struct LeasedBody {
     body: Incoming,
@@ -212,11 +212,11 @@ impl HttpBody for LeasedBody {
 
 impl Pool {
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in a critical section panics; the state is whole either way.
+        // No critical section panics, so the state is always consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place on a connection, or else a turn to wait for.
+    /// Returns a place on a connection, or a future that waits for one.
     fn acquire(
         self: &Arc<Self>,
     ) -> Result<Lease, impl Future<Output = Result<Lease, TransportError>> + use<'_>> {
@@ -224,13 +224,13 @@ impl Pool {
             let mut state = self.state();
             let mut place = self.lease(&state).ok_or(());
             if place.is_err() {
-                // A connection that is full and got GOAWAY would keep its place until it is empty.
+                // Otherwise a full connection that got a GOAWAY would stay until it is empty.
                 state.open.retain(|slot| slot.sender.is_open());
                 place = self.lease(&state).ok_or(());
             }
             let place = place.map_err(|()| {
                 let (sender, receiver) = oneshot::channel();
-                // Those who gave up in the meantime need no connection.
+                // Waiters that have given up need no connection.
                 state.waiting.retain(|waiter| !waiter.is_closed());
                 state.waiting.push_back(sender);
                 receiver
@@ -253,14 +253,15 @@ impl Pool {
         Some(Lease { slot: slot.clone(), pool: Arc::downgrade(self) })
     }
 
-    /// The connections to open: as many as those who wait need, or one if the open ones are nearly
-    /// full. To be spawned without the lock: a runtime that shuts down drops a task at once.
+    /// Returns the connections to open: as many as the waiters need, or one if the open ones are nearly
+    /// full. The caller spawns them without the lock, because a runtime that shuts down drops a task at
+    /// once.
     #[must_use]
     fn grow(self: &Arc<Self>, state: &mut State) -> Vec<Opening> {
         let calls: usize = state.open.iter().map(|slot| slot.in_flight()).sum();
         let places: usize = state.open.iter().map(|slot| slot.capacity).sum();
         let is_nearly_full = places > 0 && calls * 10 > places * 9 && state.opening == 0;
-        // What the server allowed so far is what it will allow on the next connection.
+        // The next connection probably allows as many streams as the open ones.
         let each = state.open.iter().map(|slot| slot.capacity).max();
         let each = each.unwrap_or(self.limits.calls_per_connection);
         let short = state.waiting.len().div_ceil(each).saturating_sub(state.opening);
@@ -271,19 +272,19 @@ impl Pool {
         (0..wanted).map(|_| Opening { pool: self.clone(), outcome: None }).collect()
     }
 
-    /// Hands free places to those who wait, in their order.
+    /// Gives free places to the waiters, in their order.
     fn serve_waiting(self: &Arc<Self>, state: &mut State) {
         while !state.waiting.is_empty() {
             let Some(lease) = self.lease(state) else { return };
             let Some(waiter) = state.waiting.pop_front() else { return };
             if let Err(Ok(unwanted)) = waiter.send(Ok(lease)) {
-                // The waiter is gone. Freed by hand: the lease's own drop would lock again.
+                // The waiter is gone. The lease's own drop would lock the pool again.
                 unwanted.release();
             }
         }
     }
 
-    /// Takes a connection out that accepts no more calls.
+    /// Removes a connection that takes no more calls.
     fn retire(self: &Arc<Self>, gone: &Slot) {
         let openings = {
             let mut state = self.state();
@@ -305,7 +306,7 @@ impl Slot {
 }
 
 impl Lease {
-    /// Frees the place without locking the pool, which the caller has done.
+    /// Frees the place without locking the pool: the caller holds the lock.
     fn release(mut self) {
         self.pool = Weak::new();
     }
@@ -322,7 +323,7 @@ impl Drop for Lease {
     }
 }
 
-/// A connection being opened; settles with the pool however it ends.
+/// A connection that is being opened. Its drop reports the outcome to the pool.
 struct Opening {
     pool: Arc<Pool>,
     outcome: Option<Result<Arc<Slot>, TransportError>>,
@@ -330,7 +331,7 @@ struct Opening {
 
 impl Opening {
     fn spawn(self) {
-        // Where there is no runtime, this is dropped, and those who wait are told.
+        // Without a runtime, `self` is dropped, which ends the waits.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(self.run());
         }
@@ -347,7 +348,7 @@ impl Opening {
                 let open = Open { pool: Arc::downgrade(&self.pool), slot: Arc::downgrade(&slot) };
                 let observed = observe::Connection::opened(self.pool.connector.server());
                 self.outcome = Some(Ok(slot));
-                // The pool alone keeps the connection from here on, so that it closes with it.
+                // From here on only the pool keeps the connection, so that it closes with the pool.
                 drop(self);
                 let driving = driver.run(keepalive, || open.is_awaited());
                 observed.over(driving, || open.refusal()).await;
@@ -385,7 +386,7 @@ impl Drop for Opening {
                     self.pool.serve_waiting(&mut state);
                     self.pool.grow(&mut state)
                 }
-                // Those who wait may still get a place on another connection.
+                // The waiters may still get a place on another connection.
                 Some(Err(_)) | None if !state.open.is_empty() || state.opening > 0 => Vec::new(),
                 Some(Err(error)) => {
                     for waiter in state.waiting.drain(..) {
@@ -393,7 +394,7 @@ impl Drop for Opening {
                     }
                     Vec::new()
                 }
-                // The runtime ended under the task.
+                // The runtime ended while the task was running.
                 None => {
                     state.waiting.clear();
                     Vec::new()
@@ -404,7 +405,7 @@ impl Drop for Opening {
     }
 }
 
-/// A connection that is driven; it leaves the pool when that ends, with its runtime too.
+/// A connection that is being driven. It leaves the pool when that ends, also with its runtime.
 struct Open {
     pool: Weak<Pool>,
     slot: Weak<Slot>,

@@ -1,4 +1,4 @@
-//! Encryption: which roots are trusted, and which certificate the client shows.
+//! Encryption: the trusted authorities and the client's certificate.
 
 use crate::gax::error::{BoxError, Error};
 use std::{fmt, sync::Arc};
@@ -9,9 +9,8 @@ use tokio_rustls::rustls::{
 };
 use tonic::Code;
 
-/// How connections are encrypted: the Mozilla roots built into the crate, unless told otherwise.
-///
-/// Slim containers have no root certificates of their own; these come along.
+/// The TLS settings of a client. Unless set otherwise, it trusts Mozilla's root certificates, which are
+/// built into this crate because slim containers have none of their own.
 #[derive(Clone)]
 pub struct Tls {
     roots: RootCertStore,
@@ -24,21 +23,21 @@ struct Identity {
 }
 
 impl Tls {
-    /// Trusts the Mozilla roots.
+    /// Trusts Mozilla's root certificates.
     pub fn new() -> Self {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         Self { roots, identity: None }
     }
 
-    /// Trusts nobody yet: for services with a private authority alone.
+    /// Trusts no authority yet, for a service with a private authority.
     pub fn without_roots() -> Self {
         Self { roots: RootCertStore::empty(), identity: None }
     }
 
-    /// Trusts the operating system's roots too.
+    /// Trusts the operating system's root certificates as well.
     ///
     /// # Errors
-    /// If the system has none that can be read.
+    /// If the system has no root certificate that can be read.
     #[cfg(feature = "native-roots")]
     pub fn with_native_roots(mut self) -> Result<Self, Error> {
         let found = rustls_native_certs::load_native_certs();
@@ -53,10 +52,10 @@ impl Tls {
         })
     }
 
-    /// Trusts the authorities in this PEM text too.
+    /// Trusts the authorities in this PEM text as well.
     ///
     /// # Errors
-    /// If it holds no certificate, or one that cannot be read.
+    /// If the text holds no certificate, or one that cannot be read.
     pub fn with_ca_pem(mut self, pem: impl AsRef<[u8]>) -> Result<Self, Error> {
         for certificate in certificates(pem.as_ref())? {
             let unfit = |e| invalid("a certificate authority cannot be used", e);
@@ -65,10 +64,10 @@ impl Tls {
         Ok(self)
     }
 
-    /// Shows this certificate chain to services that ask for one (mTLS). Both texts are PEM.
+    /// Presents this certificate chain to a service that asks for one (mTLS). Both texts are PEM.
     ///
     /// # Errors
-    /// If either text holds nothing that can be read.
+    /// If the chain holds no certificate or the key text no private key that can be read.
     pub fn with_identity_pem(
         mut self,
         chain: impl AsRef<[u8]>,
@@ -81,7 +80,7 @@ impl Tls {
         Ok(self)
     }
 
-    /// The configuration for HTTP/2 by ALPN.
+    /// The rustls configuration, with HTTP/2 in ALPN.
     pub(crate) fn config(&self) -> Result<ClientConfig, Error> {
         let builder = ClientConfig::builder_with_provider(crypto_provider()?)
             .with_safe_default_protocol_versions()
@@ -126,7 +125,7 @@ fn invalid(message: &'static str, source: impl Into<BoxError>) -> Error {
     Error::new(Code::InvalidArgument, message).with_source(source)
 }
 
-/// The provider that the program installed, or else the one that this crate was built with.
+/// The provider that the program installed, or the one that this crate was built with.
 fn crypto_provider() -> Result<Arc<CryptoProvider>, Error> {
     CryptoProvider::get_default().cloned().or_else(built_in_provider).ok_or_else(|| {
         let message = "no cryptography for TLS: enable the feature `ring` or `aws-lc`, \

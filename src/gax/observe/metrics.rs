@@ -1,8 +1,8 @@
-//! Numbers, through the `metrics` facade: whatever recorder a program installs gets them.
+//! Metrics, through the `metrics` facade: the recorder that a program installs receives them.
 //!
-//! Labels are few and bounded: a method, a code, a server. Names of resources are none.
+//! Labels are few and bounded: a method, a code, a server. Resource names are not labels.
 
-use super::{host, parts_of, port};
+use super::attributes::{host, parts_of, port};
 use http::{Uri, request::Parts};
 use metrics::{Gauge, SharedString, counter, gauge, histogram};
 use std::fmt;
@@ -46,7 +46,7 @@ impl Call {
 }
 
 impl Drop for Call {
-    /// A call that its caller drops is cancelled.
+    /// A call that is dropped before its end is cancelled.
     fn drop(&mut self) {
         if !self.is_over {
             self.ended(Code::Cancelled);

@@ -1,12 +1,14 @@
-//! What a client tells of its work: spans and events (feature `tracing`), numbers (feature `metrics`).
+//! Telemetry: spans and events (feature `tracing`) and metrics (feature `metrics`).
 //!
-//! The rest of the crate says in one line what happens; here alone it is known whether anybody
-//! listens. Without the features the types have no size, the functions are empty, and futures pass
-//! through as they are. Nothing here is ever given a message, a header or the service's own words,
-//! so that no listener can come by a payload or a secret.
+//! The rest of the crate reports what happens in one line; only this module knows which features are
+//! on. Without them, the types have no size, the functions are empty, and futures pass through
+//! unchanged. Nothing here receives a message, a header or a text from the service, so that telemetry
+//! cannot contain a payload or a secret.
 
 #![cfg_attr(not(all(feature = "tracing", feature = "metrics")), allow(unused_variables))]
 
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+mod attributes;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "tracing")]
@@ -22,7 +24,7 @@ use http::{Request, Uri, request::Parts};
 use std::time::Duration;
 use tonic::Code;
 
-/// A call under way; whoever drops it before it has ended gives it up.
+/// A call in progress. Dropping it before its end cancels the call.
 #[derive(Debug)]
 pub(crate) struct Call {
     #[cfg(feature = "tracing")]
@@ -31,7 +33,7 @@ pub(crate) struct Call {
     metrics: metrics::Call,
 }
 
-/// A connection, from when it is open to when it is dropped.
+/// An open connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     #[cfg(feature = "tracing")]
@@ -40,11 +42,11 @@ pub(crate) struct Connection {
     _place: metrics::Connection,
 }
 
-// Off costs nothing.
+// Without the features, telemetry costs nothing.
 #[cfg(not(any(feature = "tracing", feature = "metrics")))]
 const _: () = assert!(size_of::<(Call, Connection)>() == 0 && !std::mem::needs_drop::<Call>());
 
-/// Lets the span of this request's call know what the path does not tell: the resource, the id.
+/// Attaches the resource and the request id to a request, for the span of its call.
 #[inline]
 pub(crate) fn tell<B>(wrapped: &mut Request<B>, request: &impl Rpc) {
     #[cfg(feature = "tracing")]
@@ -62,7 +64,7 @@ impl Call {
         }
     }
 
-    /// An attempt that happens within the call.
+    /// Runs an attempt within the call.
     #[inline]
     pub(crate) fn over<F: Future>(&self, attempt: F) -> impl Future<Output = F::Output> + use<F> {
         #[cfg(feature = "tracing")]
@@ -70,7 +72,7 @@ impl Call {
         attempt
     }
 
-    /// The attempt of this number succeeded, and the call with it.
+    /// Reports that the attempt with this number succeeded, and the call with it.
     #[inline]
     pub(crate) fn succeeded(&mut self, attempt: u32) {
         #[cfg(feature = "tracing")]
@@ -80,7 +82,7 @@ impl Call {
         self.ended(Code::Ok);
     }
 
-    /// An attempt failed, and this follows from it.
+    /// Reports a failed attempt, and what follows it.
     #[inline]
     pub(crate) fn failed(&mut self, attempt: &Attempt, verdict: Decision) {
         #[cfg(feature = "tracing")]
@@ -92,7 +94,7 @@ impl Call {
         }
     }
 
-    /// The call is over.
+    /// Reports the end of the call.
     #[inline]
     pub(crate) fn ended(&mut self, code: Code) {
         #[cfg(feature = "tracing")]
@@ -115,7 +117,7 @@ impl Connection {
         }
     }
 
-    /// Runs the connection to its end; `refusal` is why it takes no more calls, once it does not.
+    /// Runs the connection to its end. `refusal` says why it takes no more calls, once it does not.
     #[inline]
     pub(crate) async fn over(
         self,
@@ -128,54 +130,30 @@ impl Connection {
     }
 }
 
-/// No connection came to be. `why` is this crate's own message.
+/// Reports that no connection could be opened. `why` is this crate's own message.
 #[inline]
 pub(crate) fn unopened(server: &Uri, why: &str) {
     #[cfg(feature = "tracing")]
     spans::unopened(server, why);
 }
 
-/// The service has started an operation.
+/// Reports that the service has started an operation.
 #[inline]
 pub(crate) fn started(operation: &OperationName) {
     #[cfg(feature = "tracing")]
     spans::started(operation);
 }
 
-/// The service has told how an operation stands.
+/// Reports that the service has sent the state of an operation.
 #[inline]
 pub(crate) fn polled(operation: &OperationName, is_done: bool) {
     #[cfg(feature = "tracing")]
     spans::polled(operation, is_done);
 }
 
-/// A wait pauses before it asks for an operation again.
+/// Reports the pause before the next poll of an operation.
 #[inline]
 pub(crate) fn pausing(operation: &OperationName, polls: u32, pause: Duration) {
     #[cfg(feature = "tracing")]
     spans::pausing(operation, polls, pause);
-}
-
-/// The service and the method that an HTTP/2 path names.
-#[cfg(any(feature = "tracing", feature = "metrics"))]
-fn parts_of(path: &str) -> (&str, &str) {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    path.rsplit_once('/').unwrap_or(("", path))
-}
-
-/// A server's host.
-#[cfg(any(feature = "tracing", feature = "metrics"))]
-fn host(server: &Uri) -> Option<&str> {
-    server.host().map(|host| host.trim_matches(['[', ']']))
-}
-
-/// A server's port: that of its scheme, where the address has none.
-#[cfg(any(feature = "tracing", feature = "metrics"))]
-fn port(server: &Uri) -> Option<u16> {
-    let usual = || match server.scheme_str()? {
-        "https" => Some(443),
-        "http" => Some(80),
-        _ => None,
-    };
-    server.port_u16().or_else(usual)
 }

@@ -1,11 +1,11 @@
 //! Spans and events, with OpenTelemetry's names for
 //! [RPC attributes](https://opentelemetry.io/docs/specs/semconv/rpc/grpc/). The `otel.` fields are
-//! for `tracing-opentelemetry`, which takes them out.
+//! for `tracing-opentelemetry`, which removes them.
 //!
-//! Spans are of level INFO, events of level DEBUG. Their targets are no module's paths, so that a
-//! filter outlives a move.
+//! Spans have level INFO, events level DEBUG. Their targets are not module paths, so that a filter
+//! keeps working when a module moves.
 
-use super::{host, parts_of, port};
+use super::attributes::{host, parts_of, port};
 use crate::gax::{
     error::BoxError,
     name::OperationName,
@@ -22,11 +22,11 @@ use tracing::{
     level_filters::LevelFilter,
 };
 
-const CALLS: &str = "livestream_client::calls";
-const CONNECTIONS: &str = "livestream_client::connections";
-const OPERATIONS: &str = "livestream_client::operations";
+const CALLS: &str = concat!(env!("CARGO_CRATE_NAME"), "::calls");
+const CONNECTIONS: &str = concat!(env!("CARGO_CRATE_NAME"), "::connections");
+const OPERATIONS: &str = concat!(env!("CARGO_CRATE_NAME"), "::operations");
 
-/// What only the request itself tells: travels in the extensions.
+/// Facts that only the request has. They travel in its extensions.
 #[derive(Debug)]
 struct About {
     resource: String,
@@ -104,7 +104,7 @@ impl Call {
 }
 
 impl Drop for Call {
-    /// A call that its caller drops is cancelled.
+    /// A call that is dropped before its end is cancelled.
     fn drop(&mut self) {
         if !self.is_over {
             self.ended(Code::Cancelled);
@@ -131,8 +131,8 @@ pub(super) fn unopened(server: &Uri, why: &str) {
     connection!(server, "not opened", why = why);
 }
 
-/// Drives a connection, and tells of its GOAWAY when that comes: calls that have begun go on, often
-/// for long.
+/// Drives a connection. Reports its GOAWAY when it arrives, because calls that are in progress may go
+/// on for a long time.
 pub(super) async fn drive(
     server: &Uri,
     driving: impl Future<Output = Result<(), BoxError>>,
@@ -155,7 +155,7 @@ pub(super) async fn drive(
     ended
 }
 
-/// What an error says, without what the server wrote into its GOAWAY.
+/// The text of an error, without the debug data that the server sent in its GOAWAY.
 fn words(error: &BoxError) -> String {
     let reason = error.downcast_ref().and_then(h2::Error::reason);
     reason.map_or_else(|| error.to_string(), |reason| format!("{reason:?}"))

@@ -36,17 +36,10 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
-/// An operation at the service that yields a `T`, with metadata `M` while it runs.
+/// An operation at the service with a result `T`, and metadata `M` while it runs.
 ///
-/// ```
-/// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
-/// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c").map_err(livestream_client::Error::from)?;
-/// let mut start = client.start_channel(&channel).await?;
-/// println!("{} runs", start.name());
-/// start.wait().await?;
-/// # Ok(()) }
-/// ```
-#[must_use = "the operation runs at the service, but nobody waits for it"]
+#[doc = include_str!("../../guide/examples/operation.md")]
+#[must_use = "the operation runs at the service, but nothing waits for it"]
 pub struct Operation<T, M> {
     core: Arc<Core>,
     name: OperationName,
@@ -72,55 +65,45 @@ impl<T, M> Operation<T, M> {
         Self { core, name, state: None, policy, types: PhantomData }
     }
 
-    /// The operation's name: keep it to resume the wait elsewhere.
+    /// The operation's name. Keep it to resume the wait elsewhere.
     pub fn name(&self) -> &OperationName {
         &self.name
     }
 
-    /// Whether the last state seen was the final one.
+    /// Whether the operation was done in the last state that was seen.
     pub fn is_done(&self) -> bool {
         self.state.as_ref().is_some_and(|state| state.done)
     }
 
-    /// The last state seen, as the service sent it; `None` before a resumed operation is polled.
+    /// The last state that was seen, as the service sent it; `None` before a resumed operation is
+    /// polled.
     pub fn state(&self) -> Option<&longrunning::Operation> {
         self.state.as_ref()
     }
 
-    /// Waits by this policy, instead of the client's.
+    /// Waits with this policy instead of the client's.
     pub fn poll_policy(mut self, policy: PollPolicy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Asks the service to stop. An operation that obeys ends with [`Code::Cancelled`]; one that is
-    /// done first ends as it would have.
+    /// Asks the service to cancel the operation. A cancelled operation ends with [`Code::Cancelled`].
+    /// An operation that is done before ends with its own result.
     ///
-    /// A clone can cancel what is being waited for:
-    /// ```
-    /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
-    /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
-    /// # let change_of_mind = async {};
-    /// let mut start = client.start_channel(&channel).await?;
-    /// let handle = start.clone();
-    /// tokio::select! {
-    ///     started = start.wait() => drop(started?),
-    ///     () = change_of_mind => handle.cancel().await?,
-    /// }
-    /// # Ok(()) }
-    /// ```
+    /// A clone can cancel an operation that is being waited for:
+    #[doc = include_str!("../../guide/examples/cancel.md")]
     ///
     /// # Errors
-    /// As any call; NOT_FOUND if the operation's record is gone.
+    /// The error of the call: NOT_FOUND if the operation's record was deleted.
     pub async fn cancel(&self) -> Result<(), Error> {
         let name = String::from(&self.name);
         Call::new(self.core.clone(), CancelOperationRequest { name }).send().await
     }
 
-    /// Deletes the operation's record; the operation itself goes on.
+    /// Deletes the operation's record. The operation itself goes on.
     ///
     /// # Errors
-    /// As any call; NOT_FOUND if the operation's record is gone.
+    /// The error of the call: NOT_FOUND if the operation's record was deleted.
     pub async fn delete(self) -> Result<(), Error> {
         let name = String::from(&self.name);
         Call::new(self.core.clone(), DeleteOperationRequest { name }).send().await
@@ -132,7 +115,7 @@ where
     T: Message + Name + Default,
     M: Message + Name + Default,
 {
-    /// What the last state seen tells of the operation's course.
+    /// The metadata in the last state that was seen.
     ///
     /// # Errors
     /// INTERNAL if the service sent metadata that is not an `M`.
@@ -141,23 +124,23 @@ where
         metadata.map(|any| self.unpack(any, "metadata")).transpose()
     }
 
-    /// Asks for the current state once; yields the result if the operation is done.
+    /// Gets the current state once. Yields the result if the operation is done.
     ///
     /// # Errors
-    /// As any call, or what the operation failed of.
+    /// The error of the call, or the error of the operation.
     pub async fn poll(&mut self) -> Result<Option<T>, Error> {
         self.refresh().await.map_err(|e| self.error(e))?;
         self.result()
     }
 
-    /// Waits until the operation is done, and yields its result. Dropping the wait, or losing it
-    /// to an error, leaves the operation as it is: it can be waited for again.
+    /// Waits until the operation is done, and yields its result. If the wait is dropped or fails, the
+    /// operation goes on, and you can wait for it again.
     ///
     /// # Errors
-    /// What the operation failed of; [`Code::Cancelled`] if it was cancelled; DEADLINE_EXCEEDED,
-    /// with the operation's name, if the policy's limit is met first; INTERNAL if the result is not
-    /// a `T`; NOT_FOUND if the operation's record is gone. A service that cannot be reached for a
-    /// while does not end the wait.
+    /// The error of the operation; [`Code::Cancelled`] if it was cancelled; DEADLINE_EXCEEDED, with the
+    /// operation's name, if the policy's limit is reached first; INTERNAL if the result is not a `T`;
+    /// NOT_FOUND if the operation's record was deleted. The wait continues while the service cannot be
+    /// reached.
     pub async fn wait(&mut self) -> Result<T, Error> {
         let mut poller = Poller::new(self.policy);
         loop {
@@ -168,23 +151,13 @@ where
         }
     }
 
-    /// The operation's course as a stream: its state now, then after every poll, until it is done.
+    /// Returns the states of the operation as a stream: its state now, then the state after each poll,
+    /// until it is done.
     ///
-    /// The stream ends after the state in which [`Progress::result`] is there, or with an error as
-    /// from [`wait`](Self::wait).
+    /// The stream ends after the state with [`Progress::result`], or with an error as from
+    /// [`wait`](Self::wait).
     ///
-    /// ```
-    /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
-    /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
-    /// use tokio_stream::StreamExt;
-    ///
-    /// let mut progress = client.start_channel(&channel).await?.progress();
-    /// while let Some(step) = progress.next().await {
-    ///     let step = step?;
-    ///     println!("{:?} after {:?}", step.metadata, step.elapsed);
-    /// }
-    /// # Ok(()) }
-    /// ```
+    #[doc = include_str!("../../guide/examples/progress.md")]
     pub fn progress(self) -> impl Stream<Item = Result<Progress<T, M>, Error>> + Send + Unpin
     where
         T: 'static,
@@ -235,7 +208,7 @@ where
         Ok(())
     }
 
-    /// The result in the last state seen, where the operation is done.
+    /// The result in the last state that was seen, if the operation is done.
     fn result(&self) -> Result<Option<T>, Error> {
         let Some(state) = self.state.as_ref().filter(|state| state.done) else { return Ok(None) };
         match &state.result {
@@ -279,7 +252,7 @@ where
     }
 }
 
-/// What an operation failed of. An error of code OK is one all the same.
+/// The error of an operation. An error with code OK is an error too.
 fn failure(status: &rpc::Status) -> Error {
     let details = status.encode_to_vec().into();
     let code = match Code::from_i32(status.code) {
@@ -289,7 +262,7 @@ fn failure(status: &rpc::Status) -> Error {
     Error::from_status(Status::with_details(code, status.message.clone(), details))
 }
 
-/// Another handle on the same operation, with the state that this one has seen.
+/// A clone is another handle on the same operation, with the same state.
 impl<T, M> Clone for Operation<T, M> {
     fn clone(&self) -> Self {
         let (core, name, state) = (self.core.clone(), self.name.clone(), self.state.clone());
@@ -324,14 +297,14 @@ impl<T, M> CallKind<longrunning::Operation> for LongRunningKind<T, M> {
     }
 }
 
-/// One state in the course of an operation.
+/// One state of an operation.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Progress<T, M> {
-    /// What the service tells, where it tells anything.
+    /// The metadata, if the service sent any.
     pub metadata: Option<M>,
-    /// The result, in the last state.
+    /// The result, in the final state.
     pub result: Option<T>,
-    /// How long the wait has taken.
+    /// How long the wait has taken so far.
     pub elapsed: Duration,
 }

@@ -1,14 +1,14 @@
-//! What all retries of a client together may cost.
+//! The budget that all retries of a client share.
 
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
 };
 
-/// What retries may cost the service when it is down: a token bucket, shared by a client's clones.
+/// A limit on retries while the service is down: a token bucket that a client's clones share.
 ///
-/// Each retry takes a token and each success gives a tenth of one back, so that an outage meets at
-/// most `capacity` extra requests, however many callers there are.
+/// Each retry takes a token, and each success returns a part of one. So an outage causes at most
+/// `capacity` additional requests, however many callers there are.
 #[derive(Clone, Debug)]
 pub struct Budget(Option<Arc<Bucket>>);
 
@@ -20,7 +20,7 @@ struct Bucket {
 }
 
 impl Budget {
-    /// A full bucket of `capacity` tokens, given back at `refill` tokens a success.
+    /// A full bucket of `capacity` tokens. Each success returns `refill` tokens.
     pub fn new(capacity: u32, refill: f64) -> Self {
         let capacity = i64::from(capacity) * 1000;
         #[expect(clippy::cast_possible_truncation, reason = "clamped to the bucket's range")]
@@ -28,19 +28,19 @@ impl Budget {
         Self(Some(Arc::new(Bucket { thousandths: capacity.into(), capacity, refill })))
     }
 
-    /// Never runs out.
+    /// A budget without a limit.
     pub const fn unlimited() -> Self {
         Self(None)
     }
 
-    /// Takes a token for a retry; false if none is left.
+    /// Takes a token for a retry. Returns false if there is none.
     pub fn withdraw(&self) -> bool {
         let Some(bucket) = &self.0 else { return true };
         let take = |held: i64| (held >= 1000).then(|| held - 1000);
         bucket.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 
-    /// Gives back what a success is worth.
+    /// Returns the tokens for a success.
     pub fn deposit(&self) {
         let Some(bucket) = &self.0 else { return };
         if bucket.thousandths.load(Ordering::Relaxed) == bucket.capacity {
@@ -52,7 +52,7 @@ impl Budget {
 }
 
 impl Default for Budget {
-    /// 100 tokens, a tenth of one back with each success.
+    /// 100 tokens, of which each success returns a tenth of one.
     fn default() -> Self {
         Self::new(100, 0.1)
     }

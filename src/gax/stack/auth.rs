@@ -2,7 +2,8 @@
 
 use super::ready::call_when_ready;
 use crate::gax::{
-    context::{BoxFuture, CallContext, before_sending},
+    body::AttemptDeadline,
+    context::{BoxFuture, before_sending},
     credentials::{Credentials, TokenError},
     error::BoxError,
     policy::Sent,
@@ -74,6 +75,7 @@ where
     S::Error: Into<BoxError>,
     S::Future: Send,
     B: Send + 'static,
+    Request<B>: AttemptDeadline,
 {
     type Response = Response;
     type Error = BoxError;
@@ -88,7 +90,7 @@ where
         let (mut inner, signer) = (self.inner.clone(), self.signer.clone());
         Box::pin(async move {
             if let Some(signer) = signer {
-                let deadline = CallContext::deadline_in(request.extensions());
+                let deadline = request.attempt_deadline();
                 let signed = signer.sign(request.headers_mut());
                 before_sending(deadline, "a token", signed).await?;
             }

@@ -62,13 +62,10 @@ where
         let context = self.context(&request);
         let mut inner = self.inner.clone();
         Box::pin(async move {
-            let (mut head, body) = request.into_parts();
+            let (head, body) = request.into_parts();
             let body = match context {
                 None => RequestBody::Stream(body),
-                Some(context) => {
-                    head.extensions.insert(context);
-                    RequestBody::Message(body.collect().await?.to_bytes())
-                }
+                Some(context) => RequestBody::Message(body.collect().await?.to_bytes(), context),
             };
             let call = inner.call(Request::from_parts(head, body));
             call.await.map_err(|e| e.into().into())

@@ -16,8 +16,8 @@ pub(crate) fn encode(limit: Duration) -> (HeaderValue, Duration) {
     let (seconds, nanos) = (limit.as_secs(), u64::from(limit.subsec_nanos()));
     let (value, unit) = match seconds {
         0 => (nanos / 1000, b'u'),
-        ..=99_999 => (seconds * 1000 + nanos / 1_000_000, b'm'),
-        ..=MAX => (seconds, b'S'),
+        1..=99_999 => (seconds * 1000 + nanos / 1_000_000, b'm'),
+        100_000..=MAX => (seconds, b'S'),
         _ if seconds / 60 <= MAX => (seconds / 60, b'M'),
         _ => ((seconds / 3600).min(MAX), b'H'),
     };

@@ -18,11 +18,6 @@
 //! the response's headers, its body and its trailers. tonic's and tower's own timeouts end at the
 //! headers, and let a stalled body hang.
 
-#![expect(
-    clippy::manual_async_fn,
-    reason = "an async fn keeps its arguments twice, and allocators are slow above a kilobyte"
-)]
-
 pub(crate) mod auth;
 pub(crate) mod buffer;
 pub(crate) mod collect;

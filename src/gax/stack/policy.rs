@@ -2,7 +2,7 @@
 
 use super::{buffer::Buffer, collect::ResponseBody, retry::Retry};
 use crate::gax::{
-    body::RequestBody,
+    body::{RequestBody, into_tonic},
     context::{BoxFuture, Classify},
     error::BoxError,
     policy::CallPolicy,
@@ -85,6 +85,6 @@ impl<S: Service<Request<Body>>> Service<Request<RequestBody>> for TonicBody<S> {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        self.0.call(request.map(Body::from))
+        self.0.call(into_tonic(request))
     }
 }

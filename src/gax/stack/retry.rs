@@ -65,12 +65,12 @@ where
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let mut inner = self.inner.clone();
         let (head, body) = request.into_parts();
-        match (head.extensions.get::<CallContext>().copied(), body) {
-            (Some(context), RequestBody::Message(message)) => {
+        match body {
+            RequestBody::Message(message, context) => {
                 let policy = self.policy.clone();
                 Box::pin(run(inner, policy, head, message, context))
             }
-            (_, body) => Box::pin(async move {
+            body @ RequestBody::Stream(_) => Box::pin(async move {
                 let request = Request::from_parts(head, body);
                 let response = call_when_ready(&mut inner, request).await;
                 let response = response.map_err(TransportError::from_error)?;
@@ -159,14 +159,13 @@ fn rebuild(
     context: CallContext,
     limits: &Limits,
 ) -> Request<RequestBody> {
-    let mut request = Request::new(RequestBody::Message(message.clone()));
+    let context = CallContext { deadline: Some(limits.deadline), ..context };
+    let mut request = Request::new(RequestBody::Message(message.clone(), context));
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = head.uri.clone();
     *request.version_mut() = head.version;
     *request.headers_mut() = head.headers.clone();
     *request.extensions_mut() = head.extensions.clone();
-    let context = CallContext { deadline: Some(limits.deadline), ..context };
-    *request.extensions_mut().get_or_insert(context) = context;
     request
 }
 

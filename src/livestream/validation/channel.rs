@@ -6,15 +6,12 @@ use super::{
         check_distribution, check_distribution_stream, check_encryption, check_manifest,
         check_mux_stream, check_sprite_sheet,
     },
-    report::Index,
+    parts::Parts,
     tracks::{check_gop_sizes, check_track},
 };
 use crate::{
     gax::rpc::InvalidField,
-    model::{
-        Channel, DistributionStream, ElementaryStream, Encryption, InputAttachment, MuxStream,
-        StaticOverlay, TimecodeConfig, timecode_config::TimeOffset,
-    },
+    model::{Channel, InputAttachment, StaticOverlay, TimecodeConfig, timecode_config::TimeOffset},
     name::{AssetName, ChannelName, InputName},
 };
 use prost_types::Duration;
@@ -22,44 +19,6 @@ use prost_types::Duration;
 impl Validate for Channel {
     fn violations_in(&self, _: Context<'_>) -> Vec<InvalidField> {
         Report::of(|report| check_channel(report, self, &Parts::of(self)))
-    }
-}
-
-/// What the parts of a channel refer to.
-pub(super) struct Parts<'a> {
-    pub(super) inputs: Index<'a, InputAttachment>,
-    pub(super) tracks: Index<'a, ElementaryStream>,
-    pub(super) mux_streams: Index<'a, MuxStream>,
-    pub(super) distribution_streams: Index<'a, DistributionStream>,
-    pub(super) encryptions: Index<'a, Encryption>,
-}
-
-impl<'a> Parts<'a> {
-    pub(super) fn of(channel: &'a Channel) -> Self {
-        Self {
-            inputs: Index::new("input attachment", &channel.input_attachments, |i| &i.key),
-            tracks: Index::new("elementary stream", &channel.elementary_streams, |t| &t.key),
-            mux_streams: Index::new("mux stream", &channel.mux_streams, |m| &m.key),
-            distribution_streams: Index::new(
-                "distribution stream",
-                &channel.distribution_streams,
-                |d| &d.key,
-            ),
-            encryptions: Index::new("encryption", &channel.encryptions, |e| &e.id),
-        }
-    }
-
-    /// The same where the channel holds only what an update changes.
-    pub(super) fn of_update(channel: &'a Channel) -> Self {
-        let Self { inputs, tracks, mux_streams, distribution_streams, encryptions } =
-            Self::of(channel);
-        Self {
-            inputs: inputs.unknown_if_empty(),
-            tracks: tracks.unknown_if_empty(),
-            mux_streams: mux_streams.unknown_if_empty(),
-            distribution_streams: distribution_streams.unknown_if_empty(),
-            encryptions: encryptions.unknown_if_empty(),
-        }
     }
 }
 

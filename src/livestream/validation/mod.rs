@@ -29,6 +29,7 @@
 mod call;
 mod channel;
 mod outputs;
+mod parts;
 mod report;
 mod requests;
 mod resources;

@@ -3,7 +3,7 @@
 
 use super::{
     Report,
-    channel::Parts,
+    parts::Parts,
     report::{Seconds, list},
     tracks::{TOLERANCE, gop_nanos},
 };

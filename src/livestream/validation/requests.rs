@@ -5,7 +5,8 @@
 
 use super::{
     Context, Report, Validate,
-    channel::{Parts, check_channel},
+    channel::check_channel,
+    parts::Parts,
     resources::{check_treatment_and_rules, check_windows},
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use super::{
     Report,
-    channel::Parts,
+    parts::Parts,
     report::{Seconds, list},
 };
 use crate::{

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../draw/mod.rs"]
+mod draw;
 mod properties;
 mod samples;
 

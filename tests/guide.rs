@@ -73,7 +73,11 @@ fn every_file_that_the_readme_or_contributing_names_exists() {
     for document in ["README.md", "CONTRIBUTING.md", "benches/README.md"] {
         let text = read(document);
         // Between backticks stand paths, commands and code.
-        let words = text.split('`').skip(1).step_by(2).map(|word| word.split(' ').next().unwrap());
+        let words = text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(|word| word.split_whitespace().next().unwrap_or_default());
         let paths = words.filter(|word| folders.iter().any(|folder| word.starts_with(folder)));
         for path in paths {
             let found = Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists();

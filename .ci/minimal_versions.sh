@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-cp -r build.rs proto src README.md "$copy"
+cp -r build.rs build proto src README.md "$copy"
 awk '/^\[/ { skipped = /^\[(dev-dependencies|workspace)\]|^\[\[test\]\]/ } !skipped' Cargo.toml >"$copy/Cargo.toml"
 
 # A separate target directory, because no other step can use these builds. It is kept for the next run.

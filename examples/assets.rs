@@ -59,7 +59,7 @@ async fn print_all(client: &LivestreamClient, location: &LocationName) -> Result
         let uri = match &asset.resource {
             Some(Resource::Video(video)) => &video.uri,
             Some(Resource::Image(image)) => &image.uri,
-            None => "",
+            _ => "",
         };
         println!("{id:8} {:8} {:10} {uri}", asset.state().as_str_name(), asset.crc32c);
         if asset.state() == State::Error {

@@ -75,12 +75,14 @@ fn describe(channel: &Channel) {
                     h265.height_pixels,
                     h265.bitrate_bps / 1000
                 ),
+                Some(_) => "video with another codec".into(),
                 None => "video without a codec".into(),
             },
             Some(Stream::AudioStream(audio)) => {
                 format!("{}, {} kbit/s", audio.codec, audio.bitrate_bps / 1000)
             }
             Some(Stream::TextStream(text)) => text.codec.clone(),
+            Some(_) => "of a kind that this example does not know".into(),
             None => "empty".into(),
         };
         println!("  stream    {:<12} {what}", stream.key);

@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use livestream_client::name::{
-    visionai::{ClusterName, StreamName},
-    *,
+use livestream_client::{
+    name::*,
+    visionai::name::{ClusterName, StreamName},
 };
 
 fuzz_target!(|text: &str| {

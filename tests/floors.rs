@@ -15,10 +15,10 @@ use std::{
 /// The floors, lowest first. A file may import files of its own floor and of those below.
 const FLOORS: &[&[&str]] = &[
     &["proto"],
-    &["gax::name", "gax::rpc", "gax::error", "gax::policy"],
+    &["gax::name", "gax::rpc", "gax::error", "gax::policy", "gax::credentials"],
     &["gax::transport_error", "gax::body", "gax::context"],
     &["gax::observe"],
-    &["gax::net", "gax::stack"],
+    &["gax::net", "gax::stack", "gax::adc"],
     &["gax::call", "gax::page", "gax::poll", "gax::operation"],
     &["gax::client"],
     &["name", "time"],

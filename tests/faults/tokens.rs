@@ -6,7 +6,7 @@ use super::{
     within,
 };
 use google_cloud_auth::{
-    credentials::{CacheableResource, CredentialsProvider, EntityTag},
+    credentials::{CacheableResource, Credentials, CredentialsProvider, EntityTag},
     errors::CredentialsError,
 };
 use http::{Extensions, HeaderMap, HeaderValue, header::AUTHORIZATION};
@@ -71,8 +71,8 @@ impl CredentialsProvider for Scripted {
     }
 }
 
-fn credentials(script: fn(usize) -> Token) -> Scripted {
-    Scripted { asked: AtomicUsize::new(0), script }
+fn credentials(script: fn(usize) -> Token) -> Credentials {
+    Scripted { asked: AtomicUsize::new(0), script }.into()
 }
 
 /// Fails the first request of each three, and the second.

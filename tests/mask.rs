@@ -94,12 +94,16 @@ fn paths_are_those_of_the_definitions() {
 #[test]
 fn unknown_paths_are_refused_with_the_nearest_known_one() {
     let cases = [
-        ("outputs", Some("output"), "; is it `output`?"),
-        ("inputAttachments", Some("input_attachments"), "; is it `input_attachments`?"),
-        ("output.url", Some("output.uri"), "; is it `output.uri`?"),
-        ("mux_streams.key", Some("mux_streams"), "; a mask can name `mux_streams` as a whole"),
-        ("manifests[0]", Some("manifests"), "; a mask can name `manifests` as a whole"),
-        ("labels.show", Some("labels"), "; a mask can name `labels` as a whole"),
+        ("outputs", Some("output"), "; did you mean `output`?"),
+        ("inputAttachments", Some("input_attachments"), "; did you mean `input_attachments`?"),
+        ("output.url", Some("output.uri"), "; did you mean `output.uri`?"),
+        (
+            "mux_streams.key",
+            Some("mux_streams"),
+            "; a mask can only contain `mux_streams` as a whole",
+        ),
+        ("manifests[0]", Some("manifests"), "; a mask can only contain `manifests` as a whole"),
+        ("labels.show", Some("labels"), "; a mask can only contain `labels` as a whole"),
         ("moon", None, ""),
         ("*", None, ""),
         ("", None, ""),
@@ -108,11 +112,11 @@ fn unknown_paths_are_refused_with_the_nearest_known_one() {
     for (path, suggestion, rest) in cases {
         let unknown = mask::of::<Channel>(["output", path]).unwrap_err();
         assert_eq!((unknown.path(), unknown.suggestion()), (path, suggestion));
-        assert_eq!(unknown.to_string(), format!("a Channel has no field `{path}`{rest}"));
+        assert_eq!(unknown.to_string(), format!("`Channel` has no field `{path}`{rest}"));
     }
     let error = Error::from(mask::of::<Pool>(["network"]).unwrap_err());
     assert_eq!(error.field(), Some("update_mask"));
-    assert_eq!(error.message(), "`update_mask` is wrong: a Pool has no field `network`");
+    assert_eq!(error.message(), "`update_mask` is invalid: `Pool` has no field `network`");
 }
 
 #[test]
@@ -179,7 +183,7 @@ fn what_no_update_can_change_is_named() {
     let fixed = mask::difference(&old, &DvrSession::of_manifest("dash", [])).unwrap_err();
     assert_eq!(
         fixed.to_string(),
-        "no update can change `dvr_manifests` of a DvrSession, only `dvr_windows`"
+        "an update of `DvrSession` cannot change `dvr_manifests`, only `dvr_windows`"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Typed names: what is one, what is not, and what the refusal says.
+//! Typed resource names: parsing, building, and the errors for invalid names.
 
 #![allow(clippy::unwrap_used)]
 
@@ -182,84 +182,101 @@ fn names_lead_down_to_their_children_and_back_up() {
 }
 
 #[test]
-fn a_refusal_names_the_part_at_fault() {
-    /// Rows of a text, the variable at fault (empty: none), and the end of what is said.
-    fn refuse<N: ResourceName>(rows: &[(&str, &str, &str)]) {
-        for (text, part, words) in rows {
+fn an_invalid_name_error_contains_the_resource_type_the_pattern_and_the_reason() {
+    /// Each row is a text, the invalid variable (empty if none), and the reason in the error.
+    fn refuse<N: ResourceName>(noun: &str, rows: &[(&str, &str, &str)]) {
+        for (text, part, reason) in rows {
             let refusal = text.parse::<N>().map(|_| ()).unwrap_err();
             assert_eq!(refusal.part().unwrap_or_default(), *part, "{refusal}");
-            let (kind, pattern) = (N::TYPE.rsplit('/').next().unwrap(), N::PATTERN);
-            let whole = format!("not a name of kind {kind} (`{pattern}`): {text:?}: {words}");
+            let whole = format!("not {noun} name (`{}`): {text:?}: {reason}", N::PATTERN);
             assert_eq!(refusal.to_string(), whole);
             assert_eq!(N::check(text), Err(refusal));
         }
     }
-    refuse::<ChannelName>(&[
-        ("", "", "`projects` expected at \"\""),
-        ("projects", "project", "it ends before `{project}`"),
-        ("projects//locations/l/channels/c", "project", "the project is empty"),
-        ("projects/p/locations//channels/c", "location", "the location is empty"),
-        ("projects/p/locations/l", "", "it ends before `channels`"),
-        ("projects/p/locations/l/channels", "channel", "it ends before `{channel}`"),
-        ("projects/p/locations/l/channels/", "channel", "the channel is empty"),
-        ("projects/p/locations/l/channels/c/", "", "it goes on with \"/\""),
-        ("projects/p/locations/l/channels/c/events/d", "", "it goes on with \"/events\""),
-        ("projects/p/locations/l/inputs/i", "", "`channels` expected at \"inputs\""),
-        ("projects/p/locations/l/Channels/c", "", "`channels` expected at \"Channels\""),
-        (" projects/p/locations/l/channels/c", "", "`projects` expected at \" projects\""),
-        ("/projects/p/locations/l/channels/c", "", "`projects` expected at \"\""),
-        ("//livestream.googleapis.com/projects/p", "", "`projects` expected at \"\""),
-    ]);
-    refuse::<EventName>(&[
-        (CHANNEL, "", "it ends before `events`"),
-        ("projects/p/locations/l/channels/c/clips/c", "", "`events` expected at \"clips\""),
-    ]);
-    refuse::<DvrSessionName>(&[
-        (
-            "projects/p/locations/l/channels/c/dvrSessions/",
-            "dvr_session",
-            "the dvr_session is empty",
-        ),
-        (
-            "projects/p/locations/l/channels/c/dvr_sessions/d",
-            "",
-            "`dvrSessions` expected at \"dvr_sessions\"",
-        ),
-    ]);
-    refuse::<OperationName>(&[("operations/o", "", "`projects` expected at \"operations\"")]);
-    refuse::<NetworkName>(&[("projects/p/networks/n", "", "`global` expected at \"networks\"")]);
-    refuse::<SecretVersionName>(&[("projects/p/secrets/s", "", "it ends before `versions`")]);
+    refuse::<ChannelName>(
+        "a channel",
+        &[
+            ("", "", "expected `projects`, found \"\""),
+            ("projects", "project", "`{project}` is missing"),
+            ("projects//locations/l/channels/c", "project", "`{project}` is empty"),
+            ("projects/p/locations//channels/c", "location", "`{location}` is empty"),
+            ("projects/p/locations/l", "", "`channels` is missing"),
+            ("projects/p/locations/l/channels", "channel", "`{channel}` is missing"),
+            ("projects/p/locations/l/channels/", "channel", "`{channel}` is empty"),
+            ("projects/p/locations/l/channels/c/", "", "unexpected \"/\" at the end"),
+            ("projects/p/locations/l/channels/c/events/d", "", "unexpected \"/events\" at the end"),
+            ("projects/p/locations/l/inputs/i", "", "expected `channels`, found \"inputs\""),
+            ("projects/p/locations/l/Channels/c", "", "expected `channels`, found \"Channels\""),
+            (" projects/p/locations/l/channels/c", "", "expected `projects`, found \" projects\""),
+            ("/projects/p/locations/l/channels/c", "", "expected `projects`, found \"\""),
+            ("//livestream.googleapis.com/projects/p", "", "expected `projects`, found \"\""),
+        ],
+    );
+    refuse::<EventName>(
+        "an event",
+        &[
+            (CHANNEL, "", "`events` is missing"),
+            ("projects/p/locations/l/channels/c/clips/c", "", "expected `events`, found \"clips\""),
+        ],
+    );
+    refuse::<DvrSessionName>(
+        "a DVR session",
+        &[
+            (
+                "projects/p/locations/l/channels/c/dvrSessions/",
+                "dvr_session",
+                "`{dvr_session}` is empty",
+            ),
+            (
+                "projects/p/locations/l/channels/c/dvr_sessions/d",
+                "",
+                "expected `dvrSessions`, found \"dvr_sessions\"",
+            ),
+        ],
+    );
+    refuse::<OperationName>(
+        "an operation",
+        &[("operations/o", "", "expected `projects`, found \"operations\"")],
+    );
+    refuse::<NetworkName>(
+        "a network",
+        &[("projects/p/networks/n", "", "expected `global`, found \"networks\"")],
+    );
+    refuse::<SecretVersionName>(
+        "a secret version",
+        &[("projects/p/secrets/s", "", "`versions` is missing")],
+    );
 
-    let odd = |part, marks| format!("the {part} may hold ASCII letters, digits{marks} only");
+    let odd = |part, marks| format!("`{{{part}}}` may hold ASCII letters, digits{marks} only");
     let long = "x".repeat(64);
-    refuse::<ChannelName>(&[(
-        &format!("{LOCATION}/channels/{long}"),
-        "channel",
-        "the channel is too long",
-    )]);
-    refuse::<LocationName>(&[(
-        "projects/p/locations/us_1",
-        "location",
-        &odd("location", " and -"),
-    )]);
-    refuse::<ProjectName>(&[("projects/a b", "project", &odd("project", " and -_.:"))]);
+    refuse::<ChannelName>(
+        "a channel",
+        &[(&format!("{LOCATION}/channels/{long}"), "channel", "`{channel}` is too long")],
+    );
+    refuse::<LocationName>(
+        "a location",
+        &[("projects/p/locations/us_1", "location", &odd("location", " and -"))],
+    );
+    refuse::<ProjectName>(
+        "a project",
+        &[("projects/a b", "project", &odd("project", " and -_.:"))],
+    );
     for id in
         ["näws", "новости", "𝕏", "ne ws", "news\0", "news\n", "new%73", "a:1", "a.1", "*", "{c}"]
     {
-        refuse::<ChannelName>(&[(
-            &format!("{LOCATION}/channels/{id}"),
-            "channel",
-            &odd("channel", ", - and _"),
-        )]);
+        refuse::<ChannelName>(
+            "a channel",
+            &[(&format!("{LOCATION}/channels/{id}"), "channel", &odd("channel", ", - and _"))],
+        );
     }
 }
 
 #[test]
-fn building_names_the_id_at_fault() {
-    let refuse = |project: &str, location: &str, channel: &str, part, words: &str| {
+fn new_returns_an_error_for_the_first_invalid_id() {
+    let refuse = |project: &str, location: &str, channel: &str, part, reason: &str| {
         let refusal = ChannelName::new(project, location, channel).unwrap_err();
         assert_eq!(refusal.part(), Some(part));
-        assert!(refusal.to_string().ends_with(&format!(": the {part} {words}")), "{refusal}");
+        assert!(refusal.to_string().ends_with(&format!(": `{{{part}}}` {reason}")), "{refusal}");
     };
     refuse("", "l", "c", "project", "is empty");
     refuse("p", "l", "", "channel", "is empty");
@@ -275,8 +292,9 @@ fn building_names_the_id_at_fault() {
     let refusal = project.location("l/channels/c").unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        "not a name of kind Location (`projects/{project}/locations/{location}`): \
-         \"projects/p/locations/l/channels/c\": the location may hold ASCII letters, digits and - only"
+        "not a location name (`projects/{project}/locations/{location}`): \
+         \"projects/p/locations/l/channels/c\": `{location}` may hold ASCII letters, digits and - \
+         only"
     );
 }
 

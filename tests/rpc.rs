@@ -456,7 +456,9 @@ fn spoilt<R: Name>() -> Vec<(String, DynamicMessage, &'static str)> {
             &good.to_uppercase(),
         ];
         out.extend(
-            bad.map(|name| (fact.route.clone(), with_name::<R>(name), "is not a name of kind ")),
+            bad.map(|name| {
+                (fact.route.clone(), with_name::<R>(name), " name (`projects/{project}")
+            }),
         );
     }
     let odd = "may hold ASCII letters, digits, - and _ only";

@@ -63,7 +63,7 @@ fn a_broken_timestamp_is_refused_with_its_fault() {
     assert_eq!(text(LAST + 1, 0), "the timestamp is after the year 9999");
     assert_eq!(text(i64::MAX, i32::MAX), "the timestamp is after the year 9999");
     for nanos in [-1, 1_000_000_000, i32::MIN] {
-        let expected = format!("the timestamp has {nanos} nanos, outside of 0 to 999999999");
+        let expected = format!("the timestamp has {nanos} nanos, but must have 0 to 999999999");
         assert_eq!(text(0, nanos), expected);
     }
 }
@@ -72,13 +72,13 @@ fn a_broken_timestamp_is_refused_with_its_fault() {
 fn a_broken_duration_is_refused_with_its_fault() {
     let text =
         |seconds, nanos| time::std_duration(&length(seconds, nanos)).unwrap_err().to_string();
-    assert_eq!(text(-1, 0), "the duration is negative");
-    assert_eq!(text(0, -1), "the duration is negative");
+    assert_eq!(text(-1, 0), "the duration must not be negative");
+    assert_eq!(text(0, -1), "the duration must not be negative");
     assert_eq!(text(315_576_000_001, 0), "the duration is longer than 10,000 years");
     assert_eq!(text(i64::MIN, 0), "the duration is longer than 10,000 years");
-    assert_eq!(text(1, -1), "the duration mixes signs: 1 seconds and -1 nanos");
-    assert_eq!(text(-1, 1), "the duration mixes signs: -1 seconds and 1 nanos");
-    let outside = "nanos, outside of -999999999 to 999999999";
+    assert_eq!(text(1, -1), "the duration has seconds and nanos of different signs: 1 and -1");
+    assert_eq!(text(-1, 1), "the duration has seconds and nanos of different signs: -1 and 1");
+    let outside = "nanos, but must have -999999999 to 999999999";
     assert_eq!(text(0, 1_000_000_000), format!("the duration has 1000000000 {outside}"));
     assert_eq!(text(0, i32::MIN), format!("the duration has {} {outside}", i32::MIN));
 
@@ -181,18 +181,18 @@ fn a_window_that_is_none_is_refused_with_its_field() {
     let text = |window: Result<DvrWindow, livestream_client::rpc::InvalidField>| {
         window.unwrap_err().to_string()
     };
-    let empty = "`time_interval.end_time` is not after the start";
+    let empty = "`time_interval.end_time` must be after the start";
     assert_eq!(text(DvrWindow::between(at(5)..at(5))), empty);
     assert_eq!(text(DvrWindow::between(at(9)..at(5))), empty);
     assert_eq!(text(DvrWindow::last(Duration::ZERO, at(5))), empty);
     assert_eq!(text(DvrWindow::next(Duration::ZERO, at(5))), empty);
     assert_eq!(
         text(DvrWindow::last(Duration::MAX, at(5))),
-        "`time_interval.start_time` is a time that this system cannot hold"
+        "`time_interval.start_time` is a time that this system cannot represent"
     );
     assert_eq!(
         text(DvrWindow::next(Duration::MAX, at(5))),
-        "`time_interval.end_time` is a time that this system cannot hold"
+        "`time_interval.end_time` is a time that this system cannot represent"
     );
     let long = Duration::from_secs(LAST.unsigned_abs() + 1);
     assert_eq!(
@@ -208,9 +208,9 @@ fn slices_are_cut_from_ranges_and_from_now() {
     assert_eq!(Slice::between(at(5)..at(9)).as_ref(), Ok(&slice));
     assert_eq!(Slice::last(Duration::from_secs(4), at(9)).as_ref(), Ok(&slice));
     let text = Slice::last(Duration::ZERO, at(9)).unwrap_err().to_string();
-    assert_eq!(text, "`time_slice.markout_time` is not after the start");
+    assert_eq!(text, "`time_slice.markout_time` must be after the start");
     let text = Slice::last(Duration::MAX, at(9)).unwrap_err().to_string();
-    assert_eq!(text, "`time_slice.markin_time` is a time that this system cannot hold");
+    assert_eq!(text, "`time_slice.markin_time` is a time that this system cannot represent");
 
     let clip = Clip::of_manifest("hls", "gs://bucket/clip", [slice]);
     assert_eq!(clip.clip_manifests[0].manifest_key, "hls");
@@ -266,7 +266,9 @@ fn an_address_that_cannot_be_formed_is_refused_with_its_field() {
     );
     assert_eq!(text(Channel::default().dvr_output_uri("s", "hls")), "`output.uri` is required");
     let mut session = DvrSession::of_manifest("main", []);
-    assert!(text(session.output_uri_on(&channel)).starts_with("`name` is not a name of kind Dvr"));
+    assert!(
+        text(session.output_uri_on(&channel)).starts_with("`name` is not a DVR session name (")
+    );
     session.name = "projects/p/locations/l/channels/c/dvrSessions/evening".into();
     session.dvr_manifests.clear();
     assert_eq!(text(session.output_uri_on(&channel)), "`dvr_manifests` is required");

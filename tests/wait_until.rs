@@ -34,7 +34,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(2);
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_that_fails_ends_the_wait_in_its_own_words() {
+async fn wait_until_returns_the_error_message_of_a_resource_that_fails() {
     let studio = Studio::open();
     let Studio { emulator, client, channel, .. } = &studio;
     studio.go_on_air().await;
@@ -53,7 +53,7 @@ async fn a_resource_that_fails_ends_the_wait_in_its_own_words() {
     assert!(begun.elapsed() < 11 * SECOND, "{:?}", begun.elapsed());
     assert_eq!(error.code(), Code::FailedPrecondition);
     assert_eq!(error.resource(), name.as_str());
-    let message = "waiting for Live, but it is Failed: the disk is full";
+    let message = "cannot reach Live: the state is Failed: the disk is full";
     assert_eq!(error.message(), message);
 
     // To wait for the failure itself is no failure.
@@ -61,16 +61,16 @@ async fn a_resource_that_fails_ends_the_wait_in_its_own_words() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_that_never_was_ends_the_wait() {
+async fn wait_until_returns_not_found_for_a_missing_resource() {
     let Studio { client, channel, .. } = &Studio::open();
     let name = channel.clip("goal").expect("a name");
     let none = client.wait_until(&name, clip::State::Succeeded).await.expect_err("not there");
     assert!(none.is_not_found(), "{none}");
-    assert_eq!(none.message(), "waiting for Succeeded, but there is none");
+    assert_eq!(none.message(), "cannot reach Succeeded: the resource does not exist");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_channel_deleted_under_the_wait_ends_it() {
+async fn wait_until_returns_not_found_when_the_channel_is_deleted() {
     let studio = Studio::open();
     let Studio { client, channel, .. } = &studio;
     studio.make_channel().await;
@@ -82,11 +82,11 @@ async fn a_channel_deleted_under_the_wait_ends_it() {
     let (waited, ()) = tokio::join!(wait, delete);
     let error = waited.expect_err("it never streams");
     assert!(error.is_not_found(), "{error}");
-    assert_eq!(error.message(), "waiting for Streaming, but it is gone");
+    assert_eq!(error.message(), "cannot reach Streaming: the resource was deleted");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_that_is_over_ends_the_wait() {
+async fn wait_until_ends_at_another_final_state() {
     let studio = Studio::open();
     let Studio { client, channel, .. } = &studio;
     studio.go_on_air().await;
@@ -99,11 +99,11 @@ async fn a_resource_that_is_over_ends_the_wait() {
 
     let error = client.wait_until(&name, event::State::Running).await.expect_err("too late");
     assert_eq!(error.code(), Code::FailedPrecondition);
-    assert!(error.message().contains("it is Succeeded: it is over"), "{error}");
+    assert!(error.message().contains("the state is Succeeded: this state is final"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_at_its_limit_and_tells_where_the_resource_stands() {
+async fn wait_until_ends_at_its_limit_and_reports_the_last_state() {
     let studio = Studio::with(Emulator::builder().encoder_delay(None));
     let Studio { client, channel, .. } = &studio;
     studio.make_channel().await;
@@ -116,13 +116,13 @@ async fn a_wait_ends_at_its_limit_and_tells_where_the_resource_stands() {
     let late = begun.elapsed().checked_sub(90 * SECOND).expect("not before its limit");
     assert!(late <= TICK, "{late:?} late");
     assert!(error.is_deadline_exceeded(), "{error}");
-    let message = "waiting for Streaming, but it is still AwaitingInput after 90s";
+    let message = "the wait for Streaming ended after 90s, and the state is still AwaitingInput";
     assert_eq!(error.message(), message);
     assert_eq!(error.resource(), channel.as_str());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_looks_less_often_while_nothing_changes_and_anew_after_a_change() {
+async fn watch_polls_less_often_until_the_next_change() {
     let studio = Studio::with(Emulator::builder().encoder_delay(None));
     let Studio { client, channel, log, .. } = &studio;
     studio.make_channel().await;
@@ -157,7 +157,7 @@ async fn a_watch_looks_less_often_while_nothing_changes_and_anew_after_a_change(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_is_out_does_not_end_a_wait() {
+async fn wait_until_continues_while_the_service_is_unavailable() {
     let emulator = Emulator::builder().speed(1).build();
     let is_out = Arc::new(AtomicBool::new(false));
     let fails = is_out.clone();
@@ -182,7 +182,7 @@ async fn a_service_that_is_out_does_not_end_a_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_permission_ends_a_wait_at_once() {
+async fn wait_until_ends_at_once_without_permission() {
     let emulator = Emulator::builder().latency(Latency::CreateChannel, SECOND).speed(1).build();
     let observed = Observed::new(emulator.service())
         .failing(|path| path.ends_with("GetChannel").then(|| Status::permission_denied("no")));

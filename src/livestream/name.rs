@@ -1,3 +1,3 @@
-//! The names of the Live Stream API's resources, and of what they refer to.
+//! The names of the Live Stream API's resources, and of other resources that they refer to.
 
 include!(concat!(env!("OUT_DIR"), "/livestream_name.rs"));

@@ -1,7 +1,7 @@
-//! The names of Vision AI: a cluster, and streams, events, series and channels below it.
+//! The names of Vision AI's resources: clusters, and streams, events, series and channels in them.
 //!
-//! They are a module of their own, since an event or a channel of that API is another thing than its
-//! namesake in the Live Stream API, and neither is taken for the other:
+//! They are in a separate module because both APIs have events and channels. The names of one API
+//! are not valid in the other:
 //!
 //! ```
 //! use livestream_client::{name, visionai::name::EventName};

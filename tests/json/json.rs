@@ -265,7 +265,7 @@ fn an_enum_value_is_read_by_name_or_number_and_an_unknown_one_survives() {
 
 #[test]
 fn a_time_that_has_no_json_form_is_refused_with_its_path() {
-    let odd = "its nanos are out of range or have the wrong sign";
+    let odd = "nanos are out of range or have the wrong sign";
     let cases = [
         (253_402_300_799, 999_999_999, None),
         (253_402_300_800, 0, Some("timestamp out of range")),
@@ -299,7 +299,7 @@ fn a_time_that_has_no_json_form_is_refused_with_its_path() {
 
 #[test]
 fn a_duration_that_has_no_json_form_is_refused_with_its_path() {
-    let odd = "its nanos are out of range or have the wrong sign";
+    let odd = "nanos are out of range or have the wrong sign";
     let cases = [
         (315_576_000_000, 999_999_999, Ok("315576000000.999999999s")),
         (315_576_000_001, 0, Err("duration out of range")),
@@ -410,7 +410,7 @@ fn a_message_of_another_api_is_refused() {
         const NAME: &'static str = "Stranger";
         const PACKAGE: &'static str = "example";
     }
-    let reason = "example.Stranger is no message of this API";
+    let reason = "example.Stranger is not a message of this API";
     let written = json::to_string(&Stranger {}).unwrap_err();
     assert_eq!(written.to_string(), format!("Stranger cannot be written: {reason}"));
     assert_eq!(json::from_value::<Stranger>(json!({})).unwrap_err().reason(), reason);

@@ -49,7 +49,8 @@ fn channel(request: &mut UpdateChannelRequest) -> &mut Channel {
 #[test]
 fn an_update_is_held_only_to_what_it_changes() {
     let no_folder = Some(Output { uri: "news".into() });
-    let wrong = "`channel.output.uri` is `news`, not a place such as `gs://my-bucket/folder`";
+    let wrong = "`channel.output.uri` is `news`, but must be a Cloud Storage folder such as \
+     `gs://my-bucket/folder`";
     broken(&update, |r| channel(r).output = no_folder.clone(), &[]);
     let edit = |r: &mut UpdateChannelRequest| {
         channel(r).output = no_folder.clone();
@@ -64,9 +65,9 @@ fn an_update_is_held_only_to_what_it_changes() {
     broken(
         &update,
         |r| channel(r).name = "c".into(),
-        &["`channel.name` is not a name of kind Channel \
-         (`projects/{project}/locations/{location}/channels/{channel}`): \"c\": `projects` \
-         expected at \"c\""],
+        &["`channel.name` is not a channel name \
+         (`projects/{project}/locations/{location}/channels/{channel}`): \"c\": expected \
+         `projects`, found \"c\""],
     );
 }
 
@@ -86,10 +87,8 @@ fn an_update_refers_to_what_it_does_not_hold() {
     broken(
         &update,
         both,
-        &[
-            "`channel.manifests[0].mux_streams[0]` is `hd`, but the channel has no such mux stream, \
-         only `sd`",
-        ],
+        &["`channel.manifests[0].mux_streams[0]` is `hd`, but the channel has no such mux \
+             stream; it has `sd`"],
     );
 }
 
@@ -103,13 +102,14 @@ fn a_mask_names_only_what_the_update_can_change() {
         |r| r.update_mask = mask(&["log_config", "labels", "log_conf"]),
         &[
             &format!("`update_mask.paths[1]` is `labels`, but an update can change only {list}"),
-            "`update_mask.paths[2]` is wrong: a Channel has no field `log_conf`; is it `log_config`?",
+            "`update_mask.paths[2]` is invalid: `Channel` has no field `log_conf`; did you mean \
+             `log_config`?",
         ],
     );
     broken(
         &update,
         |r| r.update_mask = mask(&["log_config", "log_config"]),
-        &["`update_mask.paths[1]` is doubled: `update_mask.paths[0]` is `log_config` too"],
+        &["`update_mask.paths[1]` is a duplicate: `update_mask.paths[0]` is also `log_config`"],
     );
     broken(&update, |r| r.update_mask = mask(&[]), &["`update_mask.paths` is required"]);
 }
@@ -131,7 +131,7 @@ fn updates_of_sessions_inputs_and_pools_are_held_to_their_rules() {
     broken(
         &update,
         |r| r.dvr_session = Some(empty),
-        &["`dvr_session.dvr_windows[0].time_interval.end_time` is not after `start_time`"],
+        &["`dvr_session.dvr_windows[0].time_interval.end_time` must be after `start_time`"],
     );
 
     let rules = SecurityRule { ip_ranges: vec!["10.0.0.0/8".into()] };
@@ -144,7 +144,7 @@ fn updates_of_sessions_inputs_and_pools_are_held_to_their_rules() {
     broken(
         &update,
         |r| r.input.as_mut().unwrap().security_rules = Some(wrong),
-        &["`input.security_rules.ip_ranges[0]` is `10.0.0.0`, not a CIDR block such as \
+        &["`input.security_rules.ip_ranges[0]` is `10.0.0.0`, but must be a CIDR block such as \
          `192.0.1.0/24`"],
     );
 

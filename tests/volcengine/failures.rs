@@ -91,13 +91,13 @@ async fn an_answer_that_is_none_is_an_error() {
         vendor.reply([Reply::Answer(200, body.into())]);
         let status = client.list_time_shift_presets(list()).await.unwrap_err();
         assert_eq!(status.code(), Code::Unknown, "{body}");
-        assert!(status.message().contains("without an answer of this API"), "{status}");
+        assert!(status.message().contains("the body is not a response of this API"), "{status}");
     }
     for result in [json!({"List": {}}), json!({"List": [{"Vhost": 1}]}), json!([1])] {
         vendor.reply([answer(200, None, result.clone())]);
         let status = client.list_time_shift_presets(list()).await.unwrap_err();
         assert_eq!(status.code(), Code::Unknown, "{result}");
-        assert!(status.message().contains("ListTimeShiftPresetV2 cannot be read"), "{status}");
+        assert!(status.message().contains("ListTimeShiftPresetV2 cannot be parsed"), "{status}");
         assert_eq!(status.metadata().get(REQUEST_ID).unwrap(), ID);
     }
     // An error of an odd shape is an error still.

@@ -87,17 +87,36 @@ impl InvalidName {
 
 impl fmt::Display for InvalidName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.resource_type.rsplit('/').next().unwrap_or(self.resource_type);
-        write!(f, "not a name of kind {kind} (`{}`): {:?}: ", self.pattern, self.text)?;
+        let noun = noun(self.resource_type);
+        let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        write!(f, "not {article} {noun} name (`{}`): {:?}: ", self.pattern, self.text)?;
         match &self.fault {
             NameErrorKind::Segment { expected, found } => {
-                write!(f, "`{expected}` expected at {found:?}")
+                write!(f, "expected `{expected}`, found {found:?}")
             }
-            NameErrorKind::Variable { variable, reason } => write!(f, "the {variable} {reason}"),
-            NameErrorKind::Short { missing } => write!(f, "it ends before `{missing}`"),
-            NameErrorKind::Long { rest } => write!(f, "it goes on with {rest:?}"),
+            NameErrorKind::Variable { variable, reason } => write!(f, "`{{{variable}}}` {reason}"),
+            NameErrorKind::Short { missing } => write!(f, "`{missing}` is missing"),
+            NameErrorKind::Long { rest } => write!(f, "unexpected {rest:?} at the end"),
         }
     }
+}
+
+/// What a resource type is called in a sentence, such as `secret version` for
+/// `example.googleapis.com/SecretVersion`.
+fn noun(resource_type: &str) -> String {
+    let kind = resource_type.rsplit('/').next().unwrap_or(resource_type);
+    let mut words = Vec::<String>::new();
+    for c in kind.chars() {
+        match words.last_mut() {
+            Some(word) if c.is_lowercase() => word.push(c),
+            _ => words.push(c.to_lowercase().collect()),
+        }
+    }
+    // A word without a vowel is an abbreviation.
+    for word in words.iter_mut().filter(|word| !word.contains(['a', 'e', 'i', 'o', 'u', 'y'])) {
+        word.make_ascii_uppercase();
+    }
+    words.join(" ")
 }
 
 impl std::error::Error for InvalidName {}

@@ -1,6 +1,6 @@
 //! One operation: how it is polled, what it yields, and what ends the wait for it.
 
-mod wire;
+mod support;
 
 use livestream_client::{
     Error, LivestreamClient, Operation,
@@ -27,13 +27,13 @@ use std::{
     },
     time::Duration,
 };
+use support::{
+    Observed, Scripted,
+    fixture::{Fixture, frequent_polls, sleep_seconds},
+};
 use tokio::{runtime::Handle, time::Instant};
 use tokio_stream::StreamExt;
 use tonic::{Code, Status};
-use wire::{
-    Observed, Scripted,
-    studio::{Studio, often, pass},
-};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// What tokio's timers may be late by.
@@ -151,9 +151,9 @@ async fn no_limit_at_all_is_a_limit_too() {
 
 #[tokio::test(start_paused = true)]
 async fn by_default_a_wait_outlasts_the_slow_ten_minutes() {
-    let studio = Studio::open();
-    studio.make_channel().await;
-    let start = studio.client.start_channel(&studio.channel).await.expect("it is stopped");
+    let fixture = Fixture::new();
+    fixture.create_channel().await;
+    let start = fixture.client.start_channel(&fixture.channel).await.expect("it is stopped");
     let begun = Instant::now();
     start.poll_policy(PollPolicy::default()).wait().await.expect("it starts");
     assert!(begun.elapsed() >= 600 * SECOND, "{:?}", begun.elapsed());
@@ -194,9 +194,9 @@ async fn what_no_repeat_can_mend_ends_the_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn every_step_tells_typed_metadata() {
-    let studio = Studio::open();
-    let Studio { client, location, channel, .. } = &studio;
-    let create = client.create_channel(location, wire::studio::channel(), "news");
+    let fixture = Fixture::new();
+    let Fixture { client, location, channel, .. } = &fixture;
+    let create = client.create_channel(location, support::fixture::channel(), "news");
     let mut progress = create.await.expect("a good channel").progress();
     let mut steps = Vec::new();
     while let Some(step) = progress.next().await {
@@ -262,12 +262,12 @@ async fn what_an_operation_failed_of_is_the_error_of_the_wait() {
     // An error that says OK is no success.
     assert_eq!(fails(done(End::Error(status(0)))).await.code(), Code::Unknown);
 
-    let studio = Studio::open();
-    studio.make_channel().await;
-    let start = studio.client.start_channel(&studio.channel).await.expect("it is stopped");
-    let delete = studio.client.delete_channel(&studio.channel).await;
+    let fixture = Fixture::new();
+    fixture.create_channel().await;
+    let start = fixture.client.start_channel(&fixture.channel).await.expect("it is stopped");
+    let delete = fixture.client.delete_channel(&fixture.channel).await;
     assert!(delete.expect_err("it starts").is_failed_precondition());
-    studio.emulator.fail(&studio.channel, Status::aborted("a zone is lost")).expect("under way");
+    fixture.emulator.fail(&fixture.channel, Status::aborted("a zone is lost")).expect("under way");
     let error = start.clone().wait().await.expect_err("it failed");
     assert_eq!((error.code(), error.message()), (Code::Aborted, "a zone is lost"));
 }
@@ -285,13 +285,13 @@ async fn an_operation_without_a_proper_name_may_have_run() {
 
 #[tokio::test(start_paused = true)]
 async fn to_cancel_ends_the_wait_with_cancelled() {
-    let studio = Studio::open();
-    let Studio { client, channel, .. } = &studio;
-    studio.make_channel().await;
+    let fixture = Fixture::new();
+    let Fixture { client, channel, .. } = &fixture;
+    fixture.create_channel().await;
     let mut start = client.start_channel(channel).await.expect("it is stopped");
     let (handle, observer) = (start.clone(), start.clone());
     let cancel = async {
-        pass(60).await;
+        sleep_seconds(60).await;
         handle.cancel().await.expect("it is under way");
     };
     let watch = async {
@@ -315,23 +315,23 @@ async fn to_cancel_ends_the_wait_with_cancelled() {
 
 #[tokio::test(start_paused = true)]
 async fn to_delete_the_record_leaves_the_work() {
-    let studio = Studio::open();
-    let Studio { client, channel, .. } = &studio;
-    studio.make_channel().await;
+    let fixture = Fixture::new();
+    let Fixture { client, channel, .. } = &fixture;
+    fixture.create_channel().await;
     let start = client.start_channel(channel).await.expect("it is stopped");
     let mut other = client.resume::<StartChannelRequest>(start.name());
     start.delete().await.expect("on record");
     let error = other.wait().await.expect_err("no record");
     assert!(error.is_not_found(), "{error}");
     assert_eq!(error.operation(), Some(other.name()));
-    studio.reach(channel, StreamingState::Streaming).await;
+    fixture.reach(channel, StreamingState::Streaming).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_operation_is_resumed_by_its_request_or_by_its_result() {
-    let studio = Studio::open();
-    let Studio { client, location, log, .. } = &studio;
-    let create = client.create_channel(location, wire::studio::channel(), "news");
+    let fixture = Fixture::new();
+    let Fixture { client, location, log, .. } = &fixture;
+    let create = client.create_channel(location, support::fixture::channel(), "news");
     let name = create.await.expect("a good channel").name().clone();
 
     let before = log.total();
@@ -350,17 +350,17 @@ async fn an_operation_is_resumed_by_its_request_or_by_its_result() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_wait_neither_cancels_nor_leaks() {
-    let studio = Studio::open();
-    let Studio { client, channel, log, .. } = &studio;
-    studio.make_channel().await;
+    let fixture = Fixture::new();
+    let Fixture { client, channel, log, .. } = &fixture;
+    fixture.create_channel().await;
     let tasks = Handle::current().metrics().num_alive_tasks();
     let mut start = client.start_channel(channel).await.expect("it is stopped");
-    let progress = start.clone().poll_policy(often()).progress();
+    let progress = start.clone().poll_policy(frequent_polls()).progress();
     let waiting = async { tokio::join!(start.wait(), progress.fold(0, |steps, _| steps + 1)) };
     assert!(tokio::time::timeout(60 * SECOND, waiting).await.is_err(), "it takes ten minutes");
 
     let sent = log.total();
-    pass(300).await;
+    sleep_seconds(300).await;
     assert_eq!(log.total(), sent, "nobody polls any more");
     assert_eq!(log.count(CancelOperationRequest::METHOD), 0);
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
@@ -380,7 +380,7 @@ async fn waits_of_many_tasks_are_their_own() {
         let mut operation = operation.clone().poll_policy(policy);
         tokio::spawn(async move { operation.wait().await })
     });
-    pass(100).await;
+    sleep_seconds(100).await;
     finished.store(1, Ordering::Relaxed);
     let mut ends = Vec::new();
     for wait in waits {

@@ -1,6 +1,6 @@
 //! Listings: every item once, whatever the service does; pages read ahead; listings resumed.
 
-mod wire;
+mod support;
 
 use livestream_client::{
     LivestreamClient,
@@ -18,10 +18,10 @@ use std::{
     },
     time::Duration,
 };
+use support::{Observed, Scripted, fixture::sleep_seconds};
 use tokio::{runtime::Handle, time::Instant};
 use tokio_stream::StreamExt;
 use tonic::{Code, Status};
-use wire::{Observed, Scripted, studio::pass};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIST: &livestream_client::rpc::Method = ListChannelsRequest::METHOD;
@@ -63,7 +63,7 @@ async fn names(client: &LivestreamClient) -> Result<Vec<String>, livestream_clie
 
 /// Lets the tasks run that are ready.
 async fn settle() {
-    pass(1).await;
+    sleep_seconds(1).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,11 +75,14 @@ async fn ten_thousand_channels_are_listed_once_each_though_a_fifth_of_the_answer
         .build();
     let setup = Observed::new(emulator.service()).client();
     for number in 0..10_000 {
-        let create =
-            setup.create_channel(&location(), wire::studio::channel(), format!("channel-{number}"));
+        let create = setup.create_channel(
+            &location(),
+            support::fixture::channel(),
+            format!("channel-{number}"),
+        );
         drop(create.await.expect("a good channel"));
     }
-    pass(2).await;
+    sleep_seconds(2).await;
 
     let asked = Arc::new(AtomicU32::new(0));
     let observed = Observed::new(emulator.service()).failing(move |_| {
@@ -191,7 +194,7 @@ async fn reading_ahead_can_be_turned_off() {
 fn slow() -> Observed<Scripted> {
     let script = Scripted::new().on_async(|request: ListChannelsRequest| async move {
         if !request.page_token.is_empty() {
-            pass(60).await;
+            sleep_seconds(60).await;
         }
         let next_page_token = format!("{}1", request.page_token);
         Ok(ListChannelsResponse { next_page_token, ..Default::default() })
@@ -211,7 +214,7 @@ async fn a_dropped_listing_aborts_what_it_reads_ahead() {
     drop(pages);
     settle().await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
-    pass(600).await;
+    sleep_seconds(600).await;
     assert_eq!(service.log().total(), 2);
 }
 

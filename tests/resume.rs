@@ -1,7 +1,7 @@
 //! A process is killed while it waits for an operation; another one takes the operation up by its
 //! name, and gets the result.
 
-mod wire;
+mod support;
 
 use livestream_client::{
     LivestreamClient,
@@ -92,7 +92,7 @@ async fn kill_while_waiting(service: &str) -> (OperationName, ExitStatus) {
 async fn create_and_wait(service: &str) {
     let client = client(service);
     let location = LocationName::new("p", "us-central1").expect("a name");
-    let create = client.create_channel(&location, wire::studio::channel(), "news");
+    let create = client.create_channel(&location, support::fixture::channel(), "news");
     let operation = create.await.expect("a good channel");
     let name = operation.name().clone();
     let mut progress = operation.progress();

@@ -1,6 +1,6 @@
 //! Many operations, waited for together: what it costs, and that every waiter is heard.
 
-mod wire;
+mod support;
 
 use livestream_client::{
     LivestreamClient, SharedWaits,
@@ -24,13 +24,13 @@ use std::{
     },
     time::Duration,
 };
+use support::{Log, Observed, Scripted, fixture::sleep_seconds};
 use tokio::{
     runtime::{Builder, Handle},
     task::JoinSet,
     time::Instant,
 };
 use tonic::{Code, Status};
-use wire::{Log, Observed, Scripted, studio::pass};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -150,7 +150,7 @@ async fn ten_thousand_operations_cost_at_most_a_hundred_requests_a_tick() {
     let waits = client.shared_waits(&location());
     let mut creations = JoinSet::new();
     for id in ids("channel", 10_000) {
-        let create = client.create_channel(&location(), wire::studio::channel(), &id);
+        let create = client.create_channel(&location(), support::fixture::channel(), &id);
         let wait = waits.wait(create.await.expect("a good channel"));
         creations.spawn(async move { (wait.await, id) });
     }
@@ -170,7 +170,7 @@ async fn small_pages_and_a_long_history_in_between_cost_no_more_a_tick() {
     let observed = records.serve();
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 10_000));
-    pass(300).await;
+    sleep_seconds(300).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 10_000);
     assert_at_most(100, &ticks(&observed.log()));
@@ -183,7 +183,7 @@ async fn a_long_history_is_not_read_again_and_again() {
     let observed = records.serve();
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 8));
-    pass(600).await;
+    sleep_seconds(600).await;
     let log = observed.log();
     // Eight gets, and one page to find out whether it pays.
     assert_at_most(9, &ticks(&log));
@@ -199,7 +199,7 @@ async fn what_is_behind_a_history_is_found_and_remembered() {
     let observed = records.serve();
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 400));
-    pass(600).await;
+    sleep_seconds(600).await;
     let log = observed.log();
     assert_at_most(100, &ticks(&log));
     let last = ticks(&log).pop();
@@ -214,7 +214,7 @@ async fn what_no_page_shows_is_heard_in_turn() {
     let observed = records.serve();
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("hidden", 1_000));
-    pass(60).await;
+    sleep_seconds(60).await;
     records.finish();
     let before = ticks(&observed.log()).len();
     assert_eq!(all_resolve(pending).await, 1_000);
@@ -230,7 +230,7 @@ async fn what_is_not_listed_is_asked_for_singly() {
     let client = observed.client();
     let all = ids("listed", 50).chain(ids("hidden", 7));
     let pending = wait_for(&client, &client.shared_waits(&location()), all);
-    pass(60).await;
+    sleep_seconds(60).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 57);
     assert_at_most(1 + 7, &ticks(&observed.log()));
@@ -242,7 +242,7 @@ async fn a_few_operations_are_not_worth_a_page() {
     let observed = records.serve();
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 3));
-    pass(60).await;
+    sleep_seconds(60).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 3);
     assert_eq!(observed.log().count(ListOperationsRequest::METHOD), 0);
@@ -257,7 +257,7 @@ async fn a_listing_that_is_refused_leaves_the_single_gets() {
     let observed = Observed::new(script);
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 150));
-    pass(60).await;
+    sleep_seconds(60).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 150);
     assert_at_most(100, &ticks(&observed.log()));
@@ -277,7 +277,7 @@ async fn a_listing_that_goes_in_circles_ends() {
     let observed = Observed::new(script);
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 300));
-    pass(60).await;
+    sleep_seconds(60).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 300);
     assert_at_most(100, &ticks(&observed.log()));
@@ -289,7 +289,7 @@ async fn names_with_the_projects_number_are_those_with_its_id() {
     let observed = records.serve();
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 50));
-    pass(60).await;
+    sleep_seconds(60).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 50);
     assert_eq!(observed.log().count(GetOperationRequest::METHOD), 0);
@@ -324,7 +324,7 @@ async fn each_waiter_keeps_its_own_limit() {
         let wait = waits.wait(resume(&client, &name).poll_policy(policy));
         pending.spawn(async move { (wait.await, name, limit, begun.elapsed()) });
     }
-    pass(105).await;
+    sleep_seconds(105).await;
     records.finish();
     for (end, name, limit, elapsed) in pending.join_all().await {
         if limit > 125 * SECOND {
@@ -349,7 +349,7 @@ async fn one_operation_may_be_waited_for_twice() {
     // One of the two goes; the other stays.
     let gone = waits.wait(resume(&client, &location().operation("new-0").expect("a name")));
     assert!(tokio::time::timeout(10 * SECOND, gone).await.is_err());
-    pass(10).await;
+    sleep_seconds(10).await;
     assert!(pending.try_join_next().is_none());
     records.finish();
     assert_eq!(all_resolve(pending).await, 20);
@@ -382,7 +382,7 @@ async fn an_outage_does_not_end_the_waits() {
     let client =
         observed.client_builder().retry(RetryPolicy::never()).build().expect("good settings");
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 30));
-    pass(300).await;
+    sleep_seconds(300).await;
     assert_at_most(2, &ticks(&observed.log()));
     is_out.store(false, Ordering::Relaxed);
     records.finish();
@@ -397,14 +397,14 @@ async fn dropped_waits_leave_no_request_and_no_task() {
     let waits = client.shared_waits(&location());
     let tasks = Handle::current().metrics().num_alive_tasks();
     let pending = wait_for(&client, &waits, ids("new", 30));
-    pass(60).await;
+    sleep_seconds(60).await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks + 31, "one task polls");
     drop(pending);
-    pass(1).await;
+    sleep_seconds(1).await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
     assert!(format!("{waits:?}").contains("waiting: 0"), "{waits:?}");
     let sent = observed.log().total();
-    pass(600).await;
+    sleep_seconds(600).await;
     assert_eq!(observed.log().total(), sent);
 
     // Who comes later is served by a new task.

@@ -1,7 +1,7 @@
 //! Waiting for a state: it ends early and says why, keeps its limit, outlasts outages, and looks
 //! less often the longer nothing changes.
 
-mod wire;
+mod support;
 
 use livestream_client::{
     model::{
@@ -21,13 +21,13 @@ use std::{
     },
     time::Duration,
 };
+use support::{
+    Observed,
+    fixture::{Fixture, frequent_polls, sleep_seconds},
+};
 use tokio::time::Instant;
 use tokio_stream::StreamExt;
 use tonic::{Code, Status};
-use wire::{
-    Observed,
-    studio::{Studio, often, pass},
-};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// What tokio's timers may be late by.
@@ -35,17 +35,17 @@ const TICK: Duration = Duration::from_millis(2);
 
 #[tokio::test(start_paused = true)]
 async fn a_resource_that_fails_ends_the_wait_in_its_own_words() {
-    let studio = Studio::open();
-    let Studio { emulator, client, channel, .. } = &studio;
-    studio.go_on_air().await;
-    let create = client.create_dvr_session(channel, studio.session(600, 7200), "match");
+    let fixture = Fixture::new();
+    let Fixture { emulator, client, channel, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let create = client.create_dvr_session(channel, fixture.session(600, 7200), "match");
     create.wait().await.expect("a good session");
     let name = channel.dvr_session("match").expect("a name");
 
     let begun = Instant::now();
     let wait = client.wait_until(&name, dvr_session::State::Live);
     let fail = async {
-        pass(10).await;
+        sleep_seconds(10).await;
         emulator.fail(&name, Status::data_loss("the disk is full")).expect("it is to come");
     };
     let (waited, ()) = tokio::join!(wait, fail);
@@ -62,7 +62,7 @@ async fn a_resource_that_fails_ends_the_wait_in_its_own_words() {
 
 #[tokio::test(start_paused = true)]
 async fn a_resource_that_never_was_ends_the_wait() {
-    let Studio { client, channel, .. } = &Studio::open();
+    let Fixture { client, channel, .. } = &Fixture::new();
     let name = channel.clip("goal").expect("a name");
     let none = client.wait_until(&name, clip::State::Succeeded).await.expect_err("not there");
     assert!(none.is_not_found(), "{none}");
@@ -71,12 +71,12 @@ async fn a_resource_that_never_was_ends_the_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_channel_deleted_under_the_wait_ends_it() {
-    let studio = Studio::open();
-    let Studio { client, channel, .. } = &studio;
-    studio.make_channel().await;
+    let fixture = Fixture::new();
+    let Fixture { client, channel, .. } = &fixture;
+    fixture.create_channel().await;
     let wait = client.wait_until(channel, StreamingState::Streaming);
     let delete = async {
-        pass(5).await;
+        sleep_seconds(5).await;
         client.delete_channel(channel).wait().await.expect("it is stopped");
     };
     let (waited, ()) = tokio::join!(wait, delete);
@@ -87,9 +87,9 @@ async fn a_channel_deleted_under_the_wait_ends_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_resource_that_is_over_ends_the_wait() {
-    let studio = Studio::open();
-    let Studio { client, channel, .. } = &studio;
-    studio.go_on_air().await;
+    let fixture = Fixture::new();
+    let Fixture { client, channel, .. } = &fixture;
+    fixture.create_streaming_channel().await;
     let duration = Some(prost_types::Duration { seconds: 30, nanos: 0 });
     let task = Some(Task::AdBreak(AdBreakTask { duration }));
     let event = Event { task, execute_now: true, ..Event::default() };
@@ -104,13 +104,13 @@ async fn a_resource_that_is_over_ends_the_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends_at_its_limit_and_tells_where_the_resource_stands() {
-    let studio = Studio::with(Emulator::builder().encoder_delay(None));
-    let Studio { client, channel, .. } = &studio;
-    studio.make_channel().await;
+    let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
+    let Fixture { client, channel, .. } = &fixture;
+    fixture.create_channel().await;
     client.start_channel(channel).wait().await.expect("it is stopped");
 
     let begun = Instant::now();
-    let policy = often().with_limit(90 * SECOND);
+    let policy = frequent_polls().with_limit(90 * SECOND);
     let wait = client.wait_until_with(channel, StreamingState::Streaming, policy);
     let error = wait.await.expect_err("no encoder comes");
     let late = begun.elapsed().checked_sub(90 * SECOND).expect("not before its limit");
@@ -123,9 +123,9 @@ async fn a_wait_ends_at_its_limit_and_tells_where_the_resource_stands() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_looks_less_often_while_nothing_changes_and_anew_after_a_change() {
-    let studio = Studio::with(Emulator::builder().encoder_delay(None));
-    let Studio { client, channel, log, .. } = &studio;
-    studio.make_channel().await;
+    let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
+    let Fixture { client, channel, log, .. } = &fixture;
+    fixture.create_channel().await;
     let before = log.count(GetChannelRequest::METHOD);
     let mut changes = client.watch_with(channel, PollPolicy::default());
     let first = changes.next().await.expect("a first state").expect("there");
@@ -133,7 +133,7 @@ async fn a_watch_looks_less_often_while_nothing_changes_and_anew_after_a_change(
     assert_eq!(log.count(GetChannelRequest::METHOD) - before, 1, "the first look is at once");
 
     let start = async {
-        pass(600).await;
+        sleep_seconds(600).await;
         drop(client.start_channel(channel).await.expect("it is stopped"));
     };
     let (second, ()) = tokio::join!(changes.next(), start);
@@ -165,15 +165,15 @@ async fn a_service_that_is_out_does_not_end_a_wait() {
         fails.load(Ordering::Relaxed).then(|| Status::unavailable("out for repairs"))
     });
     let retry = RetryPolicy::new(Backoff::new(SECOND, SECOND, 1.0)).with_max_attempts(3);
-    let client = observed.client_builder().retry(retry).poll_policy(often()).build();
-    let studio = Studio { client: client.expect("good settings"), ..Studio::open() };
-    let (client, channel) = (&studio.client, &studio.channel);
-    studio.make_channel().await;
+    let client = observed.client_builder().retry(retry).poll_policy(frequent_polls()).build();
+    let fixture = Fixture { client: client.expect("good settings"), ..Fixture::new() };
+    let (client, channel) = (&fixture.client, &fixture.channel);
+    fixture.create_channel().await;
     drop(client.start_channel(channel).await.expect("it is stopped"));
 
     is_out.store(true, Ordering::Relaxed);
     let repair = async {
-        pass(1200).await;
+        sleep_seconds(1200).await;
         is_out.store(false, Ordering::Relaxed);
     };
     let wait = client.wait_until(channel, StreamingState::Streaming);
@@ -186,8 +186,8 @@ async fn a_missing_permission_ends_a_wait_at_once() {
     let emulator = Emulator::builder().latency(Latency::CreateChannel, SECOND).speed(1).build();
     let observed = Observed::new(emulator.service())
         .failing(|path| path.ends_with("GetChannel").then(|| Status::permission_denied("no")));
-    let studio = Studio { client: observed.client(), ..Studio::open() };
-    let wait = studio.client.wait_until(&studio.channel, StreamingState::Streaming);
+    let fixture = Fixture { client: observed.client(), ..Fixture::new() };
+    let wait = fixture.client.wait_until(&fixture.channel, StreamingState::Streaming);
     assert_eq!(wait.await.expect_err("not allowed").code(), Code::PermissionDenied);
     assert_eq!(observed.log().total(), 1);
 }

@@ -1,8 +1,8 @@
 //! GOAWAY: the service's front ends send one about hourly, to every connection.
 
 use super::{
-    assert_failed, channel, client_for, millis, operation, preview, quickly, read, server::framed,
-    start, wire::Wire, within,
+    assert_failed, channel, client_for, frames::RawConnection, millis, operation, preview, quickly,
+    read, server::framed, start, within,
 };
 use livestream_client::{PoolLimits, model::PreviewInputResponse, policy::RetryPolicy};
 use std::sync::{
@@ -23,14 +23,14 @@ async fn on_an_idle_connection_it_goes_unseen() {
     let (listener, port) = listen().await;
     let (gone, is_gone) = oneshot::channel();
     let server = tokio::spawn(async move {
-        let mut first = Wire::accept(&listener).await?;
+        let mut first = RawConnection::accept(&listener).await?;
         let stream = first.request().await?;
         first.succeed(stream, &framed(&channel())).await?;
         first.go_away(stream).await?;
         first.closed().await;
         gone.send(()).expect("the test waits");
 
-        let mut second = Wire::accept(&listener).await?;
+        let mut second = RawConnection::accept(&listener).await?;
         let stream = second.request().await?;
         second.succeed(stream, &framed(&PreviewInputResponse::default())).await?;
         std::io::Result::Ok(second)
@@ -48,11 +48,11 @@ async fn on_an_idle_connection_it_goes_unseen() {
 async fn a_call_that_it_left_out_is_sent_again_even_without_a_request_id() {
     let (listener, port) = listen().await;
     let server = tokio::spawn(async move {
-        let mut first = Wire::accept(&listener).await?;
+        let mut first = RawConnection::accept(&listener).await?;
         let stream = first.request().await?;
         first.go_away(stream - 1).await?;
         // The client opens a second connection whether this one is closed or not.
-        let mut second = Wire::accept(&listener).await?;
+        let mut second = RawConnection::accept(&listener).await?;
         let stream = second.request().await?;
         second.succeed(stream, &framed(&PreviewInputResponse::default())).await?;
         std::io::Result::Ok((first, second))
@@ -67,12 +67,12 @@ async fn a_call_that_it_includes_completes_while_others_go_elsewhere() {
     let (listener, port) = listen().await;
     let (sent, is_sent) = oneshot::channel();
     let server = tokio::spawn(async move {
-        let mut first = Wire::accept(&listener).await?;
+        let mut first = RawConnection::accept(&listener).await?;
         let slow = first.request().await?;
         first.go_away(slow).await?;
         sent.send(()).expect("the test waits");
         // Another call is answered on another connection before the slow one is.
-        let mut second = Wire::accept(&listener).await?;
+        let mut second = RawConnection::accept(&listener).await?;
         let quick = second.request().await?;
         second.succeed(quick, &framed(&PreviewInputResponse::default())).await?;
         first.succeed(slow, &framed(&channel())).await?;
@@ -93,14 +93,14 @@ async fn a_call_that_it_includes_may_still_be_lost() {
     let (listener, port) = listen().await;
     let server = tokio::spawn(async move {
         for _ in 0..2 {
-            let mut wire = Wire::accept(&listener).await?;
-            let stream = wire.request().await?;
-            wire.go_away(stream).await?;
+            let mut connection = RawConnection::accept(&listener).await?;
+            let stream = connection.request().await?;
+            connection.go_away(stream).await?;
         }
-        let mut wire = Wire::accept(&listener).await?;
-        let stream = wire.request().await?;
-        wire.succeed(stream, &framed(&operation())).await?;
-        std::io::Result::Ok(wire)
+        let mut connection = RawConnection::accept(&listener).await?;
+        let stream = connection.request().await?;
+        connection.succeed(stream, &framed(&operation())).await?;
+        std::io::Result::Ok(connection)
     });
     let client = client_for(port).build().expect("a client");
     let error = within(millis(2000), preview(&client)).await.expect_err("cut off");
@@ -118,21 +118,21 @@ async fn on_every_connection_at_once_it_goes_unseen_too() {
     let server = tokio::spawn(async move {
         let mut draining = Vec::new();
         for _ in 0..CONNECTIONS {
-            draining.push((Wire::accept(&listener).await?, 0));
+            draining.push((RawConnection::accept(&listener).await?, 0));
         }
         // Each keeps a call and has room for another, as the client sees it.
-        for (wire, slow) in &mut draining {
-            let quick = wire.request().await?;
-            *slow = wire.request().await?;
-            wire.succeed(quick, &framed(&channel())).await?;
-            wire.go_away(*slow).await?;
+        for (connection, slow) in &mut draining {
+            let quick = connection.request().await?;
+            *slow = connection.request().await?;
+            connection.succeed(quick, &framed(&channel())).await?;
+            connection.go_away(*slow).await?;
         }
         sent.send(()).expect("the test waits");
-        let mut fresh = Wire::accept(&listener).await?;
+        let mut fresh = RawConnection::accept(&listener).await?;
         let stream = fresh.request().await?;
         fresh.succeed(stream, &framed(&PreviewInputResponse::default())).await?;
-        for (wire, slow) in &mut draining {
-            wire.succeed(*slow, &framed(&channel())).await?;
+        for (connection, slow) in &mut draining {
+            connection.succeed(*slow, &framed(&channel())).await?;
         }
         std::io::Result::Ok((fresh, draining))
     });
@@ -164,11 +164,11 @@ async fn on_every_new_connection_it_is_left_to_the_retry_policy() {
     let dials = Arc::new(AtomicU32::new(0));
     let counted = dials.clone();
     let server = tokio::spawn(async move {
-        let mut wires = Vec::new();
-        while let Ok(mut wire) = Wire::accept(&listener).await {
+        let mut connections = Vec::new();
+        while let Ok(mut connection) = RawConnection::accept(&listener).await {
             counted.fetch_add(1, Ordering::SeqCst);
-            let _ = wire.go_away(0).await;
-            wires.push(wire);
+            let _ = connection.go_away(0).await;
+            connections.push(connection);
         }
     });
     let retry = quickly().with_max_attempts(ATTEMPTS);

@@ -7,15 +7,15 @@
 //! Two servers misbehave here, because a well-kept one refuses to: `server` speaks HTTP/2 by h2 and
 //! answers each call as a script says, `wire` writes single frames by hand.
 
-mod answers;
+mod backoff;
+mod deadlines;
+mod disconnects;
+mod frames;
 mod goaway;
-mod leaving;
-mod lost;
+mod responses;
+mod retries;
 mod server;
-mod stalls;
 mod tokens;
-mod waits;
-mod wire;
 
 use livestream_client::{
     Builder, Call, Error, LivestreamClient,

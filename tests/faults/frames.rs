@@ -11,7 +11,7 @@ use tokio::{
 };
 
 /// A connection from the client, after both sides have sent their settings.
-pub(crate) struct Wire(BufReader<TcpStream>);
+pub(crate) struct RawConnection(BufReader<TcpStream>);
 
 /// Frame types ([RFC 9113](https://www.rfc-editor.org/rfc/rfc9113#section-6)).
 const DATA: u8 = 0;
@@ -24,17 +24,17 @@ const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-impl Wire {
+impl RawConnection {
     /// Takes the next connection through its first frames.
     pub(crate) async fn accept(listener: &TcpListener) -> io::Result<Self> {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
-        let mut wire = Self(BufReader::new(socket));
+        let mut connection = Self(BufReader::new(socket));
         let mut preface = [0; 24];
-        wire.0.read_exact(&mut preface).await?;
+        connection.0.read_exact(&mut preface).await?;
         assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        wire.write(SETTINGS, 0, 0, &[]).await?;
-        Ok(wire)
+        connection.write(SETTINGS, 0, 0, &[]).await?;
+        Ok(connection)
     }
 
     /// Reads until a request is there in full, and yields its stream.

@@ -24,7 +24,7 @@ use std::{
 use tokio::task::JoinHandle;
 use tokio_stream::StreamExt;
 
-pub(crate) struct Studio {
+pub(crate) struct Fixture {
     pub(crate) emulator: Emulator,
     pub(crate) client: LivestreamClient,
     pub(crate) log: Log,
@@ -32,8 +32,8 @@ pub(crate) struct Studio {
     pub(crate) channel: ChannelName,
 }
 
-impl Studio {
-    pub(crate) fn open() -> Self {
+impl Fixture {
+    pub(crate) fn new() -> Self {
         Self::with(Emulator::builder())
     }
 
@@ -41,22 +41,23 @@ impl Studio {
     pub(crate) fn with(emulator: Builder) -> Self {
         let emulator = emulator.speed(1).build();
         let observed = Observed::new(emulator.service());
-        let client = observed.client_builder().poll_policy(often()).build().expect("good settings");
+        let client =
+            observed.client_builder().poll_policy(frequent_polls()).build().expect("good settings");
         let location = LocationName::new("p", "us-central1").expect("a name");
         let channel = location.channel("news").expect("a name");
         Self { emulator, client, log: observed.log(), location, channel }
     }
 
     /// The channel, `STOPPED`, with retention and an encoder of its own.
-    pub(crate) async fn make_channel(&self) {
+    pub(crate) async fn create_channel(&self) {
         let config = channel();
         let create = self.client.create_channel(&self.location, config, self.channel.id());
         create.wait().await.expect("a good channel");
     }
 
     /// The same, `STREAMING`.
-    pub(crate) async fn go_on_air(&self) {
-        self.make_channel().await;
+    pub(crate) async fn create_streaming_channel(&self) {
+        self.create_channel().await;
         self.client.start_channel(&self.channel).wait().await.expect("it is stopped");
         let streaming = self.client.wait_until(&self.channel, StreamingState::Streaming);
         streaming.await.expect("an encoder comes");
@@ -65,7 +66,7 @@ impl Studio {
     /// A resource once it is in a state, and whoever follows it has had time to see that.
     pub(crate) async fn reach<N: Watched>(&self, name: &N, state: N::State) -> N::Resource {
         let reached = self.client.wait_until(name, state).await.expect("it comes to that");
-        pass(1).await;
+        sleep_seconds(1).await;
         reached
     }
 
@@ -149,13 +150,13 @@ impl<S: Clone> Followed<S> {
 }
 
 /// Polls some times a second, so that no state of a second or more is missed.
-pub(crate) fn often() -> PollPolicy {
+pub(crate) fn frequent_polls() -> PollPolicy {
     let backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(400), 1.5);
     PollPolicy::new(backoff, Duration::from_secs(3600))
 }
 
 /// Lets seconds pass.
-pub(crate) async fn pass(seconds: u64) {
+pub(crate) async fn sleep_seconds(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 

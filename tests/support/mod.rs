@@ -2,7 +2,7 @@
 //! observation.
 #![allow(dead_code, reason = "no test binary uses all of it")]
 
-pub(crate) mod studio;
+pub(crate) mod fixture;
 
 use bytes::{BufMut, BytesMut};
 use http_body_util::{BodyExt, Full};

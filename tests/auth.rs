@@ -156,7 +156,7 @@ async fn call(client: &LivestreamClient) -> Error {
 }
 
 #[tokio::test]
-async fn an_unchanged_token_is_sent_again_without_being_made_again() {
+async fn an_unchanged_token_is_reused() {
     let (wire, script) = (Wire::default(), Script::of([Step::Give("first")]));
     let client = client(&wire, &script).build().expect("valid");
     for _ in 0..3 {
@@ -172,7 +172,7 @@ async fn an_unchanged_token_is_sent_again_without_being_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_attempt_gets_the_token_of_its_time() {
+async fn each_attempt_fetches_the_current_token() {
     let wire = Wire::answering(["14", "14"]);
     let script = Script::of(["stale", "staler", "fresh"].map(Step::Give));
     let error = call(&client(&wire, &script).build().expect("valid")).await;
@@ -181,7 +181,7 @@ async fn each_attempt_gets_the_token_of_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_cannot_be_had_for_now_is_asked_for_again() {
+async fn a_transient_token_error_is_retried() {
     let wire = Wire::default();
     let script = Script::of([Step::FailForNow, Step::FailForNow, Step::Give("late")]);
     let client = client(&wire, &script).build().expect("valid");
@@ -193,7 +193,7 @@ async fn a_token_that_cannot_be_had_for_now_is_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_stays_out_ends_with_the_reason() {
+async fn a_transient_token_error_until_the_deadline_ends_the_call_with_its_cause() {
     let (wire, script) = (Wire::default(), Script::of(vec![Step::FailForNow; 1_000]));
     let client = client(&wire, &script).build().expect("valid");
     let begun = Instant::now();
@@ -207,7 +207,7 @@ async fn a_token_that_stays_out_ends_with_the_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_refused_for_good_fails_at_once_and_says_why() {
+async fn a_permanent_token_error_fails_the_call_at_once_with_advice() {
     let cases = [
         (Step::FailForGood, "build the client anew", "revoked"),
         (Step::Panic, "Tokio runtime", "crypto provider"),
@@ -231,7 +231,7 @@ async fn a_token_that_is_refused_for_good_fails_at_once_and_says_why() {
 }
 
 #[tokio::test]
-async fn the_builders_quota_project_wins_over_that_of_the_credentials() {
+async fn the_builders_quota_project_overrides_the_quota_project_of_the_credentials() {
     let (wire, script) = (Wire::default(), Script::of([Step::Give("t")]));
     call(&client(&wire, &script).build().expect("valid")).await;
     let own = client(&wire, &script).quota_project("of-the-builder").build().expect("valid");
@@ -245,7 +245,7 @@ async fn the_builders_quota_project_wins_over_that_of_the_credentials() {
 }
 
 #[tokio::test]
-async fn a_layer_of_ones_own_sees_the_token_and_may_not_print_it() {
+async fn a_users_layer_sees_the_token_and_debug_redacts_it() {
     let printed = Arc::new(Mutex::new(String::new()));
     let (wire, script) = (Wire::default(), Script::of([Step::Give("t0ken")]));
     let page = printed.clone();
@@ -263,7 +263,7 @@ async fn a_layer_of_ones_own_sees_the_token_and_may_not_print_it() {
 }
 
 #[tokio::test]
-async fn tokens_go_over_plaintext_to_this_machine_alone_unless_that_is_allowed() {
+async fn tokens_go_over_plaintext_only_to_loopback_unless_allowed() {
     let script = Script::of([Step::Give("t")]);
     let build = |origin: &str| {
         LivestreamClient::builder().endpoint(origin).credentials(Credentials::from(script.clone()))
@@ -300,14 +300,14 @@ async fn tokens_go_over_plaintext_to_this_machine_alone_unless_that_is_allowed()
 }
 
 #[tokio::test]
-async fn without_encryption_no_credentials_are_looked_for() {
+async fn a_plaintext_endpoint_looks_for_no_default_credentials() {
     let peer = Peer::new();
     peer.client().build().expect("valid").get_channel(&channel()).await.expect("answered");
     assert_eq!(peer.header("authorization"), [""]);
 }
 
 #[tokio::test]
-async fn a_call_may_be_billed_to_a_project_of_its_own() {
+async fn a_call_can_set_its_own_quota_project() {
     let peer = Peer::new();
     let script = Script::of([Step::Give("t")]);
     let builder = peer.client().credentials(Credentials::from(script)).allow_plaintext_tokens();

@@ -55,8 +55,7 @@ async fn sustain(client: &LivestreamClient, in_flight: usize, rounds: usize) -> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_calls_in_flight_take_the_time_of_one_on_the_pool_and_of_ten_on_one_connection()
-{
+async fn a_thousand_concurrent_calls_take_one_round_on_the_pool_and_ten_on_one_connection() {
     let (in_flight, rounds) = (1_000, 4);
     let ideal = TAKES * rounds;
     let run = async |max_connections| {
@@ -73,7 +72,7 @@ async fn a_thousand_calls_in_flight_take_the_time_of_one_on_the_pool_and_of_ten_
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pool_opens_no_more_connections_than_it_may() {
+async fn the_pool_opens_at_most_max_connections() {
     let peer = Peer::new().allowing(100).taking(TAKES);
     let client = peer.client().pool(pool(3)).build().expect("valid");
     flood(&client, 1_000).await;
@@ -81,7 +80,7 @@ async fn the_pool_opens_no_more_connections_than_it_may() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_further_connection_opens_before_the_first_is_full() {
+async fn the_pool_opens_a_second_connection_before_the_first_is_full() {
     let peer = Peer::new().allowing(100).taking(TAKES);
     let client = peer.client().build().expect("valid");
     flood(&client, 1).await;
@@ -93,7 +92,7 @@ async fn a_further_connection_opens_before_the_first_is_full() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_allows_fewer_calls_gets_fewer_on_each_connection() {
+async fn a_connection_respects_the_servers_max_concurrent_streams() {
     let peer = Peer::new().allowing(10).taking(TAKES);
     let client = peer.client().pool(pool(4)).build().expect("valid");
     let begun = Instant::now();
@@ -103,7 +102,7 @@ async fn a_server_that_allows_fewer_calls_gets_fewer_on_each_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_got_goaway_is_drained_and_calls_go_elsewhere() {
+async fn a_connection_drains_after_goaway_and_new_calls_use_another() {
     let peer = Peer::new().taking(TAKES);
     // What the GOAWAY leaves out is for the retry policy, which knows that it was never served.
     let client = peer.client().retry(RetryPolicy::default()).build().expect("valid");
@@ -119,7 +118,7 @@ async fn a_connection_that_got_goaway_is_drained_and_calls_go_elsewhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_connection_that_got_goaway_keeps_nobody_waiting() {
+async fn no_call_waits_for_a_full_connection_after_goaway() {
     let peer = Peer::new().allowing(1).taking(Duration::from_secs(30));
     let client = peer.client().pool(pool(1)).build().expect("valid");
     let begun = Instant::now();
@@ -136,7 +135,7 @@ async fn a_full_connection_that_got_goaway_keeps_nobody_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_server_is_found_by_ping_while_a_call_waits() {
+async fn keepalive_detects_a_silent_server_while_a_call_waits() {
     let peer = Peer::new().taking(Duration::from_secs(3_600));
     let client = peer.client().keep_alive(Duration::from_secs(10), Duration::from_secs(5));
     let client = client.build().expect("valid");
@@ -151,7 +150,7 @@ async fn a_silent_server_is_found_by_ping_while_a_call_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_server_that_answers_pings_is_left_alone() {
+async fn keepalive_keeps_the_connection_of_a_slow_server_that_answers_pings() {
     let peer = Peer::new().taking(Duration::from_secs(50));
     let client = peer.client().keep_alive(Duration::from_secs(1), Duration::from_secs(1));
     let client = client.build().expect("valid");
@@ -160,7 +159,7 @@ async fn a_slow_server_that_answers_pings_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keepalive_without_any_patience_does_not_end_a_sound_connection() {
+async fn keepalive_with_zero_durations_keeps_a_healthy_connection() {
     let peer = Peer::new().taking(Duration::from_secs(1));
     let client = peer.client().keep_alive(Duration::ZERO, Duration::ZERO).build().expect("valid");
     flood(&client, 1).await;
@@ -168,7 +167,7 @@ async fn keepalive_without_any_patience_does_not_end_a_sound_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connections_close_when_the_last_clone_of_the_client_is_gone() {
+async fn connections_close_when_the_last_clone_of_the_client_is_dropped() {
     let peer = Peer::new();
     let client = peer.client().build().expect("valid");
     let clone = client.clone();
@@ -185,7 +184,7 @@ fn runtime() -> Runtime {
 }
 
 #[test]
-fn a_client_goes_on_in_a_second_runtime_when_the_first_has_ended() {
+fn a_client_works_in_a_second_runtime_after_the_first_has_ended() {
     let peer = Peer::new().allowing(2).taking(TAKES);
     let address = runtime().block_on(peer.listen());
     let client = LivestreamClient::builder()
@@ -224,7 +223,7 @@ fn a_call_in_a_runtime_that_shuts_down_ends_with_an_error() {
 }
 
 #[test]
-fn a_call_outside_any_runtime_says_what_it_needs() {
+fn a_call_outside_a_runtime_fails_and_names_tokio() {
     let client = LivestreamClient::builder().endpoint("http://127.0.0.1:1").build();
     let client = client.expect("no credentials, so no runtime is needed");
     let mut call = pin!(client.get_channel(&channel()).into_future());

@@ -90,7 +90,7 @@ fn assert_helps(error: &Error, code: Code, advice: &str) {
 }
 
 #[test]
-fn default_credentials_bring_token_scope_and_quota_project() {
+fn default_credentials_supply_token_scope_and_quota_project() {
     if is_child() {
         runtime().block_on(async {
             let mut builder = client();
@@ -103,7 +103,7 @@ fn default_credentials_bring_token_scope_and_quota_project() {
         });
         return;
     }
-    let name = "default_credentials_bring_token_scope_and_quota_project";
+    let name = "default_credentials_supply_token_scope_and_quota_project";
     let cloud = Cloud::new(name, 200, TOKEN);
     cloud.run(name, &[]);
     cloud.run(name, &[("GOOGLE_CLOUD_QUOTA_PROJECT", "of-the-environment")]);
@@ -121,18 +121,18 @@ fn default_credentials_bring_token_scope_and_quota_project() {
 }
 
 #[test]
-fn default_credentials_need_a_runtime_and_say_so() {
+fn default_credentials_outside_a_runtime_fail_with_advice() {
     if is_child() {
         let error = client().build().expect_err("there is no runtime");
         assert_helps(&error, Code::FailedPrecondition, "build the client inside one");
         return;
     }
-    let name = "default_credentials_need_a_runtime_and_say_so";
+    let name = "default_credentials_outside_a_runtime_fail_with_advice";
     Cloud::new(name, 200, TOKEN).run(name, &[]);
 }
 
 #[test]
-fn credentials_whose_runtime_is_gone_say_so() {
+fn credentials_whose_runtime_has_ended_fail_with_advice() {
     if is_child() {
         // The first runtime ends before it has fetched the token.
         let client = runtime().block_on(async { client().build() });
@@ -142,12 +142,12 @@ fn credentials_whose_runtime_is_gone_say_so() {
         assert_eq!(error.attempts(), 1, "no retry brings the runtime back");
         return;
     }
-    let name = "credentials_whose_runtime_is_gone_say_so";
+    let name = "credentials_whose_runtime_has_ended_fail_with_advice";
     Cloud::new(name, 200, TOKEN).run(name, &[]);
 }
 
 #[test]
-fn a_token_outlives_the_runtime_in_which_it_was_fetched() {
+fn a_token_outlives_the_runtime_that_fetched_it() {
     if is_child() {
         let built = runtime().block_on(async {
             let client = client().build()?;
@@ -157,14 +157,14 @@ fn a_token_outlives_the_runtime_in_which_it_was_fetched() {
         runtime().block_on(call(&client)).expect("the token is still good");
         return;
     }
-    let name = "a_token_outlives_the_runtime_in_which_it_was_fetched";
+    let name = "a_token_outlives_the_runtime_that_fetched_it";
     let cloud = Cloud::new(name, 200, TOKEN);
     cloud.run(name, &[]);
     assert_eq!(cloud.peer.header("authorization"), ["Bearer real-t0ken"; 2]);
 }
 
 #[test]
-fn credentials_without_a_crypto_provider_say_so() {
+fn credentials_without_a_crypto_provider_fail_with_advice() {
     if is_child() {
         runtime().block_on(async {
             // Built by hand, so that this crate has no part in it.
@@ -176,12 +176,12 @@ fn credentials_without_a_crypto_provider_say_so() {
         });
         return;
     }
-    let name = "credentials_without_a_crypto_provider_say_so";
+    let name = "credentials_without_a_crypto_provider_fail_with_advice";
     Cloud::new(name, 200, TOKEN).run(name, &[]);
 }
 
 #[test]
-fn credentials_that_are_refused_for_good_say_so() {
+fn permanently_refused_credentials_fail_with_advice() {
     if is_child() {
         runtime().block_on(async {
             let client = client().build().expect("well-formed");
@@ -195,7 +195,7 @@ fn credentials_that_are_refused_for_good_say_so() {
         });
         return;
     }
-    let name = "credentials_that_are_refused_for_good_say_so";
+    let name = "permanently_refused_credentials_fail_with_advice";
     let cloud = Cloud::new(name, 400, r#"{"error": "invalid_grant"}"#);
     cloud.run(name, &[]);
     assert_eq!(cloud.tokens.asked().len(), 1);
@@ -203,7 +203,7 @@ fn credentials_that_are_refused_for_good_say_so() {
 }
 
 #[test]
-fn a_token_service_that_is_down_is_waited_for_and_named() {
+fn an_unavailable_token_service_makes_the_call_unavailable() {
     if is_child() {
         runtime().block_on(async {
             let client = client().retry(RetryPolicy::never()).build().expect("well-formed");
@@ -213,12 +213,12 @@ fn a_token_service_that_is_down_is_waited_for_and_named() {
         });
         return;
     }
-    let name = "a_token_service_that_is_down_is_waited_for_and_named";
+    let name = "an_unavailable_token_service_makes_the_call_unavailable";
     Cloud::new(name, 503, "{}").run(name, &[]);
 }
 
 #[test]
-fn a_service_account_that_cannot_sign_says_so() {
+fn a_service_account_with_an_unusable_key_fails_with_advice() {
     if is_child() {
         runtime().block_on(async {
             // An elliptic key, where the service asks for RSA.
@@ -235,12 +235,12 @@ fn a_service_account_that_cannot_sign_says_so() {
         });
         return;
     }
-    let name = "a_service_account_that_cannot_sign_says_so";
+    let name = "a_service_account_with_an_unusable_key_fails_with_advice";
     Cloud::new(name, 200, TOKEN).run(name, &[]);
 }
 
 #[test]
-fn missing_credentials_say_how_to_get_some() {
+fn missing_credentials_fail_with_advice() {
     if is_child() {
         runtime().block_on(async {
             match env::var_os("GOOGLE_APPLICATION_CREDENTIALS") {
@@ -261,7 +261,7 @@ fn missing_credentials_say_how_to_get_some() {
         });
         return;
     }
-    let name = "missing_credentials_say_how_to_get_some";
+    let name = "missing_credentials_fail_with_advice";
     let mut cloud = Cloud::new(name, 200, TOKEN);
     let (_, file) = cloud.variables.pop().expect("the credentials come last");
     let variable = "GOOGLE_APPLICATION_CREDENTIALS";
@@ -278,7 +278,7 @@ fn missing_credentials_say_how_to_get_some() {
 // Elsewhere the system's own store is asked, which no variable empties.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_system_without_root_certificates_says_so() {
+fn missing_root_certificates_fail_with_advice() {
     if is_child() {
         runtime().block_on(async {
             let client = client().retry(RetryPolicy::never()).build().expect("well-formed");
@@ -287,12 +287,12 @@ fn a_system_without_root_certificates_says_so() {
         });
         return;
     }
-    let name = "a_system_without_root_certificates_says_so";
+    let name = "missing_root_certificates_fail_with_advice";
     Cloud::new(name, 200, TOKEN).run(name, &[("SSL_CERT_FILE", "/dev/null")]);
 }
 
 #[test]
-fn the_emulators_variable_means_plaintext_and_no_credentials() {
+fn the_emulator_variable_selects_plaintext_without_credentials() {
     if is_child() {
         runtime().block_on(async {
             // Neither the environment's credentials nor one's own go to an emulator.
@@ -309,7 +309,7 @@ fn the_emulators_variable_means_plaintext_and_no_credentials() {
         });
         return;
     }
-    let name = "the_emulators_variable_means_plaintext_and_no_credentials";
+    let name = "the_emulator_variable_selects_plaintext_without_credentials";
     let (cloud, emulator) = (Cloud::new(name, 200, TOKEN), Peer::new());
     let at = runtime().block_on(emulator.listen()).to_string();
     cloud.run(name, &[("LIVESTREAM_EMULATOR_HOST", &at)]);
@@ -320,7 +320,7 @@ fn the_emulators_variable_means_plaintext_and_no_credentials() {
 }
 
 #[test]
-fn an_emulator_elsewhere_is_called_without_credentials_too() {
+fn an_emulator_on_another_host_gets_no_credentials() {
     if is_child() {
         runtime().block_on(async {
             let built = LivestreamClient::new();
@@ -331,14 +331,14 @@ fn an_emulator_elsewhere_is_called_without_credentials_too() {
         });
         return;
     }
-    let name = "an_emulator_elsewhere_is_called_without_credentials_too";
+    let name = "an_emulator_on_another_host_gets_no_credentials";
     let variable = |host| ("LIVESTREAM_EMULATOR_HOST", host);
     in_child(name, &[variable("emulator:8080"), ("EXPECTED", "client")]);
     in_child(name, &[variable("emul ator"), ("EXPECTED", "not an endpoint")]);
 }
 
 #[test]
-fn the_endpoint_is_that_of_the_universe() {
+fn the_default_endpoint_follows_the_universe_domain() {
     if is_child() {
         let (expected, own) = (env::var("EXPECTED").expect("told"), env::var("OWN"));
         let (sender, dialled) = std::sync::mpsc::channel();
@@ -357,7 +357,7 @@ fn the_endpoint_is_that_of_the_universe() {
         assert_eq!(dialled.recv().expect("it was dialled"), expected.as_str());
         return;
     }
-    let name = "the_endpoint_is_that_of_the_universe";
+    let name = "the_default_endpoint_follows_the_universe_domain";
     let google = ("EXPECTED", "https://livestream.googleapis.com/");
     let other = ("EXPECTED", "https://livestream.other.test/");
     let variable = |domain| ("GOOGLE_CLOUD_UNIVERSE_DOMAIN", domain);
@@ -370,7 +370,7 @@ fn the_endpoint_is_that_of_the_universe() {
 }
 
 #[test]
-fn what_is_no_endpoint_is_refused_without_its_password() {
+fn an_invalid_endpoint_is_refused_and_its_password_is_not_shown() {
     let refused = |builder: Builder<LivestreamClient>| {
         let shown = format!("{builder:?}");
         let error = builder.anonymous().build().expect_err("not an endpoint");

@@ -36,13 +36,13 @@ const OURS: &str = "volcengine.";
 const FILES: &str = include_str!("data/files.json");
 
 #[test]
-fn every_fact_is_as_in_the_tables() {
+fn every_descriptor_matches_the_fact_tables() {
     let differences = differences(&expected(), &found(&pool()));
     assert!(differences.is_empty(), "\n{}\n", differences.join("\n"));
 }
 
 #[test]
-fn a_fact_that_strays_is_reported_by_its_path() {
+fn a_changed_fact_is_reported_by_its_path() {
     const API: &str = "apis/google.cloud.video.livestream.v1";
     const CHANNEL: &str = "messages/google.cloud.video.livestream.v1.Channel";
     const METHODS: &str = "services/google.cloud.video.livestream.v1.LivestreamService/methods";
@@ -86,13 +86,13 @@ fn a_fact_that_strays_is_reported_by_its_path() {
 }
 
 #[test]
-fn every_item_is_commented() {
+fn every_proto_item_has_a_comment() {
     let faults = comment_faults(&pool());
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
 #[test]
-fn an_item_without_a_proper_comment_is_reported() {
+fn a_proto_item_without_a_proper_comment_is_reported() {
     let pool = pool();
     let channel = pool.get_message_by_name("google.cloud.video.livestream.v1.Channel").unwrap();
     let intact = comment_faults(&pool);

@@ -34,7 +34,7 @@ use tonic::Code;
 const CALLERS: usize = 200;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_thousand_mutations_are_carried_out_once_each() {
+async fn a_hundred_thousand_mutations_with_request_id_run_once_each() {
     const CALLS: usize = 100_000;
     let service = Arc::new(Service::default());
     let client = client(&service).build().expect("a client");
@@ -54,7 +54,7 @@ async fn a_hundred_thousand_mutations_are_carried_out_once_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_request_ids_a_lost_answer_fails_the_call_and_nothing_is_repeated() {
+async fn without_request_id_a_lost_response_fails_the_call_and_no_mutation_runs_twice() {
     const CALLS: usize = 10_000;
     let service = Arc::new(Service::default());
     let client = client(&service).without_request_ids().build().expect("a client");
@@ -80,7 +80,7 @@ async fn without_request_ids_a_lost_answer_fails_the_call_and_nothing_is_repeate
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn breaking_connections_repeat_nothing_that_may_have_run() {
+async fn broken_connections_never_run_a_mutation_twice() {
     const CALLS: usize = 10_000;
     let service = Arc::new(Service { breaks_connections: true, ..Default::default() });
     let keyed = client(&service).build().expect("a client");

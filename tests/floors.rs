@@ -33,19 +33,19 @@ const SERVICES: &[&str] = &["livestream", "visionai", "vision ai", "volcengine"]
 const MAX_LINES: usize = 500;
 
 #[test]
-fn no_file_imports_a_floor_above_its_own() {
+fn no_file_imports_from_a_floor_above_its_own() {
     let breaches = climbs(&Source::read());
     assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
 }
 
 #[test]
-fn no_two_files_import_each_other_directly_or_through_others() {
+fn imports_form_no_cycle() {
     let circles = circles(&Source::read().imports());
     assert!(circles.is_empty(), "circular imports:\n{}\n", circles.join("\n"));
 }
 
 #[test]
-fn the_engine_names_no_service_and_imports_nothing_but_itself_and_common_protos() {
+fn the_engine_names_no_service_and_imports_only_itself_and_common_protos() {
     let source = Source::read();
     assert!(source.files.keys().any(|module| is_below(module, ENGINE)), "there is no engine");
     let breaches = engine_breaches(&source);
@@ -63,7 +63,7 @@ fn no_file_is_longer_than_500_lines() {
 }
 
 #[test]
-fn a_planted_import_of_a_higher_floor_is_reported_with_its_line() {
+fn an_import_from_a_higher_floor_is_reported_with_its_line() {
     const RETRY: &str = r##"
 //! Comments may link upwards: [`Call`](crate::gax::call::Call).
 use crate::gax::{
@@ -112,7 +112,7 @@ use self::call::mine;
 }
 
 #[test]
-fn a_planted_circle_of_imports_is_reported_and_a_re_export_makes_none() {
+fn a_cycle_of_imports_is_reported_and_a_re_export_makes_no_cycle() {
     let source = Source::of(&[
         ("house", "mod hall; mod attic; pub(crate) use hall::{Door as Gate, lamp};"),
         ("house::hall", "use super::attic::Roof; pub struct Door;"),

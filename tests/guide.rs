@@ -9,7 +9,7 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-fn the_python_table_has_every_method_in_the_order_of_the_service() {
+fn the_python_table_lists_every_method_in_the_order_of_the_service() {
     let service = read("proto/google/cloud/video/livestream/v1/service.proto");
     let rpcs = service.lines().filter_map(|line| line.trim().strip_prefix("rpc "));
     let methods = rpcs.map(|rpc| snake_case(rpc.split('(').next().unwrap()));
@@ -34,7 +34,7 @@ fn snake_case(name: &str) -> String {
 }
 
 #[test]
-fn pictures_are_one_block_of_html_that_takes_the_page_s_colour_and_loads_nothing() {
+fn svg_pictures_are_one_html_block_in_the_pages_colour_and_load_nothing() {
     for name in ["channel", "dvr", "stack"] {
         let picture = read(&format!("src/guide/{name}.svg"));
         // A blank line would end the block, and the rest would be read as Markdown.

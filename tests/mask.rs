@@ -58,7 +58,7 @@ fn overwrite(old: &mut DynamicMessage, new: &DynamicMessage, path: &str) {
 }
 
 #[test]
-fn paths_are_those_of_the_definitions() {
+fn mask_paths_match_the_message_definitions() {
     fn check<T: Updatable>() {
         let message = POOL.get_message_by_name(&T::full_name()).unwrap();
         let find = |path: &str| {
@@ -92,7 +92,7 @@ fn paths_are_those_of_the_definitions() {
 }
 
 #[test]
-fn unknown_paths_are_refused_with_the_nearest_known_one() {
+fn unknown_mask_paths_are_refused_with_the_nearest_known_path() {
     let cases = [
         ("outputs", Some("output"), "; is it `output`?"),
         ("inputAttachments", Some("input_attachments"), "; is it `input_attachments`?"),
@@ -116,14 +116,14 @@ fn unknown_paths_are_refused_with_the_nearest_known_one() {
 }
 
 #[test]
-fn a_mask_keeps_the_order_and_drops_repeats() {
+fn a_mask_keeps_the_order_and_drops_duplicates() {
     let mask = mask::of::<Channel>(["retention_config", "output.uri", "retention_config"]).unwrap();
     assert_eq!(mask.paths, ["retention_config", "output.uri"]);
     assert_eq!(mask::of::<Channel>([""; 0]).unwrap().paths, [""; 0]);
 }
 
 #[test]
-fn what_only_the_service_sets_makes_no_difference() {
+fn output_only_fields_are_left_out_of_a_mask() {
     let old = Channel { active_input: "studio".into(), ..Default::default() };
     let mut new = Channel { update_time: Some(Timestamp::default()), ..Default::default() };
     new.set_streaming_state(livestream_client::model::channel::StreamingState::Streaming);
@@ -163,7 +163,7 @@ fn overwrite_copies_one_top_level_field() {
 }
 
 #[test]
-fn what_no_update_can_change_is_named() {
+fn a_difference_in_an_immutable_field_is_named_in_the_mask_error() {
     let mut new = Channel {
         name: "projects/p/locations/l/channels/c".into(),
         static_overlays: vec![StaticOverlay::default()],
@@ -184,7 +184,7 @@ fn what_no_update_can_change_is_named() {
 }
 
 #[test]
-fn presence_is_a_difference_and_the_order_of_a_map_is_none() {
+fn a_mask_covers_field_presence_and_ignores_map_order() {
     let none = Channel::default();
     let empty = Channel { log_config: Some(LogConfig::default()), ..Default::default() };
     for (old, new) in [(&none, &empty), (&empty, &none)] {
@@ -285,7 +285,7 @@ where
 }
 
 #[test]
-fn the_mask_of_two_channels_makes_one_the_other() {
+fn the_mask_between_two_channels_turns_one_into_the_other() {
     check(|draw| {
         let (old, mut new) = (channel(draw), channel(draw));
         check_difference(&old, &new);
@@ -296,7 +296,7 @@ fn the_mask_of_two_channels_makes_one_the_other() {
 }
 
 #[test]
-fn the_mask_of_two_inputs_makes_one_the_other() {
+fn the_mask_between_two_inputs_turns_one_into_the_other() {
     check(|draw| {
         let (old, mut new) = (input(draw), input(draw));
         check_difference(&old, &new);
@@ -307,7 +307,7 @@ fn the_mask_of_two_inputs_makes_one_the_other() {
 }
 
 #[test]
-fn the_mask_of_two_sessions_makes_one_the_other() {
+fn the_mask_between_two_dvr_sessions_turns_one_into_the_other() {
     check(|draw| {
         let (old, mut new) = (session(draw), session(draw));
         check_difference(&old, &new);
@@ -318,7 +318,7 @@ fn the_mask_of_two_sessions_makes_one_the_other() {
 }
 
 #[test]
-fn the_mask_of_two_pools_makes_one_the_other() {
+fn the_mask_between_two_pools_turns_one_into_the_other() {
     check(|draw| {
         let (old, mut new) = (pool(draw), pool(draw));
         check_difference(&old, &new);
@@ -329,7 +329,7 @@ fn the_mask_of_two_pools_makes_one_the_other() {
 }
 
 #[test]
-fn known_paths_round_trip() {
+fn known_mask_paths_round_trip() {
     check(|draw| {
         let one_in = draw.0.usize(1..8);
         let mut paths = Channel::PATHS.to_vec();
@@ -341,7 +341,7 @@ fn known_paths_round_trip() {
 }
 
 #[test]
-fn any_text_is_a_known_path_or_an_error_that_holds_it() {
+fn any_text_is_a_known_mask_path_or_an_error_that_quotes_it() {
     check(|draw| {
         let path = draw.text(0..31);
         match mask::of::<Channel>([&path]) {

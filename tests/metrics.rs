@@ -118,7 +118,7 @@ async fn calls_are_timed_and_attempts_counted_by_method_and_code() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_under_way_is_seen_and_what_is_dropped_is_cancelled() {
+async fn gauges_count_open_calls_and_a_dropped_call_is_cancelled() {
     let board = Board::default();
     let _guard = metrics::set_default_local_recorder(&board);
     let peer = Peer::new().taking(Duration::from_secs(60));

@@ -45,7 +45,7 @@ const LOCATION: &str = "projects/my-project/locations/us-central1";
 const CHANNEL: &str = "projects/my-project/locations/us-central1/channels/news";
 
 #[test]
-fn patterns_are_those_of_the_service_definition() {
+fn name_patterns_match_the_service_definition() {
     fn add<N: ResourceName>(patterns: &mut BTreeMap<&str, &str>) {
         assert_eq!(patterns.insert(N::TYPE, N::PATTERN), None, "{} twice", N::TYPE);
     }
@@ -79,7 +79,7 @@ fn patterns_are_those_of_the_service_definition() {
 }
 
 #[test]
-fn every_kind_is_built_from_its_ids() {
+fn every_name_is_built_from_its_ids() {
     macro_rules! built {
         ($kind:ident ($($id:ident = $value:literal),+) $text:literal) => {
             let name = $kind::new($($value),+).unwrap();
@@ -121,7 +121,7 @@ fn every_kind_is_built_from_its_ids() {
 }
 
 #[test]
-fn names_lead_down_to_their_children_and_back_up() {
+fn names_give_their_children_and_parents() {
     let project = ProjectName::new("my-project").unwrap();
     let location = project.location("us-central1").unwrap();
     assert_eq!(location.as_str(), LOCATION);
@@ -155,7 +155,7 @@ fn names_lead_down_to_their_children_and_back_up() {
 }
 
 #[test]
-fn a_refusal_names_the_part_at_fault() {
+fn a_name_error_reports_the_invalid_part() {
     /// Rows of a text, the variable at fault (empty: none), and the end of what is said.
     fn refuse<N: ResourceName>(rows: &[(&str, &str, &str)]) {
         for (text, part, words) in rows {
@@ -228,7 +228,7 @@ fn a_refusal_names_the_part_at_fault() {
 }
 
 #[test]
-fn building_names_the_id_at_fault() {
+fn a_name_error_reports_the_invalid_id() {
     let refuse = |project: &str, location: &str, channel: &str, part, words: &str| {
         let refusal = ChannelName::new(project, location, channel).unwrap_err();
         assert_eq!(refusal.part(), Some(part));
@@ -254,7 +254,7 @@ fn building_names_the_id_at_fault() {
 }
 
 #[test]
-fn every_id_that_some_document_allows_is_accepted() {
+fn every_documented_id_is_accepted() {
     let longest = "x".repeat(63);
     for id in ["a", "0", "evening-news", "News_2", "UPPER", "_", "a-", &longest] {
         let name = ChannelName::new("my-project", "us-central1", id).unwrap();
@@ -270,7 +270,7 @@ fn every_id_that_some_document_allows_is_accepted() {
 }
 
 #[test]
-fn only_the_own_kind_is_accepted() {
+fn a_name_accepts_only_its_own_kind() {
     fn check_all<N: ResourceName>(texts: &[String]) {
         let own = sample(N::PATTERN, &mut ["x"].into_iter().cycle());
         let accepted = texts.iter().filter(|text| text.parse::<N>().is_ok()).collect::<Vec<_>>();
@@ -285,7 +285,7 @@ fn only_the_own_kind_is_accepted() {
 }
 
 #[test]
-fn names_are_texts_to_everything_that_compares_them() {
+fn names_compare_and_hash_as_text() {
     let name = |id: &str| ChannelName::new("p", "l", id).unwrap();
     assert_eq!(name("a"), name("a"));
     assert_ne!(name("a"), name("b"));
@@ -297,13 +297,13 @@ fn names_are_texts_to_everything_that_compares_them() {
 }
 
 #[test]
-fn a_clone_shares_its_text() {
+fn a_cloned_name_shares_its_text() {
     let name = CHANNEL.parse::<ChannelName>().unwrap();
     assert_eq!(name.clone().as_str().as_ptr(), name.as_str().as_ptr());
 }
 
 #[test]
-fn names_show_themselves() {
+fn names_display_as_text_and_debug_with_their_type() {
     let name = CHANNEL.parse::<ChannelName>().unwrap();
     assert_eq!(format!("{name}"), CHANNEL);
     assert_eq!(format!("{name:?}"), format!("ChannelName({CHANNEL})"));
@@ -372,7 +372,7 @@ fn valid_ids_make_a_name_of_every_kind() {
 }
 
 #[test]
-fn no_text_makes_a_parser_panic() {
+fn no_text_makes_a_name_parser_panic() {
     check(|draw| {
         let text = if draw.bool() { draw.text(0..33) } else { draw.any_text(0..33) };
         for_every_kind!(is_kept(&text));
@@ -380,7 +380,7 @@ fn no_text_makes_a_parser_panic() {
 }
 
 #[test]
-fn no_nearly_valid_text_makes_a_parser_panic() {
+fn no_nearly_valid_text_makes_a_name_parser_panic() {
     const WORDS: [&str; 7] =
         ["projects", "locations", "global", "networks", "channels", "events", "inputs"];
     check(|draw| {
@@ -396,7 +396,7 @@ fn no_nearly_valid_text_makes_a_parser_panic() {
 }
 
 #[test]
-fn no_id_reaches_another_segment() {
+fn no_id_changes_another_segment_of_a_name() {
     let location = LOCATION.parse::<LocationName>().unwrap();
     check(|draw| {
         let id = if draw.0.u8(..4) == 0 { id(draw) } else { draw.text(0..71) };

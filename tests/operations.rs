@@ -88,7 +88,7 @@ async fn fails(answer: longrunning::Operation) -> Error {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_poll_is_at_once_and_the_pauses_grow() {
+async fn the_first_operation_poll_is_immediate_and_the_pauses_grow() {
     let service = polled(|poll| Ok(if poll < 12 { pending() } else { success() }));
     let begun = Instant::now();
     start(&service.client()).await.wait().await.expect("it succeeds");
@@ -103,7 +103,7 @@ async fn the_first_poll_is_at_once_and_the_pauses_grow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_at_its_limit_and_names_the_operation_that_goes_on() {
+async fn an_operation_wait_ends_at_its_limit_and_names_the_operation() {
     let client = polled(|_| Ok(pending())).client();
     let policy = PollPolicy::default().with_limit(100 * SECOND);
     let (begun, started) = (Instant::now(), start(&client).await);
@@ -130,7 +130,7 @@ async fn a_wait_ends_at_its_limit_and_names_the_operation_that_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_hangs_does_not_outlast_the_limit() {
+async fn a_stalled_operation_poll_ends_at_the_limit_of_the_wait() {
     let script = Scripted::new()
         .on(|_: StartChannelRequest| Ok(pending()))
         .on_async(|_: GetOperationRequest| std::future::pending());
@@ -143,14 +143,14 @@ async fn a_poll_that_hangs_does_not_outlast_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_limit_at_all_is_a_limit_too() {
+async fn an_operation_wait_accepts_a_limit_of_duration_max() {
     let service = polled(|poll| Ok(if poll < 100 { pending() } else { success() }));
     let policy = PollPolicy::default().with_limit(Duration::MAX);
     start(&service.client()).await.poll_policy(policy).wait().await.expect("it succeeds");
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_a_wait_outlasts_the_slow_ten_minutes() {
+async fn the_default_limit_of_a_wait_outlasts_a_ten_minute_operation() {
     let fixture = Fixture::new();
     fixture.create_channel().await;
     let start = fixture.client.start_channel(&fixture.channel).await.expect("it is stopped");
@@ -160,7 +160,7 @@ async fn by_default_a_wait_outlasts_the_slow_ten_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_rides_the_retry_stack() {
+async fn an_operation_poll_is_retried() {
     let service = polled(|poll| match poll {
         0..3 => Err(Status::unavailable("a blip")),
         _ => Ok(success()),
@@ -171,7 +171,7 @@ async fn a_poll_rides_the_retry_stack() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_that_outlasts_a_poll_does_not_end_the_wait() {
+async fn an_outage_longer_than_a_poll_does_not_end_the_operation_wait() {
     let begun = Instant::now();
     let service = polled(move |poll| match poll % 3 {
         _ if begun.elapsed() > 900 * SECOND => Ok(success()),
@@ -185,7 +185,7 @@ async fn an_outage_that_outlasts_a_poll_does_not_end_the_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_repeat_can_mend_ends_the_wait() {
+async fn a_permanent_poll_error_ends_the_operation_wait() {
     let service = polled(|_| Err(Status::permission_denied("not yours")));
     let error = start(&service.client()).await.wait().await.expect_err("not allowed");
     assert_eq!((error.code(), error.operation()), (Code::PermissionDenied, Some(&name())));
@@ -193,7 +193,7 @@ async fn what_no_repeat_can_mend_ends_the_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_step_tells_typed_metadata() {
+async fn every_operation_progress_step_has_typed_metadata() {
     let fixture = Fixture::new();
     let Fixture { client, location, channel, .. } = &fixture;
     let create = client.create_channel(location, support::fixture::channel(), "news");
@@ -215,7 +215,7 @@ async fn every_step_tells_typed_metadata() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_of_another_type_is_an_error() {
+async fn an_operation_result_of_another_type_is_an_error() {
     let error = fails(done(End::Response(pack(&Channel::default())))).await;
     assert_eq!(error.code(), Code::Internal);
     let message = "the operation's result is a `google.cloud.video.livestream.v1.Channel`, not a \
@@ -224,7 +224,7 @@ async fn a_result_of_another_type_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_is_missing_or_broken_is_an_error() {
+async fn a_missing_or_malformed_operation_result_is_an_error() {
     let missing = fails(done(None)).await;
     assert_eq!(missing.code(), Code::Internal);
     assert_eq!(missing.message(), "the operation is done, with neither a result nor an error");
@@ -237,7 +237,7 @@ async fn a_result_that_is_missing_or_broken_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_of_another_type_or_broken_is_an_error() {
+async fn operation_metadata_that_is_malformed_or_of_another_type_is_an_error() {
     let broken = Any { value: vec![0xff], ..pack(&OperationMetadata::default()) };
     for metadata in [pack(&Channel::default()), broken] {
         let client = polled(move |_| {
@@ -255,7 +255,7 @@ async fn metadata_of_another_type_or_broken_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_operation_failed_of_is_the_error_of_the_wait() {
+async fn the_error_of_a_failed_operation_is_the_error_of_the_wait() {
     let status = |code| rpc::Status { code, message: "no room".to_owned(), details: Vec::new() };
     let failed = fails(done(End::Error(status(8)))).await;
     assert_eq!((failed.code(), failed.message()), (Code::ResourceExhausted, "no room"));
@@ -273,7 +273,7 @@ async fn what_an_operation_failed_of_is_the_error_of_the_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_without_a_proper_name_may_have_run() {
+async fn a_response_without_an_operation_name_is_an_error_that_may_have_run() {
     let script = Scripted::new().on(|_: StartChannelRequest| Ok(longrunning::Operation::default()));
     let channel = ChannelName::new("p", "l", "c").expect("a name");
     let error = Observed::new(script).client().start_channel(&channel).await.expect_err("no name");
@@ -284,7 +284,7 @@ async fn an_operation_without_a_proper_name_may_have_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn to_cancel_ends_the_wait_with_cancelled() {
+async fn cancel_ends_the_operation_wait_with_cancelled() {
     let fixture = Fixture::new();
     let Fixture { client, channel, .. } = &fixture;
     fixture.create_channel().await;
@@ -314,7 +314,7 @@ async fn to_cancel_ends_the_wait_with_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn to_delete_the_record_leaves_the_work() {
+async fn delete_removes_the_operation_record_and_the_work_continues() {
     let fixture = Fixture::new();
     let Fixture { client, channel, .. } = &fixture;
     fixture.create_channel().await;
@@ -328,7 +328,7 @@ async fn to_delete_the_record_leaves_the_work() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_is_resumed_by_its_request_or_by_its_result() {
+async fn resume_takes_an_operation_by_request_type_or_result_type() {
     let fixture = Fixture::new();
     let Fixture { client, location, log, .. } = &fixture;
     let create = client.create_channel(location, support::fixture::channel(), "news");
@@ -349,7 +349,7 @@ async fn an_operation_is_resumed_by_its_request_or_by_its_result() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_wait_neither_cancels_nor_leaks() {
+async fn a_dropped_operation_wait_neither_cancels_nor_leaks_a_task() {
     let fixture = Fixture::new();
     let Fixture { client, channel, log, .. } = &fixture;
     fixture.create_channel().await;
@@ -369,7 +369,7 @@ async fn a_dropped_wait_neither_cancels_nor_leaks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_of_many_tasks_are_their_own() {
+async fn each_task_waits_for_an_operation_with_its_own_limit() {
     let finished = Arc::new(AtomicUsize::new(0));
     let count = finished.clone();
     let service =

@@ -67,7 +67,7 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_channels_are_listed_once_each_though_a_fifth_of_the_answers_fail() {
+async fn ten_thousand_channels_are_listed_once_each_while_a_fifth_of_the_requests_fail() {
     let emulator = Emulator::builder()
         .speed(1)
         .limit(Limit::Channels, 20_000)
@@ -105,14 +105,14 @@ async fn ten_thousand_channels_are_listed_once_each_though_a_fifth_of_the_answer
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_page_with_a_token_does_not_end_a_listing() {
+async fn an_empty_page_with_a_page_token_does_not_end_a_listing() {
     let service = paged(&[(&[], "1"), (&["a"], "2"), (&[], "3"), (&[], "4"), (&["b"], "")]);
     assert_eq!(names(&service.client()).await.expect("a good listing"), ["a", "b"]);
     assert_eq!(service.log().count(LIST), 5);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeated_token_is_an_error_after_the_page_that_has_it() {
+async fn a_repeated_page_token_is_an_error_after_its_page() {
     // The same again, a circle of two, and one through the page that the listing began with.
     let listings: [(&[Written], &str, usize); 3] = [
         (&[(&["a"], "1"), (&["b"], "1")], "", 2),
@@ -136,7 +136,7 @@ async fn a_repeated_token_is_an_error_after_the_page_that_has_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_reached_is_gathered() {
+async fn unreachable_locations_are_collected_from_all_pages() {
     let script = Scripted::new().on(|request: ListChannelsRequest| {
         let (next, missing): (&str, &[&str]) = match &*request.page_token {
             "" => ("1", &["east"]),
@@ -155,7 +155,7 @@ async fn what_could_not_be_reached_is_gathered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_page_is_read_ahead_while_the_caller_works() {
+async fn one_page_is_read_ahead() {
     let service = four_pages();
     let (log, client) = (service.log(), service.client());
     let mut pages = client.list_channels(&location()).pages();
@@ -176,7 +176,7 @@ async fn one_page_is_read_ahead_while_the_caller_works() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reading_ahead_can_be_turned_off() {
+async fn read_ahead_can_be_turned_off() {
     let service = four_pages();
     let (log, client) = (service.log(), service.client());
     let mut pages = client.list_channels(&location()).pages().read_ahead(false);
@@ -203,7 +203,7 @@ fn slow() -> Observed<Scripted> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_listing_aborts_what_it_reads_ahead() {
+async fn a_dropped_listing_aborts_its_read_ahead() {
     let service = slow();
     let client = service.client();
     let tasks = Handle::current().metrics().num_alive_tasks();
@@ -219,7 +219,7 @@ async fn a_dropped_listing_aborts_what_it_reads_ahead() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_page_has_a_deadline_of_its_own() {
+async fn each_page_has_its_own_deadline() {
     let client = slow().client();
     let begun = Instant::now();
     let mut pages = client.list_channels(&location()).timeout(61 * SECOND).pages();
@@ -236,7 +236,7 @@ async fn each_page_has_a_deadline_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_is_resumed_from_a_token() {
+async fn a_listing_resumes_from_a_page_token() {
     let service = four_pages();
     let client = service.client();
     let mut pages = client.list_channels(&location()).pages().read_ahead(false);
@@ -249,7 +249,7 @@ async fn a_listing_is_resumed_from_a_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_page_is_asked_for_with_the_same_request() {
+async fn every_page_request_repeats_page_size_and_filter() {
     let script = Scripted::new().on(|request: ListChannelsRequest| {
         assert_eq!((request.page_size, &*request.filter), (7, "labels.show=news"));
         let next_page_token = if request.page_token.is_empty() { "1" } else { "" }.to_owned();

@@ -60,7 +60,7 @@ async fn a_call_goes_through_a_socks_proxy_that_resolves_the_name() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there_is_named_by_the_error() {
+async fn an_unreachable_proxy_makes_the_call_unavailable() {
     let client = client("https://service.test", &Authority::new()).proxy("http://127.0.0.1:1");
     let client = client.build().expect("valid");
     let error = client.get_channel(&channel()).await.expect_err("nobody listens");
@@ -69,7 +69,7 @@ async fn a_proxy_that_is_not_there_is_named_by_the_error() {
 }
 
 #[test]
-fn what_is_no_proxy_is_refused_without_its_password() {
+fn an_invalid_proxy_is_refused_and_its_password_is_not_shown() {
     for text in ["", "ftp://me:p4ss@proxy", "http://", "https://me:p4ss@proxy:1", "pro xy"] {
         let builder = LivestreamClient::builder().endpoint("https://service.test").anonymous();
         let error = builder.proxy(text).build().expect_err(text);
@@ -79,7 +79,7 @@ fn what_is_no_proxy_is_refused_without_its_password() {
 }
 
 #[test]
-fn a_token_does_not_go_to_a_proxy_over_plaintext() {
+fn a_token_is_not_sent_to_a_proxy_over_plaintext() {
     use google_cloud_auth::credentials::anonymous;
     let builder = |origin| {
         LivestreamClient::builder()
@@ -95,7 +95,7 @@ fn a_token_does_not_go_to_a_proxy_over_plaintext() {
 
 /// What the environment says is seen by a process of its own.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_environment_names_a_proxy() {
+async fn the_proxy_is_taken_from_the_environment() {
     if is_child() {
         let pem = fs::read(env::var_os("CA").expect("told")).expect("the authority is there");
         let tls = Tls::without_roots().with_ca_pem(pem).expect("a certificate");
@@ -118,7 +118,7 @@ async fn the_environment_names_a_proxy() {
     let socks_at = format!("socks5h://{}", socks.listen_socks(server).await);
     let run = |variables: &[(&str, &str)], origin: &str, reaches| {
         let common = [("CA", file_name), ("ORIGIN", origin), ("REACHES", reaches)];
-        in_child("the_environment_names_a_proxy", &[&common, variables].concat());
+        in_child("the_proxy_is_taken_from_the_environment", &[&common, variables].concat());
     };
 
     run(&[("HTTPS_PROXY", &http_at)], "https://service.test", "yes");

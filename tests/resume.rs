@@ -25,7 +25,7 @@ use tokio_stream::StreamExt;
 
 /// Tells the process that waits where the service is; it is this same test, run once more.
 const SERVICE: &str = "TEST_RESUME_SERVICE";
-const TEST: &str = "what_a_killed_process_waited_for_is_resumed_by_its_name";
+const TEST: &str = "resume_continues_the_operation_of_a_killed_process_by_name";
 const CREATING: Duration = Duration::from_secs(600);
 
 fn client(service: &str) -> LivestreamClient {
@@ -36,7 +36,7 @@ fn client(service: &str) -> LivestreamClient {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_waited_for_is_resumed_by_its_name() {
+async fn resume_continues_the_operation_of_a_killed_process_by_name() {
     if let Ok(service) = env::var(SERVICE) {
         return create_and_wait(&service).await;
     }

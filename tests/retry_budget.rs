@@ -83,7 +83,7 @@ fn answer(is_up: bool) -> Response<Body> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_says_unavailable_gets_no_more_than_the_budget() {
+async fn the_retry_budget_limits_requests_to_an_unavailable_service() {
     let service = Arc::new(Service::default());
     let client = service.client();
     let results = call_all(&client).await;
@@ -111,7 +111,7 @@ async fn a_service_that_says_unavailable_gets_no_more_than_the_budget() {
 }
 
 #[tokio::test]
-async fn refused_connections_are_not_dialled_for_every_call() {
+async fn the_retry_budget_and_shared_dials_limit_refused_connections() {
     // Bound, but not listening: the port is ours, and refuses.
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has ports");

@@ -146,7 +146,7 @@ impl Fact {
 }
 
 #[test]
-fn every_method_is_in_the_table_in_order() {
+fn the_method_table_holds_every_method_in_order() {
     let paths = METHODS.iter().map(|method| method.path()).collect::<Vec<_>>();
     assert_eq!(paths.len(), 63);
     assert!(paths.is_sorted_by(|a, b| a < b), "{paths:?}");
@@ -155,7 +155,7 @@ fn every_method_is_in_the_table_in_order() {
 }
 
 #[test]
-fn methods_are_found_by_their_whole_paths_only() {
+fn methods_are_found_only_by_their_full_paths() {
     for method in METHODS {
         let path = method.path();
         assert_eq!(livestream_client::methods::of_path(path), Some(*method));
@@ -186,7 +186,7 @@ fn every_request_knows_its_method() {
 }
 
 #[test]
-fn mutations_without_a_request_id_are_known_by_name() {
+fn mutations_without_request_id_are_listed_by_name() {
     let of = |class| METHODS.iter().filter(move |m| m.idempotency() == class).map(|m| m.name());
     let unkeyed = of(Idempotency::None).collect::<Vec<_>>();
     assert_eq!(
@@ -212,7 +212,7 @@ fn every_request_is_routed_by_the_field_of_its_http_rule() {
 }
 
 #[test]
-fn exactly_keyed_requests_have_a_request_id() {
+fn exactly_the_keyed_requests_have_a_request_id() {
     fn check<R: Rpc + Name>() -> (String, bool) {
         let mut request = R::default();
         let is_keyed = match request.request_id_mut() {
@@ -235,7 +235,7 @@ fn exactly_keyed_requests_have_a_request_id() {
 }
 
 #[test]
-fn operations_yield_what_the_tables_say() {
+fn operation_types_match_the_tables() {
     fn long_running<R: LongRunning + Name>() -> String {
         let result = (R::Output::full_name(), R::Metadata::full_name());
         assert_eq!(Some(result), Fact::of::<R>().result, "{}", R::full_name());
@@ -250,7 +250,7 @@ fn operations_yield_what_the_tables_say() {
 }
 
 #[test]
-fn pages_are_taken_apart_whole() {
+fn paged_requests_and_responses_keep_items_page_token_and_unreachable() {
     fn check<R: Paged<Response: Name, Item: Name + PartialEq> + Name>() -> String {
         let mut request = R::default();
         *request.page_size_mut() = 7;
@@ -282,7 +282,7 @@ fn pages_are_taken_apart_whole() {
 }
 
 #[test]
-fn listings_are_narrowed_and_sorted_by_their_own_fields() {
+fn listings_set_their_filter_and_order_by_fields() {
     fn filtered<R: Filtered + Name>() -> String {
         let mut request = R::default();
         request.filter_mut().push_str("a=b");
@@ -306,7 +306,7 @@ fn listings_are_narrowed_and_sorted_by_their_own_fields() {
 }
 
 #[test]
-fn good_requests_pass() {
+fn valid_requests_pass_the_check() {
     fn check<R: Rpc + Name>() -> String {
         let request = good::<R>();
         assert_eq!(request.transcode_to::<R>().unwrap().check(), Ok(()), "{request}");
@@ -321,7 +321,7 @@ fn good_requests_pass() {
 }
 
 #[test]
-fn a_spoilt_field_is_refused_by_its_path() {
+fn an_invalid_field_is_refused_by_its_path() {
     fn check<R: Rpc + Name>() -> String {
         for (field, request, reason) in spoilt::<R>() {
             let refusal = request.transcode_to::<R>().unwrap().check();
@@ -336,7 +336,7 @@ fn a_spoilt_field_is_refused_by_its_path() {
 }
 
 #[test]
-fn secrets_do_not_show_in_debug() {
+fn debug_redacts_secrets() {
     let preview = PreviewInputResponse { uri: "u".into(), bearer_token: "hunter2".into() };
     let rtmp = RtmpPushOutputEndpoint { uri: "u".into(), stream_key: "hunter2".into() };
     let distribution = Distribution {

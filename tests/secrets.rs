@@ -119,7 +119,7 @@ fn builder() -> Builder<LivestreamClient> {
 }
 
 #[tokio::test]
-async fn nothing_that_is_public_shows_a_secret() {
+async fn debug_of_public_types_shows_no_secret() {
     assert_debug_keeps_quiet(&builder(), "the builder");
     assert_debug_keeps_quiet(
         &LivestreamClient::builder().endpoint(format!("https://me:{PASSWORD}@service.test")),
@@ -149,7 +149,7 @@ async fn nothing_that_is_public_shows_a_secret() {
 }
 
 #[test]
-fn no_layer_shows_a_secret() {
+fn debug_of_layers_shows_no_secret() {
     let auth = AuthLayer::new(Careless::credentials());
     assert_debug_keeps_quiet(&auth, "the layer");
     let service = tower::service_fn(|_: http::Request<tonic::body::Body>| async {
@@ -164,7 +164,7 @@ fn no_layer_shows_a_secret() {
 }
 
 #[test]
-fn a_bad_key_is_not_shown() {
+fn an_invalid_tls_key_is_not_shown() {
     let key = format!("-----BEGIN PRIVATE KEY-----\n{PASSWORD}\n-----END PRIVATE KEY-----\n");
     let (chain_pem, _) = Authority::new().client();
     let error = Tls::new().with_identity_pem(chain_pem, &key).expect_err("not a key");
@@ -173,7 +173,7 @@ fn a_bad_key_is_not_shown() {
 }
 
 #[tokio::test]
-async fn a_token_is_in_no_log_and_cannot_be_read_on_the_wire() {
+async fn a_token_is_in_no_log_and_is_encrypted_on_the_wire() {
     let (peer, authority) = (Peer::new(), Authority::new());
     let tape = Tape::default();
     let at = tape.listen(peer.listen_tls(authority.server(&["h2"])).await).await;
@@ -219,7 +219,7 @@ async fn a_token_is_in_no_log_and_cannot_be_read_on_the_wire() {
 }
 
 #[tokio::test]
-async fn without_encryption_the_token_is_refused_before_anything_is_dialled() {
+async fn a_token_over_plaintext_is_refused_before_any_connection() {
     let peer = Peer::new();
     let error = peer.client().credentials(Careless::credentials()).build();
     let error = error.expect_err("the service is not this machine");

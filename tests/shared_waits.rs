@@ -139,7 +139,7 @@ fn assert_at_most(most: usize, ticks: &[usize]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_operations_cost_at_most_a_hundred_requests_a_tick() {
+async fn ten_thousand_operations_cost_at_most_a_hundred_requests_per_poll() {
     let emulator = Emulator::builder()
         .speed(1)
         .limit(Limit::Channels, 20_000)
@@ -164,7 +164,7 @@ async fn ten_thousand_operations_cost_at_most_a_hundred_requests_a_tick() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn small_pages_and_a_long_history_in_between_cost_no_more_a_tick() {
+async fn small_pages_among_finished_operations_cost_at_most_a_hundred_requests_per_poll() {
     let mixed = ids("new", 10_000).zip(ids("old", 10_000)).flat_map(|(new, old)| [new, old]);
     let records = Records { page: 50, ..Records::new(mixed) };
     let observed = records.serve();
@@ -177,7 +177,7 @@ async fn small_pages_and_a_long_history_in_between_cost_no_more_a_tick() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_history_is_not_read_again_and_again() {
+async fn a_long_history_of_finished_operations_is_not_listed_repeatedly() {
     // Oldest first: what is waited for stands behind a thousand pages.
     let records = Records::new(ids("old", 100_000).chain(ids("new", 8)));
     let observed = records.serve();
@@ -194,7 +194,7 @@ async fn a_long_history_is_not_read_again_and_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_behind_a_history_is_found_and_remembered() {
+async fn the_pages_of_pending_operations_are_found_and_remembered() {
     let records = Records::new(ids("old", 5_000).chain(ids("new", 400)));
     let observed = records.serve();
     let client = observed.client();
@@ -209,7 +209,7 @@ async fn what_is_behind_a_history_is_found_and_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_page_shows_is_heard_in_turn() {
+async fn many_unlisted_operations_are_polled_in_turn() {
     let records = Records::new(ids("old", 100_000));
     let observed = records.serve();
     let client = observed.client();
@@ -224,7 +224,7 @@ async fn what_no_page_shows_is_heard_in_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_listed_is_asked_for_singly() {
+async fn unlisted_operations_are_polled_one_by_one() {
     let records = Records::new(ids("listed", 50));
     let observed = records.serve();
     let client = observed.client();
@@ -237,7 +237,7 @@ async fn what_is_not_listed_is_asked_for_singly() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_few_operations_are_not_worth_a_page() {
+async fn a_few_operations_are_polled_without_a_listing() {
     let records = Records::new(ids("new", 3));
     let observed = records.serve();
     let client = observed.client();
@@ -249,7 +249,7 @@ async fn a_few_operations_are_not_worth_a_page() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_that_is_refused_leaves_the_single_gets() {
+async fn a_refused_listing_falls_back_to_single_polls() {
     let records = Records::new([]);
     let script = records
         .script()
@@ -264,7 +264,7 @@ async fn a_listing_that_is_refused_leaves_the_single_gets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_that_goes_in_circles_ends() {
+async fn a_listing_that_repeats_a_page_token_ends() {
     let records = Records::new(ids("new", 300));
     let listed = records.clone();
     let script = records.script().on(move |request: ListOperationsRequest| {
@@ -284,7 +284,7 @@ async fn a_listing_that_goes_in_circles_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_with_the_projects_number_are_those_with_its_id() {
+async fn operation_names_with_the_project_number_match_those_with_the_project_id() {
     let records = Records { project: "123456789", ..Records::new(ids("new", 50)) };
     let observed = records.serve();
     let client = observed.client();
@@ -296,7 +296,7 @@ async fn names_with_the_projects_number_are_those_with_its_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_of_another_location_is_not_mistaken() {
+async fn an_operation_of_another_location_is_polled_by_itself() {
     let records = Records::new(ids("new", 50));
     records.finish();
     let observed = records.serve();
@@ -311,7 +311,7 @@ async fn an_operation_of_another_location_is_not_mistaken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_waiter_keeps_its_own_limit() {
+async fn each_shared_wait_keeps_its_own_limit() {
     let records = Records::new(ids("new", 20));
     let client = records.serve().client();
     let waits = client.shared_waits(&location());
@@ -339,7 +339,7 @@ async fn each_waiter_keeps_its_own_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_operation_may_be_waited_for_twice() {
+async fn one_operation_can_have_two_shared_waits() {
     let records = Records::new(ids("new", 10));
     let observed = records.serve();
     let client = observed.client();
@@ -357,7 +357,7 @@ async fn one_operation_may_be_waited_for_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_waiter_of_a_lost_record_gets_its_error() {
+async fn each_shared_wait_for_a_deleted_operation_record_gets_not_found() {
     let script = Records::new([])
         .script()
         .on(|_: GetOperationRequest| Err(Status::not_found("no such record")));
@@ -372,7 +372,7 @@ async fn each_waiter_of_a_lost_record_gets_its_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_does_not_end_the_waits() {
+async fn an_outage_does_not_end_shared_waits() {
     let records = Records::new(ids("new", 30));
     let is_out = Arc::new(AtomicBool::new(true));
     let fails = is_out.clone();
@@ -390,7 +390,7 @@ async fn an_outage_does_not_end_the_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_waits_leave_no_request_and_no_task() {
+async fn dropped_shared_waits_leave_no_request_and_no_task() {
     let records = Records::new(ids("new", 30));
     let observed = records.serve();
     let client = observed.client();
@@ -415,7 +415,7 @@ async fn dropped_waits_leave_no_request_and_no_task() {
 
 /// In real time: paused time is one runtime's own.
 #[test]
-fn waits_go_on_when_the_runtime_that_polled_is_gone() {
+fn shared_waits_continue_after_the_polling_runtime_has_ended() {
     let records = Records::new(ids("new", 2));
     let observed = records.serve();
     let often = Backoff::new(Duration::from_millis(5), Duration::from_millis(5), 1.0);
@@ -452,7 +452,7 @@ fn waits_go_on_when_the_runtime_that_polled_is_gone() {
 
 /// A mutex would be poisoned, or held for ever, if this went wrong.
 #[test]
-fn a_wait_on_a_runtime_that_shuts_down_harms_no_other() {
+fn a_shared_wait_on_a_runtime_that_shuts_down_harms_no_other() {
     let records = Records::new([]);
     let client = records.serve().client();
     let waits = client.shared_waits(&location());
@@ -475,7 +475,7 @@ fn a_wait_on_a_runtime_that_shuts_down_harms_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_known_to_be_done_is_not_asked_for() {
+async fn an_operation_that_is_known_to_be_done_is_not_polled() {
     let records = Records::new([]);
     records.finish();
     let observed = records.serve();

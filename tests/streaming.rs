@@ -43,7 +43,7 @@ fn chat() -> (mpsc::UnboundedSender<&'static str>, Request<Body>) {
 }
 
 #[tokio::test]
-async fn both_sides_talk_in_turns_and_a_dropped_call_frees_its_place() {
+async fn a_bidirectional_stream_alternates_and_a_dropped_call_frees_its_place() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {

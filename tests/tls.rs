@@ -30,7 +30,7 @@ async fn refusal(builder: Builder<LivestreamClient>) -> String {
 }
 
 #[tokio::test]
-async fn an_authority_of_ones_own_is_trusted_by_name_and_by_address() {
+async fn a_custom_ca_is_trusted_by_name_and_by_address() {
     let authority = Authority::new();
     let peer = Peer::new();
     let at = peer.listen_tls(authority.server(&["h2"])).await;
@@ -41,7 +41,7 @@ async fn an_authority_of_ones_own_is_trusted_by_name_and_by_address() {
 }
 
 #[tokio::test]
-async fn a_stranger_is_refused_and_the_cause_is_told() {
+async fn a_certificate_of_an_unknown_ca_is_refused_with_its_cause() {
     let (authority, stranger) = (Authority::new(), Authority::stranger());
     let peer = Peer::new();
     let at = peer.listen_tls(stranger.server(&["h2"])).await;
@@ -54,7 +54,7 @@ async fn a_stranger_is_refused_and_the_cause_is_told() {
 }
 
 #[tokio::test]
-async fn whom_nobody_vouches_for_is_asked_once() {
+async fn a_certificate_of_an_unknown_ca_is_not_retried() {
     let stranger = Authority::stranger();
     let peer = Peer::new();
     let at = peer.listen_tls(stranger.server(&["h2"])).await;
@@ -79,7 +79,7 @@ async fn a_certificate_for_another_host_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_shows_its_certificate_where_it_is_asked_for() {
+async fn a_client_certificate_is_sent_on_request() {
     let authority = Authority::new();
     let peer = Peer::new();
     let at = peer.listen_tls(authority.server_of_clients()).await;
@@ -95,7 +95,7 @@ async fn a_client_shows_its_certificate_where_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_speak_http2_is_refused() {
+async fn a_server_without_http2_in_alpn_is_refused() {
     let authority = Authority::new();
     for protocols in [&[][..], &["http/1.1"]] {
         let peer = Peer::new();
@@ -107,14 +107,14 @@ async fn a_server_that_does_not_speak_http2_is_refused() {
 }
 
 #[tokio::test]
-async fn what_speaks_no_tls_at_all_is_refused() {
+async fn a_server_without_tls_is_refused() {
     let at = Peer::new().listen().await;
     let why = refusal(client(at, Tls::new())).await;
     assert!(why.contains("no TLS connection"), "{why}");
 }
 
 #[test]
-fn what_is_no_certificate_or_key_is_refused_when_it_is_given() {
+fn an_invalid_certificate_or_key_is_refused_by_the_builder() {
     let (chain, key) = Authority::new().client();
     let text = |outcome: Result<Tls, Error>| {
         let error = outcome.expect_err("this is not what it should be");
@@ -138,7 +138,7 @@ fn what_is_no_certificate_or_key_is_refused_when_it_is_given() {
 
 #[cfg(feature = "native-roots")]
 #[tokio::test]
-async fn the_systems_roots_are_added_to_ones_own() {
+async fn native_roots_are_added_to_a_custom_ca() {
     let authority = Authority::new();
     let at = Peer::new().listen_tls(authority.server(&["h2"])).await;
     let with_own = trusting(&authority);

@@ -289,7 +289,7 @@ async fn a_call_is_one_span_and_an_attempt_one_event() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_has_its_code_and_why_it_was_the_last() {
+async fn a_failed_call_has_its_code_and_the_stop_reason() {
     let (recorder, _guard) = Recorder::start();
     let client = Emulator::new().client();
     client.get_input(&camera()).await.expect_err("there is none");
@@ -308,7 +308,7 @@ async fn a_failure_has_its_code_and_why_it_was_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_dropped_is_cancelled() {
+async fn the_span_of_a_dropped_call_is_cancelled() {
     let (recorder, _guard) = Recorder::start();
     let client = Peer::new().taking(Duration::from_secs(60)).client().build().expect("a client");
     let call = client.get_input(&camera());
@@ -318,7 +318,7 @@ async fn a_call_that_is_dropped_is_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_raw_stub_s_call_is_a_span_too() {
+async fn a_call_of_a_raw_stub_has_a_span() {
     let (recorder, _guard) = Recorder::start();
     let mut stub = LivestreamServiceClient::new(Emulator::new().client().stack());
     let get = GetInputRequest { name: camera().to_string() };
@@ -329,7 +329,7 @@ async fn a_raw_stub_s_call_is_a_span_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn polls_tell_the_operation() {
+async fn poll_events_name_the_operation() {
     let (recorder, _guard) = Recorder::start();
     let client = Emulator::builder().speed(1).build().client();
     let mut create =
@@ -357,7 +357,7 @@ async fn polls_tell_the_operation() {
 }
 
 #[tokio::test]
-async fn a_connection_is_told_of_from_its_opening_to_its_end() {
+async fn connection_events_cover_open_goaway_and_close() {
     let (recorder, _guard) = Recorder::start();
     let peer = Peer::new();
     let client = peer.client().build().expect("a client");
@@ -375,7 +375,7 @@ async fn a_connection_is_told_of_from_its_opening_to_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_is_found_dead_says_so() {
+async fn a_connection_closed_by_keepalive_has_a_reason() {
     let (recorder, _guard) = Recorder::start();
     let peer = Peer::new().taking(Duration::from_secs(600));
     let second = Duration::from_secs(1);
@@ -389,7 +389,7 @@ async fn a_connection_that_is_found_dead_says_so() {
 }
 
 #[tokio::test]
-async fn a_connection_that_does_not_come_to_be_says_so() {
+async fn a_failed_connection_has_a_reason() {
     let (recorder, _guard) = Recorder::start();
     let refuse = service_fn(|_: http::Uri| ready(Err::<tokio::net::TcpStream, _>("refused")));
     let client = LivestreamClient::builder()

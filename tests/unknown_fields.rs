@@ -59,7 +59,7 @@ async fn unknown_fields_and_enum_values_do_not_fail_a_call() {
 }
 
 #[tokio::test]
-async fn they_do_not_fail_a_listing_or_an_operation_either() {
+async fn unknown_fields_and_enum_values_do_not_fail_a_listing_or_an_operation() {
     let name = ChannelName::new("p", "us-central1", "c").unwrap();
 
     let mut page = Vec::new();

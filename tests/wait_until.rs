@@ -34,7 +34,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(2);
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_that_fails_ends_the_wait_in_its_own_words() {
+async fn wait_until_ends_with_the_message_of_a_failed_resource() {
     let fixture = Fixture::new();
     let Fixture { emulator, client, channel, .. } = &fixture;
     fixture.create_streaming_channel().await;
@@ -61,7 +61,7 @@ async fn a_resource_that_fails_ends_the_wait_in_its_own_words() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_that_never_was_ends_the_wait() {
+async fn wait_until_ends_for_a_resource_that_does_not_exist() {
     let Fixture { client, channel, .. } = &Fixture::new();
     let name = channel.clip("goal").expect("a name");
     let none = client.wait_until(&name, clip::State::Succeeded).await.expect_err("not there");
@@ -70,7 +70,7 @@ async fn a_resource_that_never_was_ends_the_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_channel_deleted_under_the_wait_ends_it() {
+async fn wait_until_ends_when_the_channel_is_deleted() {
     let fixture = Fixture::new();
     let Fixture { client, channel, .. } = &fixture;
     fixture.create_channel().await;
@@ -86,7 +86,7 @@ async fn a_channel_deleted_under_the_wait_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_that_is_over_ends_the_wait() {
+async fn wait_until_ends_for_an_event_in_a_final_state() {
     let fixture = Fixture::new();
     let Fixture { client, channel, .. } = &fixture;
     fixture.create_streaming_channel().await;
@@ -103,7 +103,7 @@ async fn a_resource_that_is_over_ends_the_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_at_its_limit_and_tells_where_the_resource_stands() {
+async fn wait_until_ends_at_its_limit_and_reports_the_current_state() {
     let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
     let Fixture { client, channel, .. } = &fixture;
     fixture.create_channel().await;
@@ -122,7 +122,7 @@ async fn a_wait_ends_at_its_limit_and_tells_where_the_resource_stands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_looks_less_often_while_nothing_changes_and_anew_after_a_change() {
+async fn a_watch_polls_less_often_while_nothing_changes_and_faster_after_a_change() {
     let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
     let Fixture { client, channel, log, .. } = &fixture;
     fixture.create_channel().await;
@@ -157,7 +157,7 @@ async fn a_watch_looks_less_often_while_nothing_changes_and_anew_after_a_change(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_is_out_does_not_end_a_wait() {
+async fn an_outage_does_not_end_wait_until() {
     let emulator = Emulator::builder().speed(1).build();
     let is_out = Arc::new(AtomicBool::new(false));
     let fails = is_out.clone();
@@ -182,7 +182,7 @@ async fn a_service_that_is_out_does_not_end_a_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_permission_ends_a_wait_at_once() {
+async fn permission_denied_ends_wait_until_at_once() {
     let emulator = Emulator::builder().latency(Latency::CreateChannel, SECOND).speed(1).build();
     let observed = Observed::new(emulator.service())
         .failing(|path| path.ends_with("GetChannel").then(|| Status::permission_denied("no")));

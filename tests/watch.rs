@@ -33,7 +33,7 @@ fn mask(path: &str) -> FieldMask {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_channel_is_seen_in_all_its_states() {
+async fn a_watch_sees_all_states_of_a_channel() {
     use StreamingState as S;
     let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
     let Fixture { emulator, client, channel, .. } = &fixture;
@@ -74,7 +74,7 @@ async fn a_channel_is_seen_in_all_its_states() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dvr_session_is_seen_in_all_its_states() {
+async fn a_watch_sees_all_states_of_a_dvr_session() {
     use dvr_session::State as S;
     let fixture = Fixture::new();
     let Fixture { client, channel, .. } = &fixture;
@@ -132,7 +132,7 @@ async fn a_dvr_session_is_seen_in_all_its_states() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_is_seen_in_all_its_states() {
+async fn a_watch_sees_all_states_of_an_event() {
     use event::State as S;
     let fixture = Fixture::new();
     let Fixture { emulator, client, channel, .. } = &fixture;
@@ -169,7 +169,7 @@ async fn an_event_is_seen_in_all_its_states() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clip_is_seen_in_all_its_states() {
+async fn a_watch_sees_all_states_of_a_clip() {
     use clip::State as S;
     let fixture = Fixture::new();
     let Fixture { emulator, client, channel, .. } = &fixture;
@@ -193,7 +193,7 @@ async fn a_clip_is_seen_in_all_its_states() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_asset_is_seen_in_all_its_states() {
+async fn a_watch_sees_all_states_of_an_asset() {
     use asset::State as S;
     let fixture = Fixture::new();
     let Fixture { emulator, client, location, .. } = &fixture;
@@ -224,7 +224,7 @@ async fn an_asset_is_seen_in_all_its_states() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watched_channel_tells_of_all_states_of_its_distributions() {
+async fn a_watch_sees_all_states_of_a_distribution() {
     use distribution::State as S;
     let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
     let Fixture { emulator, client, channel, location, .. } = &fixture;

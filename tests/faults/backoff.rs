@@ -27,7 +27,7 @@ fn ask_to_wait(exchange: Exchange, delay: Duration) {
 }
 
 #[tokio::test]
-async fn retry_info_is_waited_for() {
+async fn retry_info_delays_the_next_attempt() {
     let server = Server::start(|exchange| async {
         match exchange.number {
             1 => ask_to_wait(exchange, millis(2000)),
@@ -42,7 +42,7 @@ async fn retry_info_is_waited_for() {
 }
 
 #[tokio::test]
-async fn pushback_is_waited_for_and_wins_over_the_backoff() {
+async fn pushback_delays_the_next_attempt_and_overrides_the_backoff() {
     let server = Server::start(|exchange| async {
         match exchange.number {
             1 => exchange.fail_with(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", "150")]),
@@ -58,7 +58,7 @@ async fn pushback_is_waited_for_and_wins_over_the_backoff() {
 }
 
 #[tokio::test]
-async fn a_wait_beyond_the_deadline_is_not_begun() {
+async fn retry_info_beyond_the_deadline_ends_the_call_at_once() {
     let server = Server::start(|exchange| async { ask_to_wait(exchange, millis(2000)) }).await;
     let client = server.client().build().expect("a client");
     let begun = Instant::now();
@@ -70,7 +70,7 @@ async fn a_wait_beyond_the_deadline_is_not_begun() {
 }
 
 #[tokio::test]
-async fn a_service_that_asks_not_to_be_asked_again_is_not() {
+async fn negative_pushback_stops_retries() {
     let server = Server::start(|exchange| async {
         exchange.fail_with(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", "-1")]);
     })
@@ -125,7 +125,7 @@ async fn no_attempt_begins_after_the_deadline() {
 }
 
 #[tokio::test]
-async fn each_attempt_says_what_it_really_has() {
+async fn each_attempt_sends_its_remaining_time_as_grpc_timeout() {
     let server = Server::start(|exchange| async {
         match exchange.number {
             ..4 => exchange.fail_with(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", "30")]),
@@ -148,7 +148,7 @@ async fn each_attempt_says_what_it_really_has() {
 }
 
 #[tokio::test]
-async fn attempts_send_the_same_bytes_and_calls_do_not() {
+async fn attempts_share_a_request_id_and_calls_do_not() {
     let server = Server::start(|exchange| async {
         match exchange.number % 3 {
             0 => exchange.succeed(&operation()),
@@ -178,7 +178,7 @@ async fn attempts_send_the_same_bytes_and_calls_do_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_are_drawn_from_below_the_backoffs_ceiling() {
+async fn backoff_delays_are_random_below_the_ceiling() {
     const ATTEMPTS: u32 = 6;
     let backoff = Backoff::new(millis(1000), millis(3000), 2.0);
     let (server, builder) =
@@ -204,7 +204,7 @@ async fn waits_are_drawn_from_below_the_backoffs_ceiling() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_ends_on_the_deadlines_own_tick_is_followed_by_no_attempt() {
+async fn a_delay_that_ends_at_the_deadline_is_followed_by_no_attempt() {
     let (server, builder) = Server::in_memory(|exchange| async {
         ask_to_wait(exchange, Duration::from_micros(999_900));
     });

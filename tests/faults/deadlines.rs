@@ -19,7 +19,7 @@ use tonic::Code;
 const DEADLINE: Duration = millis(300);
 
 #[tokio::test]
-async fn a_connection_that_never_opens() {
+async fn a_call_whose_connection_never_opens_ends_at_its_deadline() {
     let (listener, _queue) = full_backlog().await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let client = client_for(port).build().expect("a client");
@@ -44,7 +44,7 @@ async fn full_backlog() -> io::Result<(TcpListener, Vec<TcpStream>)> {
 }
 
 #[tokio::test]
-async fn a_connector_that_never_resolves() {
+async fn a_call_through_a_stalled_connector_ends_at_its_deadline() {
     let connector = tower::service_fn(|_: http::Uri| pending::<Result<DuplexStream, io::Error>>());
     let client = client_for(1).connector(connector).build().expect("a client");
     let error = within(DEADLINE, preview(&client).timeout(DEADLINE)).await.expect_err("no answer");
@@ -52,7 +52,7 @@ async fn a_connector_that_never_resolves() {
 }
 
 #[tokio::test]
-async fn an_attempt_without_a_connection_is_followed_by_another() {
+async fn an_attempt_without_a_connection_is_retried() {
     let connector = tower::service_fn(|_: http::Uri| pending::<Result<DuplexStream, io::Error>>());
     let timeouts = Timeouts::new(DEADLINE).with_attempt(millis(50));
     let client = client_for(1).connector(connector).timeouts(timeouts).build().expect("a client");
@@ -62,7 +62,7 @@ async fn an_attempt_without_a_connection_is_followed_by_another() {
 }
 
 #[tokio::test]
-async fn a_tls_handshake_that_nobody_answers() {
+async fn a_stalled_tls_handshake_ends_at_the_deadline_or_the_connect_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
     let port = listener.local_addr().expect("bound").port();
     let held = tokio::spawn(async move {
@@ -86,7 +86,7 @@ async fn a_tls_handshake_that_nobody_answers() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing() {
+async fn a_call_to_a_silent_server_ends_at_its_deadline() {
     let server = Server::start(|exchange| async {
         let _ = exchange.abandoned().await;
     })
@@ -100,7 +100,7 @@ async fn a_server_that_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_body_that_stalls_after_the_headers() {
+async fn a_body_that_stalls_after_the_headers_ends_at_the_deadline() {
     let server = Server::start(|exchange| async {
         let _stream = exchange.begin();
         pending::<()>().await;
@@ -115,7 +115,7 @@ async fn a_body_that_stalls_after_the_headers() {
 }
 
 #[tokio::test]
-async fn a_message_that_stalls_half_way_and_trailers_that_never_come() {
+async fn a_partial_message_or_missing_trailers_end_at_the_deadline() {
     let server = Server::start(|exchange| async {
         let message = framed(&channel());
         let length = if exchange.number == 1 { message.len() / 2 } else { message.len() };
@@ -133,7 +133,7 @@ async fn a_message_that_stalls_half_way_and_trailers_that_never_come() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_stalls_leaves_time_for_the_next() {
+async fn an_attempt_timeout_leaves_time_for_the_next_attempt() {
     let server = Server::start(|exchange| async {
         if exchange.number == 1 {
             let _ = exchange.abandoned().await;
@@ -150,7 +150,7 @@ async fn an_attempt_that_stalls_leaves_time_for_the_next() {
 
 /// As a tonic server does, which then says CANCELLED; others say DEADLINE_EXCEEDED.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_enforces_the_deadline_too() {
+async fn a_server_that_enforces_grpc_timeout_yields_deadline_exceeded() {
     let server = Server::start(|exchange| async {
         tokio::time::sleep(exchange.arrived.timeout()).await;
         let code = if exchange.number % 2 == 0 { Code::Cancelled } else { Code::DeadlineExceeded };
@@ -178,7 +178,7 @@ async fn a_server_that_enforces_the_deadline_too() {
 
 /// What is told of a deadline is rounded down, so that who keeps it may give up a little before us.
 #[tokio::test(start_paused = true)]
-async fn a_server_that_gives_up_when_it_was_told_to_is_late_too() {
+async fn cancelled_at_the_rounded_grpc_timeout_is_deadline_exceeded() {
     let service = tower::service_fn(|request: http::Request<tonic::body::Body>| async move {
         assert_eq!(request.headers()["grpc-timeout"], "1999m");
         tokio::time::sleep(millis(1999)).await;

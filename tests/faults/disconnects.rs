@@ -25,7 +25,7 @@ fn one() -> PoolLimits {
 }
 
 #[tokio::test]
-async fn a_dropped_call_resets_its_stream_and_frees_its_place() {
+async fn a_dropped_call_sends_rst_stream_and_frees_its_place() {
     let arrived = Arc::new(Notify::new());
     let (resets, mut reset) = mpsc::unbounded_channel();
     let server = Server::start({
@@ -66,7 +66,7 @@ async fn a_dropped_call_resets_its_stream_and_frees_its_place() {
 }
 
 #[tokio::test]
-async fn a_call_that_runs_out_of_time_resets_its_stream_too() {
+async fn a_call_at_its_deadline_sends_rst_stream_and_frees_its_place() {
     let (resets, mut reset) = mpsc::unbounded_channel();
     let server = Server::start(move |exchange| {
         let resets = resets.clone();
@@ -86,7 +86,7 @@ async fn a_call_that_runs_out_of_time_resets_its_stream_too() {
 }
 
 #[tokio::test]
-async fn a_dropped_client_leaves_nothing_running() {
+async fn a_dropped_client_closes_its_connection() {
     let server = Server::start(|exchange| async { exchange.succeed(&channel()) }).await;
     let client = server.client().build().expect("a client");
     within(DEADLINE, read(&client)).await.expect("an answer");
@@ -99,7 +99,7 @@ async fn a_dropped_client_leaves_nothing_running() {
 }
 
 #[tokio::test]
-async fn a_client_dropped_while_it_connects_leaves_nothing_running() {
+async fn a_client_dropped_while_it_connects_closes_the_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
     let port = listener.local_addr().expect("bound").port();
     let client = super::client_for(port).connect_timeout(millis(100)).build().expect("a client");
@@ -131,7 +131,7 @@ fn answer(exchange: Exchange) {
 }
 
 #[tokio::test]
-async fn a_server_that_restarts_under_load_loses_no_call_that_may_be_repeated() {
+async fn a_server_restart_under_load_fails_no_retryable_call() {
     const RESTARTS: usize = 5;
     let script = |exchange: Exchange| async {
         tokio::time::sleep(millis(3)).await;

@@ -19,7 +19,7 @@ async fn listen() -> (TcpListener, u16) {
 }
 
 #[tokio::test]
-async fn on_an_idle_connection_it_goes_unseen() {
+async fn goaway_on_an_idle_connection_fails_no_call() {
     let (listener, port) = listen().await;
     let (gone, is_gone) = oneshot::channel();
     let server = tokio::spawn(async move {
@@ -45,7 +45,7 @@ async fn on_an_idle_connection_it_goes_unseen() {
 }
 
 #[tokio::test]
-async fn a_call_that_it_left_out_is_sent_again_even_without_a_request_id() {
+async fn a_call_that_goaway_excludes_is_resent_even_without_request_id() {
     let (listener, port) = listen().await;
     let server = tokio::spawn(async move {
         let mut first = RawConnection::accept(&listener).await?;
@@ -63,7 +63,7 @@ async fn a_call_that_it_left_out_is_sent_again_even_without_a_request_id() {
 }
 
 #[tokio::test]
-async fn a_call_that_it_includes_completes_while_others_go_elsewhere() {
+async fn a_call_that_goaway_includes_completes_while_new_calls_use_another_connection() {
     let (listener, port) = listen().await;
     let (sent, is_sent) = oneshot::channel();
     let server = tokio::spawn(async move {
@@ -89,7 +89,7 @@ async fn a_call_that_it_includes_completes_while_others_go_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_call_that_it_includes_may_still_be_lost() {
+async fn a_call_that_goaway_includes_can_still_be_lost() {
     let (listener, port) = listen().await;
     let server = tokio::spawn(async move {
         for _ in 0..2 {
@@ -111,7 +111,7 @@ async fn a_call_that_it_includes_may_still_be_lost() {
 }
 
 #[tokio::test]
-async fn on_every_connection_at_once_it_goes_unseen_too() {
+async fn goaway_on_every_connection_at_once_fails_no_call() {
     const CONNECTIONS: usize = 5;
     let (listener, port) = listen().await;
     let (sent, are_sent) = oneshot::channel();
@@ -158,7 +158,7 @@ async fn on_every_connection_at_once_it_goes_unseen_too() {
 }
 
 #[tokio::test]
-async fn on_every_new_connection_it_is_left_to_the_retry_policy() {
+async fn goaway_on_every_new_connection_ends_the_call_at_max_attempts() {
     const ATTEMPTS: u32 = 3;
     let (listener, port) = listen().await;
     let dials = Arc::new(AtomicU32::new(0));

@@ -34,7 +34,7 @@ fn refusal() -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn an_error_in_the_headers_or_in_late_trailers_keeps_its_code_and_details() {
+async fn an_error_in_headers_or_trailers_keeps_its_code_and_details() {
     let server = Server::start(|exchange| async {
         let refusal = refusal();
         let refusal = refusal.iter().map(|(name, value)| (*name, &**value)).collect::<Vec<_>>();
@@ -60,7 +60,7 @@ async fn an_error_in_the_headers_or_in_late_trailers_keeps_its_code_and_details(
 }
 
 #[tokio::test]
-async fn an_answer_without_a_status_is_a_clear_error() {
+async fn a_response_without_grpc_status_is_unknown() {
     let server = Server::start(|exchange| async {
         let mut stream = exchange.begin();
         send(&mut stream, framed(&channel()));
@@ -77,7 +77,7 @@ async fn an_answer_without_a_status_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn a_page_of_html_tells_what_answered() {
+async fn an_html_response_is_an_error_that_names_its_content_type() {
     let server = always(|exchange| exchange.page(200)).await;
     let client = server.client().build().expect("a client");
     let error = within(DEADLINE, read(&client)).await.expect_err("no gRPC");
@@ -92,7 +92,7 @@ async fn a_page_of_html_tells_what_answered() {
 }
 
 #[tokio::test]
-async fn a_proxys_503_is_unavailable_and_tried_again() {
+async fn an_http_503_is_unavailable_and_retried() {
     let server = Server::start(|exchange| async {
         if exchange.number < 3 { exchange.page(503) } else { exchange.succeed(&channel()) }
     })
@@ -112,7 +112,7 @@ async fn a_proxys_503_is_unavailable_and_tried_again() {
 }
 
 #[tokio::test]
-async fn a_malformed_status_is_unknown_and_shown() {
+async fn a_malformed_grpc_status_is_unknown_and_shown() {
     for raw in ["gone", "17", "-1", "", "0x0", "00", "05", "+5", "99999999999999999999"] {
         let server = Server::start(move |exchange| async move {
             if exchange.number == 1 {
@@ -140,7 +140,7 @@ const MALFORMED_DETAILS: [&str; 3] =
     ["%%%", "/////w", "Gi0KKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5FcnJvckluZm8SAf8"];
 
 #[tokio::test]
-async fn malformed_details_go_and_the_code_stays() {
+async fn malformed_status_details_are_dropped_and_the_code_is_kept() {
     for details in MALFORMED_DETAILS {
         let server = Server::start(move |exchange| async move {
             let status = [
@@ -173,7 +173,7 @@ async fn malformed_details_go_and_the_code_stays() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_decoded_has_run_and_tells_its_attempts() {
+async fn a_response_that_cannot_be_decoded_may_have_run_and_reports_its_attempts() {
     const NOT_A_MESSAGE: &[u8] = &[0, 0, 0, 0, 1, 0xff];
     for answer in [NOT_A_MESSAGE, &NOT_A_MESSAGE[..3], &[]] {
         let server = Server::start(move |exchange| async move {
@@ -198,7 +198,7 @@ async fn an_answer_that_cannot_be_decoded_has_run_and_tells_its_attempts() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_not_text_leaves_the_code_alone() {
+async fn a_grpc_message_that_is_not_utf8_keeps_its_code() {
     let server = always(|exchange| {
         exchange.fail_with(&[("grpc-status", "9"), ("grpc-message", "caf%C3%A9 %FF%zz")]);
     })
@@ -210,7 +210,7 @@ async fn a_message_that_is_not_text_leaves_the_code_alone() {
 }
 
 #[tokio::test]
-async fn an_answer_beyond_the_limit_is_not_read_and_not_asked_for_again() {
+async fn a_response_beyond_max_response_size_is_neither_read_nor_retried() {
     const LIMIT: usize = 1 << 20;
     let offered = Arc::new(AtomicUsize::new(0));
     let counted = offered.clone();

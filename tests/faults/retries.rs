@@ -51,7 +51,7 @@ async fn once(fault: fn(Exchange)) -> Server {
 }
 
 #[tokio::test]
-async fn a_refused_stream_is_sent_again_whatever_it_carries() {
+async fn refused_stream_is_retried_for_every_request() {
     let refuse: fn(Exchange) = |exchange| exchange.reset(Reason::REFUSED_STREAM);
 
     let server = once(refuse).await;
@@ -71,7 +71,7 @@ async fn a_refused_stream_is_sent_again_whatever_it_carries() {
 }
 
 #[tokio::test]
-async fn streams_refused_to_the_end_are_known_not_to_have_run() {
+async fn refused_stream_on_every_attempt_has_not_run() {
     let server = Server::start(|exchange| async { exchange.reset(Reason::REFUSED_STREAM) }).await;
     let client = server.client().build().expect("a client");
     let call = preview(&client).retry(super::quickly().with_max_attempts(3));
@@ -99,7 +99,7 @@ const AFTER_ARRIVAL: [fn(Exchange); 5] = [
 ];
 
 #[tokio::test]
-async fn a_read_or_a_keyed_mutation_survives_the_loss_of_its_answer() {
+async fn a_read_or_a_mutation_with_request_id_is_retried_after_a_lost_response() {
     for fault in AFTER_ARRIVAL {
         let server = once(fault).await;
         let client = server.client().build().expect("a client");
@@ -115,7 +115,7 @@ async fn a_read_or_a_keyed_mutation_survives_the_loss_of_its_answer() {
 }
 
 #[tokio::test]
-async fn an_unkeyed_mutation_whose_answer_is_lost_fails_and_says_that_it_may_have_run() {
+async fn a_mutation_without_request_id_fails_after_a_lost_response_and_may_have_run() {
     for fault in AFTER_ARRIVAL {
         let server = once(fault).await;
         let client = server.client().build().expect("a client");
@@ -133,7 +133,7 @@ async fn an_unkeyed_mutation_whose_answer_is_lost_fails_and_says_that_it_may_hav
 }
 
 #[tokio::test]
-async fn a_keyed_mutation_that_is_lost_at_first_and_refused_later_may_have_run() {
+async fn a_mutation_that_is_lost_first_and_refused_later_may_have_run() {
     let server = Server::start(|exchange| async {
         match exchange.number {
             1 => exchange.hang_up(),
@@ -147,7 +147,7 @@ async fn a_keyed_mutation_that_is_lost_at_first_and_refused_later_may_have_run()
 }
 
 #[tokio::test]
-async fn refused_connections_are_tried_again() {
+async fn refused_connections_are_retried() {
     // Bound, but not listening: the port is ours, and refuses.
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has ports");
@@ -166,7 +166,7 @@ async fn refused_connections_are_tried_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_comes_up_late_gets_the_call() {
+async fn a_call_reaches_a_server_that_starts_late() {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has ports");
     let port = socket.local_addr().expect("bound").port();
@@ -182,7 +182,7 @@ async fn a_server_that_comes_up_late_gets_the_call() {
 }
 
 #[tokio::test]
-async fn a_connection_dropped_before_anything_was_sent_is_opened_again() -> io::Result<()> {
+async fn a_connection_closed_before_any_request_is_reopened() -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
     let server = tokio::spawn(async move {
@@ -201,7 +201,7 @@ async fn a_connection_dropped_before_anything_was_sent_is_opened_again() -> io::
 }
 
 #[tokio::test]
-async fn a_request_that_http2_cannot_carry_is_refused_at_once() {
+async fn a_header_that_http2_forbids_is_refused_without_retry() {
     let server = Server::start(|exchange| async { succeed(exchange) }).await;
     let client = server.client().build().expect("a client");
     let call = preview(&client).header(CONNECTION, HeaderValue::from_static("close"));
@@ -234,7 +234,7 @@ impl tower::Service<http::Request<Body>> for Ailing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_layer_below_that_is_not_ready_again_ends_the_call_with_a_code() {
+async fn an_inner_service_that_is_never_ready_again_ends_the_call_with_unavailable() {
     let ailing = Ailing::default();
     let service = PolicyLayer::new(CallPolicy::new(), classify).layer(ailing.clone());
     let origin = "http://in.process".parse().expect("an origin");

@@ -104,7 +104,7 @@ async fn a_token_that_expires_between_attempts_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_fetched_for_a_while_is_asked_for_again() {
+async fn a_token_that_is_briefly_unavailable_is_fetched_again() {
     let server = Server::start(|exchange| async { exchange.succeed(&channel()) }).await;
     let credentials = credentials(|asked| match asked {
         ..3 => Token::Missing { is_transient: true },
@@ -116,7 +116,7 @@ async fn a_token_that_cannot_be_fetched_for_a_while_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_token_that_stays_away_while_there_is_time_leaves_nothing_sent() {
+async fn a_call_whose_token_stays_unavailable_sends_nothing() {
     let server = Server::start(|exchange| async { exchange.succeed(&channel()) }).await;
     let missing = credentials(|_| Token::Missing { is_transient: true });
     let client = server.client().credentials(missing).build().expect("a client");
@@ -133,7 +133,7 @@ async fn a_token_that_stays_away_while_there_is_time_leaves_nothing_sent() {
 }
 
 #[tokio::test]
-async fn credentials_that_fail_for_good_say_why() {
+async fn a_permanent_credentials_error_keeps_its_cause() {
     let server = Server::start(|exchange| async { exchange.succeed(&channel()) }).await;
     let credentials = credentials(|_| Token::Missing { is_transient: false });
     let client = server.client().credentials(credentials).build().expect("a client");

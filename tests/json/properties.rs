@@ -23,18 +23,18 @@ use std::{collections::HashMap, fmt::Debug};
 use tonic_types::pb::ErrorInfo;
 
 #[test]
-fn dvr_sessions_survive() {
-    check(|draw| check_survival(&session(draw)));
+fn dvr_sessions_round_trip() {
+    check(|draw| check_round_trip(&session(draw)));
 }
 
 #[test]
-fn events_survive() {
-    check(|draw| check_survival(&event(draw)));
+fn events_round_trip() {
+    check(|draw| check_round_trip(&event(draw)));
 }
 
 /// Of floating point numbers, only those that equal themselves can be compared.
 #[test]
-fn numbers_survive() {
+fn floats_round_trip() {
     const EDGES: [f64; 10] = [
         0.0,
         -0.0,
@@ -51,15 +51,15 @@ fn numbers_survive() {
         let x = f64::from_bits(draw.0.u64(..));
         let x = if x.is_finite() { x } else { draw.pick(&EDGES) };
         let y = draw.0.i64(-1_000_000_000..1_000_000_000);
-        check_survival(&NormalizedCoordinate { x, y: y as f64 });
+        check_round_trip(&NormalizedCoordinate { x, y: y as f64 });
     });
     for x in EDGES {
-        check_survival(&NormalizedCoordinate { x, y: -x });
+        check_round_trip(&NormalizedCoordinate { x, y: -x });
     }
 }
 
 #[test]
-fn no_time_makes_the_writer_panic() {
+fn no_timestamp_or_duration_makes_the_json_writer_panic() {
     check(|draw| {
         let (seconds, nanos) = (draw.i64(), draw.i32());
         let time = Timestamp { seconds, nanos };
@@ -75,7 +75,7 @@ fn no_time_makes_the_writer_panic() {
 
 /// What reads as a time can be written, and then reads as the same time.
 #[test]
-fn no_text_makes_the_reader_panic() {
+fn no_text_makes_the_json_reader_panic() {
     check(|draw| {
         for text in [draw.text(0..33), nearly_time(draw), nearly_duration(draw), time_text(draw)] {
             check_text::<Timestamp>(&text);
@@ -114,7 +114,7 @@ fn time_text(draw: &mut Draw) -> String {
     format!("\"{date}T{time}{fraction}{zone}\"")
 }
 
-fn check_survival<T>(message: &T)
+fn check_round_trip<T>(message: &T)
 where
     T: Message + Name + Default + Clone + PartialEq + Debug,
 {

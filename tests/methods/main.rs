@@ -51,14 +51,14 @@ fn all_cases() -> Vec<Case> {
 }
 
 #[test]
-fn there_is_a_case_for_every_method_and_for_nothing_else() {
+fn the_cases_cover_exactly_the_methods() {
     let covered = all_cases().iter().map(|c| (c.service, c.name)).collect::<BTreeSet<_>>();
     let spoken = METHODS.iter().map(|m| (m.service(), m.name())).collect::<BTreeSet<_>>();
     assert_eq!(covered, spoken);
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_method_sends_what_the_service_definition_says() {
+async fn every_method_sends_the_request_of_the_service_definition() {
     for Case { service, name, route, run } in all_cases() {
         let sent = run.await;
         assert_eq!(sent.method, http::Method::POST, "{name}");
@@ -81,7 +81,7 @@ fn time_of(service: &str, name: &str) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_longer_time_of_a_method_gives_way_to_the_callers() {
+async fn the_callers_timeout_overrides_the_longer_timeout_of_a_method() {
     use livestream_client::{
         policy::Timeouts,
         proto::google::longrunning::Operation,

@@ -15,13 +15,13 @@ fn check<T: Validate + prost::Message + prost::Name + Default>(file: &str) {
 }
 
 #[test]
-fn the_examples_channel_keeps_the_rules() {
+fn the_example_channel_is_valid() {
     check::<Channel>("examples/data/channel.json");
 }
 
 /// Without the sample of a channel, which has every field but could not run.
 #[test]
-fn what_the_service_answers_keeps_the_rules() {
+fn resources_from_the_service_are_valid() {
     check::<Asset>("tests/data/json/asset.json");
     check::<Clip>("tests/data/json/clip.json");
     check::<DvrSession>("tests/data/json/dvr_session.json");

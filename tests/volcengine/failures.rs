@@ -47,7 +47,7 @@ fn once(vendor: &Vendor) -> TimeShift {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_in_the_body_is_a_failure_whatever_http_says() {
+async fn an_error_in_the_body_is_a_failure_with_any_http_status() {
     let vendor = Vendor::new();
     let mut client = once(&vendor).client();
     for (status, code, expected) in FAILURES {
@@ -63,7 +63,7 @@ async fn an_error_in_the_body_is_a_failure_whatever_http_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_http_failure_is_one_whatever_the_body_says() {
+async fn an_http_failure_is_an_error_with_any_body() {
     let vendor = Vendor::new();
     let mut client = once(&vendor).client();
     for (http, expected) in STATUSES {
@@ -84,7 +84,7 @@ async fn an_http_failure_is_one_whatever_the_body_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_none_is_an_error() {
+async fn a_malformed_response_is_an_error() {
     let vendor = Vendor::new();
     let mut client = once(&vendor).client();
     for body in ["", "{}", "[]", "null", "hello", r#"{"ResponseMetadata": 1}"#] {
@@ -110,7 +110,7 @@ async fn an_answer_that_is_none_is_an_error() {
 }
 
 #[tokio::test]
-async fn no_connection_is_unavailable_and_says_to_where() {
+async fn a_failed_connection_is_unavailable_and_names_the_endpoint() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let origin = format!("http://{closed}");
     let service =
@@ -123,7 +123,7 @@ async fn no_connection_is_unavailable_and_says_to_where() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_key_is_ever_shown() {
+async fn debug_and_errors_redact_access_key_and_session_token() {
     const TOKEN: &str = "STS2EXAMPLETOKEN==";
     const SECRET: &str = "not+the/secret=of-this-one";
     let vendor = Vendor::with_session_token(TOKEN);

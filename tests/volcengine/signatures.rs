@@ -36,7 +36,7 @@ fn vectors() -> Vec<(Raw, String, i64)> {
 }
 
 #[test]
-fn the_stand_in_accepts_every_vector_for_900_seconds() {
+fn the_stand_in_accepts_every_signature_vector_for_900_seconds() {
     for (raw, token, sent) in vectors() {
         for (off, is_accepted) in
             [(0, true), (900, true), (-900, true), (901, false), (-901, false)]
@@ -51,7 +51,7 @@ fn the_stand_in_accepts_every_vector_for_900_seconds() {
 }
 
 #[test]
-fn the_stand_in_refuses_any_tampered_byte() {
+fn the_stand_in_refuses_a_signature_over_any_tampered_byte() {
     fn flip(text: &str, at: usize) -> String {
         let mut bytes = text.as_bytes().to_vec();
         bytes[at] ^= 1;
@@ -91,7 +91,7 @@ fn the_stand_in_refuses_any_tampered_byte() {
 }
 
 #[tokio::test]
-async fn requests_over_tcp_are_accepted() {
+async fn signed_requests_over_tcp_are_accepted() {
     let vendor = Vendor::new();
     let service = TimeShift::builder().access_key(crate::keys()).endpoint(vendor.listen().await);
     let mut client = service.build().unwrap().client();

@@ -92,7 +92,7 @@ async fn no_attempt_begins_after_the_deadline() {
         let error = within(THREE, read(&client)).await.expect_err("unavailable");
         assert_failed(&error, Code::Unavailable, 2, false);
         assert_eq!(server.attempts(), 2);
-        assert!(server.requests().iter().all(|arrived| arrived.at - begun <= THREE));
+        assert!(server.requests().iter().all(|request| request.at - begun <= THREE));
     };
     // The backoff draws waits of up to 2 s.
     let drawn = async {
@@ -103,14 +103,14 @@ async fn no_attempt_begins_after_the_deadline() {
         let begun = Instant::now();
         let error = within(THREE, read(&client)).await.expect_err("unavailable");
         assert_failed(&error, Code::Unavailable, server.attempts(), false);
-        assert!(server.requests().iter().all(|arrived| arrived.at - begun <= THREE));
+        assert!(server.requests().iter().all(|request| request.at - begun <= THREE));
     };
     // The second attempt has 1 s left, and says so.
     let silent = async {
         let server = Server::start(|exchange| async {
             match exchange.number {
                 1 => ask_to_wait(exchange, millis(2000)),
-                _ => drop(exchange.abandoned().await),
+                _ => drop(exchange.until_reset().await),
             }
         })
         .await;
@@ -135,7 +135,7 @@ async fn each_attempt_sends_its_remaining_time_as_grpc_timeout() {
     .await;
     let client = server.client().build().expect("a client");
     within(DEADLINE, read(&client)).await.expect("the fourth attempt succeeds");
-    let told = server.requests().iter().map(|arrived| arrived.timeout()).collect::<Vec<_>>();
+    let told = server.requests().iter().map(|request| request.timeout()).collect::<Vec<_>>();
     assert!(told[0] <= DEADLINE && told.len() == 4, "{told:?}");
     for pair in told.windows(2) {
         assert!(pair[1] + millis(30) <= pair[0], "{told:?}");

@@ -79,7 +79,7 @@ async fn a_stalled_tls_handshake_ends_at_the_deadline_or_the_connect_timeout() {
     // The limit on connecting covers the handshake too, and leaves time for other attempts.
     let builder = client_for(port).endpoint(format!("https://127.0.0.1:{port}")).anonymous();
     let client = builder.connect_timeout(millis(100)).build().expect("a client");
-    let call = preview(&client).retry(super::quickly().with_max_attempts(2));
+    let call = preview(&client).retry(super::short_backoff().with_max_attempts(2));
     let error = within(DEADLINE, call.timeout(DEADLINE)).await.expect_err("no connection");
     assert_failed(&error, Code::Unavailable, 2, false);
     held.abort();
@@ -88,7 +88,7 @@ async fn a_stalled_tls_handshake_ends_at_the_deadline_or_the_connect_timeout() {
 #[tokio::test]
 async fn a_call_to_a_silent_server_ends_at_its_deadline() {
     let server = Server::start(|exchange| async {
-        let _ = exchange.abandoned().await;
+        let _ = exchange.until_reset().await;
     })
     .await;
     let client = server.client().timeouts(Timeouts::new(DEADLINE)).build().expect("a client");
@@ -136,7 +136,7 @@ async fn a_partial_message_or_missing_trailers_end_at_the_deadline() {
 async fn an_attempt_timeout_leaves_time_for_the_next_attempt() {
     let server = Server::start(|exchange| async {
         if exchange.number == 1 {
-            let _ = exchange.abandoned().await;
+            let _ = exchange.until_reset().await;
         } else {
             exchange.succeed(&channel());
         }
@@ -152,7 +152,7 @@ async fn an_attempt_timeout_leaves_time_for_the_next_attempt() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_enforces_grpc_timeout_yields_deadline_exceeded() {
     let server = Server::start(|exchange| async {
-        tokio::time::sleep(exchange.arrived.timeout()).await;
+        tokio::time::sleep(exchange.request.timeout()).await;
         let code = if exchange.number % 2 == 0 { Code::Cancelled } else { Code::DeadlineExceeded };
         exchange.fail(code);
     })

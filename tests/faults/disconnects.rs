@@ -37,7 +37,7 @@ async fn a_dropped_call_sends_rst_stream_and_frees_its_place() {
                     // Dropped before the headers, and after them.
                     1 => {
                         arrived.notify_one();
-                        let _ = resets.send(exchange.abandoned().await.ok());
+                        let _ = resets.send(exchange.until_reset().await.ok());
                     }
                     2 => {
                         let mut stream = exchange.begin();
@@ -72,7 +72,7 @@ async fn a_call_at_its_deadline_sends_rst_stream_and_frees_its_place() {
         let resets = resets.clone();
         async move {
             match exchange.number {
-                1 => drop(resets.send(exchange.abandoned().await.ok())),
+                1 => drop(resets.send(exchange.until_reset().await.ok())),
                 _ => exchange.succeed(&channel()),
             }
         }
@@ -95,7 +95,7 @@ async fn a_dropped_client_closes_its_connection() {
     within(DEADLINE, read(&clone)).await.expect("a clone keeps the connection");
     assert_eq!(server.connections(), 1);
     drop(clone);
-    timeout(DEADLINE, server.deserted()).await.expect("the connection is closed");
+    timeout(DEADLINE, server.until_no_connections()).await.expect("the connection is closed");
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn a_client_dropped_while_it_connects_closes_the_connection() {
 }
 
 fn answer(exchange: Exchange) {
-    match exchange.arrived.head.uri.path().rsplit('/').next() {
+    match exchange.request.head.uri.path().rsplit('/').next() {
         Some("GetChannel") => exchange.succeed(&channel()),
         Some("StartChannel") => exchange.succeed(&operation()),
         _ => exchange.succeed(&PreviewInputResponse::default()),

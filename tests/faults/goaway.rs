@@ -1,8 +1,8 @@
 //! GOAWAY: the service's front ends send one about hourly, to every connection.
 
 use super::{
-    assert_failed, channel, client_for, frames::RawConnection, millis, operation, preview, quickly,
-    read, server::framed, start, within,
+    assert_failed, channel, client_for, frames::RawConnection, millis, operation, preview, read,
+    server::framed, short_backoff, start, within,
 };
 use livestream_client::{PoolLimits, model::PreviewInputResponse, policy::RetryPolicy};
 use std::sync::{
@@ -171,7 +171,7 @@ async fn goaway_on_every_new_connection_ends_the_call_at_max_attempts() {
             connections.push(connection);
         }
     });
-    let retry = quickly().with_max_attempts(ATTEMPTS);
+    let retry = short_backoff().with_max_attempts(ATTEMPTS);
     let client = client_for(port).retry(retry).build().expect("a client");
     let error = within(millis(2000), preview(&client)).await.expect_err("turned away");
     assert_failed(&error, Code::Unavailable, ATTEMPTS, false);

@@ -78,13 +78,13 @@ async fn a_response_without_grpc_status_is_unknown() {
 
 #[tokio::test]
 async fn an_html_response_is_an_error_that_names_its_content_type() {
-    let server = always(|exchange| exchange.page(200)).await;
+    let server = always(|exchange| exchange.respond_html(200)).await;
     let client = server.client().build().expect("a client");
     let error = within(DEADLINE, read(&client)).await.expect_err("no gRPC");
     assert_failed(&error, Code::Unknown, 1, false);
     assert!(error.message().contains("text/html"), "{error}");
 
-    let server = always(|exchange| exchange.page(404)).await;
+    let server = always(|exchange| exchange.respond_html(404)).await;
     let client = server.client().build().expect("a client");
     let error = within(DEADLINE, start(&client)).await.expect_err("no gRPC");
     assert_failed(&error, Code::Unimplemented, 1, false);
@@ -94,16 +94,16 @@ async fn an_html_response_is_an_error_that_names_its_content_type() {
 #[tokio::test]
 async fn an_http_503_is_unavailable_and_retried() {
     let server = Server::start(|exchange| async {
-        if exchange.number < 3 { exchange.page(503) } else { exchange.succeed(&channel()) }
+        if exchange.number < 3 { exchange.respond_html(503) } else { exchange.succeed(&channel()) }
     })
     .await;
     let client = server.client().build().expect("a client");
     within(DEADLINE, read(&client)).await.expect("the third attempt succeeds");
     assert_eq!(server.attempts(), 3);
 
-    let server = always(|exchange| exchange.page(503)).await;
+    let server = always(|exchange| exchange.respond_html(503)).await;
     let client = server.client().build().expect("a client");
-    let call = start(&client).retry(super::quickly().with_max_attempts(3));
+    let call = start(&client).retry(super::short_backoff().with_max_attempts(3));
     let error = within(DEADLINE, call).await.expect_err("unavailable");
     assert_failed(&error, Code::Unavailable, 3, true);
     let error = within(DEADLINE, preview(&client)).await.expect_err("unavailable");

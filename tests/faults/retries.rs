@@ -35,7 +35,7 @@ const DEADLINE: std::time::Duration = millis(2000);
 
 /// Answers each method with what it answers with.
 fn succeed(exchange: Exchange) {
-    match exchange.arrived.head.uri.path().rsplit('/').next() {
+    match exchange.request.head.uri.path().rsplit('/').next() {
         Some("GetChannel") => exchange.succeed(&channel()),
         Some("StartChannel") => exchange.succeed(&operation()),
         _ => exchange.succeed(&PreviewInputResponse::default()),
@@ -74,7 +74,7 @@ async fn refused_stream_is_retried_for_every_request() {
 async fn refused_stream_on_every_attempt_has_not_run() {
     let server = Server::start(|exchange| async { exchange.reset(Reason::REFUSED_STREAM) }).await;
     let client = server.client().build().expect("a client");
-    let call = preview(&client).retry(super::quickly().with_max_attempts(3));
+    let call = preview(&client).retry(super::short_backoff().with_max_attempts(3));
     let error = within(DEADLINE, call).await.expect_err("never accepted");
     assert_failed(&error, Code::Unavailable, 3, false);
     assert_eq!(server.attempts(), 3);
@@ -91,7 +91,7 @@ const AFTER_ARRIVAL: [fn(Exchange); 5] = [
         stream.send_reset(Reason::INTERNAL_ERROR);
     },
     |exchange| {
-        let line = exchange.line();
+        let line = exchange.connection_breaker();
         let mut stream = exchange.begin();
         send(&mut stream, framed(&channel()).slice(..3));
         line.notify_one();
@@ -159,7 +159,8 @@ async fn refused_connections_are_retried() {
         TcpStream::connect(address)
     });
     let builder = client_for(address.port()).connector(connector);
-    let client = builder.retry(super::quickly().with_max_attempts(4)).build().expect("a client");
+    let client =
+        builder.retry(super::short_backoff().with_max_attempts(4)).build().expect("a client");
     let error = within(DEADLINE, preview(&client)).await.expect_err("nobody listens");
     assert_failed(&error, Code::Unavailable, 4, false);
     assert_eq!(dials.load(Ordering::SeqCst), 4, "each attempt dials once");

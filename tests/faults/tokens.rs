@@ -2,7 +2,7 @@
 
 use super::{
     assert_failed, channel, millis, preview, read,
-    server::{Arrived, Server},
+    server::{ReceivedRequest, Server},
     within,
 };
 use google_cloud_auth::{
@@ -86,8 +86,8 @@ async fn third_time_lucky() -> Server {
     .await
 }
 
-fn tokens(requests: &[Arrived]) -> Vec<&str> {
-    requests.iter().map(|arrived| arrived.header("authorization")).collect()
+fn tokens(requests: &[ReceivedRequest]) -> Vec<&str> {
+    requests.iter().map(|request| request.header("authorization")).collect()
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn a_call_whose_token_stays_unavailable_sends_nothing() {
     let server = Server::start(|exchange| async { exchange.succeed(&channel()) }).await;
     let missing = credentials(|_| Token::Missing { is_transient: true });
     let client = server.client().credentials(missing).build().expect("a client");
-    let call = preview(&client).retry(super::quickly().with_max_attempts(3));
+    let call = preview(&client).retry(super::short_backoff().with_max_attempts(3));
     let error = within(DEADLINE, call).await.expect_err("no token");
     assert_failed(&error, Code::Unavailable, 3, false);
 

@@ -1,5 +1,5 @@
-//! An emulator on tokio's paused time, a client of it whose requests are counted, and short ways to
-//! resources in some state.
+//! An emulator on tokio's paused clock, a client whose requests are logged, and functions that bring
+//! resources into a state.
 
 use super::{Log, Observed};
 use livestream_client::{
@@ -37,7 +37,7 @@ impl Fixture {
         Self::with(Emulator::builder())
     }
 
-    /// Virtual time is tokio's, which stands still unless a test waits.
+    /// The emulator's time follows tokio's clock, which stands still unless a test waits.
     pub(crate) fn with(emulator: Builder) -> Self {
         let emulator = emulator.speed(1).build();
         let observed = Observed::new(emulator.service());
@@ -48,29 +48,30 @@ impl Fixture {
         Self { emulator, client, log: observed.log(), location, channel }
     }
 
-    /// The channel, `STOPPED`, with retention and an encoder of its own.
+    /// Creates the channel with a retention window. Its state is `STOPPED`.
     pub(crate) async fn create_channel(&self) {
         let config = channel();
         let create = self.client.create_channel(&self.location, config, self.channel.id());
         create.wait().await.expect("a good channel");
     }
 
-    /// The same, `STREAMING`.
+    /// Creates the channel and starts it. Its state is `STREAMING`.
     pub(crate) async fn create_streaming_channel(&self) {
         self.create_channel().await;
         self.client.start_channel(&self.channel).wait().await.expect("it is stopped");
         let streaming = self.client.wait_until(&self.channel, StreamingState::Streaming);
-        streaming.await.expect("an encoder comes");
+        streaming.await.expect("the emulator connects an encoder");
     }
 
-    /// A resource once it is in a state, and whoever follows it has had time to see that.
+    /// Waits until a resource is in a state, and one second longer so that every watch sees it.
     pub(crate) async fn reach<N: Watched>(&self, name: &N, state: N::State) -> N::Resource {
-        let reached = self.client.wait_until(name, state).await.expect("it comes to that");
+        let reached =
+            self.client.wait_until(name, state).await.expect("the resource reaches the state");
         sleep_seconds(1).await;
         reached
     }
 
-    /// A time some seconds from now, or before now.
+    /// The time `seconds` from now; a negative number is in the past.
     pub(crate) fn at(&self, seconds: i64) -> Option<prost_types::Timestamp> {
         let mut time = prost_types::Timestamp::from(self.emulator.now());
         time.seconds += seconds;
@@ -82,7 +83,7 @@ impl Fixture {
         DvrWindow { kind: Some(dvr_window::Kind::TimeInterval(interval)) }
     }
 
-    /// A recording between two times, in seconds from now.
+    /// A DVR session between two times, in seconds from now.
     pub(crate) fn session(&self, from: i64, to: i64) -> DvrSession {
         DvrSession {
             dvr_manifests: vec![DvrManifest { manifest_key: "main".into(), ..Default::default() }],
@@ -91,7 +92,7 @@ impl Fixture {
         }
     }
 
-    /// A clip of the last seconds.
+    /// A clip of the last `seconds`.
     pub(crate) fn clip(&self, seconds: i64) -> Clip {
         let slice = TimeSlice { markin_time: self.at(-seconds), markout_time: self.at(0) };
         Clip {
@@ -104,16 +105,16 @@ impl Fixture {
         }
     }
 
-    /// Watches a resource in the background, from its first state to its end.
+    /// Watches the state of a resource in the background until the watch ends.
     pub(crate) fn follow<N: Watched>(&self, name: &N) -> Followed<N::State> {
         self.follow_by(name, N::state)
     }
 
-    /// Watches something else of a resource.
+    /// Watches another property of a resource.
     pub(crate) fn follow_by<N: Watched, S: Send + 'static>(
         &self,
         name: &N,
-        look: fn(&N::Resource) -> S,
+        property: fn(&N::Resource) -> S,
     ) -> Followed<S> {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (changes, written) = (self.client.watch(name), seen.clone());
@@ -121,7 +122,7 @@ impl Fixture {
             let mut changes = changes;
             loop {
                 match changes.next().await.expect("a watch ends with an error") {
-                    Ok(resource) => written.lock().expect("not poisoned").push(look(&resource)),
+                    Ok(resource) => written.lock().expect("not poisoned").push(property(&resource)),
                     Err(end) => return end,
                 }
             }
@@ -130,7 +131,7 @@ impl Fixture {
     }
 }
 
-/// What a watch has told so far.
+/// The values that a watch has seen so far.
 pub(crate) struct Followed<S> {
     seen: Arc<Mutex<Vec<S>>>,
     task: JoinHandle<livestream_client::Error>,
@@ -141,7 +142,7 @@ impl<S: Clone> Followed<S> {
         self.seen.lock().expect("not poisoned").clone()
     }
 
-    /// The states up to the end of the resource, and the error that the watch ended with.
+    /// All states, and the error that ended the watch.
     pub(crate) async fn end(self) -> (Vec<S>, livestream_client::Error) {
         let end = self.task.await.expect("the watch does not panic");
         let states = self.seen.lock().expect("not poisoned").clone();
@@ -149,13 +150,13 @@ impl<S: Clone> Followed<S> {
     }
 }
 
-/// Polls some times a second, so that no state of a second or more is missed.
+/// Polls several times a second, so that a watch misses no state that lasts a second.
 pub(crate) fn frequent_polls() -> PollPolicy {
     let backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(400), 1.5);
     PollPolicy::new(backoff, Duration::from_secs(3600))
 }
 
-/// Lets seconds pass.
+/// Sleeps in virtual time.
 pub(crate) async fn sleep_seconds(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
 }

@@ -1,5 +1,5 @@
-//! What the client talks to in tests: a service that a test scripts, and any service under
-//! observation.
+//! Services for tests: one with scripted responses, and a wrapper that logs the requests of any
+//! service and can fail them.
 #![allow(dead_code, reason = "no test binary uses all of it")]
 
 pub(crate) mod fixture;
@@ -28,7 +28,7 @@ type Response = http::Response<Body>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Answer = Arc<dyn Fn(bytes::Bytes) -> BoxFuture<Result<Vec<u8>, Status>> + Send + Sync>;
 
-/// A service that answers as a test says; UNIMPLEMENTED where it says nothing.
+/// A service with scripted responses; it answers UNIMPLEMENTED to all other requests.
 #[derive(Clone, Default)]
 pub(crate) struct Scripted(HashMap<&'static str, Answer>);
 
@@ -45,7 +45,7 @@ impl Scripted {
         self.on_async(move |request| std::future::ready(answer(request)))
     }
 
-    /// Answers the requests of one type, in its own time.
+    /// Answers the requests of one type with an async function.
     pub(crate) fn on_async<R: Rpc, F>(
         mut self,
         answer: impl Fn(R) -> F + Send + Sync + 'static,
@@ -78,7 +78,7 @@ impl Service<Request> for Scripted {
             let Some(answer) = answer else {
                 return Ok(Status::unimplemented("not in the script").into_http());
             };
-            let body = request.into_body().collect().await.expect("a whole body").to_bytes();
+            let body = request.into_body().collect().await.expect("a complete body").to_bytes();
             Ok(match answer(body).await {
                 Ok(message) => framed(&message),
                 Err(status) => status.into_http(),
@@ -122,7 +122,7 @@ where
         Self { inner, log: Log::default(), fault: Arc::new(|_| None) }
     }
 
-    /// Fails the requests for which this says so, by their path.
+    /// Fails a request if `fault` returns a status for its path.
     pub(crate) fn failing(
         mut self,
         fault: impl Fn(&str) -> Option<Status> + Send + Sync + 'static,
@@ -136,7 +136,7 @@ where
     }
 
     pub(crate) fn client(&self) -> LivestreamClient {
-        self.client_builder().build().expect("nothing of it can be refused")
+        self.client_builder().build().expect("the settings are valid")
     }
 
     pub(crate) fn client_builder(&self) -> Builder<LivestreamClient> {
@@ -168,7 +168,7 @@ where
     }
 }
 
-/// What was asked of a service, and when.
+/// The path and the time of every request to a service.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<(Instant, String)>>>);
 
@@ -187,7 +187,7 @@ impl Log {
         of_method.map(|(time, _)| *time).collect()
     }
 
-    /// How long it was between the requests of one method.
+    /// The time between successive requests of one method.
     pub(crate) fn gaps(&self, method: &Method) -> Vec<Duration> {
         self.times(method).windows(2).map(|pair| pair[1] - pair[0]).collect()
     }

@@ -1,6 +1,6 @@
-//! Connections: how many there are, when they come and go, and over how many runtimes.
+//! Connections: the limits of the pool, GOAWAY, keepalive, and the end of clients and runtimes.
 //!
-//! Time is virtual and the streams are in memory, so that what takes 50 ms takes exactly that.
+//! Most tests use a paused clock and streams in memory, so that 50 ms take exactly 50 ms.
 
 mod peer;
 
@@ -26,7 +26,7 @@ fn pool(max_connections: usize) -> PoolLimits {
     PoolLimits::default().with_max_connections(max_connections)
 }
 
-/// Makes all of the calls at once; returns when every one has succeeded.
+/// Makes these calls at once; returns when every call has succeeded.
 async fn flood(client: &LivestreamClient, calls: usize) {
     let mut tasks = JoinSet::new();
     for _ in 0..calls {
@@ -38,7 +38,7 @@ async fn flood(client: &LivestreamClient, calls: usize) {
     }
 }
 
-/// Keeps `in_flight` calls under way until each of as many tasks has made `rounds` of them.
+/// Keeps `in_flight` calls in flight: as many tasks make `rounds` calls each.
 async fn sustain(client: &LivestreamClient, in_flight: usize, rounds: usize) -> Duration {
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
@@ -88,7 +88,7 @@ async fn the_pool_opens_a_second_connection_before_the_first_is_full() {
     assert_eq!(peer.opened(), 1, "90 of 100 places leave room");
     flood(&client, 95).await;
     peer.until_open(2).await;
-    assert_eq!(peer.most_streams(), 95, "no call had to wait for the second connection");
+    assert_eq!(peer.most_streams(), 95, "no call waited for the second connection");
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +104,7 @@ async fn a_connection_respects_the_servers_max_concurrent_streams() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_drains_after_goaway_and_new_calls_use_another() {
     let peer = Peer::new().taking(TAKES);
-    // What the GOAWAY leaves out is for the retry policy, which knows that it was never served.
+    // The retry policy resends the calls that the GOAWAY excludes, since they never ran.
     let client = peer.client().retry(RetryPolicy::default()).build().expect("valid");
     let running = tokio::spawn({
         let client = client.clone();
@@ -113,7 +113,7 @@ async fn a_connection_drains_after_goaway_and_new_calls_use_another() {
     peer.until_in_flight(60).await;
     peer.drain();
     flood(&client, 60).await;
-    running.await.expect("the calls in flight end as if nothing had happened");
+    running.await.expect("the calls in flight succeed");
     assert_eq!((peer.opened(), peer.calls().len()), (2, 120), "no call was lost or served twice");
 }
 
@@ -130,7 +130,7 @@ async fn no_call_waits_for_a_full_connection_after_goaway() {
     peer.drain();
     advance(Duration::from_secs(1)).await;
     flood(&client, 1).await;
-    running.await.expect("the call in flight ends well");
+    running.await.expect("the call in flight succeeds");
     assert_eq!(begun.elapsed().as_secs(), 31, "the second call did not wait for the first");
 }
 
@@ -144,7 +144,7 @@ async fn keepalive_detects_a_silent_server_while_a_call_waits() {
     peer.until_in_flight(1).await;
     peer.fall_silent();
     let error = call.await.expect("no panic").expect_err("nobody answers");
-    assert_eq!(begun.elapsed().as_secs(), 15, "a ping after 10 s, given up 5 s later");
+    assert_eq!(begun.elapsed().as_secs(), 15, "a ping after 10 s, and its timeout 5 s later");
     assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     assert!(error.may_have_run(), "it was sent: {error:?}");
 }
@@ -208,7 +208,7 @@ fn call_after_the_end() -> Result<(), Error> {
     let mut call = pin!(client.get_channel(&channel()).into_future());
     match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome.map(drop),
-        Poll::Pending => panic!("nothing will ever wake this call"),
+        Poll::Pending => panic!("nothing wakes this call"),
     }
 }
 
@@ -218,7 +218,7 @@ fn a_call_in_a_runtime_that_shuts_down_ends_with_an_error() {
     thread::spawn(move || sender.send(call_after_the_end()));
     let outcome =
         ended.recv_timeout(Duration::from_secs(20)).expect("the call neither hangs nor panics");
-    let error = outcome.expect_err("there is nothing to run it");
+    let error = outcome.expect_err("no runtime can run the call");
     assert_eq!(error.code(), Code::Unavailable, "{}", chain(&error));
 }
 

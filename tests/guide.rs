@@ -1,4 +1,5 @@
-//! The guide tells of everything, and its pictures survive rustdoc. Its examples are doctests.
+//! The guide covers every method and chapter, and its pictures work in rustdoc. Its examples are
+//! doctests.
 
 #![allow(clippy::unwrap_used)]
 
@@ -18,8 +19,8 @@ fn the_python_table_lists_every_method_in_the_order_of_the_service() {
 
     let guide = read("src/guide/python.md");
     let rows = guide.lines().filter_map(|line| line.strip_prefix("| [`"));
-    let told = rows.map(|row| row.split('`').next().unwrap()).collect::<Vec<_>>();
-    assert_eq!(told, methods);
+    let listed = rows.map(|row| row.split('`').next().unwrap()).collect::<Vec<_>>();
+    assert_eq!(listed, methods);
 }
 
 fn snake_case(name: &str) -> String {
@@ -39,11 +40,11 @@ fn svg_pictures_are_one_html_block_in_the_pages_colour_and_load_nothing() {
         let picture = read(&format!("src/guide/{name}.svg"));
         // A blank line would end the block, and the rest would be read as Markdown.
         assert!(picture.lines().all(|line| !line.trim().is_empty()), "{name}");
-        // HTML begins only where the first line is a whole tag.
+        // An HTML block begins only if the first line is a complete tag.
         let first = picture.lines().next().unwrap();
         assert!(first.starts_with("<svg ") && first.ends_with('>'), "{name}: {first}");
-        assert!(first.contains("fill=\"currentColor\""), "{name}: dark themes need it");
-        assert!(!picture.contains("=\"#"), "{name}: a colour that some theme hides");
+        assert!(first.contains("fill=\"currentColor\""), "{name}: dark themes need currentColor");
+        assert!(!picture.contains("=\"#"), "{name}: a fixed colour, which some theme hides");
         for foreign in ["href", "src=", "@import", "<style", "<script"] {
             assert!(!picture.contains(foreign), "{name}: {foreign}");
         }

@@ -1,4 +1,4 @@
-//! One operation: how it is polled, what it yields, and what ends the wait for it.
+//! Operations: how they are polled, their results, and what ends the wait for one.
 
 mod support;
 
@@ -36,7 +36,7 @@ use tokio_stream::StreamExt;
 use tonic::{Code, Status};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// What tokio's timers may be late by.
+/// The maximum delay of a tokio timer.
 const TICK: Duration = Duration::from_millis(2);
 const OPERATION: &str = "projects/p/locations/l/operations/operation-1";
 
@@ -58,7 +58,7 @@ fn pack<T: Name>(message: &T) -> Any {
     Any { type_url: T::type_url(), value: message.encode_to_vec() }
 }
 
-/// A service where starting a channel begins an operation, and each poll has its number.
+/// A service whose operation is polled: `answer` gets the number of the poll, from 0.
 fn polled(
     answer: impl Fn(usize) -> Result<longrunning::Operation, Status> + Send + Sync + 'static,
 ) -> Observed<Scripted> {
@@ -79,8 +79,8 @@ fn name() -> OperationName {
     OPERATION.parse().expect("a name")
 }
 
-/// What a wait ends with when the first poll answers so.
-async fn fails(answer: longrunning::Operation) -> Error {
+/// The error of a wait whose first poll gets this response.
+async fn wait_error(answer: longrunning::Operation) -> Error {
     let client = polled(move |_| Ok(answer.clone())).client();
     let error = start(&client).await.wait().await.expect_err("no result");
     assert_eq!(error.operation(), Some(&name()), "{error}");
@@ -205,18 +205,18 @@ async fn every_operation_progress_step_has_typed_metadata() {
     let (last, before) = steps.split_last().expect("some steps");
     assert!(before.len() > 10, "{} steps in 10 s", before.len());
     for step in before {
-        let metadata = step.metadata.as_ref().expect("at every step");
+        let metadata = step.metadata.as_ref().expect("metadata in every step");
         assert_eq!((&*metadata.verb, &*metadata.target), ("create", channel.as_str()));
         assert_eq!((&metadata.end_time, &step.result), (&None, &None));
     }
-    assert!(last.metadata.as_ref().expect("at the last").end_time.is_some());
+    assert!(last.metadata.as_ref().expect("metadata in the last step").end_time.is_some());
     assert_eq!(last.result.as_ref().expect("the result").name, channel.as_str());
     assert!(steps.is_sorted_by_key(|step| step.elapsed));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_operation_result_of_another_type_is_an_error() {
-    let error = fails(done(End::Response(pack(&Channel::default())))).await;
+    let error = wait_error(done(End::Response(pack(&Channel::default())))).await;
     assert_eq!(error.code(), Code::Internal);
     let message = "the operation's result is a `google.cloud.video.livestream.v1.Channel`, not a \
                    `google.cloud.video.livestream.v1.ChannelOperationResponse`";
@@ -225,12 +225,12 @@ async fn an_operation_result_of_another_type_is_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_or_malformed_operation_result_is_an_error() {
-    let missing = fails(done(None)).await;
+    let missing = wait_error(done(None)).await;
     assert_eq!(missing.code(), Code::Internal);
     assert_eq!(missing.message(), "the operation is done, with neither a result nor an error");
 
     let broken = Any { value: vec![0xff], ..pack(&ChannelOperationResponse {}) };
-    let broken = fails(done(End::Response(broken))).await;
+    let broken = wait_error(done(End::Response(broken))).await;
     assert_eq!(broken.code(), Code::Internal);
     assert_eq!(broken.message(), "the operation's result cannot be decoded");
     assert!(std::error::Error::source(&broken).is_some());
@@ -244,23 +244,23 @@ async fn operation_metadata_that_is_malformed_or_of_another_type_is_an_error() {
             Ok(longrunning::Operation { metadata: Some(metadata.clone()), ..success() })
         });
         let mut operation = start(&client.client()).await;
-        assert_eq!(operation.metadata().expect("none is fine"), None);
+        assert_eq!(operation.metadata().expect("no metadata is no error"), None);
         operation.poll().await.expect("the result is good");
-        let error = operation.metadata().expect_err("not to be read");
+        let error = operation.metadata().expect_err("metadata that cannot be read");
         assert_eq!((error.code(), error.operation()), (Code::Internal, Some(&name())));
         assert!(error.message().starts_with("the operation's metadata"), "{error}");
         let first = operation.progress().next().await.expect("a first step");
-        assert_eq!(first.expect_err("not to be read").code(), Code::Internal);
+        assert_eq!(first.expect_err("metadata that cannot be read").code(), Code::Internal);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_error_of_a_failed_operation_is_the_error_of_the_wait() {
     let status = |code| rpc::Status { code, message: "no room".to_owned(), details: Vec::new() };
-    let failed = fails(done(End::Error(status(8)))).await;
+    let failed = wait_error(done(End::Error(status(8)))).await;
     assert_eq!((failed.code(), failed.message()), (Code::ResourceExhausted, "no room"));
-    // An error that says OK is no success.
-    assert_eq!(fails(done(End::Error(status(0)))).await.code(), Code::Unknown);
+    // An error with the code OK is not a success.
+    assert_eq!(wait_error(done(End::Error(status(0)))).await.code(), Code::Unknown);
 
     let fixture = Fixture::new();
     fixture.create_channel().await;
@@ -308,7 +308,7 @@ async fn cancel_ends_the_operation_wait_with_cancelled() {
     assert!(waited.expect_err("it was cancelled").is_cancelled());
     assert!(end.is_cancelled(), "{end}");
     assert_eq!(requested.first(), Some(&false));
-    assert_eq!(requested.last(), Some(&true), "the wish is seen before the end");
+    assert_eq!(requested.last(), Some(&true), "the cancellation request is seen before the end");
     let channel = client.get_channel(channel).await.expect("there");
     assert_eq!(channel.streaming_state(), StreamingState::Stopped);
 }
@@ -342,7 +342,7 @@ async fn resume_takes_an_operation_by_request_type_or_result_type() {
     let made = by_request.wait().await.expect("it is made");
     assert_eq!(made, by_result.wait().await.expect("it is made"));
     assert!(by_request.is_done() && by_result.is_done());
-    // What is known is not asked for again.
+    // A known result is not polled again.
     let before = log.total();
     assert_eq!(made, by_request.wait().await.expect("it is made"));
     assert_eq!(log.total(), before);
@@ -361,10 +361,10 @@ async fn a_dropped_operation_wait_neither_cancels_nor_leaks_a_task() {
 
     let sent = log.total();
     sleep_seconds(300).await;
-    assert_eq!(log.total(), sent, "nobody polls any more");
+    assert_eq!(log.total(), sent, "a dropped wait polls no more");
     assert_eq!(log.count(CancelOperationRequest::METHOD), 0);
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
-    // The very operation that was let go of can be waited for again.
+    // The same operation can be waited for again.
     start.wait().await.expect("it goes on");
 }
 

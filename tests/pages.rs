@@ -1,4 +1,4 @@
-//! Listings: every item once, whatever the service does; pages read ahead; listings resumed.
+//! Listings: every item once, page tokens, read-ahead, deadlines and errors.
 
 mod support;
 
@@ -34,11 +34,11 @@ fn named(name: impl ToString) -> Channel {
     Channel { name: name.to_string(), ..Channel::default() }
 }
 
-/// A page as a test writes it: the names of its channels, and the token of the next.
-type Written<'a> = (&'a [&'a str], &'static str);
+/// A page in a test: the names of its channels and its next page token.
+type PageSpec<'a> = (&'a [&'a str], &'static str);
 
-/// A service whose pages hold these channels; the page of a token is the one of that place.
-fn paged(pages: &[Written]) -> Observed<Scripted> {
+/// A service with these pages. A page token is the index of its page.
+fn paged(pages: &[PageSpec]) -> Observed<Scripted> {
     let pages: Vec<_> = pages
         .iter()
         .map(|(names, next)| (names.iter().map(named).collect::<Vec<_>>(), *next))
@@ -61,7 +61,7 @@ async fn names(client: &LivestreamClient) -> Result<Vec<String>, livestream_clie
     Ok(channels.into_iter().map(|channel| channel.name).collect())
 }
 
-/// Lets the tasks run that are ready.
+/// Lets the tasks that are ready run.
 async fn settle() {
     sleep_seconds(1).await;
 }
@@ -87,7 +87,7 @@ async fn ten_thousand_channels_are_listed_once_each_while_a_fifth_of_the_request
     let asked = Arc::new(AtomicU32::new(0));
     let observed = Observed::new(emulator.service()).failing(move |_| {
         let is_fifth = asked.fetch_add(1, Ordering::Relaxed) % 5 == 2;
-        is_fifth.then(|| Status::unavailable("a blip"))
+        is_fifth.then(|| Status::unavailable("a short outage"))
     });
     let tiny = Backoff::new(Duration::from_millis(1), Duration::from_millis(1), 1.0);
     let client =
@@ -113,8 +113,8 @@ async fn an_empty_page_with_a_page_token_does_not_end_a_listing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_repeated_page_token_is_an_error_after_its_page() {
-    // The same again, a circle of two, and one through the page that the listing began with.
-    let listings: [(&[Written], &str, usize); 3] = [
+    // A page with its own token, a cycle of two pages, and a cycle through the first page.
+    let listings: [(&[PageSpec], &str, usize); 3] = [
         (&[(&["a"], "1"), (&["b"], "1")], "", 2),
         (&[(&["a"], "1"), (&["b"], "2"), (&["c"], "1")], "", 3),
         (&[(&[], ""), (&["b"], "2"), (&["c"], "1")], "1", 2),
@@ -131,7 +131,7 @@ async fn a_repeated_page_token_is_an_error_after_its_page() {
         assert_eq!(error.resource(), location().as_str());
         assert!(error.message().contains("a page token twice"), "{error}");
         assert!(listing.next().await.is_none(), "an error is the end");
-        assert_eq!(service.log().count(LIST), good, "nothing is asked for again");
+        assert_eq!(service.log().count(LIST), good, "no page is requested again");
     }
 }
 
@@ -159,7 +159,7 @@ async fn one_page_is_read_ahead() {
     let service = four_pages();
     let (log, client) = (service.log(), service.client());
     let mut pages = client.list_channels(&location()).pages();
-    assert_eq!(log.total(), 0, "nothing before the first is asked for");
+    assert_eq!(log.total(), 0, "no request before the first page is polled");
     for taken in 1..=4 {
         let page = pages.next().await.expect("a page").expect("a good one");
         assert_eq!(page.items.len(), 1);
@@ -224,9 +224,9 @@ async fn each_page_has_its_own_deadline() {
     let begun = Instant::now();
     let mut pages = client.list_channels(&location()).timeout(61 * SECOND).pages();
     for _ in 0..5 {
-        pages.next().await.expect("a page").expect("in its time");
+        pages.next().await.expect("a page").expect("within its deadline");
     }
-    assert!(begun.elapsed() >= 240 * SECOND, "longer in all than one call may take");
+    assert!(begun.elapsed() >= 240 * SECOND, "longer in total than the deadline of one call");
 
     let mut pages = client.list_channels(&location()).timeout(59 * SECOND).pages();
     pages.next().await.expect("a page").expect("the first is fast");
@@ -267,7 +267,7 @@ async fn a_negative_page_size_is_refused_before_anything_is_sent() {
     let service = four_pages();
     let client = service.client();
     let mut items = client.list_channels(&location()).page_size(-1).items();
-    let error = items.next().await.expect("an error").expect_err("no page is that small");
+    let error = items.next().await.expect("an error").expect_err("a page size is not negative");
     assert_eq!((error.field(), error.code()), (Some("page_size"), Code::InvalidArgument));
     assert!(items.next().await.is_none());
     assert_eq!(service.log().total(), 0);
@@ -277,7 +277,7 @@ async fn a_negative_page_size_is_refused_before_anything_is_sent() {
 async fn an_error_ends_a_listing() {
     let script = Scripted::new().on(|request: ListChannelsRequest| {
         if !request.page_token.is_empty() {
-            return Err(Status::permission_denied("no more for you"));
+            return Err(Status::permission_denied("not allowed"));
         }
         let channels = vec![named("a")];
         Ok(ListChannelsResponse { channels, next_page_token: "1".into(), ..Default::default() })
@@ -288,5 +288,5 @@ async fn an_error_ends_a_listing() {
     let error = items.next().await.expect("an error").expect_err("not allowed");
     assert_eq!(error.code(), Code::PermissionDenied);
     assert!(items.next().await.is_none());
-    assert!(names(&client).await.is_err(), "nothing is collected of a broken listing");
+    assert!(names(&client).await.is_err(), "collect fails if the listing fails");
 }

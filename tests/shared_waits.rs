@@ -1,4 +1,4 @@
-//! Many operations, waited for together: what it costs, and that every waiter is heard.
+//! Shared waits: what many waits for operations cost together, and that each wait gets its result.
 
 mod support;
 
@@ -34,16 +34,16 @@ use tonic::{Code, Status};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The operations of a location, as a test wants them listed.
+/// The operations of a location, and how the service lists them.
 #[derive(Clone)]
 struct Records {
-    /// What `projects/{}` is in the names of the listing.
+    /// The project in the names of the listing.
     project: &'static str,
-    /// What the listing holds, in its order: ids.
+    /// The ids in the listing, in its order.
     listed: Arc<Vec<String>>,
-    /// The most that a page holds.
+    /// The maximum length of a page.
     page: usize,
-    /// Whether those that are waited for are done; all others always are.
+    /// Whether the pending operations are done. Those with an id in `old` are always done.
     are_done: Arc<AtomicBool>,
 }
 
@@ -102,7 +102,7 @@ fn location() -> LocationName {
 
 type Waits = JoinSet<Result<ChannelOperationResponse, livestream_client::Error>>;
 
-/// Waits for operations of these ids, all at once.
+/// Waits for the operations of these ids at the same time.
 fn wait_for(
     client: &LivestreamClient,
     waits: &SharedWaits,
@@ -125,17 +125,17 @@ async fn all_resolve(waits: Waits) -> usize {
     ends.len()
 }
 
-/// How many requests each look at the operations took. Nothing takes time here but the pauses.
-fn ticks(log: &Log) -> Vec<usize> {
-    let mut ticks = BTreeMap::<Instant, usize>::new();
+/// The number of requests of each poll. Only the pauses between polls take time.
+fn requests_per_poll(log: &Log) -> Vec<usize> {
+    let mut polls = BTreeMap::<Instant, usize>::new();
     for method in [ListOperationsRequest::METHOD, GetOperationRequest::METHOD] {
-        log.times(method).into_iter().for_each(|time| *ticks.entry(time).or_default() += 1);
+        log.times(method).into_iter().for_each(|time| *polls.entry(time).or_default() += 1);
     }
-    ticks.into_values().collect()
+    polls.into_values().collect()
 }
 
-fn assert_at_most(most: usize, ticks: &[usize]) {
-    assert!(ticks.iter().all(|requests| *requests <= most), "requests in each tick: {ticks:?}");
+fn assert_at_most(most: usize, polls: &[usize]) {
+    assert!(polls.iter().all(|requests| *requests <= most), "requests in each poll: {polls:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,10 +157,10 @@ async fn ten_thousand_operations_cost_at_most_a_hundred_requests_per_poll() {
     for (made, id) in creations.join_all().await {
         assert_eq!(made.expect("it is made").name, format!("{}/channels/{id}", location()));
     }
-    let ticks = ticks(&observed.log());
-    assert_at_most(100, &ticks);
-    let total: usize = ticks.iter().sum();
-    assert!(total < 1000, "{total} requests for 10,000 operations: {ticks:?}");
+    let polls = requests_per_poll(&observed.log());
+    assert_at_most(100, &polls);
+    let total: usize = polls.iter().sum();
+    assert!(total < 1000, "{total} requests for 10,000 operations: {polls:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,20 +173,20 @@ async fn small_pages_among_finished_operations_cost_at_most_a_hundred_requests_p
     sleep_seconds(300).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 10_000);
-    assert_at_most(100, &ticks(&observed.log()));
+    assert_at_most(100, &requests_per_poll(&observed.log()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_long_history_of_finished_operations_is_not_listed_repeatedly() {
-    // Oldest first: what is waited for stands behind a thousand pages.
+    // Oldest first: the pending operations come after a thousand pages.
     let records = Records::new(ids("old", 100_000).chain(ids("new", 8)));
     let observed = records.serve();
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 8));
     sleep_seconds(600).await;
     let log = observed.log();
-    // Eight gets, and one page to find out whether it pays.
-    assert_at_most(9, &ticks(&log));
+    // Eight single polls, and one page to find out whether a listing pays.
+    assert_at_most(9, &requests_per_poll(&log));
     records.finish();
     let begun = Instant::now();
     assert_eq!(all_resolve(pending).await, 8);
@@ -201,9 +201,9 @@ async fn the_pages_of_pending_operations_are_found_and_remembered() {
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 400));
     sleep_seconds(600).await;
     let log = observed.log();
-    assert_at_most(100, &ticks(&log));
-    let last = ticks(&log).pop();
-    assert_eq!(last, Some(4), "the four pages that hold them, and nothing before");
+    assert_at_most(100, &requests_per_poll(&log));
+    let last = requests_per_poll(&log).pop();
+    assert_eq!(last, Some(4), "only the four pages that hold the pending operations");
     records.finish();
     assert_eq!(all_resolve(pending).await, 400);
 }
@@ -216,11 +216,11 @@ async fn many_unlisted_operations_are_polled_in_turn() {
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("hidden", 1_000));
     sleep_seconds(60).await;
     records.finish();
-    let before = ticks(&observed.log()).len();
+    let before = requests_per_poll(&observed.log()).len();
     assert_eq!(all_resolve(pending).await, 1_000);
-    let ticks = ticks(&observed.log());
-    assert_at_most(100, &ticks);
-    assert!(ticks.len() - before <= 12, "ninety at least in each: {ticks:?}");
+    let polls = requests_per_poll(&observed.log());
+    assert_at_most(100, &polls);
+    assert!(polls.len() - before <= 12, "at least ninety in each: {polls:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,7 +233,7 @@ async fn unlisted_operations_are_polled_one_by_one() {
     sleep_seconds(60).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 57);
-    assert_at_most(1 + 7, &ticks(&observed.log()));
+    assert_at_most(1 + 7, &requests_per_poll(&observed.log()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,14 +253,14 @@ async fn a_refused_listing_falls_back_to_single_polls() {
     let records = Records::new([]);
     let script = records
         .script()
-        .on(|_: ListOperationsRequest| Err(Status::permission_denied("no listing for you")));
+        .on(|_: ListOperationsRequest| Err(Status::permission_denied("not allowed")));
     let observed = Observed::new(script);
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 150));
     sleep_seconds(60).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 150);
-    assert_at_most(100, &ticks(&observed.log()));
+    assert_at_most(100, &requests_per_poll(&observed.log()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -280,7 +280,7 @@ async fn a_listing_that_repeats_a_page_token_ends() {
     sleep_seconds(60).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 300);
-    assert_at_most(100, &ticks(&observed.log()));
+    assert_at_most(100, &requests_per_poll(&observed.log()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -303,11 +303,15 @@ async fn an_operation_of_another_location_is_polled_by_itself() {
     let client = observed.client();
     let waits = client.shared_waits(&location());
     let elsewhere = "projects/p/locations/elsewhere/operations/new-0".parse().expect("a name");
-    let stray = waits.wait(resume(&client, &elsewhere));
+    let other = waits.wait(resume(&client, &elsewhere));
     let mut pending = wait_for(&client, &waits, ids("new", 50));
-    pending.spawn(stray);
+    pending.spawn(other);
     assert_eq!(all_resolve(pending).await, 51);
-    assert_eq!(observed.log().count(GetOperationRequest::METHOD), 1, "for the stray one");
+    assert_eq!(
+        observed.log().count(GetOperationRequest::METHOD),
+        1,
+        "for the operation of the other location"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -346,14 +350,14 @@ async fn one_operation_can_have_two_shared_waits() {
     let waits = client.shared_waits(&location());
     let twice = ids("new", 10).chain(ids("new", 10));
     let mut pending = wait_for(&client, &waits.clone(), twice);
-    // One of the two goes; the other stays.
+    // One of the waits is dropped; the others stay.
     let gone = waits.wait(resume(&client, &location().operation("new-0").expect("a name")));
     assert!(tokio::time::timeout(10 * SECOND, gone).await.is_err());
     sleep_seconds(10).await;
     assert!(pending.try_join_next().is_none());
     records.finish();
     assert_eq!(all_resolve(pending).await, 20);
-    assert_at_most(10, &ticks(&observed.log()));
+    assert_at_most(10, &requests_per_poll(&observed.log()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -376,14 +380,14 @@ async fn an_outage_does_not_end_shared_waits() {
     let records = Records::new(ids("new", 30));
     let is_out = Arc::new(AtomicBool::new(true));
     let fails = is_out.clone();
-    let observed = records.serve().failing(move |_| {
-        fails.load(Ordering::Relaxed).then(|| Status::unavailable("out for repairs"))
-    });
+    let observed = records
+        .serve()
+        .failing(move |_| fails.load(Ordering::Relaxed).then(|| Status::unavailable("an outage")));
     let client =
         observed.client_builder().retry(RetryPolicy::never()).build().expect("good settings");
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 30));
     sleep_seconds(300).await;
-    assert_at_most(2, &ticks(&observed.log()));
+    assert_at_most(2, &requests_per_poll(&observed.log()));
     is_out.store(false, Ordering::Relaxed);
     records.finish();
     assert_eq!(all_resolve(pending).await, 30);
@@ -407,19 +411,19 @@ async fn dropped_shared_waits_leave_no_request_and_no_task() {
     sleep_seconds(600).await;
     assert_eq!(observed.log().total(), sent);
 
-    // Who comes later is served by a new task.
+    // Later waits start a new task.
     let pending = wait_for(&client, &waits, ids("new", 30));
     records.finish();
     assert_eq!(all_resolve(pending).await, 30);
 }
 
-/// In real time: paused time is one runtime's own.
+/// In real time: a paused clock belongs to a single runtime.
 #[test]
 fn shared_waits_continue_after_the_polling_runtime_has_ended() {
     let records = Records::new(ids("new", 2));
     let observed = records.serve();
-    let often = Backoff::new(Duration::from_millis(5), Duration::from_millis(5), 1.0);
-    let policy = PollPolicy::new(often, 60 * SECOND);
+    let backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(5), 1.0);
+    let policy = PollPolicy::new(backoff, 60 * SECOND);
     let client = observed.client_builder().poll_policy(policy).build().expect("good settings");
     let waits = client.shared_waits(&location());
     let runtime = || Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -450,7 +454,7 @@ fn shared_waits_continue_after_the_polling_runtime_has_ended() {
     assert!(is_waiting(0), "{waits:?}");
 }
 
-/// A mutex would be poisoned, or held for ever, if this went wrong.
+/// A failure would leave a mutex poisoned or locked.
 #[test]
 fn a_shared_wait_on_a_runtime_that_shuts_down_harms_no_other() {
     let records = Records::new([]);
@@ -483,6 +487,6 @@ async fn an_operation_that_is_known_to_be_done_is_not_polled() {
     let mut known = resume(&client, &location().operation("new-0").expect("a name"));
     known.wait().await.expect("it is done");
     let sent = observed.log().total();
-    client.shared_waits(&location()).wait(known).await.expect("as before");
+    client.shared_waits(&location()).wait(known).await.expect("its result is known");
     assert_eq!(observed.log().total(), sent);
 }

@@ -1,5 +1,5 @@
-//! What a tracing subscriber gets to see of a call, an operation and a connection. That no secret is
-//! among it, `secrets.rs` shows.
+//! The spans and events of calls, operations and connections. `secrets.rs` shows that they contain
+//! no secret.
 
 mod peer;
 
@@ -38,16 +38,16 @@ use tracing::{
 
 const OURS: &str = "livestream_client::";
 
-/// Keeps all spans and events of this crate, and what surrounds them.
+/// Records all spans and events of this crate, and the spans around them.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Seen>>);
 
 #[derive(Default)]
 struct Seen {
     entries: Vec<Entry>,
-    /// All spans, whoever's; the id of a span is one more than its index.
+    /// All spans, also those of other crates. The id of a span is its index plus one.
     spans: Vec<Span>,
-    /// The spans that the thread is in, from outside to inside.
+    /// The spans that the thread has entered, outermost first.
     entered: Vec<usize>,
 }
 
@@ -166,7 +166,7 @@ impl Seen {
 }
 
 impl Recorder {
-    /// Records this thread, on which a test runs with all its tasks.
+    /// Records this thread. A test runs on it with all its tasks.
     fn start() -> (Self, DefaultGuard) {
         let recorder = Self::default();
         let guard = subscriber::set_default(recorder.clone());
@@ -188,12 +188,12 @@ impl Recorder {
     #[track_caller]
     fn one(&self, target: &str, name: &str) -> Entry {
         let all = self.all(target, name);
-        let [one] = &all[..] else { panic!("not one {name:?} of {target}: {all:?}") };
+        let [one] = &all[..] else { panic!("expected one {name:?} of {target}: {all:?}") };
         one.clone()
     }
 
-    /// The one entry of this name, once other tasks have come to it.
-    async fn comes(&self, target: &str, name: &str) -> Entry {
+    /// The one entry of this name. Waits for other tasks to record it.
+    async fn wait_for(&self, target: &str, name: &str) -> Entry {
         let begun = Instant::now();
         while self.all(target, name).is_empty() && begun.elapsed() < Duration::from_secs(20) {
             yield_now().await;
@@ -229,8 +229,8 @@ fn rtmp() -> Input {
 
 type Below = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
 
-/// A client whose first attempt is answered UNAVAILABLE.
-fn unlucky(emulator: &Emulator) -> LivestreamClient {
+/// A client whose first attempt gets UNAVAILABLE.
+fn client_with_one_failure(emulator: &Emulator) -> LivestreamClient {
     let is_first = Arc::new(AtomicBool::new(true));
     let layer = layer_fn(move |below: Below| {
         let is_first = is_first.clone();
@@ -251,7 +251,7 @@ fn unlucky(emulator: &Emulator) -> LivestreamClient {
 #[tokio::test(start_paused = true)]
 async fn a_call_is_one_span_and_an_attempt_one_event() {
     let (recorder, _guard) = Recorder::start();
-    let client = unlucky(&Emulator::new());
+    let client = client_with_one_failure(&Emulator::new());
     let create = client.create_input(&location(), rtmp(), "camera");
     let id = create.request().request_id.clone();
     let operation = create.into_future().instrument(info_span!(target: "a program", "setup")).await;
@@ -271,7 +271,7 @@ async fn a_call_is_one_span_and_an_attempt_one_event() {
         ("request_id", &id),
         ("attempts", "2"),
     ]);
-    assert_eq!(call.field("otel.status_code"), None, "a retry is no error");
+    assert_eq!(call.field("otel.status_code"), None, "a retry is not an error");
     assert_eq!(call.within.as_deref(), Some("setup"));
 
     let first = recorder.one("calls", "tried again");
@@ -340,7 +340,7 @@ async fn poll_events_name_the_operation() {
     let polls = recorder.all("operations", "polled");
     let (last, before) = polls.split_last().expect("it is polled");
     last.assert_fields(&[("operation", operation), ("is_done", "true")]);
-    assert!(!before.is_empty(), "an input is not there at once");
+    assert!(!before.is_empty(), "an input takes some time");
     for poll in before {
         poll.assert_fields(&[("operation", operation), ("is_done", "false")]);
     }
@@ -367,11 +367,11 @@ async fn connection_events_cover_open_goaway_and_close() {
     assert!(recorder.all("connections", "GOAWAY").is_empty());
 
     peer.drain();
-    let goaway = recorder.comes("connections", "GOAWAY").await;
+    let goaway = recorder.wait_for("connections", "GOAWAY").await;
     goaway.assert_fields(&[server[0], ("why", "NO_ERROR")]);
-    let closed = recorder.comes("connections", "closed").await;
+    let closed = recorder.wait_for("connections", "closed").await;
     closed.assert_fields(&server);
-    assert_eq!(closed.field("why"), None, "nothing went wrong");
+    assert_eq!(closed.field("why"), None, "the connection closed normally");
 }
 
 #[tokio::test(start_paused = true)]
@@ -384,7 +384,7 @@ async fn a_connection_closed_by_keepalive_has_a_reason() {
     peer.until_in_flight(1).await;
     peer.fall_silent();
     call.await.expect("no panic").expect_err("the connection is dead");
-    let closed = recorder.comes("connections", "closed").await;
+    let closed = recorder.wait_for("connections", "closed").await;
     closed.assert_fields(&[("why", "a ping went unanswered")]);
 }
 

@@ -1,5 +1,5 @@
-//! A service newer than this crate: fields and enum values that nobody here knows do not fail a
-//! call, and the values can still be read as numbers.
+//! A service newer than this crate: unknown fields and enum values do not fail a call, and the enum
+//! values can be read as numbers.
 
 #![allow(clippy::unwrap_used)]
 
@@ -38,7 +38,7 @@ fn client_of(message: Vec<u8>) -> LivestreamClient {
     LivestreamClient::builder().channel(service).build().unwrap()
 }
 
-/// A channel as a newer service might send it: in a state unheard of, with fields unheard of.
+/// A channel from a newer service, with an unknown state and unknown fields.
 fn newer_channel() -> Vec<u8> {
     let known = Channel { name: NAME.into(), streaming_state: 77, ..Channel::default() };
     let mut bytes = known.encode_to_vec();
@@ -53,7 +53,7 @@ async fn unknown_fields_and_enum_values_do_not_fail_a_call() {
     let name = ChannelName::new("p", "us-central1", "c").unwrap();
     let channel = client_of(newer_channel()).get_channel(&name).await.unwrap();
     assert_eq!(channel.name, NAME);
-    assert_eq!(channel.streaming_state, 77, "still there as a number");
+    assert_eq!(channel.streaming_state, 77, "the number is kept");
     assert_eq!(channel.streaming_state(), StreamingState::Unspecified);
     assert!(StreamingState::try_from(channel.streaming_state).is_err());
 }

@@ -1,5 +1,5 @@
-//! Waiting for a state: it ends early and says why, keeps its limit, outlasts outages, and looks
-//! less often the longer nothing changes.
+//! `wait_until`: it ends early if the state cannot be reached, keeps its limit, survives outages,
+//! and polls less often the longer nothing changes.
 
 mod support;
 
@@ -30,7 +30,7 @@ use tokio_stream::StreamExt;
 use tonic::{Code, Status};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// What tokio's timers may be late by.
+/// The maximum delay of a tokio timer.
 const TICK: Duration = Duration::from_millis(2);
 
 #[tokio::test(start_paused = true)]
@@ -46,7 +46,7 @@ async fn wait_until_ends_with_the_message_of_a_failed_resource() {
     let wait = client.wait_until(&name, dvr_session::State::Live);
     let fail = async {
         sleep_seconds(10).await;
-        emulator.fail(&name, Status::data_loss("the disk is full")).expect("it is to come");
+        emulator.fail(&name, Status::data_loss("the disk is full")).expect("it is scheduled");
     };
     let (waited, ()) = tokio::join!(wait, fail);
     let error = waited.expect_err("it never goes live");
@@ -56,8 +56,8 @@ async fn wait_until_ends_with_the_message_of_a_failed_resource() {
     let message = "waiting for Live, but it is Failed: the disk is full";
     assert_eq!(error.message(), message);
 
-    // To wait for the failure itself is no failure.
-    client.wait_until(&name, dvr_session::State::Failed).await.expect("that is what it is");
+    // Waiting for the failed state itself succeeds.
+    client.wait_until(&name, dvr_session::State::Failed).await.expect("it has failed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,7 +130,7 @@ async fn a_watch_polls_less_often_while_nothing_changes_and_faster_after_a_chang
     let mut changes = client.watch_with(channel, PollPolicy::default());
     let first = changes.next().await.expect("a first state").expect("there");
     assert_eq!(first.streaming_state(), StreamingState::Stopped);
-    assert_eq!(log.count(GetChannelRequest::METHOD) - before, 1, "the first look is at once");
+    assert_eq!(log.count(GetChannelRequest::METHOD) - before, 1, "the first poll is immediate");
 
     let start = async {
         sleep_seconds(600).await;
@@ -141,19 +141,19 @@ async fn a_watch_polls_less_often_while_nothing_changes_and_faster_after_a_chang
     assert_eq!(second.streaming_state(), StreamingState::Starting);
     let gaps = log.gaps(GetChannelRequest::METHOD).split_off(before);
     for (quiet, gap) in gaps.iter().enumerate() {
-        let exponent = i32::try_from(quiet).expect("few looks");
+        let exponent = i32::try_from(quiet).expect("few polls");
         let ceiling = SECOND.mul_f64(1.5_f64.powi(exponent).min(20.0));
         let bounds = ceiling / 2..=ceiling + TICK;
-        assert!(bounds.contains(gap), "look {quiet} after {gap:?}, not in {bounds:?}");
+        assert!(bounds.contains(gap), "poll {quiet} after {gap:?}, not in {bounds:?}");
     }
-    // 600 s at 10 to 20 s each, and the shorter ones at the beginning.
-    assert!((30..=70).contains(&gaps.len()), "{} looks", gaps.len());
+    // 600 s with pauses of 10 to 20 s, and shorter pauses at the beginning.
+    assert!((30..=70).contains(&gaps.len()), "{} polls", gaps.len());
 
     let seen = log.count(GetChannelRequest::METHOD);
     let third = changes.next().await.expect("a change").expect("there");
     assert_eq!(third.streaming_state(), StreamingState::AwaitingInput);
     let gap = log.gaps(GetChannelRequest::METHOD)[seen - 1];
-    assert!(gap <= SECOND + TICK, "the pauses start anew, but {gap:?}");
+    assert!(gap <= SECOND + TICK, "the pauses start again at one second, not {gap:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,9 +161,8 @@ async fn an_outage_does_not_end_wait_until() {
     let emulator = Emulator::builder().speed(1).build();
     let is_out = Arc::new(AtomicBool::new(false));
     let fails = is_out.clone();
-    let observed = Observed::new(emulator.service()).failing(move |_| {
-        fails.load(Ordering::Relaxed).then(|| Status::unavailable("out for repairs"))
-    });
+    let observed = Observed::new(emulator.service())
+        .failing(move |_| fails.load(Ordering::Relaxed).then(|| Status::unavailable("an outage")));
     let retry = RetryPolicy::new(Backoff::new(SECOND, SECOND, 1.0)).with_max_attempts(3);
     let client = observed.client_builder().retry(retry).poll_policy(frequent_polls()).build();
     let fixture = Fixture { client: client.expect("good settings"), ..Fixture::new() };

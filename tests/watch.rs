@@ -1,4 +1,4 @@
-//! Every state that a resource can be in is reached, and seen by a watch, in virtual time.
+//! A watch sees every state of every kind of resource, in virtual time.
 
 mod support;
 
@@ -21,11 +21,15 @@ use std::{collections::BTreeSet, fmt::Debug};
 use support::fixture::{Fixture, sleep_seconds};
 use tonic::Status;
 
-/// Whether the states seen are all that the definition has, but for the unspecified one.
+/// Asserts that the states are all states of the definition except the unspecified one.
 fn assert_all<S: TryFrom<i32> + Into<i32> + Debug>(seen: impl IntoIterator<Item = S>) {
     let all = (1..100).filter(|number| S::try_from(*number).is_ok());
     let seen = seen.into_iter().map(Into::into);
-    assert_eq!(seen.collect::<BTreeSet<i32>>(), all.collect(), "seen, and all there are");
+    assert_eq!(
+        seen.collect::<BTreeSet<i32>>(),
+        all.collect(),
+        "the states seen and all defined states"
+    );
 }
 
 fn mask(path: &str) -> FieldMask {
@@ -85,14 +89,14 @@ async fn a_watch_sees_all_states_of_a_dvr_session() {
         channel.dvr_session(id).expect("a name")
     };
 
-    // Cut short while it is live, which makes it pause before its manifest is made anew.
+    // Shortened while it is live, which makes it pause before its manifest is written again.
     let short = create("short", fixture.session(60, 7200)).await;
     let followed = fixture.follow(&short);
     fixture.reach(&short, S::Live).await;
     sleep_seconds(60).await;
     let mut change = client.get_dvr_session(&short).await.expect("there");
     let Some(Kind::TimeInterval(interval)) = &mut change.dvr_windows[0].kind else {
-        panic!("a window of time")
+        panic!("a time interval")
     };
     interval.end_time = fixture.at(-10);
     client.update_dvr_session(change, mask("dvr_windows")).wait().await.expect("it may end");
@@ -114,7 +118,7 @@ async fn a_watch_sees_all_states_of_a_dvr_session() {
     assert!(end.is_not_found(), "{end}");
     let mut all = states;
 
-    // Stopped by an update of the channel: one that has recorded something, one that has not.
+    // Stopped by an update of the channel: one session has recorded something, the other has not.
     let begun = create("begun", fixture.session(0, 7200)).await;
     let to_come = create("to-come", fixture.session(7200, 9000)).await;
     let followed = [fixture.follow(&begun), fixture.follow(&to_come)];
@@ -258,7 +262,7 @@ async fn a_watch_sees_all_states_of_a_distribution() {
     sleep_seconds(10).await;
 
     let mut states = followed.states();
-    // The channel's own states come in between.
+    // The watch also reports changes of the channel's own state.
     states.dedup();
     let course = [S::NotReady, S::Ready, S::AwaitingInput, S::Distributing, S::Error];
     assert_eq!(states, course);

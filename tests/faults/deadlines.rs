@@ -1,4 +1,4 @@
-//! A call ends when its time is up, wherever the other side stops.
+//! A call ends at its deadline, wherever the server stalls.
 
 use super::{
     assert_failed, channel, client_for, millis, preview, read,
@@ -25,12 +25,12 @@ async fn a_call_whose_connection_never_opens_ends_at_its_deadline() {
     let client = client_for(port).build().expect("a client");
     let error = within(DEADLINE, read(&client).timeout(DEADLINE)).await.expect_err("no answer");
     assert_failed(&error, Code::DeadlineExceeded, 1, false);
-    // What never had a connection was never sent.
+    // Without a connection, nothing was sent.
     let error = within(DEADLINE, start(&client).timeout(DEADLINE)).await.expect_err("no answer");
     assert_failed(&error, Code::DeadlineExceeded, 1, false);
 }
 
-/// A listener that takes no more connections, not even into its queue.
+/// A listener with a full queue: it accepts no further connection.
 async fn full_backlog() -> io::Result<(TcpListener, Vec<TcpStream>)> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
@@ -58,7 +58,7 @@ async fn an_attempt_without_a_connection_is_retried() {
     let client = client_for(1).connector(connector).timeouts(timeouts).build().expect("a client");
     let error = within(DEADLINE, preview(&client)).await.expect_err("no answer");
     assert_eq!((error.code(), error.may_have_run()), (Code::DeadlineExceeded, false));
-    assert!(error.attempts() > 1, "never sent, so it may be sent again: {error:?}");
+    assert!(error.attempts() > 1, "it was never sent, so it is retried: {error:?}");
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_stalled_tls_handshake_ends_at_the_deadline_or_the_connect_timeout() {
     let error = within(DEADLINE, read(&client).timeout(DEADLINE)).await.expect_err("no answer");
     assert_failed(&error, Code::DeadlineExceeded, 1, false);
 
-    // The limit on connecting covers the handshake too, and leaves time for other attempts.
+    // The connect timeout covers the TLS handshake and leaves time for further attempts.
     let builder = client_for(port).endpoint(format!("https://127.0.0.1:{port}")).anonymous();
     let client = builder.connect_timeout(millis(100)).build().expect("a client");
     let call = preview(&client).retry(super::short_backoff().with_max_attempts(2));
@@ -148,7 +148,8 @@ async fn an_attempt_timeout_leaves_time_for_the_next_attempt() {
     assert_eq!(server.attempts(), 2);
 }
 
-/// As a tonic server does, which then says CANCELLED; others say DEADLINE_EXCEEDED.
+/// A tonic server that enforces `grpc-timeout` responds CANCELLED; others respond
+/// DEADLINE_EXCEEDED.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_enforces_grpc_timeout_yields_deadline_exceeded() {
     let server = Server::start(|exchange| async {
@@ -163,27 +164,27 @@ async fn a_server_that_enforces_grpc_timeout_yields_deadline_exceeded() {
         for _ in 0..15 {
             calls.spawn(read(&client).timeout(millis(20)).into_future());
         }
-        // Whoever is first, the caller hears the same.
+        // The caller gets the same error, whether the server or the client is first.
         for result in calls.join_all().await {
             let error = result.expect_err("no answer");
             assert_failed(&error, Code::DeadlineExceeded, 1, false);
         }
     }
-    // An attempt that the server gives up leaves time for the next all the same.
+    // An attempt that the server ends leaves time for the next one.
     let call = read(&client).attempt_timeout(millis(20)).timeout(millis(200));
     let error = within(millis(200), call).await.expect_err("no answer");
     assert_eq!(error.code(), Code::DeadlineExceeded, "{error:?}");
     assert!(error.attempts() > 2, "{error:?}");
 }
 
-/// What is told of a deadline is rounded down, so that who keeps it may give up a little before us.
+/// `grpc-timeout` is rounded down, so a server that enforces it can be earlier than the client.
 #[tokio::test(start_paused = true)]
 async fn cancelled_at_the_rounded_grpc_timeout_is_deadline_exceeded() {
     let service = tower::service_fn(|request: http::Request<tonic::body::Body>| async move {
         assert_eq!(request.headers()["grpc-timeout"], "1999m");
         tokio::time::sleep(millis(1999)).await;
-        let given_up = tonic::Status::cancelled("Timeout expired");
-        Ok::<_, Infallible>(given_up.into_http::<tonic::body::Body>())
+        let cancelled = tonic::Status::cancelled("Timeout expired");
+        Ok::<_, Infallible>(cancelled.into_http::<tonic::body::Body>())
     });
     let client = LivestreamClient::builder().channel(service).build().expect("a client");
     let call = read(&client).timeout(Duration::from_micros(1_999_900));

@@ -1,4 +1,4 @@
-//! GOAWAY: the service's front ends send one about hourly, to every connection.
+//! GOAWAY: Google's front ends send one on every connection about once an hour.
 
 use super::{
     assert_failed, channel, client_for, frames::RawConnection, millis, operation, preview, read,
@@ -37,8 +37,8 @@ async fn goaway_on_an_idle_connection_fails_no_call() {
     });
     let client = client_for(port).build().expect("a client");
     within(millis(2000), read(&client)).await.expect("the first connection answers");
-    is_gone.await.expect("the client closes what takes no more calls");
-    // One attempt is all that this call has.
+    is_gone.await.expect("the client closes a connection that takes no more calls");
+    // This call has a single attempt.
     let call = preview(&client).retry(RetryPolicy::never());
     within(millis(2000), call).await.expect("a new connection is opened");
     server.await.expect("no panic").expect("no broken pipe");
@@ -51,14 +51,14 @@ async fn a_call_that_goaway_excludes_is_resent_even_without_request_id() {
         let mut first = RawConnection::accept(&listener).await?;
         let stream = first.request().await?;
         first.go_away(stream - 1).await?;
-        // The client opens a second connection whether this one is closed or not.
+        // The client opens a second connection, whether this one closes or not.
         let mut second = RawConnection::accept(&listener).await?;
         let stream = second.request().await?;
         second.succeed(stream, &framed(&PreviewInputResponse::default())).await?;
         std::io::Result::Ok((first, second))
     });
     let client = client_for(port).build().expect("a client");
-    within(millis(2000), preview(&client)).await.expect("sent again");
+    within(millis(2000), preview(&client)).await.expect("resent");
     server.await.expect("no panic").expect("no broken pipe");
 }
 
@@ -71,7 +71,7 @@ async fn a_call_that_goaway_includes_completes_while_new_calls_use_another_conne
         let slow = first.request().await?;
         first.go_away(slow).await?;
         sent.send(()).expect("the test waits");
-        // Another call is answered on another connection before the slow one is.
+        // A second call completes on another connection before the slow one does.
         let mut second = RawConnection::accept(&listener).await?;
         let quick = second.request().await?;
         second.succeed(quick, &framed(&PreviewInputResponse::default())).await?;
@@ -82,8 +82,8 @@ async fn a_call_that_goaway_includes_completes_while_new_calls_use_another_conne
     let client = client_for(port).build().expect("a client");
     let slow = tokio::spawn(within(millis(2000), read(&client).retry(RetryPolicy::never())));
     is_sent.await.expect("the slow call arrives");
-    // The second call may come before the GOAWAY does: then it is left out, and sent again.
-    within(millis(2000), preview(&client)).await.expect("goes elsewhere");
+    // If this call is sent before the GOAWAY arrives, the GOAWAY excludes it and it is resent.
+    within(millis(2000), preview(&client)).await.expect("answered on the second connection");
     slow.await.expect("no panic").expect("completes");
     server.await.expect("no panic").expect("no broken pipe");
 }
@@ -105,8 +105,8 @@ async fn a_call_that_goaway_includes_can_still_be_lost() {
     let client = client_for(port).build().expect("a client");
     let error = within(millis(2000), preview(&client)).await.expect_err("cut off");
     assert_failed(&error, Code::Unavailable, 1, true);
-    // A keyed mutation survives the same.
-    let _started = within(millis(2000), start(&client)).await.expect("sent again");
+    // A mutation with a request_id is retried after the same fault.
+    let _started = within(millis(2000), start(&client)).await.expect("resent");
     server.await.expect("no panic").expect("no broken pipe");
 }
 
@@ -120,7 +120,7 @@ async fn goaway_on_every_connection_at_once_fails_no_call() {
         for _ in 0..CONNECTIONS {
             draining.push((RawConnection::accept(&listener).await?, 0));
         }
-        // Each keeps a call and has room for another, as the client sees it.
+        // Each connection keeps one call and, for the client, has room for another.
         for (connection, slow) in &mut draining {
             let quick = connection.request().await?;
             *slow = connection.request().await?;
@@ -146,11 +146,11 @@ async fn goaway_on_every_connection_at_once_fails_no_call() {
     }
     are_sent.await.expect("the calls arrive");
     for _ in 0..CONNECTIONS {
-        // Its GOAWAY was sent right behind each answer.
+        // A GOAWAY follows immediately after each response.
         let quick = calls.join_next().await.expect("a call").expect("no panic");
         quick.expect("an answer");
     }
-    within(millis(2000), preview(&client)).await.expect("the call finds a new connection");
+    within(millis(2000), preview(&client)).await.expect("the call opens a new connection");
     for slow in calls.join_all().await {
         slow.expect("completes");
     }
@@ -173,10 +173,12 @@ async fn goaway_on_every_new_connection_ends_the_call_at_max_attempts() {
     });
     let retry = short_backoff().with_max_attempts(ATTEMPTS);
     let client = client_for(port).retry(retry).build().expect("a client");
-    let error = within(millis(2000), preview(&client)).await.expect_err("turned away");
+    let error = within(millis(2000), preview(&client))
+        .await
+        .expect_err("every connection refuses the call");
     assert_failed(&error, Code::Unavailable, ATTEMPTS, false);
     let dials = dials.load(Ordering::SeqCst);
-    // An attempt may go to three new connections, and no further.
+    // An attempt tries at most three new connections.
     assert!((ATTEMPTS..=3 * ATTEMPTS).contains(&dials), "{dials} dials");
     server.abort();
 }

@@ -4,8 +4,8 @@
 //! and as the error reports them), whether the request may have been carried out, and that the call
 //! ends at most 50 ms after its deadline.
 //!
-//! There are two faulty servers: `server` speaks HTTP/2 through h2 and answers each call by a script;
-//! `frames` writes single frames by hand, in sequences that h2 does not send.
+//! There are two faulty servers: `server` speaks HTTP/2 through h2 and answers each call by a
+//! script; `frames` writes single frames by hand, in sequences that h2 does not send.
 
 mod backoff;
 mod deadlines;
@@ -70,8 +70,8 @@ fn operation() -> Operation {
     Operation { name, ..Default::default() }
 }
 
-/// Awaits a call and asserts that it ends at most 50 ms after its deadline. The deadline is measured
-/// with a timer, which a busy machine delays as much as it delays the call.
+/// Awaits a call and asserts that it ends at most 50 ms after its deadline. A timer measures the
+/// deadline: a busy machine delays the timer as much as the call.
 async fn within<C: IntoFuture>(deadline: Duration, call: C) -> C::Output {
     let mut call = pin!(call.into_future());
     tokio::select! {

@@ -1,5 +1,5 @@
-//! Requests that surely never arrived are sent again; those that may have been carried out are sent
-//! again only where the service can tell a repeat.
+//! A request that certainly never arrived is retried. A request that may have been carried out is
+//! retried only if the service can recognise the repeat.
 
 use super::{
     assert_failed, channel, client_for, millis, operation, preview, read,
@@ -42,8 +42,8 @@ fn succeed(exchange: Exchange) {
     }
 }
 
-/// Does `fault` to the first request, and answers all others.
-async fn once(fault: fn(Exchange)) -> Server {
+/// A server that responds to the first request with `fault` and answers all others.
+async fn fault_once(fault: fn(Exchange)) -> Server {
     Server::start(move |exchange| async move {
         if exchange.number == 1 { fault(exchange) } else { succeed(exchange) }
     })
@@ -54,19 +54,19 @@ async fn once(fault: fn(Exchange)) -> Server {
 async fn refused_stream_is_retried_for_every_request() {
     let refuse: fn(Exchange) = |exchange| exchange.reset(Reason::REFUSED_STREAM);
 
-    let server = once(refuse).await;
+    let server = fault_once(refuse).await;
     let client = server.client().build().expect("a client");
-    within(DEADLINE, read(&client)).await.expect("sent again");
+    within(DEADLINE, read(&client)).await.expect("retried");
     assert_eq!(server.attempts(), 2);
 
-    let server = once(refuse).await;
+    let server = fault_once(refuse).await;
     let client = server.client().build().expect("a client");
-    within(DEADLINE, preview(&client)).await.expect("sent again");
+    within(DEADLINE, preview(&client)).await.expect("retried");
     assert_eq!(server.attempts(), 2);
 
-    let server = once(refuse).await;
+    let server = fault_once(refuse).await;
     let client = server.client().without_request_ids().build().expect("a client");
-    let _started = within(DEADLINE, start(&client)).await.expect("sent again");
+    let _started = within(DEADLINE, start(&client)).await.expect("retried");
     assert_eq!(server.attempts(), 2);
 }
 
@@ -80,7 +80,7 @@ async fn refused_stream_on_every_attempt_has_not_run() {
     assert_eq!(server.attempts(), 3);
 }
 
-/// What befalls the first request after it has arrived; the answer may have begun.
+/// Faults that follow a complete request; in some, the response has begun.
 const AFTER_ARRIVAL: [fn(Exchange); 5] = [
     |exchange| exchange.reset(Reason::INTERNAL_ERROR),
     |exchange| exchange.reset(Reason::CANCEL),
@@ -101,14 +101,14 @@ const AFTER_ARRIVAL: [fn(Exchange); 5] = [
 #[tokio::test]
 async fn a_read_or_a_mutation_with_request_id_is_retried_after_a_lost_response() {
     for fault in AFTER_ARRIVAL {
-        let server = once(fault).await;
+        let server = fault_once(fault).await;
         let client = server.client().build().expect("a client");
-        within(DEADLINE, read(&client)).await.expect("sent again");
+        within(DEADLINE, read(&client)).await.expect("retried");
         assert_eq!(server.attempts(), 2);
 
-        let server = once(fault).await;
+        let server = fault_once(fault).await;
         let client = server.client().build().expect("a client");
-        let _started = within(DEADLINE, start(&client)).await.expect("sent again");
+        let _started = within(DEADLINE, start(&client)).await.expect("retried");
         let [first, second] = server.requests().try_into().ok().expect("two attempts");
         assert_eq!(first.body, second.body, "the request_id holds");
     }
@@ -117,16 +117,16 @@ async fn a_read_or_a_mutation_with_request_id_is_retried_after_a_lost_response()
 #[tokio::test]
 async fn a_mutation_without_request_id_fails_after_a_lost_response_and_may_have_run() {
     for fault in AFTER_ARRIVAL {
-        let server = once(fault).await;
+        let server = fault_once(fault).await;
         let client = server.client().build().expect("a client");
-        let error = within(DEADLINE, preview(&client)).await.expect_err("not sent again");
+        let error = within(DEADLINE, preview(&client)).await.expect_err("not retried");
         assert_failed(&error, Code::Unavailable, 1, true);
         assert!(error.to_string().contains("may have been carried out"), "{error}");
         assert_eq!(server.attempts(), 1);
 
-        let server = once(fault).await;
+        let server = fault_once(fault).await;
         let client = server.client().without_request_ids().build().expect("a client");
-        let error = within(DEADLINE, start(&client)).await.expect_err("not sent again");
+        let error = within(DEADLINE, start(&client)).await.expect_err("not retried");
         assert_failed(&error, Code::Unavailable, 1, true);
         assert_eq!(server.attempts(), 1);
     }
@@ -178,7 +178,7 @@ async fn a_call_reaches_a_server_that_starts_late() {
     tokio::task::yield_now().await;
     let listener = socket.listen(16).expect("the port is ours");
     let server = Server::on(listener, |exchange| async { succeed(exchange) });
-    call.await.expect("no panic").expect("sent once there is a server");
+    call.await.expect("no panic").expect("retried until the server listens");
     assert_eq!(server.attempts(), 1);
 }
 
@@ -193,11 +193,11 @@ async fn a_connection_closed_before_any_request_is_reopened() -> io::Result<()> 
         io::Result::Ok(Server::on(listener, |exchange| async { succeed(exchange) }))
     });
     let client = client_for(port).build().expect("a client");
-    within(DEADLINE, preview(&client)).await.expect("the third connection holds");
+    within(DEADLINE, preview(&client)).await.expect("the third connection stays open");
     let server = server.await.expect("no panic")?;
     assert_eq!((server.attempts(), server.connections()), (1, 1));
-    let arrived = &server.requests()[0];
-    assert_eq!(arrived.message::<PreviewInputRequest>().name, super::INPUT);
+    let request = &server.requests()[0];
+    assert_eq!(request.message::<PreviewInputRequest>().name, super::INPUT);
     Ok(())
 }
 
@@ -208,15 +208,15 @@ async fn a_header_that_http2_forbids_is_refused_without_retry() {
     let call = preview(&client).header(CONNECTION, HeaderValue::from_static("close"));
     let error = within(DEADLINE, call).await.expect_err("HTTP/2 has no such header");
     assert_failed(&error, Code::InvalidArgument, 1, false);
-    within(DEADLINE, preview(&client)).await.expect("the connection is none the worse for it");
+    within(DEADLINE, preview(&client)).await.expect("the connection stays usable");
     assert_eq!((server.attempts(), server.connections()), (1, 1));
 }
 
-/// A service that answers UNAVAILABLE once, and is never ready again.
+/// A service that responds UNAVAILABLE once and is never ready again.
 #[derive(Clone, Default)]
-struct Ailing(Arc<AtomicUsize>);
+struct NeverReadyAgain(Arc<AtomicUsize>);
 
-impl tower::Service<http::Request<Body>> for Ailing {
+impl tower::Service<http::Request<Body>> for NeverReadyAgain {
     type Response = http::Response<Body>;
     type Error = io::Error;
     type Future = Ready<Result<http::Response<Body>, io::Error>>;
@@ -230,18 +230,18 @@ impl tower::Service<http::Request<Body>> for Ailing {
 
     fn call(&mut self, _: http::Request<Body>) -> Self::Future {
         self.0.fetch_add(1, Ordering::Relaxed);
-        ready(Ok(Status::unavailable("ailing").into_http()))
+        ready(Ok(Status::unavailable("try again").into_http()))
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_inner_service_that_is_never_ready_again_ends_the_call_with_unavailable() {
-    let ailing = Ailing::default();
-    let service = PolicyLayer::new(CallPolicy::new(), classify).layer(ailing.clone());
+    let inner = NeverReadyAgain::default();
+    let service = PolicyLayer::new(CallPolicy::new(), classify).layer(inner.clone());
     let origin = "http://in.process".parse().expect("an origin");
     let mut stub = LivestreamServiceClient::with_origin(service, origin);
     let request = GetChannelRequest { name: super::CHANNEL.into() };
     let status = stub.get_channel(request).await.expect_err("never ready again");
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-    assert_eq!(ailing.0.load(Ordering::Relaxed), 1);
+    assert_eq!(inner.0.load(Ordering::Relaxed), 1);
 }

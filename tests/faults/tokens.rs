@@ -1,4 +1,4 @@
-//! Tokens: a fresh one for each attempt, and a clear word where there is none.
+//! Tokens: each attempt fetches one, and a call without a token fails with its cause.
 
 use super::{
     assert_failed, channel, millis, preview, read,
@@ -21,10 +21,10 @@ use tonic::Code;
 
 const DEADLINE: std::time::Duration = millis(2000);
 
-/// What the credentials give when asked for the n-th time, from 1.
+/// The response of the credentials to one request for a token.
 enum Token {
     Fresh(&'static str),
-    /// The one that the client already has, if it has one.
+    /// The token that the client already has.
     Unchanged,
     Missing {
         is_transient: bool,
@@ -32,19 +32,19 @@ enum Token {
     Pending,
 }
 
-/// Credentials by a script.
-struct Scripted {
+/// Credentials with a script, which gets the number of the request, from 1.
+struct ScriptedCredentials {
     asked: AtomicUsize,
     script: fn(usize) -> Token,
 }
 
-impl fmt::Debug for Scripted {
+impl fmt::Debug for ScriptedCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Scripted")
+        f.write_str("ScriptedCredentials")
     }
 }
 
-impl CredentialsProvider for Scripted {
+impl CredentialsProvider for ScriptedCredentials {
     async fn headers(
         &self,
         known: Extensions,
@@ -56,7 +56,10 @@ impl CredentialsProvider for Scripted {
                 Ok(CacheableResource::New { entity_tag: EntityTag::new(), data })
             }
             Token::Unchanged => {
-                assert!(known.get::<EntityTag>().is_some(), "the client says what it has");
+                assert!(
+                    known.get::<EntityTag>().is_some(),
+                    "the client sends the tag of its token"
+                );
                 Ok(CacheableResource::NotModified)
             }
             Token::Missing { is_transient } => {
@@ -71,12 +74,12 @@ impl CredentialsProvider for Scripted {
     }
 }
 
-fn credentials(script: fn(usize) -> Token) -> Scripted {
-    Scripted { asked: AtomicUsize::new(0), script }
+fn credentials(script: fn(usize) -> Token) -> ScriptedCredentials {
+    ScriptedCredentials { asked: AtomicUsize::new(0), script }
 }
 
-/// Fails the first request of each three, and the second.
-async fn third_time_lucky() -> Server {
+/// A server that fails the first two of every three requests.
+async fn fail_two_of_three() -> Server {
     Server::start(|exchange| async {
         match exchange.number % 3 {
             0 => exchange.succeed(&channel()),
@@ -92,7 +95,7 @@ fn tokens(requests: &[ReceivedRequest]) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_token_that_expires_between_attempts_is_replaced() {
-    let server = third_time_lucky().await;
+    let server = fail_two_of_three().await;
     let credentials = credentials(|asked| match asked {
         1 => Token::Fresh("old"),
         2 => Token::Unchanged,

@@ -1,5 +1,5 @@
-//! The API's JSON form: documents in the shapes of the REST reference mean what they say and come
-//! back equal, in JSON, YAML and TOML; what is wrong is named by line and path.
+//! The API's JSON form: documents in the shapes of the REST reference round-trip in JSON, YAML and
+//! TOML, and errors name line and path.
 
 #![allow(clippy::unwrap_used)]
 
@@ -39,8 +39,8 @@ samples! {
     operation_metadata operation_done operation_deleted operation_failed
 }
 
-/// The document reads as the message, and the message is written as the document; so is either in
-/// YAML and TOML.
+/// Checks that the document reads as the message, that the message is written as the document, and
+/// the same in YAML and TOML.
 fn check_sample<T>(text: &str, message: &T)
 where
     T: Message + Name + Default + Clone + PartialEq + Debug,

@@ -1,5 +1,4 @@
-//! Whatever a message holds, its JSON and YAML mean the same message; and no text makes the reader
-//! panic.
+//! Random messages round-trip through JSON and YAML, and no text makes the reader panic.
 
 use crate::{
     draw::{Draw, check},
@@ -32,7 +31,7 @@ fn events_round_trip() {
     check(|draw| check_round_trip(&event(draw)));
 }
 
-/// Of floating point numbers, only those that equal themselves can be compared.
+/// Not NaN, which does not equal itself.
 #[test]
 fn floats_round_trip() {
     const EDGES: [f64; 10] = [
@@ -73,7 +72,7 @@ fn no_timestamp_or_duration_makes_the_json_writer_panic() {
     });
 }
 
-/// What reads as a time can be written, and then reads as the same time.
+/// A text that reads as a time can be written, and reads as the same time again.
 #[test]
 fn no_text_makes_the_json_reader_panic() {
     check(|draw| {
@@ -98,7 +97,7 @@ fn nearly_duration(draw: &mut Draw) -> String {
     format!("\"{sign}{seconds}{}s\"", fraction.unwrap_or_default())
 }
 
-/// The form of a time, whose numbers may be out of range.
+/// Text in the form of a time, with numbers that can be out of range.
 fn time_text(draw: &mut Draw) -> String {
     fn number(draw: &mut Draw, most: u8) -> String {
         format!("{:02}", draw.0.u8(..=most))
@@ -201,7 +200,7 @@ fn nanos(draw: &mut Draw) -> i32 {
 }
 
 fn status(draw: &mut Draw) -> Status {
-    // One entry at most: the bytes inside of an `Any` are compared as they are.
+    // At most one entry: the bytes of an `Any` are compared as they are, and map order varies.
     let info = |draw: &mut Draw| {
         let (reason, domain, metadata) = (text(draw), text(draw), labels(draw, 1));
         samples::error_info(&ErrorInfo { reason, domain, metadata })

@@ -1,5 +1,5 @@
-//! A server that answers every call with an empty message and records the calls. The submodules have
-//! certificates, proxies, a tap on the connection, a token service and a log recorder.
+//! A server that answers every call with an empty message and records the calls. The submodules
+//! have certificates, proxies, a tap on the connection, a token service and a log recorder.
 
 // Each test binary uses a part of this module.
 #![allow(dead_code, unreachable_pub)]

@@ -41,7 +41,8 @@ impl Proxy {
         copy_bidirectional(&mut client, &mut server).await.map(drop)
     }
 
-    /// Listens as a SOCKS5 proxy without authentication ([RFC 1928](https://www.rfc-editor.org/rfc/rfc1928)).
+    /// Listens as a SOCKS5 proxy without authentication
+    /// ([RFC 1928](https://www.rfc-editor.org/rfc/rfc1928)).
     pub async fn listen_socks(&self, target: SocketAddr) -> SocketAddr {
         let proxy = self.clone();
         listen(move |client| proxy.clone().relay(client, target)).await

@@ -1,5 +1,5 @@
-//! An emulator on tokio's paused clock, a client whose requests are logged, and functions that bring
-//! resources into a state.
+//! An emulator on tokio's paused clock, a client whose requests are logged, and functions that
+//! bring resources into a state.
 
 use super::{Log, Observed};
 use livestream_client::{

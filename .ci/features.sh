@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Each feature compiles alone, without a warning, and a client pulls in no server code.
+# Checks that each feature compiles alone, without a warning, and that a client contains no server code.
 #
-# Only the library is checked: dev-dependencies switch features on that hide what is missing.
+# Checks only the library, because dev-dependencies enable features and would hide a missing one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Read from the manifest, so that no feature is forgotten.
+# Read the features from the manifest, so that none is missing here.
 features=$(sed -n '/^\[features\]/,/^\[dep/s/^\([a-z][a-z-]*\) = .*/\1/p' Cargo.toml | grep -vx default)
 [ -n "$features" ] || { echo "no features found in Cargo.toml" >&2; exit 1; }
 
@@ -36,9 +36,9 @@ done
 check
 holds_no_server
 
-# The gate must be able to fail.
+# Check that this check can fail.
 if holds_no_server --package livestream-emulator 2>/dev/null; then
-    echo "the search for server code does not find the emulator's" >&2
+    echo "the search for server code does not find that of the emulator" >&2
     exit 1
 fi
-echo "no feature needs another, and no client holds a server"
+echo "each feature compiles alone, and no client contains server code"

@@ -2,7 +2,7 @@
 
 use crate::gax::rpc::{
     Filtered, Idempotency, InvalidField, LongRunning, LongRunningKind, Method, Ordered, Page,
-    Paged, Redacted, Rpc, UnaryKind, check, sealed,
+    Paged, Redacted, Rpc, UnaryKind, require, sealed,
 };
 
 /// The method that an HTTP/2 path names; `None` where this build does not speak it.

@@ -34,46 +34,7 @@
 
 pub use crate::{
     gax::name::{InvalidName, OperationName, ResourceName},
-    livestream::name::{
-        AssetName, ChannelName, ClipName, DvrSessionName, EventName, InputName, NetworkName,
-        PoolName, SecretVersionName,
-    },
+    livestream::name::*,
 };
 
-use crate::gax::name::resource_name;
-
-resource_name! {
-    /// A Google Cloud project, by id or number: `projects/{project}`.
-    ProjectName = "cloudresourcemanager.googleapis.com/Project", "projects/{project}";
-    ids { project @ 1 }
-    children {
-        /// A location of this project.
-        location -> LocationName,
-    }
-}
-
-resource_name! {
-    /// A region within a project, such as `us-central1`: `projects/{project}/locations/{location}`.
-    LocationName = "locations.googleapis.com/Location", "projects/{project}/locations/{location}";
-    ids { project @ 1, location @ 3 }
-    parent ProjectName @ 2;
-    children {
-        /// A channel of this location.
-        channel -> ChannelName,
-        /// An input of this location.
-        input -> InputName,
-        /// An asset of this location.
-        asset -> AssetName,
-        /// A pool of this location; the service knows only `default`.
-        pool -> PoolName,
-        /// A long-running operation of this location.
-        operation -> OperationName,
-    }
-}
-
-impl From<&OperationName> for LocationName {
-    /// The location that the operation runs in.
-    fn from(operation: &OperationName) -> Self {
-        ResourceName::from_checked(crate::gax::name::prefix(operation.as_str(), 4).into())
-    }
-}
+include!(concat!(env!("OUT_DIR"), "/name.rs"));

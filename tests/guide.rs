@@ -1,4 +1,4 @@
-//! The guide covers every method and chapter, and its pictures work in rustdoc. Its examples are
+//! The guide and the README are complete, and rustdoc shows the guide's pictures. Their examples are
 //! doctests.
 
 #![allow(clippy::unwrap_used)]
@@ -19,8 +19,8 @@ fn the_python_table_lists_every_method_in_the_order_of_the_service() {
 
     let guide = read("src/guide/python.md");
     let rows = guide.lines().filter_map(|line| line.strip_prefix("| [`"));
-    let listed = rows.map(|row| row.split('`').next().unwrap()).collect::<Vec<_>>();
-    assert_eq!(listed, methods);
+    let told = rows.map(|row| row.split('`').next().unwrap()).collect::<Vec<_>>();
+    assert_eq!(told, methods);
 }
 
 fn snake_case(name: &str) -> String {
@@ -65,4 +65,19 @@ fn every_chapter_is_in_the_table_of_contents() {
     let mut listed = listed.map(|(_, rest)| rest.split('`').next().unwrap()).collect::<Vec<_>>();
     listed.sort_unstable();
     assert_eq!(listed, chapters);
+}
+
+#[test]
+fn every_file_that_the_readme_or_contributing_names_exists() {
+    let folders = ["src/", "tests/", "emulator/", "examples/", "benches/", "proto/", ".ci/"];
+    for document in ["README.md", "CONTRIBUTING.md", "benches/README.md"] {
+        let text = read(document);
+        // Between backticks stand paths, commands and code.
+        let words = text.split('`').skip(1).step_by(2).map(|word| word.split(' ').next().unwrap());
+        let paths = words.filter(|word| folders.iter().any(|folder| word.starts_with(folder)));
+        for path in paths {
+            let found = Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists();
+            assert!(found, "{document} names {path}, which does not exist");
+        }
+    }
 }

@@ -7,11 +7,13 @@ mod draw;
 use draw::{Draw, check};
 use livestream_client::{
     name::*,
+    proto::FILE_DESCRIPTOR_SET,
     visionai::name::{
         ChannelName as VisionChannelName, ClusterName, EventName as VisionEventName, SeriesName,
         StreamName,
     },
 };
+use prost_reflect::DescriptorPool;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, HashSet},
@@ -66,7 +68,7 @@ fn name_patterns_match_the_service_definition() {
         .map(|(name, pattern)| (name, pattern[0].as_str().unwrap()))
         .collect::<BTreeMap<_, _>>();
     assert_eq!(theirs.len(), 14);
-    // What every Google API shares stands in no service's definition.
+    // The definitions of what every Google API shares are this project's own.
     theirs.extend([
         ("cloudresourcemanager.googleapis.com/Project", "projects/{project}"),
         ("locations.googleapis.com/Location", "projects/{project}/locations/{location}"),
@@ -76,6 +78,31 @@ fn name_patterns_match_the_service_definition() {
         ),
     ]);
     assert_eq!(ours, theirs);
+
+    // The pattern of an operation's name is typed in the engine; all others come from here.
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let defined = all_resources(&pool);
+    let defined = defined.iter().map(|(name, pattern)| (&**name, &**pattern));
+    assert_eq!(ours, defined.collect());
+}
+
+/// The resource types of the definitions, with their patterns.
+fn all_resources(pool: &DescriptorPool) -> BTreeMap<String, String> {
+    let of_messages = pool.all_messages().filter_map(|message| {
+        let extension = pool.get_extension_by_name("google.api.resource").unwrap();
+        let options = message.options();
+        options.has_extension(&extension).then(|| options.get_extension(&extension).into_owned())
+    });
+    let of_files = pool.files().flat_map(|file| {
+        let extension = pool.get_extension_by_name("google.api.resource_definition").unwrap();
+        file.options().get_extension(&extension).as_list().unwrap().to_vec()
+    });
+    let resources = of_messages.chain(of_files).map(|resource| {
+        let field = |name| resource.as_message().unwrap().get_field_by_name(name).unwrap();
+        let name = field("type").as_str().unwrap().to_owned();
+        (name, field("pattern").as_list().unwrap()[0].as_str().unwrap().to_owned())
+    });
+    resources.collect()
 }
 
 #[test]

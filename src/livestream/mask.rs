@@ -18,7 +18,9 @@ use prost_types::FieldMask;
 use std::fmt;
 
 /// A resource that an update request carries beside its mask; generated from the definitions.
-pub trait Maskable: prost::Name + Clone + PartialEq {
+///
+/// This trait is sealed: the resources are those of the services.
+pub trait Maskable: sealed::Sealed + prost::Name + Clone + PartialEq {
     /// Every path that a mask may name. None goes through a list or a map: these are whole.
     const PATHS: &'static [&'static str];
 
@@ -34,7 +36,13 @@ pub trait Maskable: prost::Name + Clone + PartialEq {
     fn overwrite(&mut self, field: &str, from: &Self) -> bool;
 }
 
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
 /// A resource of which the API documents what an update can change.
+///
+/// This trait is sealed, as [`Maskable`] is.
 pub trait Updatable: Maskable {
     /// The fields that the update call takes.
     const FIELDS: &'static [&'static str];

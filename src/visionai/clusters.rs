@@ -13,10 +13,6 @@ use super::{
 };
 use crate::{gax::call::Call, name::LocationName};
 use prost_types::FieldMask;
-use std::time::Duration;
-
-/// What the published configuration gives the call that creates a cluster.
-const CREATE_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl StreamsClient {
     /// Lists the clusters of one location.
@@ -43,7 +39,7 @@ impl StreamsClient {
     ///
     /// Only `labels` and `annotations` are the caller's. The call may take 600 s unless told
     /// otherwise, and the operation about 30 minutes: give the wait a
-    /// [policy](crate::PollPolicy) with a limit above that.
+    /// [policy](crate::policy::PollPolicy) with a limit above that.
     ///
     /// Long-running: awaiting yields the operation, and the operation yields the cluster.
     ///
@@ -78,13 +74,12 @@ impl StreamsClient {
         cluster: Cluster,
         cluster_id: impl Into<String>,
     ) -> Call<CreateClusterRequest> {
-        let request = CreateClusterRequest {
+        self.call(CreateClusterRequest {
             parent: parent.into(),
             cluster: Some(cluster),
             cluster_id: cluster_id.into(),
             ..Default::default()
-        };
-        self.call(request).timeout(CREATE_TIMEOUT)
+        })
     }
 
     /// Changes the labels or annotations of the cluster that `cluster.name` says.

@@ -4,7 +4,7 @@
 //! deleted. Creating and deleting one are long-running.
 
 use super::{
-    CREATE_TIMEOUT, StreamsClient,
+    StreamsClient,
     model::{
         CreateEventRequest, DeleteEventRequest, Event, GetEventRequest, ListEventsRequest,
         UpdateEventRequest,
@@ -89,13 +89,12 @@ impl StreamsClient {
         event: Event,
         event_id: impl Into<String>,
     ) -> Call<CreateEventRequest> {
-        let request = CreateEventRequest {
+        self.call(CreateEventRequest {
             parent: parent.into(),
             event: Some(event),
             event_id: event_id.into(),
             ..Default::default()
-        };
-        self.call(request).timeout(CREATE_TIMEOUT)
+        })
     }
 
     /// Changes the event that `event.name` says.

@@ -39,11 +39,6 @@ mod streams;
 #[doc(inline)]
 pub use crate::proto::google::cloud::visionai::v1 as model;
 
-use std::time::Duration;
-
-/// What the published configuration gives a call that creates something in a cluster.
-const CREATE_TIMEOUT: Duration = Duration::from_secs(300);
-
 crate::gax::client::client! {
     /// The client of [Vision AI's streams](https://cloud.google.com/vision-ai/docs). Clones share
     /// connections, tokens and the retry budget.
@@ -65,8 +60,6 @@ crate::gax::client::client! {
     names crate::name::LocationName, crate::name::ProjectName;
     methods crate::methods::classify;
 
-    /// It has the client's own timeout, also where the method of the same name gives more.
-    ///
     /// ```
     /// # async fn example(client: livestream_client::visionai::StreamsClient) -> Result<(), livestream_client::Error> {
     /// use livestream_client::visionai::model::GetStreamRequest;

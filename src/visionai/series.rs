@@ -1,7 +1,7 @@
 //! Series: each joins one stream to one event.
 
 use super::{
-    CREATE_TIMEOUT, StreamsClient,
+    StreamsClient,
     model::{
         CreateSeriesRequest, DeleteSeriesRequest, GetSeriesRequest, ListSeriesRequest, Series,
         UpdateSeriesRequest,
@@ -66,13 +66,12 @@ impl StreamsClient {
         series: Series,
         series_id: impl Into<String>,
     ) -> Call<CreateSeriesRequest> {
-        let request = CreateSeriesRequest {
+        self.call(CreateSeriesRequest {
             parent: parent.into(),
             series: Some(series),
             series_id: series_id.into(),
             ..Default::default()
-        };
-        self.call(request).timeout(CREATE_TIMEOUT)
+        })
     }
 
     /// Changes the series that `series.name` says.

@@ -5,7 +5,7 @@
 //! HLS, and a thumbnail in Cloud Storage.
 
 use super::{
-    CREATE_TIMEOUT, StreamsClient,
+    StreamsClient,
     model::{
         CreateStreamRequest, DeleteStreamRequest, GenerateStreamHlsTokenRequest, GetStreamRequest,
         GetStreamThumbnailRequest, ListStreamsRequest, Stream, UpdateStreamRequest,
@@ -70,13 +70,12 @@ impl StreamsClient {
         stream: Stream,
         stream_id: impl Into<String>,
     ) -> Call<CreateStreamRequest> {
-        let request = CreateStreamRequest {
+        self.call(CreateStreamRequest {
             parent: parent.into(),
             stream: Some(stream),
             stream_id: stream_id.into(),
             ..Default::default()
-        };
-        self.call(request).timeout(CREATE_TIMEOUT)
+        })
     }
 
     /// Changes the stream that `stream.name` says.

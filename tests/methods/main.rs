@@ -81,6 +81,38 @@ fn time_of(service: &str, name: &str) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_by_its_request_has_the_default_timeout_of_the_typed_method() {
+    use livestream_client::{
+        proto::google::longrunning::Operation,
+        visionai::{StreamsClient, model::*},
+    };
+    let name = "projects/p/locations/l/operations/o".to_owned();
+    let recorder = recorder::Recorder::answering(&Operation { name, ..Default::default() });
+    let client = StreamsClient::builder().channel(recorder.clone()).build();
+    let client = client.expect("nothing else is needed");
+    let location = resources::name::<livestream_client::name::LocationName>(resources::LOCATION);
+    let cluster = location.cluster("shop").expect("a valid id");
+    macro_rules! compare {
+        ($($typed:expr),+ $(,)?) => {$(
+            let typed = $typed;
+            let method = format!("{:?}", typed.request());
+            let request = typed.request().clone();
+            let _ = typed.await.expect("answered");
+            let expected = recorder.take_only().timeout();
+            let _ = client.call(request).await.expect("answered");
+            assert_eq!(recorder.take_only().timeout(), expected, "{method}");
+        )+};
+    }
+    compare! {
+        client.create_cluster(&location, Cluster::default(), "shop"),
+        client.create_stream(&cluster, Stream::default(), "entrance"),
+        client.create_event(&cluster, Event::default(), "day"),
+        client.create_series(&cluster, Series::default(), "entrance-day"),
+        client.delete_cluster(&cluster),
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_callers_timeout_overrides_the_longer_timeout_of_a_method() {
     use livestream_client::{
         policy::Timeouts,

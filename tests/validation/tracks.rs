@@ -156,6 +156,7 @@ fn gops_are_2_to_20_seconds_long_and_all_the_same() {
         h265(c).gop_mode = Some(match gop {
             GopMode::GopFrameCount(count) => h265_codec_settings::GopMode::GopFrameCount(count),
             GopMode::GopDuration(span) => h265_codec_settings::GopMode::GopDuration(span),
+            _ => unreachable!("not among the cases"),
         });
     };
     let second = "gop_frame_count` makes 1 s at 60 frames a second, outside of 2 s to 20 s";

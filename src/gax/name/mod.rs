@@ -1,7 +1,7 @@
 //! Resource names: the mechanism.
 //!
-//! [`resource_name!`](resource_name) declares one kind of name. Which kinds there are, the service
-//! definitions say.
+//! [`resource_name!`](resource_name) declares one kind of name. The build writes its invocations from
+//! the service definitions. The engine declares only [`OperationName`], which it needs itself.
 
 mod ids;
 
@@ -220,15 +220,14 @@ pub(crate) fn segment(text: &str, at: usize) -> &str {
     segments(text).nth(at).expect("a checked name has all segments of its pattern")
 }
 
-/// Declares one kind of name: its type, pattern, variables (with the segment that each stands at),
-/// parent and children.
+/// Declares one kind of name: its type, pattern, variables (each with the segment that it stands at),
+/// and the parent (with the number of its segments).
 macro_rules! resource_name {
     (
         $(#[$doc:meta])*
         $name:ident = $type:literal, $pattern:literal;
         ids { $($id:ident @ $at:literal),+ }
-        $(parent $parent:ident @ $up:literal;)?
-        children { $($(#[$child_doc:meta])* $child:ident -> $child_name:ident),* $(,)? }
+        $(parent $parent:ty = $segments:literal;)?
     ) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -264,19 +263,9 @@ macro_rules! resource_name {
             $(
                 /// The name of the resource that this one is below.
                 pub fn parent(&self) -> $parent {
-                    $crate::gax::name::ResourceName::from_checked($crate::gax::name::prefix(&self.0, $up).into())
+                    $crate::gax::name::ResourceName::from_checked($crate::gax::name::prefix(&self.0, $segments).into())
                 }
             )?
-
-            $(
-                $(#[$child_doc])*
-                ///
-                /// # Errors
-                /// If no document of the API allows the id.
-                pub fn $child(&self, id: impl AsRef<str>) -> Result<$child_name, $crate::gax::name::InvalidName> {
-                    $crate::gax::name::build_child::<$child_name>(&self.0, id.as_ref())
-                }
-            )*
         }
 
         impl $crate::gax::name::sealed::Sealed for $name {}
@@ -336,5 +325,4 @@ resource_name! {
     OperationName = "longrunning.googleapis.com/Operation",
         "projects/{project}/locations/{location}/operations/{operation}";
     ids { project @ 1, location @ 3, operation @ 5 }
-    children {}
 }

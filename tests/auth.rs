@@ -1,5 +1,5 @@
-//! Credentials on each attempt, by a script: what is sent, how often the credentials are asked, and
-//! what a failure to give a token means. `credentials.rs` has the real ones.
+//! Scripted credentials on each attempt: which token is sent, how often the credentials are asked,
+//! and the errors of a missing token. `credentials.rs` tests real credentials.
 
 mod peer;
 
@@ -20,8 +20,8 @@ use tokio::{io::duplex, time::Instant};
 use tonic::{Code, body::Body};
 use tower::Service;
 
-/// Credentials that do as they are told, once for each time they are asked; after that they keep to
-/// the last token.
+/// Credentials that take one step of a script for each request; after the script, they return the
+/// last token.
 #[derive(Clone, Debug, Default)]
 struct Script(Arc<Mutex<State>>);
 
@@ -39,7 +39,7 @@ enum Step {
     FailForNow,
     FailForGood,
     Panic,
-    /// Say that nothing has changed, whether or not that is so.
+    /// Report an unchanged token, even if there is none.
     ClaimUnchanged,
 }
 
@@ -54,7 +54,7 @@ impl Script {
         self.0.lock().expect("unpoisoned").steps.push_back(step);
     }
 
-    /// How often a token was asked for, and how often the answer was that it is the same.
+    /// The number of requests for a token, and the number of them answered with "unchanged".
     fn asked(&self) -> (usize, usize) {
         let state = self.0.lock().expect("unpoisoned");
         (state.asked, state.unchanged)
@@ -103,7 +103,7 @@ impl CredentialsProvider for Script {
     }
 }
 
-/// A channel that answers with these statuses, then with OK, and keeps the headers that it sees.
+/// A channel that responds with these codes, then with OK, and records the request headers.
 #[derive(Clone, Default)]
 struct Wire {
     statuses: Arc<Mutex<VecDeque<&'static str>>>,
@@ -150,7 +150,7 @@ fn client(wire: &Wire, script: &Script) -> Builder<LivestreamClient> {
     LivestreamClient::builder().channel(wire.service()).credentials(credentials)
 }
 
-/// Makes one call; the wire answers in the end that there is no such channel.
+/// Makes one call, which ends with NOT_FOUND.
 async fn call(client: &LivestreamClient) -> Error {
     client.get_channel(&channel()).await.expect_err("there is no such channel")
 }
@@ -162,7 +162,7 @@ async fn an_unchanged_token_is_reused() {
     for _ in 0..3 {
         assert!(call(&client.clone()).await.is_not_found());
     }
-    assert_eq!(script.asked(), (3, 2), "asked each time, and told twice that it is the same");
+    assert_eq!(script.asked(), (3, 2), "asked for each call, and unchanged twice");
     script.then(Step::Give("second"));
     call(&client).await;
     call(&client).await;
@@ -185,7 +185,7 @@ async fn a_transient_token_error_is_retried() {
     let wire = Wire::default();
     let script = Script::of([Step::FailForNow, Step::FailForNow, Step::Give("late")]);
     let client = client(&wire, &script).build().expect("valid");
-    // Not even a mutation without `request_id` is at risk: nothing has been sent.
+    // Even a mutation without a `request_id` is retried, since nothing has been sent.
     let name = format!("{}/inputs/i", "projects/p/locations/us-central1").parse().expect("a name");
     let error = client.preview_input(&name).await.expect_err("there is no such input");
     assert_eq!((error.code(), error.attempts()), (Code::NotFound, 3));
@@ -223,7 +223,7 @@ async fn a_permanent_token_error_fails_the_call_at_once_with_advice() {
         assert!(!error.may_have_run(), "{step:?}");
         assert!(wire.header("authorization").is_empty(), "{step:?}");
 
-        // What was wrong with the credentials is not held against the client.
+        // The client works again once the credentials do.
         script.then(Step::Give("better"));
         assert!(call(&client).await.is_not_found(), "{step:?}");
         assert_eq!(wire.header("authorization"), ["Bearer better"], "{step:?}");
@@ -287,7 +287,7 @@ async fn tokens_go_over_plaintext_only_to_loopback_unless_allowed() {
         build(there).allow_plaintext_tokens().build().expect("on request");
         build(&there.replace("http", "https")).build().expect("encrypted");
     }
-    // Whoever opens the streams may carry them anywhere.
+    // A custom connector can carry the connection to any host.
     let elsewhere = tower::service_fn(|_: http::Uri| async { Ok::<_, Infallible>(duplex(64).0) });
     let error = build("http://localhost:1").connector(elsewhere).build().expect_err("a tunnel");
     assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");

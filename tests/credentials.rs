@@ -1,6 +1,6 @@
-//! Real credentials of google-cloud-auth against a token service on loopback, and what the
-//! environment says about them. Each case runs in a process of its own: the environment, the
-//! process's crypto provider and its runtimes are part of it.
+//! Real credentials of google-cloud-auth with a token service on loopback, and the environment
+//! variables for them. Each case runs in its own process, because it needs its own environment,
+//! crypto provider and runtimes.
 
 mod peer;
 
@@ -12,7 +12,7 @@ use std::{env, fs, path::PathBuf, time::Duration};
 use tokio::runtime::{self, Runtime};
 use tonic::Code;
 
-/// What a test offers to its child: an encrypted service, and a token service.
+/// The services for the child process of a test: a service with TLS, and a token service.
 struct Cloud {
     peer: Peer,
     tokens: TokenService,
@@ -22,7 +22,7 @@ struct Cloud {
 const TOKEN: &str = r#"{"access_token": "real-t0ken", "expires_in": 3600, "token_type": "Bearer"}"#;
 
 impl Cloud {
-    /// `name` is that of the test, whose files must not meet another's.
+    /// `name` is the name of the test, for a folder of its own.
     fn new(name: &str, status: u16, token: &str) -> Self {
         let (peer, authority) = (Peer::new(), Authority::new());
         let tokens = TokenService::answering(status, token);
@@ -65,7 +65,7 @@ fn runtime() -> Runtime {
     runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// The child's client of the [`Cloud`].
+/// The client of the [`Cloud`] in the child process.
 fn client() -> Builder<LivestreamClient> {
     let pem = fs::read(env::var_os("CA").expect("told")).expect("written by the parent");
     let tls = Tls::without_roots().with_ca_pem(pem).expect("a certificate");
@@ -77,7 +77,7 @@ async fn call(client: &LivestreamClient) -> Result<(), Error> {
     client.get_channel(&channel()).timeout(Duration::from_secs(5)).await.map(drop)
 }
 
-/// It tells what to do, and nothing secret.
+/// Asserts that the error contains the advice and no secret.
 #[track_caller]
 fn assert_helps(error: &Error, code: Code, advice: &str) {
     let told = format!("{} {error:?}", chain(error));
@@ -167,7 +167,7 @@ fn a_token_outlives_the_runtime_that_fetched_it() {
 fn credentials_without_a_crypto_provider_fail_with_advice() {
     if is_child() {
         runtime().block_on(async {
-            // Built by hand, so that this crate has no part in it.
+            // Built directly with google-cloud-auth, which does not install a crypto provider.
             let credentials = user_account::Builder::new(authorized_user("http://127.0.0.1:1"));
             let credentials = credentials.build().expect("well-formed");
             let client = client().credentials(credentials).build().expect("valid");
@@ -188,7 +188,8 @@ fn permanently_refused_credentials_fail_with_advice() {
             let error = call(&client).await.expect_err("the grant is gone");
             assert_helps(&error, Code::Unauthenticated, "build the client anew");
             assert!(chain(&error).contains("invalid_grant"), "{}", chain(&error));
-            // The task that refreshes the token has ended: later calls fail as fast and as well.
+            // The task that refreshes the token has ended; later calls fail at once with the same
+            // cause.
             let again = call(&client).await.expect_err("the grant is still gone");
             assert_helps(&again, Code::Unauthenticated, "invalid_grant");
             assert_eq!((error.attempts(), again.attempts()), (1, 1));
@@ -221,12 +222,12 @@ fn an_unavailable_token_service_makes_the_call_unavailable() {
 fn a_service_account_with_an_unusable_key_fails_with_advice() {
     if is_child() {
         runtime().block_on(async {
-            // An elliptic key, where the service asks for RSA.
+            // An elliptic-curve key, where the service requires RSA.
             let (_, key) = Authority::new().client();
             let account = json!({
                 "client_email": "a@b", "private_key_id": "i", "private_key": key, "project_id": "p",
             });
-            // Gives the process a crypto provider, as default credentials do.
+            // Installs a crypto provider, as default credentials do.
             client().build().expect("well-formed");
             let credentials = service_account::Builder::new(account).build().expect("well-formed");
             let client = client().credentials(credentials).build().expect("valid");
@@ -249,7 +250,8 @@ fn missing_credentials_fail_with_advice() {
                     let advice = "gcloud auth application-default login";
                     assert_helps(&error, Code::Unauthenticated, advice);
                 }
-                // Without a file the crate turns to the metadata server, which only calls ask.
+                // Without a file, google-cloud-auth uses the metadata server, which only a call
+                // reaches.
                 None => {
                     let client =
                         client().retry(RetryPolicy::never()).build().expect("perhaps in a cloud");
@@ -275,7 +277,7 @@ fn missing_credentials_fail_with_advice() {
     assert!(cloud.peer.calls().is_empty());
 }
 
-// Elsewhere the system's own store is asked, which no variable empties.
+// Other systems use a certificate store that no variable can empty.
 #[cfg(target_os = "linux")]
 #[test]
 fn missing_root_certificates_fail_with_advice() {
@@ -295,14 +297,14 @@ fn missing_root_certificates_fail_with_advice() {
 fn the_emulator_variable_selects_plaintext_without_credentials() {
     if is_child() {
         runtime().block_on(async {
-            // Neither the environment's credentials nor one's own go to an emulator.
+            // An emulator gets neither the environment's credentials nor configured ones.
             let client = LivestreamClient::new().expect("an emulator needs nothing");
             call(&client).await.expect("answered");
             let own = user_account::Builder::new(authorized_user("http://127.0.0.1:1"));
             let own = own.build().expect("well-formed");
             let client = LivestreamClient::builder().credentials(own).build().expect("valid");
             call(&client).await.expect("answered");
-            // An endpoint of one's own is not the emulator.
+            // A configured endpoint takes precedence over the emulator.
             let elsewhere = LivestreamClient::builder().endpoint("http://127.0.0.1:1");
             let elsewhere = elsewhere.retry(RetryPolicy::never()).build().expect("valid");
             call(&elsewhere).await.expect_err("nobody listens there");
@@ -365,7 +367,7 @@ fn the_default_endpoint_follows_the_universe_domain() {
     in_child(name, &[google, variable("")]);
     in_child(name, &[other, variable("other.test")]);
     in_child(name, &[other, variable("third.test"), ("OWN", "other.test")]);
-    // One's own way of connecting does not lead to an emulator.
+    // A custom connector takes precedence over the emulator.
     in_child(name, &[google, ("LIVESTREAM_EMULATOR_HOST", "127.0.0.1:1")]);
 }
 

@@ -1,5 +1,5 @@
-//! The guide and the README are complete, and rustdoc shows the guide's pictures. Their examples are
-//! doctests.
+//! The guide and the README are complete, and rustdoc shows the guide's pictures. Their examples
+//! are doctests.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,8 +19,8 @@ fn the_python_table_lists_every_method_in_the_order_of_the_service() {
 
     let guide = read("src/guide/python.md");
     let rows = guide.lines().filter_map(|line| line.strip_prefix("| [`"));
-    let told = rows.map(|row| row.split('`').next().unwrap()).collect::<Vec<_>>();
-    assert_eq!(told, methods);
+    let listed = rows.map(|row| row.split('`').next().unwrap()).collect::<Vec<_>>();
+    assert_eq!(listed, methods);
 }
 
 fn snake_case(name: &str) -> String {

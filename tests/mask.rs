@@ -1,5 +1,5 @@
-//! Masks name only what there is, and only what was asked for; the mask of a difference, applied to
-//! the old resource, gives the new one.
+//! Update masks: their paths exist, and the mask of a difference turns the old resource into the
+//! new one.
 
 #![allow(clippy::unwrap_used)]
 
@@ -33,7 +33,8 @@ fn dynamic<T: Message + Name>(message: &T) -> DynamicMessage {
     DynamicMessage::decode(descriptor, &*message.encode_to_vec()).unwrap()
 }
 
-/// What the service does with an update: each field of the mask takes the value of `new`, or none.
+/// Applies an update as the service does: each field of the mask takes its value from `new`, which
+/// can be empty.
 fn apply<T: Message + Name + Default>(old: &T, new: &T, mask: &FieldMask) -> T {
     let (mut old, new) = (dynamic(old), dynamic(new));
     for path in &mask.paths {
@@ -129,7 +130,7 @@ fn output_only_fields_are_left_out_of_a_mask() {
     new.set_streaming_state(livestream_client::model::channel::StreamingState::Streaming);
     assert_eq!(mask::difference(&old, &new), Ok(None));
 
-    // Nor within what the caller sets.
+    // The same holds inside of fields that the caller sets.
     let mut old = DvrSession::of_manifest("hls", []);
     let mut new = old.clone();
     old.dvr_manifests[0].output_uri = "gs://bucket/dvr/evening/main.m3u8".into();
@@ -200,7 +201,7 @@ fn a_mask_covers_field_presence_and_ignores_map_order() {
     assert_eq!(difference, Ok(None));
 }
 
-/// Few texts, so that two draws are often equal.
+/// One of few texts, so that two values are often equal.
 fn text(draw: &mut Draw) -> String {
     draw.of("abc", 0..3)
 }
@@ -256,8 +257,8 @@ fn pool(draw: &mut Draw) -> Pool {
     }
 }
 
-/// The mask of a difference makes the old the new, names only what differs and may be changed, and
-/// is refused where anything else differs.
+/// Checks that the mask of a difference turns `old` into `new` and names only mutable fields that
+/// differ, and that a difference in any other field is an error.
 fn check_difference<T>(old: &T, new: &T)
 where
     T: Updatable + Message + Name + Default + std::fmt::Debug,

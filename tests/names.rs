@@ -1,4 +1,4 @@
-//! Typed names: what is one, what is not, and what the refusal says.
+//! Typed names: valid names, invalid names, and their errors.
 
 #![allow(clippy::unwrap_used)]
 
@@ -183,7 +183,7 @@ fn names_give_their_children_and_parents() {
 
 #[test]
 fn a_name_error_reports_the_invalid_part() {
-    /// Rows of a text, the variable at fault (empty: none), and the end of what is said.
+    /// Rows of a text, the invalid variable (empty: none), and the end of the message.
     fn refuse<N: ResourceName>(rows: &[(&str, &str, &str)]) {
         for (text, part, words) in rows {
             let refusal = text.parse::<N>().map(|_| ()).unwrap_err();
@@ -264,11 +264,11 @@ fn a_name_error_reports_the_invalid_id() {
     refuse("", "l", "c", "project", "is empty");
     refuse("p", "l", "", "channel", "is empty");
     refuse("p", &"l".repeat(64), "c", "location", "is too long");
-    // An id with a slash would shift the segments behind it.
+    // An id with a slash would shift the segments after it.
     refuse("p/locations/l", "l", "c", "project", "may hold ASCII letters, digits and -_.: only");
     refuse("p", "l/channels/c", "c", "location", "may hold ASCII letters, digits and - only");
     refuse("p", "l", "c/events/e", "channel", "may hold ASCII letters, digits, - and _ only");
-    // Of several, the first.
+    // Of several invalid ids, the error reports the first.
     refuse("", "", "", "project", "is empty");
 
     let project = ProjectName::new("p").unwrap();
@@ -349,7 +349,7 @@ fn sample<'a>(pattern: &str, ids: &mut impl Iterator<Item = &'a str>) -> String 
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// Whatever is accepted is kept to the letter.
+/// Whether the text is accepted; asserts that the name keeps it unchanged.
 fn is_kept<N: ResourceName + fmt::Display>(text: &str) -> bool {
     let Ok(name) = text.parse::<N>() else { return false };
     assert_eq!(name.to_string(), text);

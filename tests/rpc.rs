@@ -1,7 +1,8 @@
-//! What the build reads from the annotations, for every request: against the fact tables.
+//! The facts that the build reads from the annotations of every request, compared with the fact
+//! tables.
 //!
-//! The tables say what each field is, so they also say what a good request holds and how each of
-//! its fields can be spoilt; no request is left out because nobody thought of it.
+//! The tables describe each field, so the tests derive from them a valid request of every type and
+//! the requests with one invalid field.
 
 #![allow(clippy::unwrap_used)]
 
@@ -73,7 +74,7 @@ macro_rules! for_every_request {
 static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap());
 
-/// What the tables say of one method.
+/// The facts of the tables about one method.
 struct Fact {
     path: String,
     /// The fields of the request.
@@ -82,7 +83,7 @@ struct Fact {
     verb: String,
     /// The field in the braces of the HTTP route.
     route: String,
-    /// The full names of what the operation yields and of its metadata.
+    /// The full names of the operation's result and metadata.
     result: Option<(String, String)>,
 }
 
@@ -360,12 +361,12 @@ fn debug_redacts_secrets() {
 const UUID: &str = "5b0e2d7c-3f0a-4c53-9d2e-0d6a8f1b7c44";
 const TOO_LONG: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
-/// A request that has every required field, and odd values wherever anything goes.
+/// A request with every required field, and unusual values where any value is valid.
 fn good<R: Name>() -> DynamicMessage {
     with_name::<R>(&good_name::<R>())
 }
 
-/// The same, routed by the given name.
+/// The same request, with this name in its routing field.
 fn with_name<R: Name>(name: &str) -> DynamicMessage {
     let fact = Fact::of::<R>();
     let mut request = empty(&R::full_name());
@@ -404,12 +405,12 @@ fn good_name<R: Name>() -> String {
     }
 }
 
-/// The pattern of the name that routes a method; the mixins say none.
+/// The pattern of the name that routes a method; mixins have none.
 fn routed_pattern(fact: &Fact) -> Option<String> {
     let messages = || TABLES.iter().flat_map(|table| table["messages"].as_object().unwrap());
     let pattern_of = |kind: &Value| {
         if kind == "locations.googleapis.com/Location" {
-            // What every Google API shares stands in no service's definition.
+            // No service definition holds the names that all Google APIs share.
             return "projects/{project}/locations/{location}".into();
         }
         let resources = messages().filter_map(|(_, message)| message.get("resource"));
@@ -430,7 +431,7 @@ fn routed_pattern(fact: &Fact) -> Option<String> {
     child.or_else(|| facts.get("refers_to").map(pattern_of))
 }
 
-/// Good requests with one field spoilt each: its path, the request, and what the refusal says.
+/// Valid requests with one invalid field each: its path, the request, and the reason of the error.
 fn spoilt<R: Name>() -> Vec<(String, DynamicMessage, &'static str)> {
     let fact = Fact::of::<R>();
     let is_required = |facts: &Value| {

@@ -1,5 +1,4 @@
-//! A secret stays where it belongs: in no `Debug`, no `Display`, no log, and on no wire that can be
-//! read.
+//! Secrets appear in no `Debug`, no `Display`, no log, and not on an unencrypted connection.
 
 mod peer;
 
@@ -38,7 +37,7 @@ const SECRETS: [&str; 5] = [TOKEN, HEADER, STREAM_KEY, PREVIEW, PASSWORD];
 fn assert_keeps_quiet(text: &str, what: &str) {
     for secret in SECRETS {
         assert!(!text.contains(secret), "{what} tells {secret}: {text}");
-        // A secret in bytes is as good as one in text.
+        // A list of the secret's bytes also reveals it.
         let bytes = format!("{:?}", secret.as_bytes());
         assert!(!text.contains(bytes.trim_matches(['[', ']'])), "{what} tells {secret}: {text}");
     }
@@ -50,7 +49,7 @@ fn assert_debug_keeps_quiet(value: &impl Debug, what: &str) {
     assert_keeps_quiet(&format!("{value:#?}"), what);
 }
 
-/// Credentials that neither hide their token nor mark it as sensitive.
+/// Credentials that neither redact their token nor mark it as sensitive.
 #[derive(Clone)]
 struct Careless(EntityTag);
 
@@ -192,7 +191,7 @@ async fn a_token_is_in_no_log_and_is_encrypted_on_the_wire() {
     }
     let input = InputName::new("p", "us-central1", "i").expect("valid");
     client.preview_input(&input).await.expect("answered");
-    // The empty answer is no operation, which is of no interest here: the request was sent.
+    // The empty response is not a valid operation. Only the request matters here.
     let created = client.create_channel(&location(), channel(), "c").await;
     assert_keeps_quiet(&chain(&created.expect_err("no operation")), "the error");
     let log = log.text();

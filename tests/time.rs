@@ -1,5 +1,5 @@
-//! Times and lengths go both ways, and every edge is an error that says what is wrong; windows,
-//! slices and DVR addresses are made of them.
+//! Timestamps and durations round-trip, and values out of range are errors with a reason. DVR
+//! windows, clip slices and DVR output URIs are built from them.
 
 #![allow(clippy::unwrap_used)]
 
@@ -134,7 +134,7 @@ fn no_duration_panics_or_changes_its_value() {
 #[test]
 fn every_duration_converts_or_is_an_error() {
     check(|draw| {
-        // Half of them are short enough.
+        // About half of the values are in range.
         let most = if draw.bool() { u64::MAX } else { 315_576_000_001 };
         let (seconds, nanos) = (draw.0.u64(..=most), draw.0.u32(..1_000_000_000));
         let std = Duration::new(seconds, nanos);

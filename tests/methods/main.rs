@@ -1,10 +1,9 @@
-//! Every RPC that this crate speaks has a method, and every method sends what the service
-//! definition says.
+//! Every RPC of this crate has a method, and every method sends the request of the service
+//! definition.
 //!
-//! The table in `cases` is written by hand, so it is a second opinion on what `build.rs` reads from
-//! the annotations: path, routed field, request and answer. It has to cover exactly the methods of
-//! [`METHODS`]: an RPC that is added to a service definition fails here until it has a method and a
-//! case.
+//! The table in `cases` is written by hand, so it checks what `build.rs` reads from the
+//! annotations: path, routing field, request and response. It covers exactly the methods of
+//! [`METHODS`]: a new RPC in a service definition fails here until it has a method and a case.
 
 mod case;
 mod cases;
@@ -71,7 +70,7 @@ async fn every_method_sends_the_request_of_the_service_definition() {
     }
 }
 
-/// How long a call may take that says nothing else.
+/// The default timeout of a call.
 fn time_of(service: &str, name: &str) -> Duration {
     Duration::from_secs(match (service, name) {
         (STREAMS, "CreateCluster") => 600,

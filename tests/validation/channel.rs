@@ -1,4 +1,4 @@
-//! The rules of a channel as a whole, and ladders, which keep them.
+//! The rules of a whole channel, and ladders, which build valid channels.
 
 use super::{broken, seconds};
 use livestream_client::{
@@ -23,7 +23,7 @@ use livestream_client::{
 };
 use std::time::Duration;
 
-/// A channel that has one of everything; video at 0 and 1, audio at 2.
+/// A channel with at least one of every element; video at 0 and 1, audio at 2.
 pub(crate) fn whole() -> Channel {
     let input = |id| InputName::new("p", "us-central1", id).unwrap();
     let rungs = [

@@ -12,7 +12,7 @@ use livestream_client::model::{
     srt_push_output_endpoint::PassphraseSource,
 };
 
-/// The whole channel, as HLS over one `ts` stream of the first video and the audio.
+/// The whole channel as HLS with one `ts` stream of the first video and the audio.
 fn over_ts() -> Channel {
     let mut channel = whole();
     channel.manifests.truncate(1);

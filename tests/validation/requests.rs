@@ -1,4 +1,5 @@
-//! Requests: the paths begin at the request, and an update is held only to what it changes.
+//! Requests: paths begin at the request, and an update is validated only in the fields that it
+//! changes.
 
 use super::{
     broken,
@@ -32,7 +33,7 @@ fn a_create_request_is_validated_with_the_rules_of_its_resource() {
     );
 }
 
-/// Logs more, and holds nothing else.
+/// An update of the log configuration alone.
 fn update() -> UpdateChannelRequest {
     let channel = Channel { log_config: Some(LogConfig::default()), ..Default::default() };
     UpdateChannelRequest {
@@ -59,7 +60,7 @@ fn an_update_is_validated_only_in_the_fields_that_it_changes() {
     broken(&update, |r| r.update_mask = None, &[]);
     broken(&update, |r| r.update_mask = mask(&["output"]), &["`channel.output.uri` is required"]);
 
-    // What no update changes is not held against it.
+    // Fields that no update changes are not validated.
     broken(&update, |r| channel(r).static_overlays = vec![Default::default()], &[]);
     broken(
         &update,

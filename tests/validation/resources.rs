@@ -1,4 +1,4 @@
-//! The rules that inputs, events, clips, DVR sessions, assets and pools show by themselves.
+//! The rules of inputs, events, clips, DVR sessions, assets and pools that need no other resource.
 
 use super::{broken, seconds};
 use livestream_client::model::{
@@ -103,7 +103,7 @@ fn an_event_has_either_execution_time_or_execute_now() {
         |e| (e.execute_now, e.execution_time) = (false, Some(broken_clock)),
         &["`execution_time` has -1 nanos, outside of 0 to 999999999"],
     );
-    // As the service gives back an event that ran at once.
+    // The service returns an event with `execute_now` in this form.
     broken(&unmute, |e| (e.create_time, e.execution_time) = (at(1), at(2)), &[]);
 }
 

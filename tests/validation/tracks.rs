@@ -97,7 +97,7 @@ fn video_width_and_height_are_even_and_within_limits() {
     for (edit, text) in cases {
         broken(&whole, |c| edit(h264(c)), &[&at(text)]);
     }
-    // The size of H.265 may be left to the input, but not be odd.
+    // H.265 can take its size from the input, but a size must be even.
     broken(
         &whole,
         |c| (h265(c).width_pixels, h265(c).height_pixels) = (0, 361),
@@ -194,7 +194,7 @@ fn gops_are_2_to_20_seconds_long_and_all_the_same() {
         &["`elementary_streams[1].video_stream` has a GOP of 3 s, but that of \
              `elementary_streams[0]` is 2 s"],
     );
-    // 60 frames at 29.97 a second last 2.002 s: three of them make a segment of 6.006 s.
+    // 60 frames at 29.97 frames a second last 2.002 s, so three GOPs make a segment of 6.006 s.
     let mut channel = whole();
     both(&mut channel, GopMode::GopFrameCount(60), 30_000.0 / 1001.0);
     for mux in &mut channel.mux_streams {

@@ -1,4 +1,4 @@
-//! Retries, time and pace, by a paused clock.
+//! Retries, deadlines and the rate limit, on a paused clock.
 
 use crate::{ID, Reply, Vendor, answer, create, delete, list, over, update};
 use livestream_client::{
@@ -101,7 +101,7 @@ async fn an_attempt_timeout_is_retried_only_for_list() {
     assert_eq!(vendor.seen().len(), 4);
 }
 
-/// tonic enforces no `grpc-timeout` in process: the service does.
+/// tonic does not enforce `grpc-timeout` in process, so the service does.
 #[tokio::test(start_paused = true)]
 async fn without_layers_the_service_enforces_grpc_timeout_itself() {
     for (told, expected) in [(Some(2), 2), (None, 7)] {
@@ -124,7 +124,7 @@ async fn without_layers_the_service_enforces_grpc_timeout_itself() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_never_opens_ends_at_the_connect_timeout() {
     let never = service_fn(|_| pending::<Result<DuplexStream, Infallible>>());
-    // Whoever holds the other end never says a word, so that TLS cannot begin.
+    // The other end stays silent, so that the TLS handshake cannot begin.
     let silent = service_fn(|_| async {
         let (near, far) = duplex(1 << 16);
         tokio::spawn(async move {
@@ -197,7 +197,7 @@ async fn the_service_can_be_served_as_a_gateway() {
     let server = TimeShiftServiceServer::new(service);
     tokio::spawn(Server::builder().serve_with_incoming(server, incoming));
 
-    // No keys on this side.
+    // The client of the gateway has no keys.
     let over = LivestreamClient::builder().endpoint(gateway).build().unwrap().stack();
     let mut client = TimeShiftServiceClient::new(over);
     client.create_time_shift_preset(create()).await.unwrap();

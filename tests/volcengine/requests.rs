@@ -1,4 +1,4 @@
-//! What is sent, what is refused before, and what is made of the answers.
+//! The fields of requests, validation before sending, and the reading of responses.
 
 use crate::{ID, Reply, Vendor, answer, create, delete, list, over, update};
 use livestream_client::volcengine::{
@@ -83,7 +83,7 @@ async fn an_unsupported_max_shift_time_is_refused_with_the_supported_values() {
     }
 }
 
-/// The field that the typed details name.
+/// The field in the typed error details.
 fn violated(status: &Status) -> String {
     status.get_details_bad_request().unwrap().field_violations[0].field.clone()
 }
@@ -192,7 +192,7 @@ async fn responses_can_hold_values_that_requests_cannot() {
         assert!(empty.presets.is_empty());
     }
 
-    // No action but listing needs a result.
+    // Only listing needs a result.
     for result in [Value::Null, json!(""), json!([]), json!({"PresetName": null})] {
         vendor.reply([answer(200, None, result.clone()), answer(200, None, result.clone())]);
         let created = client.create_time_shift_preset(create()).await.unwrap().into_inner();

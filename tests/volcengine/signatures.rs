@@ -1,5 +1,5 @@
-//! Only what is signed as it must be gets through. That the crate's signatures are those of the
-//! vectors is tested next to them.
+//! The stand-in accepts only valid signatures. The unit tests of the signing code compare the
+//! crate's signatures with the vectors.
 
 use crate::{
     list, over,
@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use tonic::Code;
 
-/// The requests of the vectors as they would arrive, with their session tokens and dates.
+/// The requests of the vectors as a server receives them, with their session tokens and dates.
 fn vectors() -> Vec<(Raw, String, i64)> {
     let vectors = include_str!("../data/volcengine_signatures.json");
     let vectors = serde_json::from_str::<Value>(vectors).unwrap();

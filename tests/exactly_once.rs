@@ -4,7 +4,10 @@
 //! one does. One request in ten is lost before the channel starts. In another one in ten, the
 //! response is lost after the start. The client cannot see the difference.
 
-use bytes::{BufMut, Bytes, BytesMut};
+#[path = "support/grpc.rs"]
+mod grpc;
+
+use bytes::{Bytes, BytesMut};
 use h2::{Reason, server::SendResponse};
 use http::{HeaderMap, Request, Response};
 use livestream_client::{
@@ -287,12 +290,8 @@ async fn serve(socket: DuplexStream, service: Arc<Service>) {
 }
 
 fn answer(mut reply: SendResponse<Bytes>, operation: &Operation) -> Result<(), h2::Error> {
-    let mut frame = BytesMut::new();
-    frame.put_u8(0);
-    frame.put_u32(operation.encoded_len().try_into().expect("short"));
-    operation.encode(&mut frame).expect("the buffer grows");
     let mut stream = reply.send_response(head(), false)?;
-    stream.send_data(frame.freeze(), false)?;
+    stream.send_data(grpc::frame(&operation.encode_to_vec()), false)?;
     stream.send_trailers(status("0"))
 }
 

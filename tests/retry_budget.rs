@@ -4,9 +4,10 @@
 //! The callers share one client and its retry budget. The default budget is 100 retries, and each
 //! success adds a tenth of a retry.
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use http_body_util::{BodyExt, Full};
+#[path = "support/grpc.rs"]
+mod grpc;
+
+use http::Response;
 use livestream_client::{
     Error, LivestreamClient,
     model::GetChannelRequest,
@@ -26,7 +27,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
     task::JoinSet,
 };
-use tonic::body::Body;
+use tonic::{Status, body::Body};
 
 const CALLERS: usize = 1000;
 
@@ -72,14 +73,7 @@ impl Service {
 
 /// An empty channel, or UNAVAILABLE if the service is down.
 fn answer(is_up: bool) -> Response<Body> {
-    let head = Response::builder().header("content-type", "application/grpc");
-    if !is_up {
-        return head.header("grpc-status", "14").body(Body::empty()).expect("valid headers");
-    }
-    let status = (HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
-    let trailers = [status].into_iter().collect::<HeaderMap>();
-    let body = Full::new(Bytes::from_static(&[0; 5])).with_trailers(ready(Some(Ok(trailers))));
-    head.body(Body::new(body)).expect("a valid header")
+    if is_up { grpc::response(&[]) } else { Status::unavailable("down").into_http() }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,9 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body_util::{BodyExt, Full};
+#[path = "support/grpc.rs"]
+mod grpc;
+
+use http::Request;
 use livestream_client::{
     LivestreamClient,
     model::{Channel, channel::StreamingState},
@@ -13,27 +14,15 @@ use livestream_client::{
     proto::google::longrunning,
 };
 use prost::{Message, encoding};
-use std::convert::Infallible;
+use std::{convert::Infallible, future::ready};
 use tonic::body::Body;
 
 const NAME: &str = "projects/p/locations/us-central1/channels/c";
 
 /// A client of a service that answers every call with these bytes as its message.
 fn client_of(message: Vec<u8>) -> LivestreamClient {
-    let mut frame = BytesMut::new();
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(message.len()).unwrap());
-    frame.put_slice(&message);
-    let frame = frame.freeze();
     let service = tower::service_fn(move |_: Request<Body>| {
-        let frame: Bytes = frame.clone();
-        async move {
-            let mut trailers = HeaderMap::new();
-            trailers.insert("grpc-status", HeaderValue::from_static("0"));
-            let body = Full::new(frame).with_trailers(async { Some(Ok(trailers)) });
-            let answer = Response::builder().header("content-type", "application/grpc");
-            Ok::<_, Infallible>(answer.body(Body::new(body)).unwrap())
-        }
+        ready(Ok::<_, Infallible>(grpc::response(&message)))
     });
     LivestreamClient::builder().channel(service).build().unwrap()
 }

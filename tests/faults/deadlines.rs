@@ -1,7 +1,7 @@
 //! A call ends at its deadline, wherever the server stalls.
 
 use super::{
-    assert_failed, channel, client_for, millis, preview, read,
+    assert_failed, channel, client_for, listen, millis, preview, read,
     server::{Server, framed, send},
     start, within,
 };
@@ -63,8 +63,7 @@ async fn an_attempt_without_a_connection_is_retried() {
 
 #[tokio::test]
 async fn a_stalled_tls_handshake_ends_at_the_deadline_or_the_connect_timeout() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
-    let port = listener.local_addr().expect("bound").port();
+    let (listener, port) = listen().await;
     let held = tokio::spawn(async move {
         let mut held = Vec::new();
         while let Ok((socket, _)) = listener.accept().await {

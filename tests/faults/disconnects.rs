@@ -1,17 +1,15 @@
 //! Cancelled calls, dropped clients, and servers that restart.
 
 use super::{
-    channel, millis, operation, preview, read,
+    channel, listen, millis, preview, read,
     server::{Exchange, Server},
     start, within,
 };
 use h2::Reason;
-use livestream_client::{
-    LivestreamClient, PoolLimits, model::PreviewInputResponse, policy::Timeouts,
-};
+use livestream_client::{LivestreamClient, PoolLimits, policy::Timeouts};
 use std::{future::IntoFuture, net::SocketAddr, sync::Arc};
 use tokio::{
-    net::{TcpListener, TcpSocket},
+    net::TcpSocket,
     sync::{Notify, mpsc},
     task::JoinSet,
     time::timeout,
@@ -104,8 +102,7 @@ async fn a_dropped_client_closes_its_connection() {
 
 #[tokio::test]
 async fn a_client_dropped_while_it_connects_closes_the_connection() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
-    let port = listener.local_addr().expect("bound").port();
+    let (listener, port) = listen().await;
     let client = super::client_for(port).connect_timeout(millis(100)).build().expect("a client");
     let call = tokio::spawn(read(&client).into_future());
     let (socket, _) = listener.accept().await.expect("a connection");
@@ -126,20 +123,12 @@ async fn a_client_dropped_while_it_connects_closes_the_connection() {
     timeout(DEADLINE, closed).await.expect("the connect timeout closes it");
 }
 
-fn answer(exchange: Exchange) {
-    match exchange.request.head.uri.path().rsplit('/').next() {
-        Some("GetChannel") => exchange.succeed(&channel()),
-        Some("StartChannel") => exchange.succeed(&operation()),
-        _ => exchange.succeed(&PreviewInputResponse::default()),
-    }
-}
-
 #[tokio::test]
 async fn a_server_restart_under_load_fails_no_retryable_call() {
     const RESTARTS: usize = 5;
     let script = |exchange: Exchange| async {
         tokio::time::sleep(millis(3)).await;
-        answer(exchange);
+        exchange.succeed_by_method();
     };
     let mut server = Server::start(script).await;
     let address = SocketAddr::from(([127, 0, 0, 1], server.port()));

@@ -1,22 +1,16 @@
 //! GOAWAY: Google's front ends send one on every connection about once an hour.
 
 use super::{
-    assert_failed, channel, client_for, frames::RawConnection, millis, operation, preview, read,
-    server::framed, short_backoff, start, within,
+    assert_failed, channel, client_for, frames::RawConnection, listen, millis, operation, preview,
+    read, server::framed, short_backoff, start, within,
 };
 use livestream_client::{PoolLimits, model::PreviewInputResponse, policy::RetryPolicy};
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering},
 };
-use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
+use tokio::{sync::oneshot, task::JoinSet};
 use tonic::Code;
-
-async fn listen() -> (TcpListener, u16) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
-    let port = listener.local_addr().expect("bound").port();
-    (listener, port)
-}
 
 #[tokio::test]
 async fn goaway_on_an_idle_connection_fails_no_call() {

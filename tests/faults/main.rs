@@ -12,6 +12,8 @@ mod deadlines;
 mod disconnects;
 mod frames;
 mod goaway;
+#[path = "../support/grpc.rs"]
+mod grpc;
 mod responses;
 mod retries;
 mod server;
@@ -24,7 +26,7 @@ use livestream_client::{
     proto::google::longrunning::Operation,
 };
 use std::{pin::pin, time::Duration};
-use tokio::time::Instant;
+use tokio::{net::TcpListener, time::Instant};
 
 const CHANNEL: &str = "projects/p/locations/us-central1/channels/news";
 const INPUT: &str = "projects/p/locations/us-central1/inputs/camera";
@@ -68,6 +70,13 @@ fn channel() -> Channel {
 fn operation() -> Operation {
     let name = "projects/p/locations/us-central1/operations/operation-1".into();
     Operation { name, ..Default::default() }
+}
+
+/// A listener on loopback and its port.
+async fn listen() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
+    let port = listener.local_addr().expect("bound").port();
+    (listener, port)
 }
 
 /// Awaits a call and asserts that it ends at most 50 ms after its deadline. A timer measures the

@@ -2,7 +2,7 @@
 //! retried only if the service can recognise the repeat.
 
 use super::{
-    assert_failed, channel, client_for, millis, operation, preview, read,
+    assert_failed, channel, client_for, millis, preview, read,
     server::{Exchange, Server, framed, send},
     start, within,
 };
@@ -11,8 +11,7 @@ use http::{HeaderValue, header::CONNECTION};
 use livestream_client::{
     methods::classify,
     model::{
-        GetChannelRequest, PreviewInputRequest, PreviewInputResponse,
-        livestream_service_client::LivestreamServiceClient,
+        GetChannelRequest, PreviewInputRequest, livestream_service_client::LivestreamServiceClient,
     },
     policy::CallPolicy,
     stack::PolicyLayer,
@@ -33,19 +32,10 @@ use tower::Layer;
 
 const DEADLINE: std::time::Duration = millis(2000);
 
-/// Answers each method with what it answers with.
-fn succeed(exchange: Exchange) {
-    match exchange.request.head.uri.path().rsplit('/').next() {
-        Some("GetChannel") => exchange.succeed(&channel()),
-        Some("StartChannel") => exchange.succeed(&operation()),
-        _ => exchange.succeed(&PreviewInputResponse::default()),
-    }
-}
-
 /// A server that responds to the first request with `fault` and answers all others.
 async fn fault_once(fault: fn(Exchange)) -> Server {
     Server::start(move |exchange| async move {
-        if exchange.number == 1 { fault(exchange) } else { succeed(exchange) }
+        if exchange.number == 1 { fault(exchange) } else { exchange.succeed_by_method() }
     })
     .await
 }
@@ -146,12 +136,17 @@ async fn a_mutation_that_is_lost_first_and_refused_later_may_have_run() {
     assert_failed(&error, Code::FailedPrecondition, 2, true);
 }
 
-#[tokio::test]
-async fn refused_connections_are_retried() {
-    // Bound, but not listening: the port is ours, and refuses.
+/// A socket that is bound but does not listen: its port refuses connections.
+fn bound_socket() -> (TcpSocket, SocketAddr) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has ports");
     let address = socket.local_addr().expect("bound");
+    (socket, address)
+}
+
+#[tokio::test]
+async fn refused_connections_are_retried() {
+    let (_socket, address) = bound_socket();
     let dials = Arc::new(AtomicUsize::new(0));
     let counted = dials.clone();
     let connector = tower::service_fn(move |_: http::Uri| {
@@ -168,16 +163,15 @@ async fn refused_connections_are_retried() {
 
 #[tokio::test]
 async fn a_call_reaches_a_server_that_starts_late() {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has ports");
-    let port = socket.local_addr().expect("bound").port();
+    let (socket, address) = bound_socket();
+    let port = address.port();
     let client = client_for(port).build().expect("a client");
     let call = tokio::spawn(within(DEADLINE, preview(&client)));
     // At least one attempt is refused before the server listens.
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
     tokio::task::yield_now().await;
     let listener = socket.listen(16).expect("the port is ours");
-    let server = Server::on(listener, |exchange| async { succeed(exchange) });
+    let server = Server::on(listener, |exchange| async { exchange.succeed_by_method() });
     call.await.expect("no panic").expect("retried until the server listens");
     assert_eq!(server.attempts(), 1);
 }
@@ -190,7 +184,7 @@ async fn a_connection_closed_before_any_request_is_reopened() -> io::Result<()> 
         for _ in 0..2 {
             drop(listener.accept().await?);
         }
-        io::Result::Ok(Server::on(listener, |exchange| async { succeed(exchange) }))
+        io::Result::Ok(Server::on(listener, |exchange| async { exchange.succeed_by_method() }))
     });
     let client = client_for(port).build().expect("a client");
     within(DEADLINE, preview(&client)).await.expect("the third connection stays open");
@@ -203,7 +197,7 @@ async fn a_connection_closed_before_any_request_is_reopened() -> io::Result<()> 
 
 #[tokio::test]
 async fn a_header_that_http2_forbids_is_refused_without_retry() {
-    let server = Server::start(|exchange| async { succeed(exchange) }).await;
+    let server = Server::start(|exchange| async { exchange.succeed_by_method() }).await;
     let client = server.client().build().expect("a client");
     let call = preview(&client).header(CONNECTION, HeaderValue::from_static("close"));
     let error = within(DEADLINE, call).await.expect_err("HTTP/2 has no such header");

@@ -1,13 +1,13 @@
 //! A server with scripted responses, including resets and broken connections.
 
-use crate::client_for;
-use bytes::{BufMut, Bytes, BytesMut};
+use crate::{channel, client_for, grpc::frame, operation};
+use bytes::{Bytes, BytesMut};
 use h2::{
     Reason, SendStream,
     server::{Connection, SendResponse},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request};
-use livestream_client::{Builder, LivestreamClient};
+use livestream_client::{Builder, LivestreamClient, model::PreviewInputResponse};
 use prost::Message;
 use std::{
     future::poll_fn,
@@ -268,6 +268,15 @@ impl Exchange {
         finish(stream, &[("grpc-status", "0")]);
     }
 
+    /// Responds with a message of the method's response type.
+    pub(crate) fn succeed_by_method(self) {
+        match self.request.head.uri.path().rsplit('/').next() {
+            Some("GetChannel") => self.succeed(&channel()),
+            Some("StartChannel") => self.succeed(&operation()),
+            _ => self.succeed(&PreviewInputResponse::default()),
+        }
+    }
+
     /// Responds with this code in the headers (trailers-only).
     pub(crate) fn fail(self, code: Code) {
         self.fail_with(&[("grpc-status", &(code as i32).to_string())]);
@@ -346,9 +355,5 @@ fn header_map(pairs: &[(&str, &str)]) -> HeaderMap {
 
 /// A message in its gRPC frame.
 pub(crate) fn framed(message: &impl Message) -> Bytes {
-    let mut frame = BytesMut::new();
-    frame.put_u8(0);
-    frame.put_u32(message.encoded_len().try_into().expect("a test's answer is small"));
-    message.encode(&mut frame).expect("the buffer grows");
-    frame.freeze()
+    frame(&message.encode_to_vec())
 }

@@ -3,9 +3,9 @@
 #![allow(dead_code, reason = "no test binary uses all of it")]
 
 pub(crate) mod fixture;
+pub(crate) mod grpc;
 
-use bytes::{BufMut, BytesMut};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use livestream_client::{
     Builder, LivestreamClient,
     rpc::{Method, Rpc},
@@ -80,27 +80,11 @@ impl Service<Request> for Scripted {
             };
             let body = request.into_body().collect().await.expect("a complete body").to_bytes();
             Ok(match answer(body).await {
-                Ok(message) => framed(&message),
+                Ok(message) => grpc::response(&message),
                 Err(status) => status.into_http(),
             })
         })
     }
-}
-
-fn framed(message: &[u8]) -> Response {
-    let mut frame = BytesMut::new();
-    frame.put_u8(0);
-    frame.put_u32(message.len().try_into().expect("a test's answer is small"));
-    frame.put_slice(message);
-    let trailers = http::HeaderMap::from_iter([(
-        http::HeaderName::from_static("grpc-status"),
-        http::HeaderValue::from_static("0"),
-    )]);
-    let body = Full::new(frame.freeze()).with_trailers(async { Some(Ok(trailers)) });
-    let mut response = Response::new(Body::new(body));
-    let grpc = http::HeaderValue::from_static("application/grpc");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, grpc);
-    response
 }
 
 /// A service that keeps a log of its requests, and fails some of them.

@@ -205,9 +205,8 @@ impl TimeShift {
     fn sign<A: Action>(&self, action: &A) -> Result<Request<Full<Bytes>>, Status> {
         let Inner { endpoint, host, access_key, .. } = &*self.0;
         let invalid = |e: http::Error| Status::internal(format!("cannot build the request: {e}"));
-        let body = action
-            .to_json()
-            .map_err(|e| Status::internal(format!("cannot encode the request: {e}")))?;
+        let body = serde_json::to_vec(&action.body());
+        let body = body.map_err(|e| Status::internal(format!("cannot encode the request: {e}")))?;
         let query = format!("Action={}&Version={VERSION}", A::NAME);
         let message = sign::Message {
             query: &query,

@@ -14,16 +14,38 @@ use serde_json::Value;
 
 /// A request for an action of the service.
 pub(super) trait Action: Send + Sync {
-    type Response;
+    type Response: Default;
     const NAME: &'static str;
 
     /// Checks the fields against the documented rules.
     fn check(&self) -> Result<(), InvalidField>;
 
-    fn to_json(&self) -> serde_json::Result<Vec<u8>>;
+    fn body(&self) -> Body<'_>;
 
-    /// Parses `Result`, which is null if the response has none.
-    fn parse(result: Value) -> serde_json::Result<Self::Response>;
+    /// Parses `Result`, which is null if the response has none. By default, the result is ignored.
+    fn parse(_: Value) -> serde_json::Result<Self::Response> {
+        Ok(Self::Response::default())
+    }
+}
+
+/// The body of a request. Each action uses some of the members; the others are omitted.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Body<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    vhost: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    app: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    stream: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_shift_time: Option<i64>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pull_domain: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_shift_type: Option<i32>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    r#type: &'a str,
 }
 
 impl Action for CreateTimeShiftPresetRequest {
@@ -45,23 +67,16 @@ impl Action for CreateTimeShiftPresetRequest {
         }
     }
 
-    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Body<'a> {
-            vhost: &'a str,
-            app: &'a str,
-            #[serde(skip_serializing_if = "str::is_empty")]
-            stream: &'a str,
-            max_shift_time: i64,
-            pull_domain: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            time_shift_type: Option<i32>,
+    fn body(&self) -> Body<'_> {
+        Body {
+            vhost: &self.vhost,
+            app: &self.app,
+            stream: &self.stream,
+            max_shift_time: Some(self.max_shift_time),
+            pull_domain: &self.pull_domain,
+            time_shift_type: self.time_shift_type,
+            ..Body::default()
         }
-        let Self { vhost, app, stream, max_shift_time, pull_domain, time_shift_type } = self;
-        let (max_shift_time, time_shift_type) = (*max_shift_time, *time_shift_type);
-        let body = Body { vhost, app, stream, max_shift_time, pull_domain, time_shift_type };
-        serde_json::to_vec(&body)
     }
 
     fn parse(result: Value) -> serde_json::Result<Self::Response> {
@@ -81,22 +96,14 @@ impl Action for UpdateTimeShiftPresetRequest {
         check_max_shift_time(self.max_shift_time)
     }
 
-    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Body<'a> {
-            vhost: &'a str,
-            app: &'a str,
-            #[serde(skip_serializing_if = "str::is_empty")]
-            stream: &'a str,
-            max_shift_time: i64,
+    fn body(&self) -> Body<'_> {
+        Body {
+            vhost: &self.vhost,
+            app: &self.app,
+            stream: &self.stream,
+            max_shift_time: Some(self.max_shift_time),
+            ..Body::default()
         }
-        let Self { vhost, app, stream, max_shift_time } = self;
-        serde_json::to_vec(&Body { vhost, app, stream, max_shift_time: *max_shift_time })
-    }
-
-    fn parse(_: Value) -> serde_json::Result<()> {
-        Ok(())
     }
 }
 
@@ -109,19 +116,8 @@ impl Action for DeleteTimeShiftPresetRequest {
         check_app(&self.app)
     }
 
-    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Body<'a> {
-            vhost: &'a str,
-            app: &'a str,
-        }
-        let Self { vhost, app } = self;
-        serde_json::to_vec(&Body { vhost, app })
-    }
-
-    fn parse(_: Value) -> serde_json::Result<()> {
-        Ok(())
+    fn body(&self) -> Body<'_> {
+        Body { vhost: &self.vhost, app: &self.app, ..Body::default() }
     }
 }
 
@@ -139,26 +135,19 @@ impl Action for ListTimeShiftPresetsRequest {
         }
     }
 
-    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Body<'a> {
-            #[serde(skip_serializing_if = "str::is_empty")]
-            vhost: &'a str,
-            r#type: &'a str,
-        }
+    fn body(&self) -> Body<'_> {
         let r#type = if self.r#type.is_empty() { "vod" } else { &self.r#type };
-        serde_json::to_vec(&Body { vhost: &self.vhost, r#type })
+        Body { vhost: &self.vhost, r#type, ..Body::default() }
     }
 
     fn parse(result: Value) -> serde_json::Result<Self::Response> {
         #[derive(Default, Deserialize)]
         #[serde(rename_all = "PascalCase")]
-        struct Listing {
+        struct List {
             list: Option<Vec<Preset>>,
         }
-        let listing = Option::<Listing>::deserialize(result)?.unwrap_or_default();
-        let presets = listing.list.unwrap_or_default().into_iter().map(Preset::into_message);
+        let list = Option::<List>::deserialize(result)?.unwrap_or_default().list;
+        let presets = list.unwrap_or_default().into_iter().map(Preset::into_message);
         Ok(ListTimeShiftPresetsResponse { presets: presets.collect() })
     }
 }
@@ -198,7 +187,7 @@ impl Preset {
 }
 
 fn check_present(field: &'static str, value: &str) -> Result<(), InvalidField> {
-    (!value.is_empty()).then_some(()).ok_or_else(|| InvalidField::new(field, "is required"))
+    if value.is_empty() { Err(InvalidField::new(field, "is required")) } else { Ok(()) }
 }
 
 fn check_app(value: &str) -> Result<(), InvalidField> {

@@ -113,8 +113,8 @@ fn check_segments(report: &mut Report, mux: &MuxStream, tracks: &[Option<&Elemen
         let rest = segment.rem_euclid(gop);
         if segment + TOLERANCE < gop || rest.min(gop - rest) > TOLERANCE {
             let (segment, gop, key) = (Seconds(segment), Seconds(gop), &track.key);
-            let rule = format!("must be a multiple of the GOP of `{key}`, which is {gop}");
-            report.add(FIELD, format!("is {segment}, but {rule}"));
+            let rule = format!("be a multiple of the GOP of `{key}`, which is {gop}");
+            report.must(FIELD, segment, rule);
         }
     }
 }
@@ -132,8 +132,7 @@ pub(super) fn check_manifest(report: &mut Report, manifest: &Manifest, parts: &P
     report.require("mux_streams", !manifest.mux_streams.is_empty());
     report.unique("mux_streams", "", &manifest.mux_streams);
     if manifest.max_segment_count != 0 && manifest.max_segment_count < 3 {
-        let count = manifest.max_segment_count;
-        report.add("max_segment_count", format!("is {count}, but must be at least 3"));
+        report.must("max_segment_count", manifest.max_segment_count, "be at least 3");
     }
     if let Some(keep) = &manifest.segment_keep_duration {
         report.duration_not_negative("segment_keep_duration", keep);
@@ -260,7 +259,7 @@ pub(super) fn check_sprite_sheet(report: &mut Report, sheet: &SpriteSheet) {
         match pixels {
             0 => report.add(field, "is required"),
             ..0 => report.not_negative(field, pixels),
-            _ if pixels % 2 != 0 => report.add(field, format!("is {pixels}, but must be even")),
+            _ if pixels % 2 != 0 => report.must(field, pixels, "be even"),
             _ => {}
         }
     }

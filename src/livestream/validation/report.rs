@@ -53,6 +53,11 @@ impl Report {
         self.violations.push(InvalidField::new(path, reason));
     }
 
+    /// Adds a violation of the form `is 3, but must be even`.
+    pub(super) fn must(&mut self, field: impl Display, value: impl Display, rule: impl Display) {
+        self.add(field, format!("is {value}, but must {rule}"));
+    }
+
     fn path(&self, field: impl Display) -> String {
         match &*self.prefix {
             "" => field.to_string(),
@@ -74,11 +79,11 @@ impl Report {
         } else if key.len() > 63 {
             self.add(field, format!("has {} characters, but at most 63 are allowed", key.len()));
         } else if !key.chars().all(is_inner) {
-            let rule = "must contain only letters, digits, `-` and `_`";
-            self.add(field, format!("is `{key}`, but {rule}"));
+            let rule = "contain only letters, digits, `-` and `_`";
+            self.must(field, format_args!("`{key}`"), rule);
         } else if key.starts_with(['-', '_']) || key.ends_with(['-', '_']) {
-            let rule = "must begin and end with a letter or a digit";
-            self.add(field, format!("is `{key}`, but {rule}"));
+            let rule = "begin and end with a letter or a digit";
+            self.must(field, format_args!("`{key}`"), rule);
         }
     }
 
@@ -113,7 +118,7 @@ impl Report {
     ) {
         if !range.contains(&value) {
             let (min, max) = range.into_inner();
-            self.add(field, format!("is {value}, but must be between {min} and {max}"));
+            self.must(field, value, format_args!("be between {min} and {max}"));
         }
     }
 
@@ -126,14 +131,14 @@ impl Report {
 
     pub(super) fn not_negative(&mut self, field: &str, value: i32) {
         if value < 0 {
-            self.add(field, format!("is {value}, but must not be negative"));
+            self.must(field, value, "not be negative");
         }
     }
 
     pub(super) fn one_of(&mut self, field: impl Display, value: &str, known: &[&str]) {
         if !known.contains(&value) {
             let known = list(known.iter().copied().filter(|known| !known.is_empty()));
-            self.add(field, format!("is `{value}`, but must be one of {known}"));
+            self.must(field, format_args!("`{value}`"), format_args!("be one of {known}"));
         }
     }
 
@@ -161,8 +166,8 @@ impl Report {
         if uri.is_empty() {
             self.add(field, "is required");
         } else if bucket.is_none_or(str::is_empty) {
-            let rule = "must be a Cloud Storage folder such as `gs://my-bucket/folder`";
-            self.add(field, format!("is `{uri}`, but {rule}"));
+            let rule = "be a Cloud Storage folder such as `gs://my-bucket/folder`";
+            self.must(field, format_args!("`{uri}`"), rule);
         }
     }
 
@@ -172,8 +177,8 @@ impl Report {
         if uri.is_empty() {
             self.add(field, "is required");
         } else if parts.is_none_or(|(bucket, object)| bucket.is_empty() || object.is_empty()) {
-            let rule = "must be a Cloud Storage object such as `gs://my-bucket/my-object`";
-            self.add(field, format!("is `{uri}`, but {rule}"));
+            let rule = "be a Cloud Storage object such as `gs://my-bucket/my-object`";
+            self.must(field, format_args!("`{uri}`"), rule);
         }
     }
 
@@ -194,8 +199,7 @@ impl Report {
         let (min, max) = seconds.into_inner();
         let limit = |seconds: i32| i128::from(seconds) * NANOS_PER_SECOND;
         if nanos < limit(min) || nanos > limit(max) {
-            let actual = Seconds(nanos);
-            self.add(field, format!("is {actual}, but must be between {min} s and {max} s"));
+            self.must(field, Seconds(nanos), format_args!("be between {min} s and {max} s"));
         }
     }
 

@@ -36,10 +36,8 @@ pub(super) fn check_input_settings(report: &mut Report, input: &Input) {
     }
     let rules = input.security_rules.iter().flat_map(|rules| &rules.ip_ranges);
     for (at, range) in rules.enumerate().filter(|(_, range)| !is_cidr(range)) {
-        report.add(
-            format_args!("security_rules.ip_ranges[{at}]"),
-            format!("is `{range}`, but must be a CIDR block such as `192.0.1.0/24`"),
-        );
+        let field = format_args!("security_rules.ip_ranges[{at}]");
+        report.must(field, format_args!("`{range}`"), "be a CIDR block such as `192.0.1.0/24`");
     }
 }
 
@@ -98,9 +96,8 @@ fn check_schedule(report: &mut Report, event: &Event, now: Option<SystemTime>) {
             if let (Some(time), Some(now)) = (time, now.and_then(nanos))
                 && time < now + MIN_LEAD
             {
-                let lead = Seconds(time - now);
-                let reason = format!("is {lead} from now, but must be at least 10 s from now");
-                report.add("execution_time", reason);
+                let lead = format!("{} from now", Seconds(time - now));
+                report.must("execution_time", lead, "be at least 10 s from now");
             }
         }
     }
@@ -289,8 +286,8 @@ impl Validate for Asset {
             }
             let crc32c = &*self.crc32c;
             if !crc32c.is_empty() && STANDARD.decode(crc32c).map_or(0, |sum| sum.len()) != 4 {
-                let reason = format!("is `{crc32c}`, but must be the Base64 encoding of 4 bytes");
-                report.add("crc32c", reason);
+                let rule = "be the Base64 encoding of 4 bytes";
+                report.must("crc32c", format_args!("`{crc32c}`"), rule);
             }
         })
     }

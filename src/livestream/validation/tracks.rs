@@ -5,10 +5,7 @@ use crate::{
     model::{
         AudioStream, Channel, ElementaryStream, TextStream, VideoStream,
         elementary_stream::ElementaryStream as Track,
-        video_stream::{
-            CodecSettings, H264CodecSettings, H265CodecSettings, h264_codec_settings,
-            h265_codec_settings,
-        },
+        video_stream::{CodecSettings, h264_codec_settings, h265_codec_settings},
     },
     time::{self, NANOS_PER_SECOND},
 };
@@ -79,52 +76,35 @@ enum Gop {
 
 impl Encoder {
     fn of(video: &VideoStream) -> Option<Self> {
+        /// The messages of both codecs have the same fields, but different types.
+        macro_rules! encoder {
+            ($settings:ident, $gop_mode:ident, $codec:literal, $($limit:ident: $value:expr),+) => {
+                Self {
+                    codec: $codec,
+                    $($limit: $value,)+
+                    width: $settings.width_pixels,
+                    height: $settings.height_pixels,
+                    frame_rate: $settings.frame_rate,
+                    bitrate: $settings.bitrate_bps,
+                    gop: $settings.gop_mode.map(|gop| match gop {
+                        $gop_mode::GopMode::GopFrameCount(count) => Gop::Frames(count),
+                        $gop_mode::GopMode::GopDuration(duration) => Gop::Duration(duration),
+                    }),
+                    vbv_size: $settings.vbv_size_bits,
+                    vbv_fullness: $settings.vbv_fullness_bits,
+                    b_frames: $settings.b_frame_count,
+                    aq_strength: $settings.aq_strength,
+                }
+            };
+        }
         Some(match video.codec_settings.as_ref()? {
-            CodecSettings::H264(settings) => Self::of_h264(settings),
-            CodecSettings::H265(settings) => Self::of_h265(settings),
+            CodecSettings::H264(settings) => encoder!(
+                settings, h264_codec_settings, "h264", is_size_required: true, max_frame_rate: 60.0
+            ),
+            CodecSettings::H265(settings) => encoder!(
+                settings, h265_codec_settings, "h265", is_size_required: false, max_frame_rate: 120.0
+            ),
         })
-    }
-
-    fn of_h264(settings: &H264CodecSettings) -> Self {
-        use h264_codec_settings::GopMode;
-        Self {
-            codec: "h264",
-            is_size_required: true,
-            max_frame_rate: 60.0,
-            width: settings.width_pixels,
-            height: settings.height_pixels,
-            frame_rate: settings.frame_rate,
-            bitrate: settings.bitrate_bps,
-            gop: settings.gop_mode.map(|gop| match gop {
-                GopMode::GopFrameCount(count) => Gop::Frames(count),
-                GopMode::GopDuration(duration) => Gop::Duration(duration),
-            }),
-            vbv_size: settings.vbv_size_bits,
-            vbv_fullness: settings.vbv_fullness_bits,
-            b_frames: settings.b_frame_count,
-            aq_strength: settings.aq_strength,
-        }
-    }
-
-    fn of_h265(settings: &H265CodecSettings) -> Self {
-        use h265_codec_settings::GopMode;
-        Self {
-            codec: "h265",
-            is_size_required: false,
-            max_frame_rate: 120.0,
-            width: settings.width_pixels,
-            height: settings.height_pixels,
-            frame_rate: settings.frame_rate,
-            bitrate: settings.bitrate_bps,
-            gop: settings.gop_mode.map(|gop| match gop {
-                GopMode::GopFrameCount(count) => Gop::Frames(count),
-                GopMode::GopDuration(duration) => Gop::Duration(duration),
-            }),
-            vbv_size: settings.vbv_size_bits,
-            vbv_fullness: settings.vbv_fullness_bits,
-            b_frames: settings.b_frame_count,
-            aq_strength: settings.aq_strength,
-        }
     }
 
     /// The GOP length in nanoseconds, or `None` if the settings do not define one.
@@ -155,7 +135,7 @@ fn check_encoder(report: &mut Report, encoder: &Encoder) {
         if pixels == 0 {
             report.require(field, !encoder.is_size_required);
         } else if pixels % 2 != 0 {
-            report.add(field, format!("is {pixels}, but must be even"));
+            report.must(field, pixels, "be even");
         } else {
             report.range(field, pixels, range);
         }
@@ -167,18 +147,17 @@ fn check_encoder(report: &mut Report, encoder: &Encoder) {
     if rate == 0.0 {
         report.add("frame_rate", "is required");
     } else if !(rate > 0.0 && rate <= max) {
-        let rule = format!("must be greater than 0 and at most {max}");
-        report.add("frame_rate", format!("is {rate}, but {rule}"));
+        report.must("frame_rate", rate, format_args!("be greater than 0 and at most {max}"));
     }
 
     let (bitrate, (max, height)) = (encoder.bitrate, encoder.max_bitrate());
     if bitrate == 0 {
         report.add("bitrate_bps", "is required");
     } else if bitrate < 10_000 {
-        report.add("bitrate_bps", format!("is {bitrate}, but must be at least 10000"));
+        report.must("bitrate_bps", bitrate, "be at least 10000");
     } else if bitrate > max {
-        let rule = format!("must be at most {max} for a height {height}");
-        report.add("bitrate_bps", format!("is {bitrate}, but {rule}"));
+        let rule = format!("be at most {max} for a height {height}");
+        report.must("bitrate_bps", bitrate, rule);
     }
 
     match encoder.gop {
@@ -187,15 +166,11 @@ fn check_encoder(report: &mut Report, encoder: &Encoder) {
             report.range("gop_frame_count", count, 60..=600);
             let limits = DEFAULT_GOP - TOLERANCE..=10 * DEFAULT_GOP + TOLERANCE;
             if let Some(nanos) = encoder.gop_nanos().filter(|nanos| !limits.contains(nanos)) {
-                let length = Seconds(nanos);
-                let rule = "must be between 2 s and 20 s";
-                let reason = format!("is {length} at {rate} frames per second, but {rule}");
-                report.add("gop_frame_count", reason);
+                let length = format!("{} at {rate} frames per second", Seconds(nanos));
+                report.must("gop_frame_count", length, "be between 2 s and 20 s");
             }
             if encoder.b_frames >= count {
-                let frames = encoder.b_frames;
-                let reason = format!("is {frames}, but must be less than `gop_frame_count`");
-                report.add("b_frame_count", reason);
+                report.must("b_frame_count", encoder.b_frames, "be less than `gop_frame_count`");
             }
         }
         None => {}
@@ -263,15 +238,13 @@ fn check_text(report: &mut Report, text: &TextStream, is_distributed: bool, part
     }
     let channel = &*text.output_cea_channel;
     if !channel.is_empty() {
-        let known = match &*text.codec {
-            "cea608" => numbered("CC", channel, 4).then_some(()).ok_or("`CC1` to `CC4`"),
-            "cea708" => {
-                numbered("SERVICE", channel, 63).then_some(()).ok_or("`SERVICE1` to `SERVICE63`")
-            }
-            _ => Err("empty unless the codec is `cea608` or `cea708`"),
+        let (is_valid, rule) = match &*text.codec {
+            "cea608" => (numbered("CC", channel, 4), "be `CC1` to `CC4`"),
+            "cea708" => (numbered("SERVICE", channel, 63), "be `SERVICE1` to `SERVICE63`"),
+            _ => (false, "be empty unless the codec is `cea608` or `cea708`"),
         };
-        if let Err(expected) = known {
-            report.add("output_cea_channel", format!("is `{channel}`, but must be {expected}"));
+        if !is_valid {
+            report.must("output_cea_channel", format_args!("`{channel}`"), rule);
         }
         if !is_distributed {
             let reason = "is set, but no distribution stream contains this elementary stream";
@@ -288,8 +261,8 @@ fn check_text(report: &mut Report, text: &TextStream, is_distributed: bool, part
             return;
         }
         if !numbered("CC", channel, 4) && !numbered("SERVICE", channel, 64) {
-            let rule = "must be `CC1` to `CC4` or `SERVICE1` to `SERVICE64`";
-            report.add("input_cea_channel", format!("is `{channel}`, but {rule}"));
+            let rule = "be `CC1` to `CC4` or `SERVICE1` to `SERVICE64`";
+            report.must("input_cea_channel", format_args!("`{channel}`"), rule);
         }
         if text.codec != "webvtt" {
             let codec = &text.codec;

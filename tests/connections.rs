@@ -143,7 +143,7 @@ async fn keepalive_detects_a_silent_server_while_a_call_waits() {
     let call = tokio::spawn(client.stop_channel(&channel()).into_future());
     peer.until_in_flight(1).await;
     peer.fall_silent();
-    let error = call.await.expect("no panic").expect_err("nobody answers");
+    let error = call.await.expect("no panic").expect_err("the server is silent");
     assert_eq!(begun.elapsed().as_secs(), 15, "a ping after 10 s, and its timeout 5 s later");
     assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     assert!(error.may_have_run(), "it was sent: {error:?}");

@@ -251,7 +251,7 @@ impl Service {
             let _ = body.flow_control().release_capacity(chunk.len());
             data.extend_from_slice(&chunk);
         }
-        let request = StartChannelRequest::decode(&data[5..]).expect("a whole request");
+        let request = StartChannelRequest::decode(&data[5..]).expect("a complete request");
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let fate = if self.breaks_connections { Fate::Answered } else { Fate::of(number) };
         // A response fails if its connection has closed, which the client sees itself.

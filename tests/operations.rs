@@ -71,12 +71,12 @@ fn polled(
 }
 
 async fn start(client: &LivestreamClient) -> Start {
-    let channel = ChannelName::new("p", "l", "c").expect("a name");
+    let channel = ChannelName::new("p", "l", "c").expect("a valid name");
     client.start_channel(&channel).await.expect("the script starts it")
 }
 
 fn name() -> OperationName {
-    OPERATION.parse().expect("a name")
+    OPERATION.parse().expect("a valid name")
 }
 
 /// The error of a wait whose first poll gets this response.
@@ -137,7 +137,7 @@ async fn a_stalled_operation_poll_ends_at_the_limit_of_the_wait() {
     let begun = Instant::now();
     let policy = PollPolicy::default().with_limit(5 * SECOND);
     let client = Observed::new(script).client_builder().poll_policy(policy).build();
-    let error = start(&client.expect("good settings")).await.wait().await.expect_err("no answer");
+    let error = start(&client.expect("valid settings")).await.wait().await.expect_err("no answer");
     assert!(error.is_deadline_exceeded() && error.operation().is_some(), "{error}");
     assert!(begun.elapsed() <= 5 * SECOND + TICK, "{:?}", begun.elapsed());
 }
@@ -180,7 +180,7 @@ async fn an_outage_longer_than_a_poll_does_not_end_the_operation_wait() {
         _ => Err(Status::resource_exhausted("too many gets")),
     });
     let client =
-        service.client_builder().retry(RetryPolicy::never()).build().expect("good settings");
+        service.client_builder().retry(RetryPolicy::never()).build().expect("valid settings");
     start(&client).await.wait().await.expect("it succeeds once the service is back");
 }
 
@@ -197,7 +197,7 @@ async fn every_operation_progress_step_has_typed_metadata() {
     let fixture = Fixture::new();
     let Fixture { client, location, channel, .. } = &fixture;
     let create = client.create_channel(location, support::fixture::channel(), "news");
-    let mut progress = create.await.expect("a good channel").progress();
+    let mut progress = create.await.expect("a valid channel").progress();
     let mut steps = Vec::new();
     while let Some(step) = progress.next().await {
         steps.push(step.expect("the service is there"));
@@ -245,7 +245,7 @@ async fn operation_metadata_that_is_malformed_or_of_another_type_is_an_error() {
         });
         let mut operation = start(&client.client()).await;
         assert_eq!(operation.metadata().expect("no metadata is no error"), None);
-        operation.poll().await.expect("the result is good");
+        operation.poll().await.expect("no error");
         let error = operation.metadata().expect_err("metadata that cannot be read");
         assert_eq!((error.code(), error.operation()), (Code::Internal, Some(&name())));
         assert!(error.message().starts_with("the operation's metadata"), "{error}");
@@ -275,7 +275,7 @@ async fn the_error_of_a_failed_operation_is_the_error_of_the_wait() {
 #[tokio::test(start_paused = true)]
 async fn a_response_without_an_operation_name_is_an_error_that_may_have_run() {
     let script = Scripted::new().on(|_: StartChannelRequest| Ok(longrunning::Operation::default()));
-    let channel = ChannelName::new("p", "l", "c").expect("a name");
+    let channel = ChannelName::new("p", "l", "c").expect("a valid name");
     let error = Observed::new(script).client().start_channel(&channel).await.expect_err("no name");
     assert_eq!((error.code(), error.may_have_run()), (Code::Internal, true));
     assert_eq!(error.method(), Some(StartChannelRequest::METHOD));
@@ -299,7 +299,7 @@ async fn cancel_ends_the_operation_wait_with_cancelled() {
         let mut requested = Vec::new();
         loop {
             match progress.next().await.expect("the stream ends with an error") {
-                Ok(step) => requested.push(step.metadata.expect("some").requested_cancellation),
+                Ok(step) => requested.push(step.metadata.expect("metadata").requested_cancellation),
                 Err(end) => break (requested, end),
             }
         }
@@ -309,7 +309,7 @@ async fn cancel_ends_the_operation_wait_with_cancelled() {
     assert!(end.is_cancelled(), "{end}");
     assert_eq!(requested.first(), Some(&false));
     assert_eq!(requested.last(), Some(&true), "the cancellation request is seen before the end");
-    let channel = client.get_channel(channel).await.expect("there");
+    let channel = client.get_channel(channel).await.expect("it exists");
     assert_eq!(channel.streaming_state(), StreamingState::Stopped);
 }
 
@@ -332,7 +332,7 @@ async fn resume_takes_an_operation_by_request_type_or_result_type() {
     let fixture = Fixture::new();
     let Fixture { client, location, log, .. } = &fixture;
     let create = client.create_channel(location, support::fixture::channel(), "news");
-    let name = create.await.expect("a good channel").name().clone();
+    let name = create.await.expect("a valid channel").name().clone();
 
     let before = log.total();
     let mut by_request = client.resume::<CreateChannelRequest>(&name);

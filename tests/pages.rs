@@ -27,7 +27,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const LIST: &livestream_client::rpc::Method = ListChannelsRequest::METHOD;
 
 fn location() -> LocationName {
-    LocationName::new("p", "l").expect("a name")
+    LocationName::new("p", "l").expect("a valid name")
 }
 
 fn named(name: impl ToString) -> Channel {
@@ -80,7 +80,7 @@ async fn ten_thousand_channels_are_listed_once_each_while_a_fifth_of_the_request
             support::fixture::channel(),
             format!("channel-{number}"),
         );
-        drop(create.await.expect("a good channel"));
+        drop(create.await.expect("a valid channel"));
     }
     sleep_seconds(2).await;
 
@@ -92,7 +92,7 @@ async fn ten_thousand_channels_are_listed_once_each_while_a_fifth_of_the_request
     let tiny = Backoff::new(Duration::from_millis(1), Duration::from_millis(1), 1.0);
     let client =
         observed.client_builder().retry(RetryPolicy::new(tiny)).budget(Budget::unlimited());
-    let client = client.build().expect("good settings");
+    let client = client.build().expect("valid settings");
     let mut channels = client.list_channels(&location()).page_size(250).items();
     let mut seen = HashSet::new();
     while let Some(channel) = channels.next().await {
@@ -107,7 +107,7 @@ async fn ten_thousand_channels_are_listed_once_each_while_a_fifth_of_the_request
 #[tokio::test(start_paused = true)]
 async fn an_empty_page_with_a_page_token_does_not_end_a_listing() {
     let service = paged(&[(&[], "1"), (&["a"], "2"), (&[], "3"), (&[], "4"), (&["b"], "")]);
-    assert_eq!(names(&service.client()).await.expect("a good listing"), ["a", "b"]);
+    assert_eq!(names(&service.client()).await.expect("no error"), ["a", "b"]);
     assert_eq!(service.log().count(LIST), 5);
 }
 
@@ -123,7 +123,7 @@ async fn a_repeated_page_token_is_an_error_after_its_page() {
         let service = paged(pages);
         let mut listing = service.client().list_channels(&location()).page_token(start).items();
         for _ in 0..good {
-            listing.next().await.expect("an item").expect("its page is good");
+            listing.next().await.expect("an item").expect("no error");
         }
         let error = listing.next().await.expect("an error").expect_err("no item");
         assert_eq!(error.code(), Code::Internal);
@@ -150,7 +150,7 @@ async fn unreachable_locations_are_collected_from_all_pages() {
         })
     });
     let mut listing = Observed::new(script).client().list_channels(&location()).items();
-    assert_eq!(listing.drain().await.expect("a good listing").len(), 3);
+    assert_eq!(listing.drain().await.expect("no error").len(), 3);
     assert_eq!(listing.unreachable(), ["east", "west"]);
 }
 
@@ -161,7 +161,7 @@ async fn one_page_is_read_ahead() {
     let mut pages = client.list_channels(&location()).pages();
     assert_eq!(log.total(), 0, "no request before the first page is polled");
     for taken in 1..=4 {
-        let page = pages.next().await.expect("a page").expect("a good one");
+        let page = pages.next().await.expect("a page").expect("no error");
         assert_eq!(page.items.len(), 1);
         settle().await;
         assert_eq!(log.total(), (taken + 1).min(4), "one more than the {taken} taken");
@@ -170,7 +170,7 @@ async fn one_page_is_read_ahead() {
     assert_eq!(log.total(), 4);
 
     let mut items = client.list_channels(&location()).items();
-    items.next().await.expect("an item").expect("a good one");
+    items.next().await.expect("an item").expect("no error");
     settle().await;
     assert_eq!(log.total(), 4 + 2, "items read ahead as well");
 }
@@ -182,8 +182,8 @@ async fn read_ahead_can_be_turned_off() {
     let mut pages = client.list_channels(&location()).pages().read_ahead(false);
     let mut items = client.list_channels(&location()).items().read_ahead(false);
     for taken in 1..=4 {
-        pages.next().await.expect("a page").expect("a good one");
-        items.next().await.expect("an item").expect("a good one");
+        pages.next().await.expect("a page").expect("no error");
+        items.next().await.expect("an item").expect("no error");
         settle().await;
         assert_eq!(log.total(), 2 * taken);
     }
@@ -208,7 +208,7 @@ async fn a_dropped_listing_aborts_its_read_ahead() {
     let client = service.client();
     let tasks = Handle::current().metrics().num_alive_tasks();
     let mut pages = client.list_channels(&location()).pages();
-    pages.next().await.expect("a page").expect("a good one");
+    pages.next().await.expect("a page").expect("no error");
     settle().await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks + 1, "reading ahead");
     drop(pages);
@@ -240,10 +240,10 @@ async fn a_listing_resumes_from_a_page_token() {
     let service = four_pages();
     let client = service.client();
     let mut pages = client.list_channels(&location()).pages().read_ahead(false);
-    pages.next().await.expect("a page").expect("a good one");
-    let second = pages.next().await.expect("a page").expect("a good one");
+    pages.next().await.expect("a page").expect("no error");
+    let second = pages.next().await.expect("a page").expect("no error");
     let rest = client.list_channels(&location()).page_token(second.next_page_token).items();
-    let rest = rest.collect().await.expect("a good listing");
+    let rest = rest.collect().await.expect("no error");
     assert_eq!(rest, [named("c"), named("d")]);
     assert_eq!(service.log().count(LIST), 4);
 }
@@ -258,7 +258,7 @@ async fn every_page_request_repeats_page_size_and_filter() {
     let service = Observed::new(script);
     let client = service.client();
     let list = client.list_channels(&location()).page_size(7).filter("labels.show=news");
-    assert_eq!(list.items().collect().await.expect("a good listing"), []);
+    assert_eq!(list.items().collect().await.expect("no error"), []);
     assert_eq!(service.log().count(LIST), 2);
 }
 
@@ -284,7 +284,7 @@ async fn an_error_ends_a_listing() {
     });
     let client = Observed::new(script).client();
     let mut items = client.list_channels(&location()).items();
-    assert_eq!(items.next().await.expect("an item").expect("a good one"), named("a"));
+    assert_eq!(items.next().await.expect("an item").expect("no error"), named("a"));
     let error = items.next().await.expect("an error").expect_err("not allowed");
     assert_eq!(error.code(), Code::PermissionDenied);
     assert!(items.next().await.is_none());

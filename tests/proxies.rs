@@ -31,7 +31,7 @@ async fn a_call_goes_through_a_connect_proxy_with_tls_inside() {
         .build()
         .expect("valid");
     let secret = http::HeaderValue::from_static("wrapped-secret");
-    let call = client.get_channel(&channel()).header(TOKEN.parse().expect("a name"), secret);
+    let call = client.get_channel(&channel()).header(TOKEN.parse().expect("a valid name"), secret);
     call.await.expect("the proxy connects to the server");
 
     assert_eq!(peer.header(TOKEN), ["wrapped-secret"]);
@@ -63,7 +63,7 @@ async fn a_call_goes_through_a_socks_proxy_that_resolves_the_name() {
 async fn an_unreachable_proxy_makes_the_call_unavailable() {
     let client = client("https://service.test", &Authority::new()).proxy("http://127.0.0.1:1");
     let client = client.build().expect("valid");
-    let error = client.get_channel(&channel()).await.expect_err("nobody listens");
+    let error = client.get_channel(&channel()).await.expect_err("the port refuses");
     assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     assert!(chain(&error).contains("refused"), "{}", chain(&error));
 }

@@ -63,7 +63,7 @@ async fn resume_continues_the_operation_of_a_killed_process_by_name() {
     let channel = resumed.wait().await.expect("it is made");
     assert_eq!(channel.name, "projects/p/locations/us-central1/channels/news");
     let again = client.resume_as::<Channel, OperationMetadata>(&name).wait().await;
-    assert_eq!(again.expect("on record still"), channel);
+    assert_eq!(again.expect("the record is kept"), channel);
     serving.abort();
 }
 
@@ -92,9 +92,9 @@ async fn kill_while_waiting(service: &str) -> (OperationName, ExitStatus) {
 /// The body of the process that is killed. It does not end by itself.
 async fn create_and_wait(service: &str) {
     let client = client(service);
-    let location = LocationName::new("p", "us-central1").expect("a name");
+    let location = LocationName::new("p", "us-central1").expect("a valid name");
     let create = client.create_channel(&location, support::fixture::channel(), "news");
-    let operation = create.await.expect("a good channel");
+    let operation = create.await.expect("a valid channel");
     let name = operation.name().clone();
     let mut progress = operation.progress();
     while let Some(step) = progress.next().await {

@@ -97,7 +97,7 @@ fn ids(prefix: &'static str, count: usize) -> impl Iterator<Item = String> {
 }
 
 fn location() -> LocationName {
-    LocationName::new("p", "l").expect("a name")
+    LocationName::new("p", "l").expect("a valid name")
 }
 
 type Waits = JoinSet<Result<ChannelOperationResponse, livestream_client::Error>>;
@@ -108,7 +108,8 @@ fn wait_for(
     waits: &SharedWaits,
     ids: impl IntoIterator<Item = String>,
 ) -> Waits {
-    let wait = |id: String| waits.wait(resume(client, &location().operation(id).expect("a name")));
+    let wait =
+        |id: String| waits.wait(resume(client, &location().operation(id).expect("a valid name")));
     ids.into_iter().map(wait).collect()
 }
 
@@ -151,7 +152,7 @@ async fn ten_thousand_operations_cost_at_most_a_hundred_requests_per_poll() {
     let mut creations = JoinSet::new();
     for id in ids("channel", 10_000) {
         let create = client.create_channel(&location(), support::fixture::channel(), &id);
-        let wait = waits.wait(create.await.expect("a good channel"));
+        let wait = waits.wait(create.await.expect("a valid channel"));
         creations.spawn(async move { (wait.await, id) });
     }
     for (made, id) in creations.join_all().await {
@@ -302,7 +303,8 @@ async fn an_operation_of_another_location_is_polled_by_itself() {
     let observed = records.serve();
     let client = observed.client();
     let waits = client.shared_waits(&location());
-    let elsewhere = "projects/p/locations/elsewhere/operations/new-0".parse().expect("a name");
+    let elsewhere =
+        "projects/p/locations/elsewhere/operations/new-0".parse().expect("a valid name");
     let other = waits.wait(resume(&client, &elsewhere));
     let mut pending = wait_for(&client, &waits, ids("new", 50));
     pending.spawn(other);
@@ -322,9 +324,9 @@ async fn each_shared_wait_keeps_its_own_limit() {
     let begun = Instant::now();
     let mut pending = JoinSet::new();
     for (number, id) in ids("new", 20).enumerate() {
-        let limit = SECOND * u32::try_from(10 * (number + 1)).expect("few");
+        let limit = SECOND * u32::try_from(10 * (number + 1)).expect("a small number");
         let policy = PollPolicy::default().with_limit(limit);
-        let name = location().operation(id).expect("a name");
+        let name = location().operation(id).expect("a valid name");
         let wait = waits.wait(resume(&client, &name).poll_policy(policy));
         pending.spawn(async move { (wait.await, name, limit, begun.elapsed()) });
     }
@@ -351,7 +353,7 @@ async fn one_operation_can_have_two_shared_waits() {
     let twice = ids("new", 10).chain(ids("new", 10));
     let mut pending = wait_for(&client, &waits.clone(), twice);
     // One of the waits is dropped; the others stay.
-    let gone = waits.wait(resume(&client, &location().operation("new-0").expect("a name")));
+    let gone = waits.wait(resume(&client, &location().operation("new-0").expect("a valid name")));
     assert!(tokio::time::timeout(10 * SECOND, gone).await.is_err());
     sleep_seconds(10).await;
     assert!(pending.try_join_next().is_none());
@@ -384,7 +386,7 @@ async fn an_outage_does_not_end_shared_waits() {
         .serve()
         .failing(move |_| fails.load(Ordering::Relaxed).then(|| Status::unavailable("an outage")));
     let client =
-        observed.client_builder().retry(RetryPolicy::never()).build().expect("good settings");
+        observed.client_builder().retry(RetryPolicy::never()).build().expect("valid settings");
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 30));
     sleep_seconds(300).await;
     assert_at_most(2, &requests_per_poll(&observed.log()));
@@ -424,7 +426,7 @@ fn shared_waits_continue_after_the_polling_runtime_has_ended() {
     let observed = records.serve();
     let backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(5), 1.0);
     let policy = PollPolicy::new(backoff, 60 * SECOND);
-    let client = observed.client_builder().poll_policy(policy).build().expect("good settings");
+    let client = observed.client_builder().poll_policy(policy).build().expect("valid settings");
     let waits = client.shared_waits(&location());
     let runtime = || Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let (first, second) = (runtime().expect("a runtime"), runtime().expect("a runtime"));
@@ -484,7 +486,7 @@ async fn an_operation_that_is_known_to_be_done_is_not_polled() {
     records.finish();
     let observed = records.serve();
     let client = observed.client();
-    let mut known = resume(&client, &location().operation("new-0").expect("a name"));
+    let mut known = resume(&client, &location().operation("new-0").expect("a valid name"));
     known.wait().await.expect("it is done");
     let sent = observed.log().total();
     client.shared_waits(&location()).wait(known).await.expect("its result is known");

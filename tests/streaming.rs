@@ -63,7 +63,7 @@ async fn a_bidirectional_stream_alternates_and_a_dropped_call_frees_its_place() 
             let mut body = answer.into_body();
             for text in ["first", "second"] {
                 say.send(text).expect("the request goes on");
-                let frame = body.frame().await.expect("not over").expect("no error");
+                let frame = body.frame().await.expect("the stream is open").expect("no error");
                 assert_eq!(frame.into_data().expect("data"), text);
             }
             // The request has not ended when the response is dropped.

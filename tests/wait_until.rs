@@ -39,8 +39,8 @@ async fn wait_until_ends_with_the_message_of_a_failed_resource() {
     let Fixture { emulator, client, channel, .. } = &fixture;
     fixture.create_streaming_channel().await;
     let create = client.create_dvr_session(channel, fixture.session(600, 7200), "match");
-    create.wait().await.expect("a good session");
-    let name = channel.dvr_session("match").expect("a name");
+    create.wait().await.expect("a valid session");
+    let name = channel.dvr_session("match").expect("a valid name");
 
     let begun = Instant::now();
     let wait = client.wait_until(&name, dvr_session::State::Live);
@@ -63,8 +63,9 @@ async fn wait_until_ends_with_the_message_of_a_failed_resource() {
 #[tokio::test(start_paused = true)]
 async fn wait_until_ends_for_a_resource_that_does_not_exist() {
     let Fixture { client, channel, .. } = &Fixture::new();
-    let name = channel.clip("goal").expect("a name");
-    let none = client.wait_until(&name, clip::State::Succeeded).await.expect_err("not there");
+    let name = channel.clip("goal").expect("a valid name");
+    let none =
+        client.wait_until(&name, clip::State::Succeeded).await.expect_err("it does not exist");
     assert!(none.is_not_found(), "{none}");
     assert_eq!(none.message(), "cannot reach Succeeded: the resource does not exist");
 }
@@ -93,8 +94,8 @@ async fn wait_until_ends_for_an_event_in_a_final_state() {
     let duration = Some(prost_types::Duration { seconds: 30, nanos: 0 });
     let task = Some(Task::AdBreak(AdBreakTask { duration }));
     let event = Event { task, execute_now: true, ..Event::default() };
-    client.create_event(channel, event, "ads").await.expect("a good event");
-    let name = channel.event("ads").expect("a name");
+    client.create_event(channel, event, "ads").await.expect("a valid event");
+    let name = channel.event("ads").expect("a valid name");
     client.wait_until(&name, event::State::Succeeded).await.expect("it runs to its end");
 
     let error = client.wait_until(&name, event::State::Running).await.expect_err("too late");
@@ -112,7 +113,7 @@ async fn wait_until_ends_at_its_limit_and_reports_the_current_state() {
     let begun = Instant::now();
     let policy = frequent_polls().with_limit(90 * SECOND);
     let wait = client.wait_until_with(channel, StreamingState::Streaming, policy);
-    let error = wait.await.expect_err("no encoder comes");
+    let error = wait.await.expect_err("no encoder connects");
     let late = begun.elapsed().checked_sub(90 * SECOND).expect("not before its limit");
     assert!(late <= TICK, "{late:?} late");
     assert!(error.is_deadline_exceeded(), "{error}");
@@ -128,7 +129,7 @@ async fn a_watch_polls_less_often_while_nothing_changes_and_faster_after_a_chang
     fixture.create_channel().await;
     let before = log.count(GetChannelRequest::METHOD);
     let mut changes = client.watch_with(channel, PollPolicy::default());
-    let first = changes.next().await.expect("a first state").expect("there");
+    let first = changes.next().await.expect("a first state").expect("it exists");
     assert_eq!(first.streaming_state(), StreamingState::Stopped);
     assert_eq!(log.count(GetChannelRequest::METHOD) - before, 1, "the first poll is immediate");
 
@@ -137,7 +138,7 @@ async fn a_watch_polls_less_often_while_nothing_changes_and_faster_after_a_chang
         drop(client.start_channel(channel).await.expect("it is stopped"));
     };
     let (second, ()) = tokio::join!(changes.next(), start);
-    let second = second.expect("a change").expect("there");
+    let second = second.expect("a change").expect("it exists");
     assert_eq!(second.streaming_state(), StreamingState::Starting);
     let gaps = log.gaps(GetChannelRequest::METHOD).split_off(before);
     for (quiet, gap) in gaps.iter().enumerate() {
@@ -150,7 +151,7 @@ async fn a_watch_polls_less_often_while_nothing_changes_and_faster_after_a_chang
     assert!((30..=70).contains(&gaps.len()), "{} polls", gaps.len());
 
     let seen = log.count(GetChannelRequest::METHOD);
-    let third = changes.next().await.expect("a change").expect("there");
+    let third = changes.next().await.expect("a change").expect("it exists");
     assert_eq!(third.streaming_state(), StreamingState::AwaitingInput);
     let gap = log.gaps(GetChannelRequest::METHOD)[seen - 1];
     assert!(gap <= SECOND + TICK, "the pauses start again at one second, not {gap:?}");
@@ -165,7 +166,7 @@ async fn an_outage_does_not_end_wait_until() {
         .failing(move |_| fails.load(Ordering::Relaxed).then(|| Status::unavailable("an outage")));
     let retry = RetryPolicy::new(Backoff::new(SECOND, SECOND, 1.0)).with_max_attempts(3);
     let client = observed.client_builder().retry(retry).poll_policy(frequent_polls()).build();
-    let fixture = Fixture { client: client.expect("good settings"), ..Fixture::new() };
+    let fixture = Fixture { client: client.expect("valid settings"), ..Fixture::new() };
     let (client, channel) = (&fixture.client, &fixture.channel);
     fixture.create_channel().await;
     drop(client.start_channel(channel).await.expect("it is stopped"));

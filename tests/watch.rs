@@ -47,14 +47,14 @@ async fn a_watch_sees_all_states_of_a_channel() {
 
     client.start_channel(channel).wait().await.expect("it is stopped");
     sleep_seconds(60).await;
-    emulator.connect_encoder(channel).expect("there");
+    emulator.connect_encoder(channel).expect("it exists");
     fixture.reach(channel, S::Streaming).await;
     emulator.fail(channel, Status::permission_denied("the bucket is closed")).expect("it runs");
     let failed = fixture.reach(channel, S::StreamingError).await;
     assert_eq!(failed.streaming_error.expect("a reason").message, "the bucket is closed");
     emulator.recover(channel).expect("it is in error");
     fixture.reach(channel, S::Streaming).await;
-    emulator.set_streaming_state(channel, S::StreamingNoInput).expect("there");
+    emulator.set_streaming_state(channel, S::StreamingNoInput).expect("it exists");
     fixture.reach(channel, S::StreamingNoInput).await;
     client.stop_channel(channel).wait().await.expect("it runs");
     sleep_seconds(60).await;
@@ -85,8 +85,8 @@ async fn a_watch_sees_all_states_of_a_dvr_session() {
     fixture.create_streaming_channel().await;
     let create = async |id: &str, session: DvrSession| -> DvrSessionName {
         let create = client.create_dvr_session(channel, session, id);
-        drop(create.await.expect("a good session"));
-        channel.dvr_session(id).expect("a name")
+        drop(create.await.expect("a valid session"));
+        channel.dvr_session(id).expect("a valid name")
     };
 
     // Shortened while it is live, which makes it pause before its manifest is written again.
@@ -94,15 +94,15 @@ async fn a_watch_sees_all_states_of_a_dvr_session() {
     let followed = fixture.follow(&short);
     fixture.reach(&short, S::Live).await;
     sleep_seconds(60).await;
-    let mut change = client.get_dvr_session(&short).await.expect("there");
+    let mut change = client.get_dvr_session(&short).await.expect("it exists");
     let Some(Kind::TimeInterval(interval)) = &mut change.dvr_windows[0].kind else {
         panic!("a time interval")
     };
     interval.end_time = fixture.at(-10);
-    client.update_dvr_session(change, mask("dvr_windows")).wait().await.expect("it may end");
+    client.update_dvr_session(change, mask("dvr_windows")).wait().await.expect("a valid window");
     fixture.reach(&short, S::Finished).await;
     sleep_seconds(60).await;
-    client.delete_dvr_session(&short).wait().await.expect("it is over");
+    client.delete_dvr_session(&short).wait().await.expect("it has finished");
     let (states, end) = followed.end().await;
     let course = [
         S::Pending,
@@ -124,7 +124,7 @@ async fn a_watch_sees_all_states_of_a_dvr_session() {
     let followed = [fixture.follow(&begun), fixture.follow(&to_come)];
     fixture.reach(&to_come, S::Scheduled).await;
     let change = Channel { name: channel.to_string(), ..Channel::default() };
-    client.update_channel(change, mask("log_config")).wait().await.expect("a good change");
+    client.update_channel(change, mask("log_config")).wait().await.expect("a valid change");
     fixture.reach(&begun, S::Finished).await;
     let failed = fixture.reach(&to_come, S::Failed).await;
     assert!(failed.error.expect("a reason").message.contains("its channel was updated"));
@@ -143,8 +143,8 @@ async fn a_watch_sees_all_states_of_an_event() {
     fixture.create_streaming_channel().await;
     let create = async |id: &str, task: Task| {
         let event = Event { task: Some(task), execution_time: fixture.at(30), ..Event::default() };
-        client.create_event(channel, event, id).await.expect("a good event");
-        channel.event(id).expect("a name")
+        client.create_event(channel, event, id).await.expect("a valid event");
+        channel.event(id).expect("a valid name")
     };
     let ad_break = |seconds| {
         let duration = Some(prost_types::Duration { seconds, nanos: 0 });
@@ -155,7 +155,7 @@ async fn a_watch_sees_all_states_of_an_event() {
     let broken = create("broken", ad_break(60)).await;
     let followed = [fixture.follow(&shown), fixture.follow(&broken)];
     sleep_seconds(10).await;
-    emulator.fail(&broken, Status::internal("no markers")).expect("it is to come");
+    emulator.fail(&broken, Status::internal("no markers")).expect("it is scheduled");
     fixture.reach(&shown, S::Succeeded).await;
 
     let cut = create("cut", ad_break(3600)).await;
@@ -181,8 +181,8 @@ async fn a_watch_sees_all_states_of_a_clip() {
     sleep_seconds(300).await;
     let create = async |id: &str| {
         let create = client.create_clip(channel, fixture.clip(60), id);
-        drop(create.await.expect("a good clip"));
-        channel.clip(id).expect("a name")
+        drop(create.await.expect("a valid clip"));
+        channel.clip(id).expect("a valid name")
     };
     let (goal, lost) = (create("goal").await, create("lost").await);
     let followed = [fixture.follow(&goal), fixture.follow(&lost)];
@@ -206,8 +206,8 @@ async fn a_watch_sees_all_states_of_an_asset() {
         let video = VideoAsset { uri: format!("gs://bucket/{id}.mp4") };
         let (resource, crc32c) = (Some(Resource::Video(video)), crc32c.to_owned());
         let asset = Asset { resource, crc32c, ..Asset::default() };
-        drop(client.create_asset(location, asset, id).await.expect("a good asset"));
-        location.asset(id).expect("a name")
+        drop(client.create_asset(location, asset, id).await.expect("a valid asset"));
+        location.asset(id).expect("a valid name")
     };
     let (slate, broken) = (create("slate", "").await, create("broken", "AAAAAg==").await);
     let followed = [fixture.follow(&slate), fixture.follow(&broken)];
@@ -215,7 +215,7 @@ async fn a_watch_sees_all_states_of_an_asset() {
     let failed = fixture.reach(&broken, S::Error).await;
     assert!(failed.error.expect("a reason").message.contains("checksum"));
     for name in [&slate, &broken] {
-        client.delete_asset(name).wait().await.expect("nobody uses it");
+        client.delete_asset(name).wait().await.expect("no channel uses it");
     }
 
     let [slate, broken] = followed;
@@ -249,16 +249,18 @@ async fn a_watch_sees_all_states_of_a_distribution() {
         }],
         ..support::fixture::channel()
     };
-    client.create_channel(location, config, "news").wait().await.expect("a good channel");
+    client.create_channel(location, config, "news").wait().await.expect("a valid channel");
     let followed = fixture.follow_by(channel, |channel| channel.distributions[0].state());
     sleep_seconds(10).await;
     client.start_channel(channel).wait().await.expect("it is stopped");
     sleep_seconds(10).await;
     client.start_distribution(channel, ["partner"]).wait().await.expect("it is ready");
     sleep_seconds(10).await;
-    emulator.connect_encoder(channel).expect("there");
+    emulator.connect_encoder(channel).expect("it exists");
     sleep_seconds(10).await;
-    emulator.fail_distribution(channel, "partner", Status::unavailable("it hangs up")).expect("on");
+    emulator
+        .fail_distribution(channel, "partner", Status::unavailable("it hangs up"))
+        .expect("it is distributing");
     sleep_seconds(10).await;
 
     let mut states = followed.states();

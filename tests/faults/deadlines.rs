@@ -125,7 +125,7 @@ async fn a_partial_message_or_missing_trailers_end_at_the_deadline() {
     .await;
     let client = server.client().timeouts(Timeouts::new(DEADLINE)).build().expect("a client");
     for attempts in 1..=2 {
-        let error = within(DEADLINE, read(&client)).await.expect_err("no whole answer");
+        let error = within(DEADLINE, read(&client)).await.expect_err("no complete response");
         assert_failed(&error, Code::DeadlineExceeded, 1, false);
         assert_eq!(server.attempts(), attempts);
     }

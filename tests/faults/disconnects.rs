@@ -59,7 +59,7 @@ async fn a_dropped_call_sends_rst_stream_and_frees_its_place() {
         assert!(call.await.is_err_and(|e| e.is_cancelled()));
         assert_eq!(reset.recv().await.flatten(), Some(Reason::CANCEL));
     }
-    within(DEADLINE, read(&client)).await.expect("the place is free");
+    within(DEADLINE, read(&client)).await.expect("there is a free place");
     assert_eq!(
         (server.attempts(), server.connections()),
         (3, 1),
@@ -84,7 +84,7 @@ async fn a_call_at_its_deadline_sends_rst_stream_and_frees_its_place() {
     let error = within(millis(100), read(&client).timeout(millis(100))).await;
     assert!(error.expect_err("no answer").is_deadline_exceeded());
     assert_eq!(reset.recv().await.flatten(), Some(Reason::CANCEL));
-    within(DEADLINE, read(&client)).await.expect("the place is free");
+    within(DEADLINE, read(&client)).await.expect("there is a free place");
 }
 
 #[tokio::test]

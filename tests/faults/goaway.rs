@@ -78,7 +78,7 @@ async fn a_call_that_goaway_includes_completes_while_new_calls_use_another_conne
     is_sent.await.expect("the slow call arrives");
     // If this call is sent before the GOAWAY arrives, the GOAWAY excludes it and it is resent.
     within(millis(2000), preview(&client)).await.expect("answered on the second connection");
-    slow.await.expect("no panic").expect("completes");
+    slow.await.expect("no panic").expect("it completes");
     server.await.expect("no panic").expect("no broken pipe");
 }
 
@@ -146,7 +146,7 @@ async fn goaway_on_every_connection_at_once_fails_no_call() {
     }
     within(millis(2000), preview(&client)).await.expect("the call opens a new connection");
     for slow in calls.join_all().await {
-        slow.expect("completes");
+        slow.expect("it completes");
     }
     server.await.expect("no panic").expect("no broken pipe");
 }

@@ -156,7 +156,7 @@ async fn refused_connections_are_retried() {
     let builder = client_for(address.port()).connector(connector);
     let client =
         builder.retry(super::short_backoff().with_max_attempts(4)).build().expect("a client");
-    let error = within(DEADLINE, preview(&client)).await.expect_err("nobody listens");
+    let error = within(DEADLINE, preview(&client)).await.expect_err("the port refuses");
     assert_failed(&error, Code::Unavailable, 4, false);
     assert_eq!(dials.load(Ordering::SeqCst), 4, "each attempt dials once");
 }

@@ -41,10 +41,13 @@ impl Fixture {
     pub(crate) fn with(emulator: Builder) -> Self {
         let emulator = emulator.speed(1).build();
         let observed = Observed::new(emulator.service());
-        let client =
-            observed.client_builder().poll_policy(frequent_polls()).build().expect("good settings");
-        let location = LocationName::new("p", "us-central1").expect("a name");
-        let channel = location.channel("news").expect("a name");
+        let client = observed
+            .client_builder()
+            .poll_policy(frequent_polls())
+            .build()
+            .expect("valid settings");
+        let location = LocationName::new("p", "us-central1").expect("a valid name");
+        let channel = location.channel("news").expect("a valid name");
         Self { emulator, client, log: observed.log(), location, channel }
     }
 
@@ -52,7 +55,7 @@ impl Fixture {
     pub(crate) async fn create_channel(&self) {
         let config = channel();
         let create = self.client.create_channel(&self.location, config, self.channel.id());
-        create.wait().await.expect("a good channel");
+        create.wait().await.expect("a valid channel");
     }
 
     /// Creates the channel and starts it. Its state is `STREAMING`.

@@ -200,7 +200,7 @@ async fn a_panic_of_a_source_becomes_an_error() {
 async fn the_deadline_ends_the_wait_for_a_slow_source_with_nothing_sent() {
     let peer = Peer::new();
     let begun = Instant::now();
-    let error = call(&client(&peer, || pending())).await.expect_err("no token");
+    let error = call(&client(&peer, pending)).await.expect_err("no token");
     assert_eq!(begun.elapsed().as_secs(), 5, "{:?}", begun.elapsed());
     assert_eq!(error.code(), Code::DeadlineExceeded, "{error:?}");
     assert!(error.to_string().contains("token") && !error.may_have_run(), "{error}");

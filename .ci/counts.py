@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What a call costs, counted, next to what benches/counts.txt records of it.
+"""Counts the cost of a call and compares it with benches/counts.txt.
 
-A recorded number may be missed by 2 % or, where that is less, by half an allocation: one more a call
-shows. A number that has become better must be recorded, or it could be lost again unseen. With
---write, records what it finds.
+A number may differ from the record by 2 %, and by half an allocation if that is less: one more allocation
+for each call is an error. A better number is an error too until it is recorded, so that a later
+regression is noticed. With --write, records the numbers.
 """
 
 import concurrent.futures
@@ -30,7 +30,7 @@ def main():
     program = build()
     found = allocations(program)
     ours, bare = instructions(program)
-    print(f"instructions a call: {ours:.0f}, the bare stub's: {bare:.0f}")
+    print(f"instructions for each call: {ours:.0f}, bare stub: {bare:.0f}")
     found[INSTRUCTIONS] = round(ours / bare, 3)
 
     if "--write" in sys.argv:
@@ -39,22 +39,22 @@ def main():
         return 0
     recorded = read(RECORD.read_text())
     if recorded.keys() != found.keys():
-        print("what is counted has changed: record it by `.ci/counts.py --write`")
+        print("the list of counts has changed: record it with `.ci/counts.py --write`")
         return 1
     worse = [what for what in found if not report(what, found[what], recorded[what])]
     return 1 if worse else 0
 
 
 def report(what, found, recorded):
-    """Prints one line; false where the record does not hold."""
+    """Prints one line. Returns false if the number does not match the record."""
     margin = 0.02 * recorded
     if what.startswith("allocations"):
         margin = min(margin, 0.5)
     verdict = "as recorded"
     if found > recorded + margin:
-        verdict = "DEARER than recorded"
+        verdict = "HIGHER than recorded"
     elif found < recorded - margin:
-        verdict = "better than recorded: keep it by `.ci/counts.py --write`"
+        verdict = "lower than recorded: record it with `.ci/counts.py --write`"
     print(f"{what}: {found:g}, recorded {recorded:g}: {verdict}")
     return verdict == "as recorded"
 
@@ -82,9 +82,9 @@ def read(text):
 
 
 def instructions(program):
-    """Of the client's thread, a call, ours and the bare stub's.
+    """Returns the instructions of the client's thread for each call: this crate's and the bare stub's.
 
-    Two runs of different length give the instructions of a call without those of starting up.
+    The difference of two runs excludes the instructions of the start.
     """
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor() as pool:
         def count(caller, calls):
@@ -96,7 +96,7 @@ def instructions(program):
                 ],
                 check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )
-            # The first thread is the client's.
+            # The first thread is that of the client.
             totals = re.search(r"^totals: (\d+)", pathlib.Path(f"{file}-01").read_text(), re.M)
             return int(totals[1])
 

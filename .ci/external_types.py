@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The types of other crates in the public API are those of external_types.txt, and no others.
+"""Checks that the public API has exactly the types of other crates that external_types.txt lists.
 
-Each is a promise: a new major version of its crate is one of ours. Read from rustdoc's JSON.
+A new major version of such a crate is a breaking change of ours. The script reads rustdoc's JSON.
 """
 import json
 import os
@@ -22,7 +22,7 @@ def document():
 
 
 def mentioned(node):
-    """The ids of all types and traits that a part of an item's signature names."""
+    """Yields the ids of all types and traits in a part of an item's signature."""
     if isinstance(node, dict):
         if isinstance(node.get("id"), int) and ("path" in node or "source" in node):
             yield node["id"]
@@ -37,19 +37,19 @@ def external_types(docs):
     found = set()
     for item in docs["index"].values():
         kind = item["inner"].get("impl", {})
-        # What every type has, by the blanket impls of other crates, is not ours.
+        # Blanket impls of other crates apply to every type, and are not part of our API.
         if item["crate_id"] != 0 or kind.get("blanket_impl") or kind.get("is_synthetic"):
             continue
         for id in mentioned(item["inner"]):
             path = docs["paths"].get(str(id))
             if path and path["crate_id"] != 0:
-                # Without the modules between, which are private as often as not.
+                # Leave out the modules in the path, because they are often private.
                 found.add(f"{path['path'][0]}::{path['path'][-1]}")
     return {name for name in found if not name.startswith(("core::", "alloc::", "std::"))}
 
 
 found = external_types(document())
-assert "tonic::Status" in found, "the search finds nothing: has the form of the JSON changed?"
+assert "tonic::Status" in found, "the search finds nothing: has the format of the JSON changed?"
 with open(ALLOWED) as file:
     allowed = {line.split("#")[0].strip() for line in file} - {""}
 for name in sorted(found - allowed):

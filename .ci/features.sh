@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Each feature compiles alone, without a warning, and a client pulls in no server code.
+# Checks that each feature compiles alone, without a warning, and that a client contains no server code.
 #
-# Only the library is checked: dev-dependencies switch features on that hide what is missing.
+# Checks only the library, because dev-dependencies enable features and would hide a missing one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Read from the manifest, so that no feature is forgotten.
+# Read the features from the manifest, so that none is missing here.
 features=$(sed -n '/^\[features\]/,/^\[dep/s/^\([a-z][a-z-]*\) = .*/\1/p' Cargo.toml | grep -vx default)
 [ -n "$features" ] || { echo "no features found in Cargo.toml" >&2; exit 1; }
 
@@ -36,22 +36,22 @@ done
 check
 holds_no_server
 
-# Crates that end up in a program with this crate, the program itself included.
+# The number of crates in a program with this crate, the program included.
 count_crates() {
     cargo tree --locked --package livestream-client --edges normal --prefix none "$@" |
         sed 's/ (.*//' | sort -u | wc -l | awk '{ print $1 + 1 }'
 }
 
-most=90
+max=90
 own=$(count_crates --no-default-features --features ring)
 all=$(count_crates)
-echo "-- crates of a program with its own tokens: $own; of one that finds credentials: $all"
-[ "$own" -le "$most" ] || { echo "more than $most crates without the feature adc" >&2; exit 1; }
-[ "$all" -gt "$most" ] || { echo "the count does not see the crates of google-cloud-auth" >&2; exit 1; }
+echo "-- crates of a program with its own tokens: $own; with the feature adc: $all"
+[ "$own" -le "$max" ] || { echo "more than $max crates without the feature adc" >&2; exit 1; }
+[ "$all" -gt "$max" ] || { echo "the count does not see the crates of google-cloud-auth" >&2; exit 1; }
 
-# The gate must be able to fail.
+# Check that this check can fail.
 if holds_no_server --package livestream-emulator 2>/dev/null; then
-    echo "the search for server code does not find the emulator's" >&2
+    echo "the search for server code does not find that of the emulator" >&2
     exit 1
 fi
-echo "no feature needs another, and no client holds a server"
+echo "each feature compiles alone, and no client contains server code"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Each fuzz target for some seconds on the kept corpus. Unoptimised: most of the time is the build's.
+# Runs each fuzz target for some seconds on the stored corpus. The build is not optimised, because it takes
+# most of the time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

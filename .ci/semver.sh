@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The public API keeps what the last tag promised; nothing is checked before the first tag.
+# Checks that the public API is compatible with the last tag. Checks nothing before the first tag.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

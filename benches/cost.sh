@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# What it costs to build a program that reads one channel: by this crate, with the credentials that it
-# finds and with the program's own token; by the official one; and by tonic alone. Prints a Markdown
-# table; takes about thirteen minutes on two cores.
+# Measures the cost of building a program that reads one channel: with this crate and default credentials,
+# with this crate and the program's own token, with the official crate, and with tonic only. Prints a
+# Markdown table. Takes about thirteen minutes on two cores.
 #
-#     benches/cost.sh                  # all four
-#     benches/cost.sh ours bare        # these
+#     benches/cost.sh                  # all four programs
+#     benches/cost.sh ours bare        # only these
 #
-# Each is built from nothing, in a directory that is deleted afterwards. Seconds are the clock's, and
-# in brackets those of CPU, which other work on the machine disturbs less. Crates are those that end
-# up in the program, itself included; sizes are of a default release build, stripped, and of one made
-# for size (opt-level "s", link-time optimisation, one codegen unit, abort on panic).
+# Each program is built in an empty target directory, which is then deleted. Times are wall-clock seconds,
+# with CPU seconds in parentheses; other work on the machine disturbs CPU seconds less. Crates are those in
+# the program, including the program itself. Sizes are those of a stripped release build, and of a build for
+# size (opt-level "s", link-time optimisation, one codegen unit, abort on panic).
 set -euo pipefail
 cd "$(dirname "$0")/compare"
 

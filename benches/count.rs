@@ -1,9 +1,9 @@
-//! What can be counted instead of timed: allocations a call, ours and the bare tonic stub's, on the
-//! client's thread alone; allocations to parse, build and walk a name.
+//! Counts allocations, which do not depend on the machine: those of a call on the client's thread, for this
+//! crate and for the bare tonic stub; and those of parsing, building and traversing names.
 //!
-//! With the name of one caller and a number, it makes that many calls and nothing else: for
-//! callgrind, which counts instructions. `.ci/counts.py` does both, and compares what it finds with
-//! what is recorded in `counts.txt`.
+//! If the arguments are the name of a caller and a number, the program only makes that number of calls.
+//! callgrind then counts their instructions. `.ci/counts.py` runs both, and compares the results with
+//! `counts.txt`.
 
 mod canned;
 

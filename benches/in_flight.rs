@@ -1,5 +1,5 @@
-//! A thousand calls at once against a service that takes 50 ms and allows a hundred streams on a
-//! connection: the pool next to one connection.
+//! Compares the pool with one connection: a thousand calls at once to a service that takes 50 ms for each
+//! call and allows a hundred streams on a connection.
 
 mod canned;
 
@@ -28,7 +28,7 @@ fn main() {
     println!("ratio: {:.1}", pooled / alone);
 }
 
-/// Calls a second, 1,000 in flight.
+/// Returns the calls for each second, with 1,000 in flight.
 async fn measure(address: SocketAddr, limits: PoolLimits, calls: usize) -> f64 {
     let client = LivestreamClient::builder()
         .endpoint(format!("http://{address}"))

@@ -1,5 +1,5 @@
-//! Ten thousand pending operations, waited for together: what a tick costs in requests, a waiter in
-//! memory, and how long a waiter sleeps on after its operation is seen to be done.
+//! Waits for ten thousand pending operations with shared waits. Measures the requests of a tick, the memory
+//! of a waiter, and the time from the end of an operation to the end of its wait.
 
 use livestream_client::{
     LivestreamClient, Operation,
@@ -58,11 +58,11 @@ fn main() {
         }
         latency
     });
-    println!("{waiters} operations waited for together");
-    println!("  memory a waiter:  {} bytes", memory.bytes_current / waiters as i64);
-    println!("  requests a tick:  {tick}");
+    println!("shared waits for {waiters} operations");
+    println!("  memory for each waiter: {} bytes", memory.bytes_current / waiters as i64);
+    println!("  requests for each tick: {tick}");
     println!(
-        "  asleep after all are done: first {:.1?}, median {:.1?}, last {:.1?}",
+        "  time from the end of all operations to the end of a wait: first {:.1?}, median {:.1?}, last {:.1?}",
         latency[0],
         latency[waiters / 2],
         latency[waiters - 1]
@@ -82,7 +82,7 @@ async fn start(
     operations
 }
 
-/// The requests of one tick: those until there are none for longer than the rest between two pages.
+/// Counts the requests of one tick. The tick ends when the client pauses for longer than between two pages.
 async fn until_quiet(requests: &AtomicUsize) -> usize {
     loop {
         let before = requests.load(Ordering::Relaxed);
@@ -98,7 +98,7 @@ fn slate() -> Asset {
     Asset { resource: Some(Resource::Video(video)), ..Default::default() }
 }
 
-/// A client that counts its requests and looks every other second.
+/// A client that counts its requests and polls every two seconds.
 fn counting(emulator: &Emulator, requests: &Arc<AtomicUsize>) -> LivestreamClient {
     let (service, requests) = (emulator.service(), requests.clone());
     let counted = tower::service_fn(move |request| {

@@ -1,8 +1,8 @@
-//! Criterion's view of the same work: distributions, change since the last run, and plots as HTML
-//! in `target/criterion/report/index.html`.
+//! Measures the same work with criterion: distributions, changes since the last run, and plots as HTML in
+//! `target/criterion/report/index.html`.
 //!
-//! A group measures one caller after the other, so that what the machine does meanwhile falls on one
-//! alone: for ratios read the other benches, which take turns.
+//! A group measures one caller after the other, so other work on the machine can affect only one of them.
+//! Take ratios from the other benches, in which the callers take turns.
 
 mod canned;
 #[path = "canned/listing.rs"]
@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 criterion_group!(benches, get_channel, list_channels, names);
 criterion_main!(benches);
 
-/// The CPU time of the client's thread, a call.
+/// Measures the CPU time of the client's thread for each call.
 fn get_channel(criterion: &mut Criterion) {
     let address = serve(&channel(1), false);
     let runtime = runtime();
@@ -38,7 +38,7 @@ fn get_channel(criterion: &mut Criterion) {
     }
 }
 
-/// The time of a listing of twenty pages, to the last item.
+/// Measures the time of a listing of twenty pages, to the last item.
 fn list_channels(criterion: &mut Criterion) {
     const PAGES: usize = 20;
     let address = serve_with(Manners::default(), answer(PAGES));
@@ -74,7 +74,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// What so many calls cost, with so many in flight.
+/// Measures a number of calls, with a number of them in flight.
 fn cpu_of<F>(runtime: &Runtime, calls: u64, in_flight: usize, call: impl Fn() -> F) -> Duration
 where
     F: Future<Output = ()> + Send + 'static,

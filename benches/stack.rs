@@ -1,8 +1,9 @@
-//! What the whole stack costs a call, next to the bare tonic stub on one tonic channel.
+//! Measures the cost of the whole stack for each call, compared with the bare tonic stub on one tonic
+//! channel.
 //!
-//! Both call GetChannel over loopback HTTP/2, in turns within one run, on a core away from the
-//! server's. Printed are ratios, ours by theirs: the median of those of the rounds. CPU is that of
-//! the client's thread alone, kernel included.
+//! Both call GetChannel over loopback HTTP/2, in turns in one run, on another core than the server's. The
+//! results are ratios of this crate to the bare stub: the median over all rounds. CPU is the CPU time of the
+//! client's thread, with its kernel time.
 
 mod canned;
 
@@ -50,13 +51,13 @@ fn print(what: &str, rounds: &[(Measured, Measured)], of: impl Fn(&Measured) -> 
 }
 
 struct Measured {
-    /// Seconds of CPU a call.
+    /// Seconds of CPU for each call.
     cpu: f64,
     /// The median of the calls' times, in seconds.
     p50: f64,
 }
 
-/// Ours and the bare stub, so many rounds after one to warm up.
+/// Measures both clients for a number of rounds, after one round to warm up.
 fn in_turns(
     runtime: &Runtime,
     (ours, theirs): &(Ours, Theirs),

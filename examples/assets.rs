@@ -1,11 +1,11 @@
-//! The life of an asset: a slate is made from a file in Cloud Storage, told apart from one that
-//! failed, and deleted.
+//! Creates assets from files in Cloud Storage, distinguishes a usable asset from a failed one, and
+//! deletes them.
 //!
 //! ```sh
 //! cargo run --example assets
 //! ```
 //!
-//! Against the real service, the client comes from `LivestreamClient::new()?`; the rest stays.
+//! To use the real service, make the client with `LivestreamClient::new()?`. The rest stays the same.
 
 mod support;
 
@@ -29,7 +29,7 @@ async fn main() -> Result {
     let slate = client.create_asset(location, video("gs://my-bucket/slate.mp4"), "slate").await?;
     show("Creating the slate", slate).await?;
 
-    // The checksum of another file: the service finds out while it reads this one.
+    // This checksum is wrong. The service notices when it reads the file.
     let bumper = Asset { crc32c: "AAAAAA==".into(), ..video("gs://my-bucket/bumper.mp4") };
     let bumper = client.create_asset(location, bumper, "bumper").await?;
     match show("Creating the bumper", bumper).await {
@@ -42,7 +42,7 @@ async fn main() -> Result {
         let name = asset.name.parse()?;
         show("Deleting the asset", client.delete_asset(&name).await?).await?;
     }
-    println!("nothing is left");
+    println!("everything is deleted");
     Ok(())
 }
 
@@ -50,7 +50,7 @@ fn video(uri: &str) -> Asset {
     Asset { resource: Some(Resource::Video(VideoAsset { uri: uri.into() })), ..Default::default() }
 }
 
-/// What can be used, and what cannot and why.
+/// Prints the state of each asset, and the reason if it failed.
 async fn print_all(client: &LivestreamClient, location: &LocationName) -> Result {
     let assets = client.list_assets(location).items().collect().await?;
     println!("\n{:8} {:8} {:10} file", "asset", "state", "CRC32C");
@@ -59,7 +59,7 @@ async fn print_all(client: &LivestreamClient, location: &LocationName) -> Result
         let uri = match &asset.resource {
             Some(Resource::Video(video)) => &video.uri,
             Some(Resource::Image(image)) => &image.uri,
-            None => "",
+            _ => "",
         };
         println!("{id:8} {:8} {:10} {uri}", asset.state().as_str_name(), asset.crc32c);
         if asset.state() == State::Error {

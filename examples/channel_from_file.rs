@@ -1,11 +1,11 @@
-//! A channel kept as a JSON file: read, checked, described, created, and shown as the service has it.
+//! Reads a channel from a JSON file, validates it, creates it, and prints the created channel.
 //!
 //! ```sh
 //! cargo run --example channel_from_file [FILE]
 //! ```
 //!
-//! The file has the API's own JSON form, as the REST reference shows it. Without one it is
-//! `examples/data/channel.json`, and the service is one inside this process.
+//! The file has the API's own JSON form, as in the REST reference. The default is
+//! `examples/data/channel.json`. The service is an emulator in this process.
 
 mod support;
 
@@ -28,18 +28,18 @@ async fn main() -> Result {
     println!("{file} describes");
     describe(&channel);
 
-    // What a slip of the pen looks like.
-    let slip = text.replacen("bitrateBps", "bitrate", 1);
-    if let Err(error) = json::from_str::<Channel>(&slip) {
-        println!("with one field misspelt: {error}");
+    // A misspelt field is an error.
+    let misspelt = text.replacen("bitrateBps", "bitrate", 1);
+    if let Err(error) = json::from_str::<Channel>(&misspelt) {
+        println!("with a misspelt field: {error}");
     }
 
-    // What the file says must also make sense: every breach of a documented rule is told at once.
+    // A channel must also follow the documented rules. Validation finds all violations at once.
     channel.validate()?;
     let mut odd = channel.clone();
     odd.manifests[0].mux_streams.push("uhd".into());
     for violation in odd.violations() {
-        println!("with one stream too many: {violation}");
+        println!("with an unknown stream: {violation}");
     }
     println!();
 
@@ -75,13 +75,15 @@ fn describe(channel: &Channel) {
                     h265.height_pixels,
                     h265.bitrate_bps / 1000
                 ),
+                Some(_) => "video with another codec".into(),
                 None => "video without a codec".into(),
             },
             Some(Stream::AudioStream(audio)) => {
                 format!("{}, {} kbit/s", audio.codec, audio.bitrate_bps / 1000)
             }
             Some(Stream::TextStream(text)) => text.codec.clone(),
-            None => "nothing".into(),
+            Some(_) => "of a kind that this example does not know".into(),
+            None => "empty".into(),
         };
         println!("  stream    {:<12} {what}", stream.key);
     }

@@ -1,10 +1,10 @@
-//! The last five minutes of a running channel, cut into a clip that outlives the live stream.
+//! Cuts the last five minutes of a running channel into a clip, which stays after the live stream.
 //!
 //! ```sh
 //! cargo run --example clip
 //! ```
 //!
-//! Against the real service, the client comes from `LivestreamClient::new()?`; the rest stays.
+//! To use the real service, make the client with `LivestreamClient::new()?`. The rest stays the same.
 
 mod support;
 
@@ -24,14 +24,14 @@ async fn main() -> Result {
     println!("✓ on air");
     studio.emulator.advance(20 * MINUTE);
 
-    // Only the past can be cut, and only as far back as the channel retains it.
+    // A clip can contain only past content that the channel still retains.
     let now = studio.now();
     let goal = Slice::last(5 * MINUTE, now)?;
     let clip = Clip::of_manifest("hls", "gs://my-bucket/clips/goal", [goal]);
     let clip = show("Cutting the clip", client.create_clip(&channel, clip, "goal").await?).await?;
     println!("  {}: {}", clip.state().as_str_name(), clip.clip_manifests[0].output_uri);
 
-    // What lies ahead cannot be cut: the service says so before it begins.
+    // The service refuses a clip of future content.
     let ahead = Slice::between(now..now + 60 * MINUTE)?;
     let clip = Clip::of_manifest("hls", "gs://my-bucket/clips/next-hour", [ahead]);
     if let Err(refusal) = client.create_clip(&channel, clip, "next-hour").await {
@@ -40,6 +40,6 @@ async fn main() -> Result {
 
     show("Deleting the clip", client.delete_clip(&channel.clip("goal")?).await?).await?;
     remove_channel(client, &channel).await?;
-    println!("nothing is left");
+    println!("everything is deleted");
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! A DVR session of the next two hours: its time-shift URI, the states that it goes through, and
-//! what becomes of it when more is wanted: a longer window, and a longer retention.
+//! Creates a DVR session for the next two hours, prints its URI and its states, and then extends its
+//! window and the retention of its channel.
 //!
 //! ```sh
 //! cargo run --example dvr_window
 //! ```
 //!
-//! Against the real service, the client comes from `LivestreamClient::new()?`; the rest stays.
+//! To use the real service, make the client with `LivestreamClient::new()?`. The rest stays the same.
 
 mod support;
 
@@ -29,7 +29,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::main]
 async fn main() -> Result {
-    // Some states pass in seconds; here they last for minutes, to be seen.
+    // Some states last only seconds. Here they last minutes, so that the example can print them.
     let emulator = Emulator::builder()
         .latency(Latency::AcceptDvrSession, 10 * MINUTE)
         .latency(Latency::UpdateDvrSession, 10 * MINUTE)
@@ -38,7 +38,7 @@ async fn main() -> Result {
     let Studio { client, location, .. } = &studio;
     let channel = start_channel(client, location, "match", 24 * HOUR).await?;
     client.wait_until(&channel, StreamingState::Streaming).await?;
-    println!("✓ on air, with 24 hours kept");
+    println!("✓ on air, with a retention of 24 hours");
 
     let begin = studio.now();
     let session = DvrSession::of_manifest("hls", [DvrWindow::next(2 * HOUR, begin)?]);
@@ -48,7 +48,7 @@ async fn main() -> Result {
     let session = show("Creating the DVR session", create).await?;
     println!("  time-shift at {}", session.dvr_manifests[0].output_uri);
 
-    // A session that is LIVE may end later: nothing of its manifest is overwritten.
+    // The window of a LIVE session can grow, because this does not overwrite its manifest.
     let two_days = DvrWindow::between(begin..begin + 48 * HOUR)?;
     let longer =
         DvrSession { name: (&name).into(), dvr_windows: vec![two_days], ..Default::default() };
@@ -56,7 +56,7 @@ async fn main() -> Result {
     let update = client.update_dvr_session(longer, mask).await?;
     show("Widening the window to 48 hours", update).await?;
 
-    // The past must be kept for as long. A new configuration of the channel ends what it records.
+    // The retention must be as long as the window. An update of the channel ends its DVR sessions.
     let change = Channel {
         name: (&channel).into(),
         retention_config: Some(RetentionConfig {
@@ -79,11 +79,11 @@ async fn main() -> Result {
         show("Deleting the DVR session", delete).await?;
     }
     remove_channel(client, &channel).await?;
-    println!("nothing is left");
+    println!("everything is deleted");
     Ok(())
 }
 
-/// Tells of each state of a session, until it is over.
+/// Prints each state of a session until it ends.
 async fn print_states(
     client: LivestreamClient,
     session: DvrSessionName,

@@ -1,10 +1,10 @@
-//! What a running channel is told to do: an ad break at a set time, and a switch to another input.
+//! Creates events on a running channel: an ad break at a set time, and a switch to another input.
 //!
 //! ```sh
 //! cargo run --example events
 //! ```
 //!
-//! Against the real service, the client comes from `LivestreamClient::new()?`; the rest stays.
+//! To use the real service, make the client with `LivestreamClient::new()?`. The rest stays the same.
 
 mod support;
 
@@ -45,7 +45,8 @@ async fn main() -> Result {
     // An encoder sends to the stage too.
     studio.emulator.feed_input(&stage)?;
 
-    // Ten minutes from now, for a minute. To create an event is no operation: it is there at once.
+    // The ad break begins in ten minutes and lasts one minute. Creating an event is not a long-running
+    // operation: the event exists at once.
     let ads = Event {
         task: Some(Task::AdBreak(AdBreakTask { duration: Some(time::duration(MINUTE)?) })),
         execution_time: Some((studio.now() + 10 * MINUTE).into()),
@@ -71,13 +72,13 @@ async fn main() -> Result {
     client.wait_until(&news.event("to-the-stage")?, State::Succeeded).await?;
     println!("✓ on air: {}", client.get_channel(&news).await?.active_input);
 
-    // A switch to nowhere is refused, with the field that is wrong.
-    let nowhere = Event {
+    // The service refuses a switch to an unknown input, and names the wrong field.
+    let unknown = Event {
         task: Some(Task::InputSwitch(InputSwitchTask { input_key: "roof".into() })),
         execute_now: true,
         ..Default::default()
     };
-    if let Err(refusal) = client.create_event(&news, nowhere, "to-the-roof").await {
+    if let Err(refusal) = client.create_event(&news, unknown, "to-the-roof").await {
         println!("✗ {}", refusal.message());
     }
 
@@ -89,6 +90,6 @@ async fn main() -> Result {
     for input in [&desk, &stage] {
         show("Deleting the input", client.delete_input(input).await?).await?;
     }
-    println!("nothing is left");
+    println!("everything is deleted");
     Ok(())
 }

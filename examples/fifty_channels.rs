@@ -1,13 +1,13 @@
-//! Fifty channels, started at once: one line that counts, and one task that asks for all of them.
+//! Starts fifty channels at once, and waits for all of them with one task.
 //!
-//! Polling each operation by itself would cost fifty requests a tick, which the API counts; shared
-//! waits read a page of operations instead.
+//! To poll fifty operations separately would cost fifty requests each time, and these count towards
+//! the quota. Shared waits read a page of operations instead.
 //!
 //! ```sh
 //! cargo run --example fifty_channels
 //! ```
 //!
-//! Against the real service, ask for the quota first: a location has ten channels at most.
+//! On the real service you need a higher quota first: the default is ten channels in a location.
 
 mod support;
 
@@ -44,11 +44,11 @@ async fn main() -> Result {
     all("deleted", &waits, names.iter().map(|name| client.delete_channel(name))).await?;
 
     client.delete_input(&camera).wait().await?;
-    println!("nothing is left");
+    println!("everything is deleted");
     Ok(())
 }
 
-/// Sends all calls, and waits for what they started.
+/// Sends all calls, and waits for their operations.
 async fn all<R>(
     done: &str,
     waits: &SharedWaits,
@@ -65,9 +65,9 @@ where
     while let Some(end) = pending.join_next().await {
         end.expect("no wait panics")?;
         count += 1;
-        // Each count takes the place of the one before.
+        // `\r` overwrites the previous count.
         print!("\r{count} of {CHANNELS} channels {done}");
-        io::stdout().flush().expect("somebody reads");
+        io::stdout().flush().expect("the output is open");
     }
     println!();
     Ok(())

@@ -1,13 +1,13 @@
-//! The client's layers under raw tonic stubs, on a channel of your own: any gRPC service can have the
-//! client's deadlines and retries.
+//! Uses the client's layers under raw tonic stubs, on tonic's own channel. Any gRPC service can get the
+//! client's deadlines and retries in this way.
 //!
 //! ```sh
 //! cargo run --example layers
 //! ```
 //!
-//! The service is an emulator in this process. The channel is tonic's, and a fault is put into it: of
-//! every three calls, the first two are answered with UNAVAILABLE. Each line shows a stack of layers
-//! and what the caller sees.
+//! The service is an emulator in this process. The channel has an injected fault: of every three calls,
+//! the first two get the response UNAVAILABLE. Each line of the output shows a stack of layers and the
+//! result for the caller.
 
 use google_cloud_auth::credentials::api_key_credentials;
 use http::{HeaderValue, Request, Response};
@@ -42,15 +42,15 @@ type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 
 const LOCATION: &str = "projects/my-project/locations/us-central1";
 
-/// Tells the policy which calls are unary, and which of them may be repeated: here, all that list or
-/// get. A method that this function does not know goes through untouched.
+/// Tells the policy which methods are unary, and which of them it may repeat: here, the methods that
+/// list or get. If this function returns `None`, the policy leaves the call unchanged.
 fn classify(path: &str) -> Option<Idempotency> {
     let (_, method) = path.rsplit_once('/')?;
     let is_read = method.starts_with("List") || method.starts_with("Get");
     Some(if is_read { Idempotency::Safe } else { Idempotency::None })
 }
 
-/// Short waits, so that the example is quick.
+/// A policy with short waits, so that the example is quick.
 fn policy() -> CallPolicy {
     let backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(50), 2.0);
     CallPolicy::new().with_retry(RetryPolicy::new(backoff))
@@ -71,14 +71,14 @@ async fn main() -> Result {
     whole(&channel, &origin).await
 }
 
-/// No layer: the caller sees the fault.
+/// Without a layer, the caller sees the fault.
 async fn bare(channel: &Channel) {
     let mut stub = OperationsClient::new(Flaky::new(channel));
     let error = stub.list_operations(operations()).await.expect_err("the first call fails");
     println!("no layer         {:?}, as expected", error.code());
 }
 
-/// `PolicyLayer` retries: the caller does not see the fault.
+/// `PolicyLayer` retries, so the caller does not see the fault.
 async fn retried(channel: &Channel) -> Result {
     let flaky = Flaky::new(channel);
     let calls = flaky.calls.clone();
@@ -109,7 +109,7 @@ async fn limited(channel: &Channel) {
     println!("policy, 1 byte   {code:?}, as expected");
 }
 
-/// `HeadersLayer` and `AuthLayer`: who is calling, with which key.
+/// `HeadersLayer` adds the name of the client, and `AuthLayer` adds its key.
 async fn introduced(channel: &Channel, origin: &str) -> Result {
     let key = api_key_credentials::Builder::new("my-key").build();
     let shown = channel.clone().map_request(|request: Request<Body>| {
@@ -128,7 +128,7 @@ async fn introduced(channel: &Channel, origin: &str) -> Result {
     Ok(())
 }
 
-/// All of them under the stub of the service itself, in the client's order.
+/// All layers in the client's order, under the stub of the Live Stream service.
 async fn whole(channel: &Channel, origin: &str) -> Result {
     let flaky = Flaky::new(channel);
     let calls = flaky.calls.clone();
@@ -149,7 +149,7 @@ fn operations() -> ListOperationsRequest {
     ListOperationsRequest { name: LOCATION.into(), ..Default::default() }
 }
 
-/// A channel that lets every third call through, and answers the others with UNAVAILABLE.
+/// A channel that sends every third call, and responds to the others with UNAVAILABLE.
 #[derive(Clone)]
 struct Flaky {
     channel: Channel,

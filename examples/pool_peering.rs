@@ -1,11 +1,11 @@
-//! Moves the endpoints of a location into a peered network, which wants every channel stopped: the
-//! service says which one is not, the program stops them all, and starts them again.
+//! Moves the endpoints of a location into a peered network. This is possible only while every channel is
+//! stopped. The service names the running channels; the program stops them and then starts them again.
 //!
 //! ```sh
 //! cargo run --example pool_peering
 //! ```
 //!
-//! Against the real service, the client comes from `LivestreamClient::new()?`; the rest stays.
+//! To use the real service, make the client with `LivestreamClient::new()?`. The rest stays the same.
 
 mod support;
 
@@ -25,7 +25,7 @@ async fn main() -> Result {
     let Studio { client, location, .. } = &studio;
     let channel = start_channel(client, location, "news", DAY).await?;
     println!("✓ channel started");
-    // The pool came with the first input.
+    // The service made the pool with the first input.
     let pool = location.pool("default")?;
     let network = NetworkName::new("123456789", "studio")?;
 
@@ -42,7 +42,7 @@ async fn main() -> Result {
     }
 
     remove_channel(client, &channel).await?;
-    println!("nothing is left");
+    println!("everything is deleted");
     Ok(())
 }
 
@@ -61,16 +61,16 @@ async fn peer(
     Ok(())
 }
 
-/// What stands in the way, in the service's own words.
+/// Prints the reasons of the service.
 fn explain(refusal: &Error) {
-    println!("✗ not yet: every channel of the location must be stopped first");
+    println!("✗ refused: every channel of the location must be stopped first");
     let violations = refusal.details().precondition_failure().map(|failure| &failure.violations);
     for violation in violations.into_iter().flatten() {
         println!("  {} {}", violation.subject, violation.description);
     }
 }
 
-/// Stops what runs; returns what was stopped.
+/// Stops all running channels, and returns their names.
 async fn stop_all(client: &LivestreamClient, location: &LocationName) -> Result<Vec<ChannelName>> {
     let mut stopped = Vec::new();
     for channel in client.list_channels(location).items().collect().await? {

@@ -1,11 +1,11 @@
-//! A program is restarted while it waits: the name of the operation was written down, and the next
-//! run takes the wait up where the last one left it.
+//! Restarts a program while it waits for an operation. The first run stores the name of the operation,
+//! and the second run resumes the wait.
 //!
 //! ```sh
 //! cargo run --example resume_operation
 //! ```
 //!
-//! Against the real service, the clients come from `LivestreamClient::new()?`; the rest stays.
+//! To use the real service, make the clients with `LivestreamClient::new()?`. The rest stays the same.
 
 mod support;
 
@@ -28,22 +28,22 @@ async fn main() -> Result {
 
     let note = env::temp_dir().join(format!("livestream-operation-{}", process::id()));
     begin(client, &news, &note).await?;
-    println!("… and everything that the program knew is gone");
+    println!("… the program ends, and only the stored name is left");
 
     let client = client_of(&emulator)?;
     go_on(&client, &note).await?;
     fs::remove_file(&note)?;
     remove_channel(&client, &news).await?;
-    println!("nothing is left");
+    println!("everything is deleted");
     Ok(())
 }
 
-/// The first run: starts the channel, writes down what it waits for, and ends too soon.
+/// The first run: starts the channel, stores the name of the operation, and is interrupted.
 async fn begin(client: LivestreamClient, channel: &ChannelName, note: &Path) -> Result {
     let mut start = client.start_channel(channel).await?;
     fs::write(note, start.name().as_str())?;
-    println!("✓ starting under {}", start.name());
-    // To drop a wait ends the polling, and nothing else.
+    println!("✓ starting as {}", start.name());
+    // A dropped wait ends the polling. The operation continues.
     let moment = Duration::from_millis(100);
     if tokio::time::timeout(moment, start.wait()).await.is_err() {
         println!("✗ interrupted after {moment:?}");
@@ -51,13 +51,13 @@ async fn begin(client: LivestreamClient, channel: &ChannelName, note: &Path) -> 
     Ok(())
 }
 
-/// The second run: all it has is the note.
+/// The second run: it has only the stored name.
 async fn go_on(client: &LivestreamClient, note: &Path) -> Result {
     let name: OperationName = fs::read_to_string(note)?.parse()?;
     let mut start = client.resume::<StartChannelRequest>(&name);
     if start.poll().await?.is_none() {
         let metadata = start.metadata()?.unwrap_or_default();
-        println!("  the service still works on it: {} {}", metadata.verb, metadata.target);
+        println!("  still running: {} {}", metadata.verb, metadata.target);
     }
     show("Starting the channel", start).await?;
     Ok(())

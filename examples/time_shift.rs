@@ -1,8 +1,12 @@
-//! Time shift on Volcengine, from creation to deletion, through an ordinary tonic client.
+//! Creates, updates, lists and deletes time-shift presets on Volcengine, with an ordinary tonic client.
 //!
-//! Runs as it is, against a stand-in for the vendor on this machine that verifies each signature:
-//! `cargo run --example time_shift`. Against the vendor itself, leave out
-//! `endpoint` and `keys`: the keys then come from `VOLC_ACCESSKEY` and `VOLC_SECRETKEY`.
+//! ```sh
+//! cargo run --example time_shift
+//! ```
+//!
+//! The service is a test server in this process, which verifies each signature. To use the vendor's
+//! service, make the client with `TimeShift::from_env()?`. It reads the access key from `VOLC_ACCESSKEY`
+//! and `VOLC_SECRETKEY`.
 
 use livestream_client::volcengine::{
     AccessKey, ERROR_CODE, REQUEST_ID, TimeShift, TimeShiftClient,
@@ -55,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
     print_presets(&mut client).await?;
 
-    // A length that the service does not offer never leaves this machine.
+    // The client refuses a duration that the service does not offer, before it sends anything.
     let refused = client
         .update_time_shift_preset(UpdateTimeShiftPresetRequest {
             vhost: VHOST.into(),
@@ -64,13 +68,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
             ..Default::default()
         })
         .await;
-    println!("refused: {}", refused.expect_err("no such length").message());
+    println!("refused: {}", refused.expect_err("no such duration").message());
 
     let delete = DeleteTimeShiftPresetRequest { vhost: VHOST.into(), app: APP.into() };
     client.delete_time_shift_preset(delete).await?;
     print_presets(&mut client).await?;
 
-    // What a failure tells: here, wrong keys.
+    // A call with a wrong key shows the parts of an error.
     let strangers = TimeShift::builder()
         .endpoint(Vendor::new().listen().await)
         .access_key(AccessKey::new("AKLTSTRANGER", SECRET_KEY)?)

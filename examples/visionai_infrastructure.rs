@@ -1,13 +1,13 @@
-//! Vision AI for a shop, as infrastructure: a cluster, two cameras with playback over HLS, two
-//! events with grace periods and a series for each pair are set up, changed, and taken down again in
-//! the order that the service asks for. All against a service inside this process.
+//! Sets up Vision AI for a shop, changes it, and deletes it in the order that the service requires: a
+//! cluster, two cameras with playback over HLS, two events with grace periods, and a series for each
+//! pair of camera and event. The service is an emulator in this process.
 //!
 //! ```sh
 //! cargo run --example visionai_infrastructure
 //! ```
 //!
-//! Against the real service, the client comes from `StreamsClient::new()?`; the rest stays. The
-//! vendor ends the product on 2026-09-30.
+//! To use the real service, make the client with `StreamsClient::new()?`. The rest stays the same. The
+//! vendor ended the product on 2026-09-30.
 
 #[path = "support/shop.rs"]
 mod shop;
@@ -36,15 +36,15 @@ async fn main() -> Result {
     let event = show("Changing the grace period", client.update_event(change, mask).await?).await?;
     assert_eq!(event.grace_period, grace_period);
 
-    // A parent with children stays.
-    let refusal = client.delete_cluster(cluster).await.expect_err("there is much in it");
+    // The service does not delete a parent that has children.
+    let refusal = client.delete_cluster(cluster).await.expect_err("the cluster has children");
     assert!(refusal.is_failed_precondition());
     println!("✓ refused: {}", refusal.message());
 
     shop.tear_down().await?;
     let gone = client.get_cluster(cluster).await.expect_err("it was deleted");
     assert!(gone.is_not_found());
-    println!("nothing is left");
+    println!("everything is deleted");
     Ok(())
 }
 

@@ -1,13 +1,13 @@
-//! A day with Vision AI's streams: they are listed, watched over HLS with a token that is renewed
-//! before it expires, and photographed into Cloud Storage; events and series are monitored with
-//! filters and orders, and a channel is materialised. All against a service inside this process.
+//! Uses Vision AI's streams: lists them, gets a token for playback over HLS and renews it before it
+//! expires, takes a thumbnail into Cloud Storage, lists events and series with a filter and an order, and
+//! materialises a channel. The service is an emulator in this process.
 //!
 //! ```sh
 //! cargo run --example visionai_streams
 //! ```
 //!
-//! Against the real service, the client comes from `StreamsClient::new()?`; the rest stays. The
-//! vendor ends the product on 2026-09-30.
+//! To use the real service, make the client with `StreamsClient::new()?`. The rest stays the same. The
+//! vendor ended the product on 2026-09-30.
 
 #[path = "support/shop.rs"]
 mod shop;
@@ -35,7 +35,7 @@ async fn main() -> Result {
 
     println!("\n-- streams");
     for stream in client.list_streams(cluster).order_by("name").items().collect().await? {
-        let playback = if stream.enable_hls_playback { "can be watched" } else { "is dark" };
+        let playback = if stream.enable_hls_playback { "playback over HLS" } else { "no playback" };
         println!("{}: {playback}", stream.display_name);
     }
     let entrance = cluster.stream("entrance")?;
@@ -53,28 +53,28 @@ async fn main() -> Result {
     };
     let make = client.materialize_channel(cluster, join, "entrance-live").await?;
     let channel = show("Materialising the channel", make).await?;
-    // No call reads a channel again: this is the time to note its name.
+    // The API has no method that reads a channel, so store its name now.
     assert_eq!(channel.name, cluster.channel("entrance-live")?.as_str());
 
     shop.tear_down().await
 }
 
-/// How long before its end a token is no longer handed to a player.
+/// The time before its expiry at which a token is renewed.
 const MARGIN: Duration = Duration::from_secs(300);
 
-/// A token for playback, and another one once the first is nearly over.
+/// Gets a token for playback, and another one shortly before the first expires.
 async fn watch(client: &StreamsClient, emulator: &Emulator, stream: &StreamName) -> Result {
     let now = emulator.now();
     let first = client.generate_stream_hls_token(stream).await?;
     assert!(is_good(&first, now));
-    println!("✓ a token for {}, good until {}", stream.id(), until(&first));
+    println!("✓ a token for {}, valid until {}", stream.id(), until(&first));
 
     emulator.advance(Duration::from_secs(3600));
     let now = emulator.now();
     assert!(!is_good(&first, now));
     let second = client.generate_stream_hls_token(stream).await?;
     assert!(is_good(&second, now) && second.token != first.token);
-    println!("✓ renewed, good until {}", until(&second));
+    println!("✓ renewed, valid until {}", until(&second));
     Ok(())
 }
 
@@ -87,17 +87,17 @@ fn until(playback: &GenerateStreamHlsTokenResponse) -> String {
     playback.expiration_time.map_or_else(|| "an unknown time".into(), |time| time.to_string())
 }
 
-/// A still image, in a file of Cloud Storage.
+/// Takes a thumbnail into a file in Cloud Storage.
 async fn photograph(client: &StreamsClient, emulator: &Emulator, stream: &StreamName) -> Result {
     let object = "gs://my-bucket/thumbnails/entrance.jpg";
     let take = client.get_stream_thumbnail(stream, object).await?;
     show("Taking a thumbnail", take).await?;
     assert!(emulator.has_object(object));
-    println!("  it is at {object}");
+    println!("  the file is {object}");
     Ok(())
 }
 
-/// The events, latest first, each with the streams that take part in it.
+/// Prints the events, the latest first, each with its streams.
 async fn monitor(client: &StreamsClient, cluster: &ClusterName) -> std::result::Result<(), Error> {
     let mut events = client.list_events(cluster).order_by("create_time desc").items();
     while let Some(event) = events.next().await {

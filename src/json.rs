@@ -1,26 +1,41 @@
-//! The API's own JSON form, [proto3 JSON](https://protobuf.dev/programming-guides/json/), of any
-//! message here: what the REST reference shows, and what a channel kept as a file looks like.
+//! The JSON form of the API's messages: [proto3
+//! JSON](https://protobuf.dev/programming-guides/json/).
 //!
-//! The mapping is prost-reflect's, over the descriptors that the crate carries anyway: unlike
-//! pbjson it adds no generated code per message, and it also covers prost's own well-known types
-//! and the messages inside of an `Any`. It costs one pass through the wire form, which files and
-//! terminals do not notice.
+//! This is the form in the API's REST reference. Use it to keep a channel's configuration in a
+//! file.
 //!
-//! Reading takes field names in camel case or as in the proto files, enum values by name or number,
-//! times as RFC 3339, durations as seconds such as `60s`; a `null` is a field left out. An unknown
-//! field or enum name is an error unless a [`Reader`] is told to [ignore](Reader::ignore_unknown)
-//! it. Where a document gives a field twice, the last one counts, as usual in JSON.
+//! prost-reflect implements the mapping with the descriptors in this crate. Unlike pbjson, it needs
+//! no generated code per message, and it supports prost's well-known types and the messages in an
+//! `Any`. Each conversion encodes the message once, which is not noticeable for files and
+//! terminals.
 //!
-//! Writing leaves out fields that have their default value and puts keys in alphabetical order, so
-//! that a file under version control changes only where its message does. Enum values that this
-//! version does not know are written as numbers, and numbers are read back.
+//! # Reading
 //!
-//! One limit: where another crate of the program switches on serde_json's `arbitrary_precision`,
-//! JSON numbers are no longer read (serde_json then shows them as maps), and an error says so.
+//! - Field names are in camel case or as in the proto files.
+//! - Enum values are names or numbers.
+//! - Times are in RFC 3339 format, and durations are in seconds, such as `60s`.
+//! - A `null` is the same as a missing field.
+//! - If a field occurs twice, the last value is used.
+//! - An unknown field or enum name is an error, unless a [`Reader`]
+//!   [ignores](Reader::ignore_unknown) it.
 //!
-//! **Secrets are written as they are.** This is the form that goes over the wire: it has the bearer
-//! token of a `PreviewInputResponse`, the address of an input and the stream key of an RTMP push in
-//! clear text, unlike `Debug`. An error can quote the value that it could not read.
+//! If another crate of the program enables serde_json's `arbitrary_precision`, numbers in JSON are
+//! errors, because serde_json then represents them as maps.
+//!
+//! # Writing
+//!
+//! - Fields with their default value are omitted.
+//! - Keys are in alphabetical order, so a file under version control changes only if the message
+//!   changes.
+//! - Enum values that this version does not know are numbers, which can be read again.
+//!
+//! # Secrets
+//!
+//! Unlike `Debug`, the JSON form **contains secrets in plain text**: the bearer token of a
+//! `PreviewInputResponse`, the address of an input and the stream key of an RTMP endpoint. An error
+//! can contain the value that could not be read.
+//!
+//! # Examples
 //!
 //! ```
 //! use livestream_client::{json, model::DvrSession};
@@ -35,19 +50,19 @@
 //! assert_eq!(session.dvr_manifests[0].manifest_key, "main");
 //! println!("{}", json::to_string_pretty(&session)?);
 //!
-//! let refused = json::from_str::<DvrSession>(r#"{"dvrManifests": [{"manifest": "main"}]}"#);
+//! let error = json::from_str::<DvrSession>(r#"{"dvrManifests": [{"manifest": "main"}]}"#);
 //! assert_eq!(
-//!     refused.unwrap_err().to_string(),
+//!     error.unwrap_err().to_string(),
 //!     "DvrSession cannot be read: dvrManifests[0]: unrecognized field name 'manifest' \
 //!      at line 1 column 29"
 //! );
 //! # Ok::<(), json::Error>(())
 //! ```
 //!
-//! The same form in YAML, TOML or whatever else has a serde implementation: [`read`] gives errors
-//! with paths, [`Json`] wraps a message for any function that wants `Serialize` or `Deserialize`,
-//! and the module itself serves as `#[serde(with = "livestream_client::json")]` for a field.
-// `tests/docs` runs the example: it has YAML among its dependencies.
+//! You can use the same form in YAML, TOML and other formats with a serde implementation. [`read`]
+//! returns errors with paths. [`Json`] implements `Serialize` and `Deserialize` for a message.
+//! `#[serde(with = "livestream_client::json")]` uses the form for a field of your own type.
+// `tests/docs` runs the example, because it depends on a YAML crate.
 #![cfg_attr(not(doctest), doc = "", doc = include_str!("json/yaml.md"))]
 
 use crate::{gax::rpc::InvalidField, proto};
@@ -65,7 +80,8 @@ use std::{fmt, sync::LazyLock};
 /// Reads a message from JSON text.
 ///
 /// # Errors
-/// The text is not JSON, or not the JSON form of a `T`; the error tells line, column and path.
+/// Returns an error with line, column and path if the text is not JSON, or not the JSON form of a
+/// `T`.
 pub fn from_str<T: Message + Name + Default>(text: &str) -> Result<T, Error> {
     Reader::new().read_str(text)
 }
@@ -73,16 +89,17 @@ pub fn from_str<T: Message + Name + Default>(text: &str) -> Result<T, Error> {
 /// Reads a message from a JSON value.
 ///
 /// # Errors
-/// The value is not the JSON form of a `T`; the error tells the path.
+/// Returns an error with the path if the value is not the JSON form of a `T`.
 pub fn from_value<T: Message + Name + Default>(value: Value) -> Result<T, Error> {
     Reader::new().read(value)
 }
 
-/// Reads a message in any format, such as from `yaml_serde::Deserializer::from_str(text)`.
+/// Reads a message from any serde format, for example with
+/// `yaml_serde::Deserializer::from_str(text)`.
 ///
 /// # Errors
-/// What is there cannot be parsed, or is not the JSON form of a `T`; the error tells the path, and
-/// the place as the format's own errors do.
+/// Returns an error with the path if the input cannot be parsed, or is not the JSON form of a `T`.
+/// The error contains the position if the format's own errors do.
 pub fn read<'de, T, D>(deserializer: D) -> Result<T, Error>
 where
     T: Message + Name + Default,
@@ -91,18 +108,18 @@ where
     Reader::new().read(deserializer)
 }
 
-/// Writes a message as JSON in one line.
+/// Writes a message as JSON on one line.
 ///
 /// # Errors
-/// The message has no JSON form; see [`to_value`].
+/// Returns an error if the message has no JSON form. See [`to_value`].
 pub fn to_string<T: Message + Name>(message: &T) -> Result<String, Error> {
     Ok(to_value(message)?.to_string())
 }
 
-/// Writes a message as JSON with line breaks, indented by two spaces.
+/// Writes a message as JSON with line breaks and an indentation of two spaces.
 ///
 /// # Errors
-/// The message has no JSON form; see [`to_value`].
+/// Returns an error if the message has no JSON form. See [`to_value`].
 pub fn to_string_pretty<T: Message + Name>(message: &T) -> Result<String, Error> {
     Ok(format!("{:#}", to_value(message)?))
 }
@@ -110,19 +127,20 @@ pub fn to_string_pretty<T: Message + Name>(message: &T) -> Result<String, Error>
 /// Writes a message as a JSON value.
 ///
 /// # Errors
-/// The message has no JSON form: a time or duration is out of range (years 1 to 9999, and about
-/// ±10,000 years), or an `Any` holds a type that this crate does not know. The error tells the path.
+/// Returns an error with the path if the message has no JSON form. This is the case if a time is
+/// not in the years 1 to 9999, if a duration is longer than about 10,000 years, or if an `Any`
+/// contains a type that this crate does not know.
 pub fn to_value<T: Message + Name>(message: &T) -> Result<Value, Error> {
     let fail = |path, reason: &dyn fmt::Display| Error::new::<T>("written", path, reason);
     let message = reflect(message).map_err(|reason| fail(String::new(), &reason))?;
-    if let Some(path) = odd_time(&message) {
-        return Err(fail(path, &"its nanos are out of range or have the wrong sign"));
+    if let Some(path) = invalid_time(&message) {
+        return Err(fail(path, &"nanos are out of range or have the wrong sign"));
     }
     let mut track = Track::new();
     let tracked = serde_path_to_error::Serializer::new(serde_json::value::Serializer, &mut track);
     match message.serialize(tracked) {
         Ok(mut value) => {
-            // Maps come in random order, and another crate may have switched off serde_json's own.
+            // Map entries are in random order, and another crate may disable serde_json's sorting.
             value.sort_all_objects();
             shorten_numbers(&mut value);
             Ok(value)
@@ -136,48 +154,48 @@ fn reflect<T: Message + Name>(message: &T) -> Result<DynamicMessage, String> {
     DynamicMessage::decode(descriptor::<T>()?, &*bytes).map_err(|e| e.to_string())
 }
 
-/// The path of a time or duration that prost-types would write, but as another one: with a wrong
-/// sign, or in the year 10,000.
-fn odd_time(message: &DynamicMessage) -> Option<String> {
+/// Returns the path of an invalid time or duration that prost-types would write as another value,
+/// with a wrong sign or in the year 10,000.
+fn invalid_time(message: &DynamicMessage) -> Option<String> {
     // A `Timestamp` has the same two fields.
     let time = || message.transcode_to::<prost_types::Duration>().unwrap_or_default();
-    let is_odd = match message.descriptor().full_name() {
-        "google.protobuf.Timestamp" => !(0..SECOND).contains(&time().nanos),
+    let is_invalid = match message.descriptor().full_name() {
+        "google.protobuf.Timestamp" => !(0..NANOS_PER_SECOND).contains(&time().nanos),
         "google.protobuf.Duration" => {
             let prost_types::Duration { seconds, nanos } = time();
-            nanos.abs_diff(0) >= SECOND.abs_diff(0)
+            nanos.unsigned_abs() >= NANOS_PER_SECOND.unsigned_abs()
                 || seconds.signum() * i64::from(nanos.signum()) < 0
         }
         _ => {
             return message.fields().find_map(|(field, value)| {
-                odd_time_in(value).map(|rest| format!(".{}{rest}", field.json_name()))
+                invalid_time_in(value).map(|rest| format!(".{}{rest}", field.json_name()))
             });
         }
     };
-    is_odd.then(String::new)
+    is_invalid.then(String::new)
 }
 
-const SECOND: i32 = 1_000_000_000;
+const NANOS_PER_SECOND: i32 = 1_000_000_000;
 
-fn odd_time_in(value: &Field) -> Option<String> {
+fn invalid_time_in(value: &Field) -> Option<String> {
     match value {
-        Field::Message(message) => odd_time(message),
+        Field::Message(message) => invalid_time(message),
         Field::List(items) => items
             .iter()
             .enumerate()
-            .find_map(|(i, item)| odd_time_in(item).map(|rest| format!("[{i}]{rest}"))),
-        // No map of this API has messages for values.
+            .find_map(|(i, item)| invalid_time_in(item).map(|rest| format!("[{i}]{rest}"))),
+        // No map in this API has messages as values.
         _ => None,
     }
 }
 
-/// Whole numbers stand without a fraction, as the service writes them: 60 frames a second, not 60.0.
+/// Writes whole numbers without a fraction, as the service does: 60 instead of 60.0.
 fn shorten_numbers(value: &mut Value) {
-    /// Up to here every whole `f64` is exact.
-    const MOST: f64 = (1_u64 << 53) as f64;
+    /// All whole numbers up to this one are exact in an `f64`.
+    const MAX_EXACT: f64 = (1_u64 << 53) as f64;
     match value {
         Value::Number(number) if number.is_f64() => {
-            let whole = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() <= MOST);
+            let whole = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() <= MAX_EXACT);
             if let Some(whole) = whole {
                 *value = Value::from(whole as i64);
             }
@@ -188,11 +206,12 @@ fn shorten_numbers(value: &mut Value) {
     }
 }
 
-/// Reads a message with the errors of the format: for `#[serde(with = "livestream_client::json")]`.
-/// Elsewhere [`read`] tells more.
+/// Reads a field with `#[serde(with = "livestream_client::json")]`.
+///
+/// Use [`read`] elsewhere: its errors contain more details.
 ///
 /// # Errors
-/// As the format's own, without a path where the format has none.
+/// Returns the format's own errors, which may not contain a path.
 pub fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: Message + Name + Default,
@@ -201,10 +220,11 @@ where
     Reader::new().deserialize(deserializer)
 }
 
-/// Writes a message in any format: for `#[serde(with = "livestream_client::json")]`.
+/// Writes a field with `#[serde(with = "livestream_client::json")]`, in any format.
 ///
 /// # Errors
-/// The message has no JSON form (see [`to_value`]), or the format cannot hold it.
+/// Returns an error if the message has no JSON form (see [`to_value`]), or if the format cannot
+/// represent it.
 pub fn serialize<T, S>(message: &T, serializer: S) -> Result<S::Ok, S::Error>
 where
     T: Message + Name,
@@ -213,13 +233,15 @@ where
     to_value(message).map_err(S::Error::custom)?.serialize(serializer)
 }
 
-/// Reads messages with options. The default is as strict as the specification.
+/// Reads messages with options. The default reader is strict, as the specification requires.
+///
+/// # Examples
 ///
 /// ```
 /// use livestream_client::{json::Reader, model::Channel};
 ///
-/// let newer = r#"{"activeInput": "main", "hologramConfig": {"depth": 3}}"#;
-/// let channel: Channel = Reader::new().ignore_unknown().read_str(newer)?;
+/// let json = r#"{"activeInput": "main", "hologramConfig": {"depth": 3}}"#;
+/// let channel: Channel = Reader::new().ignore_unknown().read_str(json)?;
 /// assert_eq!(channel.active_input, "main");
 /// # Ok::<(), livestream_client::json::Error>(())
 /// ```
@@ -229,23 +251,25 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A strict reader.
+    /// Creates a strict reader.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Skips fields and names of enum values that this version does not know, as a newer service
-    /// may send them: a skipped value leaves its field unset. Not for what you will write back: it
-    /// is lost. An `Any` of an unknown type is still an error.
+    /// Ignores fields and names of enum values that this version does not know. A newer service may
+    /// send such values.
+    ///
+    /// A field with an ignored value is not set. Do not use this option for messages that you write
+    /// back, because the ignored values are lost. An `Any` of an unknown type is still an error.
     #[must_use]
     pub fn ignore_unknown(self) -> Self {
         Self { options: self.options.deny_unknown_fields(false) }
     }
 
-    /// Like [`from_str`].
+    /// Like [`from_str`], with the options of this reader.
     ///
     /// # Errors
-    /// Like [`from_str`].
+    /// Returns the same errors as [`from_str`].
     pub fn read_str<T: Message + Name + Default>(&self, text: &str) -> Result<T, Error> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let mut track = Track::new();
@@ -257,10 +281,10 @@ impl Reader {
         })
     }
 
-    /// Like [`read`].
+    /// Like [`read`], with the options of this reader.
     ///
     /// # Errors
-    /// Like [`read`].
+    /// Returns the same errors as [`read`].
     pub fn read<'de, T, D>(&self, deserializer: D) -> Result<T, Error>
     where
         T: Message + Name + Default,
@@ -284,7 +308,7 @@ impl Reader {
     }
 }
 
-/// A message that reads and writes itself in its JSON form, in any format that serde speaks.
+/// A wrapper that implements `Serialize` and `Deserialize` for a message with its JSON form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
@@ -300,11 +324,11 @@ impl<'de, T: Message + Name + Default> Deserialize<'de> for Json<T> {
     }
 }
 
-/// Why a message could not be read or written, and where.
+/// The error for a message that could not be read or written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// What cannot be done: the message cannot be `read`, or `written`.
-    done: &'static str,
+    /// The operation that failed: `read` or `written`.
+    operation: &'static str,
     message: &'static str,
     path: String,
     reason: String,
@@ -312,14 +336,14 @@ pub struct Error {
 }
 
 impl Error {
-    fn new<T: Name>(done: &'static str, path: String, reason: &dyn fmt::Display) -> Self {
-        // serde_path_to_error says `.` for the whole and `?` where it cannot tell.
+    fn new<T: Name>(operation: &'static str, path: String, reason: &dyn fmt::Display) -> Self {
+        // serde_path_to_error uses `.` for the whole document and `?` for an unknown path.
         let path = path.trim_matches(['.', '?']);
         let reason = reason.to_string();
-        // Some formats tell the path too.
+        // The messages of some formats also begin with the path.
         let rest = reason.strip_prefix(path).and_then(|rest| rest.strip_prefix(": "));
         Self {
-            done,
+            operation,
             message: T::NAME,
             path: path.to_owned(),
             reason: rest.unwrap_or(&reason).trim_end().to_owned(),
@@ -327,19 +351,22 @@ impl Error {
         }
     }
 
-    /// The path in the document, such as `elementaryStreams[0].videoStream`; empty where it is the
-    /// document as a whole. An unknown field is named by [`reason`](Self::reason), and the path is
-    /// that of the object around it.
+    /// The path in the document, such as `elementaryStreams[0].videoStream`.
+    ///
+    /// The path is empty if the error is about the whole document. For an unknown field, it is the
+    /// path of the object that contains the field. [`reason`](Self::reason) then contains the name
+    /// of the field.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What is wrong, with the place in the text where the format tells it.
+    /// The reason for the error. It includes the position in the text if the format provides it.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// Line and column, where JSON text was read; the reason ends with them too.
+    /// The line and column in JSON text, or `None` if the input was not JSON text. They are also at
+    /// the end of the reason.
     pub fn position(&self) -> Option<(usize, usize)> {
         self.position
     }
@@ -347,7 +374,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} cannot be {}: ", self.message, self.done)?;
+        write!(f, "{} cannot be {}: ", self.message, self.operation)?;
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }
@@ -357,10 +384,10 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// So that `?` works in a program that reads a resource and then sends it.
+/// Lets you use `?` in a function that reads a resource and then sends it.
 impl From<Error> for crate::Error {
     fn from(error: Error) -> Self {
-        let reason = format!("cannot be {}: {}", error.done, error.reason);
+        let reason = format!("cannot be {}: {}", error.operation, error.reason);
         match error.path.is_empty() {
             true => InvalidField::new(error.message, reason).into(),
             false => InvalidField::new(error.path, reason).into(),
@@ -370,18 +397,18 @@ impl From<Error> for crate::Error {
 
 fn descriptor<T: Name>() -> Result<MessageDescriptor, String> {
     let name = T::full_name();
-    POOL.get_message_by_name(&name).ok_or_else(|| format!("{name} is no message of this API"))
+    POOL.get_message_by_name(&name).ok_or_else(|| format!("{name} is not a message of this API"))
 }
 
-/// Everything the API speaks, and the error details that a `google.rpc.Status` carries.
+/// The descriptors of the API's messages and of the error details in a `google.rpc.Status`.
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     let api = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET)
-        .expect("the build script wrote a whole set");
+        .expect("the build script writes a valid descriptor set");
     with_error_details(&api).unwrap_or(api)
 });
 
-/// `None` where another version of tonic-types ships files that do not fit: the details are then of
-/// unknown types, and all else works.
+/// Returns `None` if the files in another version of tonic-types are not compatible. The types of
+/// error details are then unknown, and all other types work.
 fn with_error_details(api: &DescriptorPool) -> Option<DescriptorPool> {
     let mut set = FileDescriptorSet::decode(tonic_types::pb::FILE_DESCRIPTOR_SET).ok()?;
     set.file.retain(|file| {

@@ -1,17 +1,20 @@
-//! The facts of every method that this build speaks, generated from the service definitions.
+//! The properties of every RPC method in this build, generated from the service definitions.
 
 use crate::gax::rpc::{
     Filtered, Idempotency, InvalidField, LongRunning, LongRunningKind, Method, Ordered, Page,
-    Paged, Redacted, Rpc, UnaryKind, check, sealed,
+    Paged, Redacted, Rpc, UnaryKind, require, sealed,
 };
 
-/// The method that an HTTP/2 path names; `None` where this build does not speak it.
+/// Returns the method with an HTTP/2 path, or `None` if this build does not contain it.
 pub fn of_path(path: &str) -> Option<&'static Method> {
     METHODS.binary_search_by(|method| method.path().cmp(path)).ok().map(|at| METHODS[at])
 }
 
-/// The methods of this crate, as a raw stub calls them: whether the encoded request carries a
-/// `request_id` cannot be seen, so a mutation counts as one without.
+/// Returns the idempotency of a method that a raw stub calls, or `None` if this build does not
+/// contain the method.
+///
+/// A mutation is treated as not idempotent. The request is already encoded, so it is not known
+/// whether it contains a `request_id`.
 pub fn classify(path: &str) -> Option<Idempotency> {
     of_path(path).map(|method| match method.idempotency() {
         Idempotency::Safe => Idempotency::Safe,

@@ -1,9 +1,10 @@
-//! Typed resource names: a string that is known to name one kind of resource.
+//! Typed resource names.
 //!
-//! A channel's name and an input's are both text; sending one for the other costs a round trip
-//! and, at worst, the wrong channel. Here text becomes a typed name at the edge of the program,
-//! and a name of another kind does not compile. Names are built from ids, parsed from whole
-//! patterns only, and walked up and down:
+//! Each type of resource has a name type, so a method that requires a channel name does not accept
+//! an input name. A name that is built or parsed is always valid. It matches the whole pattern of
+//! its type.
+//!
+//! You can build a name from ids, parse it from text, and get the names of its parent and children:
 //!
 //! ```
 //! use livestream_client::name::{ChannelName, LocationName};
@@ -18,7 +19,7 @@
 //! # Ok::<(), livestream_client::name::InvalidName>(())
 //! ```
 //!
-//! What takes a channel's name takes no other:
+//! A function with a channel name as its parameter does not accept an input name:
 //!
 //! ```compile_fail,E0308
 //! use livestream_client::name::{ChannelName, InputName};
@@ -29,51 +30,12 @@
 //! stop(&input);
 //! ```
 //!
-//! A project *number* is as good as a project *id*: the service uses both, so two different names
-//! can mean one resource. Ids are refused only where no document of the API allows them.
+//! A name can contain a project *number* or a project *id*. The service uses both, so two different
+//! names can refer to the same resource. An id is accepted if any document of the API allows it.
 
 pub use crate::{
     gax::name::{InvalidName, OperationName, ResourceName},
-    livestream::name::{
-        AssetName, ChannelName, ClipName, DvrSessionName, EventName, InputName, NetworkName,
-        PoolName, SecretVersionName,
-    },
+    livestream::name::*,
 };
 
-use crate::gax::name::resource_name;
-
-resource_name! {
-    /// A Google Cloud project, by id or number: `projects/{project}`.
-    ProjectName = "cloudresourcemanager.googleapis.com/Project", "projects/{project}";
-    ids { project @ 1 }
-    children {
-        /// A location of this project.
-        location -> LocationName,
-    }
-}
-
-resource_name! {
-    /// A region within a project, such as `us-central1`: `projects/{project}/locations/{location}`.
-    LocationName = "locations.googleapis.com/Location", "projects/{project}/locations/{location}";
-    ids { project @ 1, location @ 3 }
-    parent ProjectName @ 2;
-    children {
-        /// A channel of this location.
-        channel -> ChannelName,
-        /// An input of this location.
-        input -> InputName,
-        /// An asset of this location.
-        asset -> AssetName,
-        /// A pool of this location; the service knows only `default`.
-        pool -> PoolName,
-        /// A long-running operation of this location.
-        operation -> OperationName,
-    }
-}
-
-impl From<&OperationName> for LocationName {
-    /// The location that the operation runs in.
-    fn from(operation: &OperationName) -> Self {
-        ResourceName::from_checked(crate::gax::name::prefix(operation.as_str(), 4).into())
-    }
-}
+include!(concat!(env!("OUT_DIR"), "/name.rs"));

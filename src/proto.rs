@@ -1,7 +1,7 @@
-//! The generated messages and tonic stubs, in modules that mirror their protobuf packages.
+//! The generated messages and tonic stubs, in modules that match the protobuf packages.
 //!
-//! Most programs want the shorter [`model`](crate::model). The raw stubs live here too: each
-//! `…_client` module holds one, to be used over [`LivestreamClient::stack`] or any other channel.
+//! [`model`](crate::model) is a shorter path to the messages. Each `…_client` module contains a
+//! stub. You can use a stub with [`LivestreamClient::stack`] or with any other tonic channel.
 //!
 //! [`LivestreamClient::stack`]: crate::LivestreamClient::stack
 #![allow(
@@ -15,6 +15,8 @@
 
 include!(concat!(env!("OUT_DIR"), "/stubs.rs"));
 
-/// The descriptors of all services here, annotations included, as an encoded `FileDescriptorSet`:
-/// for reflection, or for tools that read the API's shape.
+/// The descriptors of all services in this crate, as an encoded `FileDescriptorSet`.
+///
+/// They include the annotations. Use them for gRPC reflection, or for tools that read the API's
+/// definitions.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -1,11 +1,14 @@
-//! Times and lengths, between the standard library's types and the API's.
+//! Conversions of times and durations between the standard library's types and the API's.
 //!
-//! Both sides can hold what the other cannot: a [`SystemTime`] knows no year 9999 limit, and a
-//! message may carry nanoseconds that are none. Nothing here panics or rounds; what has no
-//! counterpart is an [`InvalidTime`] that says why. The limits are those of the protobuf
-//! definitions of [`Timestamp`](https://protobuf.dev/reference/protobuf/google.protobuf/#timestamp)
-//! and [`Duration`](https://protobuf.dev/reference/protobuf/google.protobuf/#duration).
+//! Some values have no equivalent in the other type: a [`SystemTime`] can be after the year 9999,
+//! and a message can contain invalid nanoseconds. The conversions return an [`InvalidTime`] for
+//! these values. They do not round or panic.
 //!
+//! The limits are from the protobuf reference of
+//! [`Timestamp`](https://protobuf.dev/reference/protobuf/google.protobuf/#timestamp) and
+//! [`Duration`](https://protobuf.dev/reference/protobuf/google.protobuf/#duration).
+//!
+//! # Examples
 //! ```
 //! use livestream_client::time;
 //! use std::time::{Duration, SystemTime};
@@ -25,15 +28,15 @@ use std::{
     time::{self, SystemTime, UNIX_EPOCH},
 };
 
-/// The start of the year 1, in seconds from 1970.
+/// The start of the year 1, in seconds since the Unix epoch.
 const FIRST_SECOND: i64 = -62_135_596_800;
-/// The last second of the year 9999.
+/// The last second of the year 9999, in seconds since the Unix epoch.
 const LAST_SECOND: i64 = 253_402_300_799;
-/// 10,000 years in seconds: the longest duration, either way.
-const LONGEST: i64 = 315_576_000_000;
+/// The maximum length of a duration, in seconds: 10,000 years.
+const MAX_SECONDS: i64 = 315_576_000_000;
 pub(crate) const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
-/// A time or a length that has no counterpart in the other type.
+/// The error for a time or duration that has no equivalent in the other type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidTime {
     subject: &'static str,
@@ -45,12 +48,12 @@ impl InvalidTime {
         Self { subject, reason: reason.into() }
     }
 
-    /// What is wrong, such as `is before the year 1`.
+    /// Why the value is not valid, such as `is before the year 1`.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// The same fault, found in a field of a message.
+    /// The same error for a field of a message.
     pub(crate) fn at(self, field: impl Into<Cow<'static, str>>) -> InvalidField {
         InvalidField::new(field, self.reason)
     }
@@ -71,17 +74,17 @@ impl From<InvalidTime> for Error {
     }
 }
 
-/// The API's form of a point in time.
+/// Converts a point in time to a `Timestamp`.
 ///
 /// # Errors
-/// Before the year 1 or after the year 9999.
+/// Returns an error if the time is before the year 1 or after the year 9999.
 pub fn timestamp(time: SystemTime) -> Result<Timestamp, InvalidTime> {
     let nanos = match time.duration_since(UNIX_EPOCH) {
         Ok(after) => after.as_nanos() as i128,
         Err(before) => -(before.duration().as_nanos() as i128),
     };
     let seconds = nanos.div_euclid(NANOS_PER_SECOND);
-    // Out of range either way where it does not fit: the limits below say which.
+    // Values that do not fit into an `i64` are out of range, which the check below reports.
     let seconds = i64::try_from(seconds).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX });
     let nanos = nanos.rem_euclid(NANOS_PER_SECOND) as i32;
     let timestamp = Timestamp { seconds, nanos };
@@ -89,11 +92,11 @@ pub fn timestamp(time: SystemTime) -> Result<Timestamp, InvalidTime> {
     Ok(timestamp)
 }
 
-/// The point in time that the API gave.
+/// Converts a `Timestamp` to a point in time.
 ///
 /// # Errors
-/// Before the year 1 or after the year 9999, nanoseconds outside of 0 to 999,999,999, or a time
-/// that this operating system cannot hold.
+/// Returns an error if the timestamp is before the year 1 or after the year 9999, if its nanoseconds
+/// are not between 0 and 999,999,999, or if the operating system cannot represent the time.
 pub fn system_time(timestamp: &Timestamp) -> Result<SystemTime, InvalidTime> {
     timestamp_nanos(timestamp)?;
     let whole = time::Duration::from_secs(timestamp.seconds.unsigned_abs());
@@ -104,13 +107,13 @@ pub fn system_time(timestamp: &Timestamp) -> Result<SystemTime, InvalidTime> {
     };
     second
         .and_then(|second| second.checked_add(part))
-        .ok_or_else(|| InvalidTime::new("timestamp", "is a time that this system cannot hold"))
+        .ok_or_else(|| InvalidTime::new("timestamp", "is a time that this system cannot represent"))
 }
 
-/// The API's form of a length of time.
+/// Converts a standard duration to the API's `Duration`.
 ///
 /// # Errors
-/// Longer than 10,000 years.
+/// Returns an error if the duration is longer than 10,000 years.
 pub fn duration(length: time::Duration) -> Result<Duration, InvalidTime> {
     let seconds = i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
     let duration = Duration { seconds, nanos: length.subsec_nanos() as i32 };
@@ -118,46 +121,49 @@ pub fn duration(length: time::Duration) -> Result<Duration, InvalidTime> {
     Ok(duration)
 }
 
-/// The length of time that the API gave.
+/// Converts the API's `Duration` to a standard duration.
 ///
 /// # Errors
-/// Negative, longer than 10,000 years, nanoseconds of a second or more, or of the other sign than
-/// the seconds.
+/// Returns an error if the duration is negative or longer than 10,000 years, if its nanoseconds are
+/// a second or more, or if its seconds and nanoseconds have different signs.
 pub fn std_duration(duration: &Duration) -> Result<time::Duration, InvalidTime> {
     if duration_nanos(duration)? < 0 {
-        return Err(InvalidTime::new("duration", "is negative"));
+        return Err(InvalidTime::new("duration", "must not be negative"));
     }
     Ok(time::Duration::new(duration.seconds.unsigned_abs(), duration.nanos.unsigned_abs()))
 }
 
-/// A timestamp as nanoseconds from 1970, to be compared and subtracted.
+/// Converts a timestamp to nanoseconds since the Unix epoch, for comparison and subtraction.
 pub(crate) fn timestamp_nanos(timestamp: &Timestamp) -> Result<i128, InvalidTime> {
     let &Timestamp { seconds, nanos } = timestamp;
-    let fault = |reason: Cow<'static, str>| Err(InvalidTime::new("timestamp", reason));
+    let invalid = |reason: Cow<'static, str>| Err(InvalidTime::new("timestamp", reason));
     if seconds < FIRST_SECOND {
-        return fault("is before the year 1".into());
+        return invalid("is before the year 1".into());
     }
     if seconds > LAST_SECOND {
-        return fault("is after the year 9999".into());
+        return invalid("is after the year 9999".into());
     }
-    if !(0..1_000_000_000).contains(&nanos) {
-        return fault(format!("has {nanos} nanos, outside of 0 to 999999999").into());
+    if !(0..=999_999_999).contains(&nanos) {
+        let reason = format!("has {nanos} nanos, but must have 0 to 999999999");
+        return invalid(reason.into());
     }
     Ok(i128::from(seconds) * NANOS_PER_SECOND + i128::from(nanos))
 }
 
-/// A duration, which may be negative, as nanoseconds.
+/// Converts a duration, which can be negative, to nanoseconds.
 pub(crate) fn duration_nanos(duration: &Duration) -> Result<i128, InvalidTime> {
     let &Duration { seconds, nanos } = duration;
-    let fault = |reason: Cow<'static, str>| Err(InvalidTime::new("duration", reason));
-    if !(-LONGEST..=LONGEST).contains(&seconds) {
-        return fault("is longer than 10,000 years".into());
+    let invalid = |reason: Cow<'static, str>| Err(InvalidTime::new("duration", reason));
+    if !(-MAX_SECONDS..=MAX_SECONDS).contains(&seconds) {
+        return invalid("is longer than 10,000 years".into());
     }
     if !(-999_999_999..=999_999_999).contains(&nanos) {
-        return fault(format!("has {nanos} nanos, outside of -999999999 to 999999999").into());
+        let reason = format!("has {nanos} nanos, but must have -999999999 to 999999999");
+        return invalid(reason.into());
     }
     if i64::from(nanos).signum() * seconds.signum() < 0 {
-        return fault(format!("mixes signs: {seconds} seconds and {nanos} nanos").into());
+        let reason = format!("has seconds and nanos of different signs: {seconds} and {nanos}");
+        return invalid(reason.into());
     }
     Ok(i128::from(seconds) * NANOS_PER_SECOND + i128::from(nanos))
 }

@@ -1,4 +1,4 @@
-//! Typed names: what is one, what is not, and what the refusal says.
+//! Typed resource names: parsing, building, and the errors for invalid names.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,11 +7,13 @@ mod draw;
 use draw::{Draw, check};
 use livestream_client::{
     name::*,
+    proto::FILE_DESCRIPTOR_SET,
     visionai::name::{
         ChannelName as VisionChannelName, ClusterName, EventName as VisionEventName, SeriesName,
         StreamName,
     },
 };
+use prost_reflect::DescriptorPool;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, HashSet},
@@ -45,7 +47,7 @@ const LOCATION: &str = "projects/my-project/locations/us-central1";
 const CHANNEL: &str = "projects/my-project/locations/us-central1/channels/news";
 
 #[test]
-fn patterns_are_those_of_the_service_definition() {
+fn name_patterns_match_the_service_definition() {
     fn add<N: ResourceName>(patterns: &mut BTreeMap<&str, &str>) {
         assert_eq!(patterns.insert(N::TYPE, N::PATTERN), None, "{} twice", N::TYPE);
     }
@@ -66,7 +68,7 @@ fn patterns_are_those_of_the_service_definition() {
         .map(|(name, pattern)| (name, pattern[0].as_str().unwrap()))
         .collect::<BTreeMap<_, _>>();
     assert_eq!(theirs.len(), 14);
-    // What every Google API shares stands in no service's definition.
+    // The definitions of what every Google API shares are this project's own.
     theirs.extend([
         ("cloudresourcemanager.googleapis.com/Project", "projects/{project}"),
         ("locations.googleapis.com/Location", "projects/{project}/locations/{location}"),
@@ -76,10 +78,35 @@ fn patterns_are_those_of_the_service_definition() {
         ),
     ]);
     assert_eq!(ours, theirs);
+
+    // The pattern of an operation's name is typed in the engine; all others come from here.
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let defined = all_resources(&pool);
+    let defined = defined.iter().map(|(name, pattern)| (&**name, &**pattern));
+    assert_eq!(ours, defined.collect());
+}
+
+/// The resource types of the definitions, with their patterns.
+fn all_resources(pool: &DescriptorPool) -> BTreeMap<String, String> {
+    let of_messages = pool.all_messages().filter_map(|message| {
+        let extension = pool.get_extension_by_name("google.api.resource").unwrap();
+        let options = message.options();
+        options.has_extension(&extension).then(|| options.get_extension(&extension).into_owned())
+    });
+    let of_files = pool.files().flat_map(|file| {
+        let extension = pool.get_extension_by_name("google.api.resource_definition").unwrap();
+        file.options().get_extension(&extension).as_list().unwrap().to_vec()
+    });
+    let resources = of_messages.chain(of_files).map(|resource| {
+        let field = |name| resource.as_message().unwrap().get_field_by_name(name).unwrap();
+        let name = field("type").as_str().unwrap().to_owned();
+        (name, field("pattern").as_list().unwrap()[0].as_str().unwrap().to_owned())
+    });
+    resources.collect()
 }
 
 #[test]
-fn every_kind_is_built_from_its_ids() {
+fn every_name_is_built_from_its_ids() {
     macro_rules! built {
         ($kind:ident ($($id:ident = $value:literal),+) $text:literal) => {
             let name = $kind::new($($value),+).unwrap();
@@ -121,7 +148,7 @@ fn every_kind_is_built_from_its_ids() {
 }
 
 #[test]
-fn names_lead_down_to_their_children_and_back_up() {
+fn names_give_their_children_and_parents() {
     let project = ProjectName::new("my-project").unwrap();
     let location = project.location("us-central1").unwrap();
     assert_eq!(location.as_str(), LOCATION);
@@ -155,106 +182,124 @@ fn names_lead_down_to_their_children_and_back_up() {
 }
 
 #[test]
-fn a_refusal_names_the_part_at_fault() {
-    /// Rows of a text, the variable at fault (empty: none), and the end of what is said.
-    fn refuse<N: ResourceName>(rows: &[(&str, &str, &str)]) {
-        for (text, part, words) in rows {
+fn an_invalid_name_error_contains_the_resource_type_the_pattern_and_the_reason() {
+    /// Each row is a text, the invalid variable (empty if none), and the reason in the error.
+    fn refuse<N: ResourceName>(noun: &str, rows: &[(&str, &str, &str)]) {
+        for (text, part, reason) in rows {
             let refusal = text.parse::<N>().map(|_| ()).unwrap_err();
             assert_eq!(refusal.part().unwrap_or_default(), *part, "{refusal}");
-            let (kind, pattern) = (N::TYPE.rsplit('/').next().unwrap(), N::PATTERN);
-            let whole = format!("not a name of kind {kind} (`{pattern}`): {text:?}: {words}");
+            let whole = format!("not {noun} name (`{}`): {text:?}: {reason}", N::PATTERN);
             assert_eq!(refusal.to_string(), whole);
             assert_eq!(N::check(text), Err(refusal));
         }
     }
-    refuse::<ChannelName>(&[
-        ("", "", "`projects` expected at \"\""),
-        ("projects", "project", "it ends before `{project}`"),
-        ("projects//locations/l/channels/c", "project", "the project is empty"),
-        ("projects/p/locations//channels/c", "location", "the location is empty"),
-        ("projects/p/locations/l", "", "it ends before `channels`"),
-        ("projects/p/locations/l/channels", "channel", "it ends before `{channel}`"),
-        ("projects/p/locations/l/channels/", "channel", "the channel is empty"),
-        ("projects/p/locations/l/channels/c/", "", "it goes on with \"/\""),
-        ("projects/p/locations/l/channels/c/events/d", "", "it goes on with \"/events\""),
-        ("projects/p/locations/l/inputs/i", "", "`channels` expected at \"inputs\""),
-        ("projects/p/locations/l/Channels/c", "", "`channels` expected at \"Channels\""),
-        (" projects/p/locations/l/channels/c", "", "`projects` expected at \" projects\""),
-        ("/projects/p/locations/l/channels/c", "", "`projects` expected at \"\""),
-        ("//livestream.googleapis.com/projects/p", "", "`projects` expected at \"\""),
-    ]);
-    refuse::<EventName>(&[
-        (CHANNEL, "", "it ends before `events`"),
-        ("projects/p/locations/l/channels/c/clips/c", "", "`events` expected at \"clips\""),
-    ]);
-    refuse::<DvrSessionName>(&[
-        (
-            "projects/p/locations/l/channels/c/dvrSessions/",
-            "dvr_session",
-            "the dvr_session is empty",
-        ),
-        (
-            "projects/p/locations/l/channels/c/dvr_sessions/d",
-            "",
-            "`dvrSessions` expected at \"dvr_sessions\"",
-        ),
-    ]);
-    refuse::<OperationName>(&[("operations/o", "", "`projects` expected at \"operations\"")]);
-    refuse::<NetworkName>(&[("projects/p/networks/n", "", "`global` expected at \"networks\"")]);
-    refuse::<SecretVersionName>(&[("projects/p/secrets/s", "", "it ends before `versions`")]);
+    refuse::<ChannelName>(
+        "a channel",
+        &[
+            ("", "", "expected `projects`, found \"\""),
+            ("projects", "project", "`{project}` is missing"),
+            ("projects//locations/l/channels/c", "project", "`{project}` is empty"),
+            ("projects/p/locations//channels/c", "location", "`{location}` is empty"),
+            ("projects/p/locations/l", "", "`channels` is missing"),
+            ("projects/p/locations/l/channels", "channel", "`{channel}` is missing"),
+            ("projects/p/locations/l/channels/", "channel", "`{channel}` is empty"),
+            ("projects/p/locations/l/channels/c/", "", "unexpected \"/\" at the end"),
+            ("projects/p/locations/l/channels/c/events/d", "", "unexpected \"/events\" at the end"),
+            ("projects/p/locations/l/inputs/i", "", "expected `channels`, found \"inputs\""),
+            ("projects/p/locations/l/Channels/c", "", "expected `channels`, found \"Channels\""),
+            (" projects/p/locations/l/channels/c", "", "expected `projects`, found \" projects\""),
+            ("/projects/p/locations/l/channels/c", "", "expected `projects`, found \"\""),
+            ("//livestream.googleapis.com/projects/p", "", "expected `projects`, found \"\""),
+        ],
+    );
+    refuse::<EventName>(
+        "an event",
+        &[
+            (CHANNEL, "", "`events` is missing"),
+            ("projects/p/locations/l/channels/c/clips/c", "", "expected `events`, found \"clips\""),
+        ],
+    );
+    refuse::<DvrSessionName>(
+        "a DVR session",
+        &[
+            (
+                "projects/p/locations/l/channels/c/dvrSessions/",
+                "dvr_session",
+                "`{dvr_session}` is empty",
+            ),
+            (
+                "projects/p/locations/l/channels/c/dvr_sessions/d",
+                "",
+                "expected `dvrSessions`, found \"dvr_sessions\"",
+            ),
+        ],
+    );
+    refuse::<OperationName>(
+        "an operation",
+        &[("operations/o", "", "expected `projects`, found \"operations\"")],
+    );
+    refuse::<NetworkName>(
+        "a network",
+        &[("projects/p/networks/n", "", "expected `global`, found \"networks\"")],
+    );
+    refuse::<SecretVersionName>(
+        "a secret version",
+        &[("projects/p/secrets/s", "", "`versions` is missing")],
+    );
 
-    let odd = |part, marks| format!("the {part} may hold ASCII letters, digits{marks} only");
+    let odd = |part, marks| format!("`{{{part}}}` may hold ASCII letters, digits{marks} only");
     let long = "x".repeat(64);
-    refuse::<ChannelName>(&[(
-        &format!("{LOCATION}/channels/{long}"),
-        "channel",
-        "the channel is too long",
-    )]);
-    refuse::<LocationName>(&[(
-        "projects/p/locations/us_1",
-        "location",
-        &odd("location", " and -"),
-    )]);
-    refuse::<ProjectName>(&[("projects/a b", "project", &odd("project", " and -_.:"))]);
+    refuse::<ChannelName>(
+        "a channel",
+        &[(&format!("{LOCATION}/channels/{long}"), "channel", "`{channel}` is too long")],
+    );
+    refuse::<LocationName>(
+        "a location",
+        &[("projects/p/locations/us_1", "location", &odd("location", " and -"))],
+    );
+    refuse::<ProjectName>(
+        "a project",
+        &[("projects/a b", "project", &odd("project", " and -_.:"))],
+    );
     for id in
         ["näws", "новости", "𝕏", "ne ws", "news\0", "news\n", "new%73", "a:1", "a.1", "*", "{c}"]
     {
-        refuse::<ChannelName>(&[(
-            &format!("{LOCATION}/channels/{id}"),
-            "channel",
-            &odd("channel", ", - and _"),
-        )]);
+        refuse::<ChannelName>(
+            "a channel",
+            &[(&format!("{LOCATION}/channels/{id}"), "channel", &odd("channel", ", - and _"))],
+        );
     }
 }
 
 #[test]
-fn building_names_the_id_at_fault() {
-    let refuse = |project: &str, location: &str, channel: &str, part, words: &str| {
+fn new_returns_an_error_for_the_first_invalid_id() {
+    let refuse = |project: &str, location: &str, channel: &str, part, reason: &str| {
         let refusal = ChannelName::new(project, location, channel).unwrap_err();
         assert_eq!(refusal.part(), Some(part));
-        assert!(refusal.to_string().ends_with(&format!(": the {part} {words}")), "{refusal}");
+        assert!(refusal.to_string().ends_with(&format!(": `{{{part}}}` {reason}")), "{refusal}");
     };
     refuse("", "l", "c", "project", "is empty");
     refuse("p", "l", "", "channel", "is empty");
     refuse("p", &"l".repeat(64), "c", "location", "is too long");
-    // An id with a slash would shift the segments behind it.
+    // An id with a slash would shift the segments after it.
     refuse("p/locations/l", "l", "c", "project", "may hold ASCII letters, digits and -_.: only");
     refuse("p", "l/channels/c", "c", "location", "may hold ASCII letters, digits and - only");
     refuse("p", "l", "c/events/e", "channel", "may hold ASCII letters, digits, - and _ only");
-    // Of several, the first.
+    // Of several invalid ids, the error reports the first.
     refuse("", "", "", "project", "is empty");
 
     let project = ProjectName::new("p").unwrap();
     let refusal = project.location("l/channels/c").unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        "not a name of kind Location (`projects/{project}/locations/{location}`): \
-         \"projects/p/locations/l/channels/c\": the location may hold ASCII letters, digits and - only"
+        "not a location name (`projects/{project}/locations/{location}`): \
+         \"projects/p/locations/l/channels/c\": `{location}` may hold ASCII letters, digits and - \
+         only"
     );
 }
 
 #[test]
-fn every_id_that_some_document_allows_is_accepted() {
+fn every_documented_id_is_accepted() {
     let longest = "x".repeat(63);
     for id in ["a", "0", "evening-news", "News_2", "UPPER", "_", "a-", &longest] {
         let name = ChannelName::new("my-project", "us-central1", id).unwrap();
@@ -270,7 +315,7 @@ fn every_id_that_some_document_allows_is_accepted() {
 }
 
 #[test]
-fn only_the_own_kind_is_accepted() {
+fn a_name_accepts_only_its_own_kind() {
     fn check_all<N: ResourceName>(texts: &[String]) {
         let own = sample(N::PATTERN, &mut ["x"].into_iter().cycle());
         let accepted = texts.iter().filter(|text| text.parse::<N>().is_ok()).collect::<Vec<_>>();
@@ -285,7 +330,7 @@ fn only_the_own_kind_is_accepted() {
 }
 
 #[test]
-fn names_are_texts_to_everything_that_compares_them() {
+fn names_compare_and_hash_as_text() {
     let name = |id: &str| ChannelName::new("p", "l", id).unwrap();
     assert_eq!(name("a"), name("a"));
     assert_ne!(name("a"), name("b"));
@@ -297,13 +342,13 @@ fn names_are_texts_to_everything_that_compares_them() {
 }
 
 #[test]
-fn a_clone_shares_its_text() {
+fn a_cloned_name_shares_its_text() {
     let name = CHANNEL.parse::<ChannelName>().unwrap();
     assert_eq!(name.clone().as_str().as_ptr(), name.as_str().as_ptr());
 }
 
 #[test]
-fn names_show_themselves() {
+fn names_display_as_text_and_debug_with_their_type() {
     let name = CHANNEL.parse::<ChannelName>().unwrap();
     assert_eq!(format!("{name}"), CHANNEL);
     assert_eq!(format!("{name:?}"), format!("ChannelName({CHANNEL})"));
@@ -322,7 +367,7 @@ fn sample<'a>(pattern: &str, ids: &mut impl Iterator<Item = &'a str>) -> String 
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// Whatever is accepted is kept to the letter.
+/// Whether the text is accepted; asserts that the name keeps it unchanged.
 fn is_kept<N: ResourceName + fmt::Display>(text: &str) -> bool {
     let Ok(name) = text.parse::<N>() else { return false };
     assert_eq!(name.to_string(), text);
@@ -372,7 +417,7 @@ fn valid_ids_make_a_name_of_every_kind() {
 }
 
 #[test]
-fn no_text_makes_a_parser_panic() {
+fn no_text_makes_a_name_parser_panic() {
     check(|draw| {
         let text = if draw.bool() { draw.text(0..33) } else { draw.any_text(0..33) };
         for_every_kind!(is_kept(&text));
@@ -380,7 +425,7 @@ fn no_text_makes_a_parser_panic() {
 }
 
 #[test]
-fn no_nearly_valid_text_makes_a_parser_panic() {
+fn no_nearly_valid_text_makes_a_name_parser_panic() {
     const WORDS: [&str; 7] =
         ["projects", "locations", "global", "networks", "channels", "events", "inputs"];
     check(|draw| {
@@ -396,7 +441,7 @@ fn no_nearly_valid_text_makes_a_parser_panic() {
 }
 
 #[test]
-fn no_id_reaches_another_segment() {
+fn no_id_changes_another_segment_of_a_name() {
     let location = LOCATION.parse::<LocationName>().unwrap();
     check(|draw| {
         let id = if draw.0.u8(..4) == 0 { id(draw) } else { draw.text(0..71) };

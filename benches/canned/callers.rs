@@ -1,5 +1,5 @@
-//! The two callers under comparison: this crate with auth, deadline, retry and headers on, and the
-//! bare tonic stub on one tonic channel.
+//! The two callers that the benches compare: this crate with auth, deadline, retry and headers, and the bare
+//! tonic stub on one tonic channel.
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 use google_cloud_auth::{

@@ -1,4 +1,4 @@
-//! Listings of channels in pages of fifty, by this crate and by a loop over the bare stub.
+//! Listings of channels in pages of fifty, with this crate and with a loop over the bare stub.
 
 use crate::canned::{channel, frame};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use tonic::transport::Channel;
 
 pub const PAGE: usize = 50;
 
-/// Lists everything, and works on each page for a while.
+/// Lists everything, and simulates work on each page.
 pub async fn list(client: &LivestreamClient, work: Duration, reads_ahead: bool) -> usize {
     let location = LocationName::new("my-project", "us-central1").expect("a valid name");
     let mut items = client.list_channels(&location).items().read_ahead(reads_ahead);
@@ -56,7 +56,7 @@ pub async fn bare(address: SocketAddr) -> LivestreamServiceClient<Channel> {
     LivestreamServiceClient::new(channel)
 }
 
-/// A listing of so many pages.
+/// A listing with this number of pages.
 pub fn answer(pages: usize) -> impl Fn(Bytes) -> Bytes + Clone + Send + Sync + 'static {
     let channels: Vec<_> = (0..PAGE).map(channel).collect();
     let all: Vec<Bytes> = (1..=pages)

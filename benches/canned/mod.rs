@@ -1,4 +1,4 @@
-//! Servers that answer from memory, on a core of their own, and the callers that are measured.
+//! Servers that answer from memory, on a core of their own, and the callers that the benches measure.
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 pub mod callers;
@@ -26,15 +26,15 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-/// The core that servers run on, where there is more than one.
+/// The core for servers, if the machine has more than one.
 pub const SERVER_CORE: usize = 1;
 
-/// How a server behaves, besides answering.
+/// The behaviour of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Manners {
-    /// How long each call takes.
+    /// The duration of each call.
     pub delay: Duration,
-    /// The most calls at once on one connection.
+    /// The maximum number of calls at once on one connection.
     pub max_streams: u32,
 }
 
@@ -44,8 +44,8 @@ impl Default for Manners {
     }
 }
 
-/// Gives every call this answer at once, for as long as the process lasts; `awake` is for calls whose
-/// time is measured, as [`stay_awake`].
+/// Answers every call at once with this message, until the process ends. Set `awake` if a bench measures
+/// the time of calls, for the reason at [`stay_awake`].
 pub fn serve(answer: &impl Message, awake: bool) -> SocketAddr {
     let answer = frame(answer);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -54,7 +54,7 @@ pub fn serve(answer: &impl Message, awake: bool) -> SocketAddr {
         let (stream, answer) = (stream.expect("a connection"), answer.clone());
         thread::spawn(move || {
             pin_to(SERVER_CORE);
-            // A client that goes away ends its connection as it likes.
+            // A client may end its connection in any way.
             let _ = one_answer::serve_connection(stream, &answer, awake);
         });
     };
@@ -62,7 +62,7 @@ pub fn serve(answer: &impl Message, awake: bool) -> SocketAddr {
     address
 }
 
-/// Serves what `answer` makes of each request's bytes.
+/// Answers each request with the result of `answer` for its bytes.
 pub fn serve_with(
     manners: Manners,
     answer: impl Fn(Bytes) -> Bytes + Clone + Send + Sync + 'static,
@@ -70,7 +70,7 @@ pub fn serve_with(
     listen(move |stream| serve_connection(stream, manners, answer.clone()))
 }
 
-/// Serves connections on a thread of its own, for as long as the process lasts.
+/// Serves connections on a separate thread, until the process ends.
 pub fn listen<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr
 where
     F: Future<Output = ()> + Send + 'static,
@@ -138,7 +138,7 @@ pub fn frame(message: &impl Message) -> Bytes {
     frame.freeze()
 }
 
-/// Makes calls, with so many in flight, and returns what they yield in the order of their ends.
+/// Makes calls, with a number of them in flight, and returns their results in the order of completion.
 pub async fn keep_in_flight<F>(
     calls: usize,
     in_flight: usize,
@@ -161,16 +161,17 @@ where
     yielded
 }
 
-/// How long a call takes.
+/// Returns the duration of a call.
 pub async fn timed(call: impl Future<Output = ()>) -> Duration {
     let begun = Instant::now();
     call.await;
     begun.elapsed()
 }
 
-/// Keeps the core of a current-thread runtime from going to sleep, until the handle is aborted. To
-/// wake a core, of a virtual machine above all, takes longer than a call, and the longer the more
-/// it slept: a client that is done sooner would look slower.
+/// Keeps the core of a current-thread runtime awake until the handle is aborted.
+///
+/// Waking a core takes longer than a call, especially in a virtual machine, and the time grows with the
+/// length of the sleep. A client that finishes sooner would therefore look slower.
 pub fn stay_awake() -> AbortHandle {
     let spinning = async {
         loop {
@@ -180,7 +181,7 @@ pub fn stay_awake() -> AbortHandle {
     tokio::spawn(spinning).abort_handle()
 }
 
-/// The CPU time of this thread, as the kernel accounts for it.
+/// Returns the CPU time of this thread, from the kernel's accounts.
 pub fn cpu_time() -> Duration {
     let text = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     let nanos = text.split(' ').next().and_then(|text| text.parse().ok()).expect("nanoseconds");
@@ -188,7 +189,7 @@ pub fn cpu_time() -> Duration {
 }
 
 pub fn pin_to(core: usize) {
-    // Asked before the first is pinned: a thread hears of no core but its own, nor do its children.
+    // Read the list before the first thread is pinned. A pinned thread and its children see only one core.
     static CORES: LazyLock<Vec<CoreId>> =
         LazyLock::new(|| core_affinity::get_core_ids().unwrap_or_default());
     if let Some(core) = CORES.get(core % CORES.len().max(1)) {

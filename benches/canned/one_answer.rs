@@ -1,11 +1,11 @@
-//! As little of an HTTP/2 server as gives one answer to every call.
+//! A minimal HTTP/2 server that gives the same answer to every call.
 //!
-//! A server made of a library costs as much CPU a call as the client. It would be what limits the
-//! pair, and how many answers a client finds at once, which decides its CPU a call, would be a
-//! matter of luck. This one reads frames' heads only, and has its answers ready.
+//! A server made with a library uses as much CPU for each call as the client. It would limit the throughput,
+//! and the number of answers that a client finds at once would be random, although it determines the
+//! client's CPU time. This server reads only frame headers, and has its answers ready.
 //!
-//! So it takes for granted what gRPC clients do: a header table of the usual size, and windows that
-//! hold an answer. A connection is good for the tens of millions of calls that 2 GiB of window take.
+//! It relies on the habits of gRPC clients: a header table of the default size, and windows that are larger
+//! than an answer. A connection lasts for tens of millions of calls, which use 2 GiB of window.
 
 use std::{
     io::{ErrorKind, Read, Result, Write},
@@ -30,18 +30,18 @@ const END_HEADERS: u8 = 4;
 const FIRST_HEADERS: &[u8] = b"\x88\x5f\x10application/grpc";
 /// `grpc-status: 0`, which enters the header table.
 const FIRST_TRAILERS: &[u8] = b"\x40\x0bgrpc-status\x010";
-/// The same, out of the table.
+/// The same headers, from the header table.
 const LATER_HEADERS: &[u8] = b"\x88\xbf";
 const LATER_TRAILERS: &[u8] = b"\xbe";
 
-/// Answers each call of one connection with these bytes, until the client is gone.
+/// Answers each call of one connection with these bytes, until the client disconnects.
 pub fn serve_connection(mut stream: TcpStream, answer: &[u8], awake: bool) -> Result<()> {
     assert!(answer.len() <= 16_384, "an answer is one frame");
     stream.set_nodelay(true)?;
     stream.set_nonblocking(awake)?;
     let mut input = Vec::with_capacity(1 << 16);
     let mut output = Vec::with_capacity(1 << 16);
-    // SETTINGS_MAX_CONCURRENT_STREAMS, and all the room there can be for requests.
+    // SETTINGS_MAX_CONCURRENT_STREAMS, and the largest window for requests.
     frame(&mut output, SETTINGS, 0, 0, &[0, 3, 0, 0, 3, 232]);
     frame(&mut output, WINDOW_UPDATE, 0, 0, &(i32::MAX - 65_535).to_be_bytes());
     let mut chunk = vec![0; 1 << 16];
@@ -82,7 +82,7 @@ pub fn serve_connection(mut stream: TcpStream, answer: &[u8], awake: bool) -> Re
 struct Calls<'a> {
     answer: &'a [u8],
     answered: u64,
-    /// How much the client takes before it gives more room.
+    /// The number of bytes that the client still accepts.
     room: i64,
     waiting: Vec<u32>,
 }
@@ -113,13 +113,13 @@ fn frame(output: &mut Vec<u8>, kind: u8, flags: u8, id: u32, payload: &[u8]) {
     output.extend_from_slice(payload);
 }
 
-/// `None` once the client is gone.
+/// Returns `None` after the client has disconnected.
 fn receive(stream: &mut TcpStream, chunk: &mut [u8]) -> Result<Option<usize>> {
     loop {
         match stream.read(chunk) {
             Ok(0) => return Ok(None),
             Ok(read) => return Ok(Some(read)),
-            // The thread of another connection may have something to do.
+            // Let the thread of another connection run.
             Err(e) if e.kind() == ErrorKind::WouldBlock => thread::yield_now(),
             Err(e) => return Err(e),
         }
@@ -131,7 +131,7 @@ fn send(stream: &mut TcpStream, output: &mut Vec<u8>) -> Result<()> {
     while sent < output.len() {
         match stream.write(&output[sent..]) {
             Ok(some) => sent += some,
-            // The thread of another connection may have something to do.
+            // Let the thread of another connection run.
             Err(e) if e.kind() == ErrorKind::WouldBlock => thread::yield_now(),
             Err(e) => return Err(e),
         }

@@ -1,7 +1,7 @@
-"""The official Python client as a caller: see src/caller.rs for what it reads and answers.
+"""The official Python client as a caller. src/caller.rs describes its input and output.
 
-`threads` is the usual client, with a thread for each call in flight; `asyncio` is the asynchronous
-one. Both without a token: the client refuses to send one over plaintext.
+`threads` is the usual client, with a thread for each call in flight. `asyncio` is the asynchronous
+client. Neither has a token, because the client refuses to send a token over plaintext.
 """
 
 import asyncio

@@ -28,6 +28,9 @@ pub(super) fn create(state: &mut State, request: &CreateAssetRequest) -> Result<
     let name = state.new_name::<Asset>(&request.parent, ("asset_id", &request.asset_id))?;
     status::check(&request.violations())?;
     let mut asset = request.asset.clone().unwrap_or_default();
+    if !matches!(asset.resource, Some(Resource::Video(_) | Resource::Image(_))) {
+        return Err(status::unknown_variant("asset.resource"));
+    }
     state.check_limit::<Asset>(&request.parent, Limit::Assets)?;
 
     asset.name.clone_from(&name);
@@ -51,7 +54,7 @@ fn uri(asset: &Asset) -> &str {
     match &asset.resource {
         Some(Resource::Video(video)) => &video.uri,
         Some(Resource::Image(image)) => &image.uri,
-        None => "",
+        _ => "",
     }
 }
 

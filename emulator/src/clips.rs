@@ -28,6 +28,8 @@ pub(super) fn create(state: &mut State, request: &CreateClipRequest) -> Result<O
     let mut clip = request.clip.clone().unwrap_or_default();
     let starts = clip.slices.iter().filter_map(|slice| match slice.kind? {
         Kind::TimeSlice(times) => times.markin_time,
+        // The rules refuse other kinds.
+        _ => None,
     });
     retention::check_kept(state, channel, starts)?;
     status::check(&request.violations_in(now.on(channel)))?;

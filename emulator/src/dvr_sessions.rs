@@ -101,6 +101,8 @@ fn windows(windows: &[DvrWindow], default_start: SystemTime) -> Vec<Window> {
 fn intervals(windows: &[DvrWindow]) -> impl Iterator<Item = &TimeInterval> {
     windows.iter().filter_map(|window| match window.kind.as_ref()? {
         Kind::TimeInterval(interval) => Some(interval),
+        // The rules refuse other kinds.
+        _ => None,
     })
 }
 
@@ -204,6 +206,8 @@ pub(super) fn stop_all(state: &mut State, channel: &str) {
             | SessionState::Cooldown => true,
             SessionState::Stopping | SessionState::PostProcessing | SessionState::Finished => false,
             SessionState::Failed | SessionState::Deleting | SessionState::Unspecified => false,
+            // The emulator puts no session in another state.
+            _ => false,
         };
         if !ends {
             continue;

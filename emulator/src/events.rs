@@ -32,7 +32,7 @@ pub(super) fn create(state: &mut State, request: &CreateEventRequest) -> Result<
     let context = Context::new().on(channel).at(state.now());
     status::check(&request.violations_in(context))?;
     let mut event = request.event.unwrap_or_default();
-    check_asset(state, event.task.as_ref())?;
+    check_task(state, event.task.as_ref())?;
     event.execution_time = Some(execution_time(state, &event).into());
     event.name = state.new_name::<Event>(&request.parent, ("event_id", &request.event_id))?;
     event.error = None;
@@ -44,11 +44,29 @@ pub(super) fn create(state: &mut State, request: &CreateEventRequest) -> Result<
     Ok(state.insert(event))
 }
 
-/// Whether the asset that a task shows exists.
-fn check_asset(state: &State, task: Option<&Task>) -> Result<(), Status> {
+/// Whether a task can be executed here: it is a known one, and the asset that it shows exists.
+fn check_task(state: &State, task: Option<&Task>) -> Result<(), Status> {
     match task {
         Some(Task::Slate(task)) => state.find::<Asset>(&task.asset).map(drop),
-        _ => Ok(()),
+        Some(Task::UpdateEncryptions(task)) => {
+            let mut updates = task.encryptions.iter().enumerate();
+            updates.try_for_each(|(at, update)| match &update.secret_source {
+                Some(encryption_update::SecretSource::SecretManagerKeySource(_)) | None => Ok(()),
+                Some(_) => {
+                    let field = format!("event.update_encryptions.encryptions[{at}].secret_source");
+                    Err(status::unknown_variant(&field))
+                }
+            })
+        }
+        Some(
+            Task::InputSwitch(_)
+            | Task::AdBreak(_)
+            | Task::ReturnToProgram(_)
+            | Task::Mute(_)
+            | Task::Unmute(_),
+        )
+        | None => Ok(()),
+        Some(_) => Err(status::unknown_variant("event.task")),
     }
 }
 
@@ -113,7 +131,7 @@ fn execute(state: &mut State, event: &Event) -> Result<(), Status> {
         return Err(status::wrong_state(channel_name, current, "a started channel"));
     }
     status::check_in("event", &event.violations_on(&channel))?;
-    check_asset(state, event.task.as_ref())?;
+    check_task(state, event.task.as_ref())?;
     let pipeline = state.pipelines.entry(channel_name.to_owned()).or_default();
     match &event.task {
         Some(Task::InputSwitch(switch)) => {
@@ -149,15 +167,20 @@ fn execute(state: &mut State, event: &Event) -> Result<(), Status> {
                 }
             })?;
         }
-        Some(Task::AdBreak(_) | Task::Slate(_)) | None => {}
+        // Ad breaks and slates change nothing here. Unknown tasks were refused above.
+        Some(_) | None => {}
     }
     Ok(())
 }
 
 fn source(new: Option<&encryption_update::SecretSource>) -> Option<encryption::SecretSource> {
-    new.map(|encryption_update::SecretSource::SecretManagerKeySource(source)| {
-        encryption::SecretSource::SecretManagerKeySource(source.clone())
-    })
+    match new? {
+        encryption_update::SecretSource::SecretManagerKeySource(source) => {
+            Some(encryption::SecretSource::SecretManagerKeySource(source.clone()))
+        }
+        // `check_task` refuses other sources.
+        _ => None,
+    }
 }
 
 /// Ends an event.

@@ -30,7 +30,7 @@ pub(super) fn create(state: &mut State, request: &CreateInputRequest) -> Result<
     if input.tier() == input::Tier::Unspecified {
         input.set_tier(input::Tier::Hd);
     }
-    input.uri = address(&input, state.random());
+    input.uri = address(&input, state.random())?;
     input.input_stream_property = None;
     input.name.clone_from(&name);
     let work = state.settings.duration_of(Latency::CreateInput);
@@ -49,13 +49,17 @@ pub(super) fn create(state: &mut State, request: &CreateInputRequest) -> Result<
 }
 
 /// The URI that encoders push to. Its host is one of the addresses for documentation (RFC 5737).
-fn address(input: &Input, random: u64) -> String {
+///
+/// # Errors
+/// `INVALID_ARGUMENT` for an unknown type.
+fn address(input: &Input, random: u64) -> Result<String, Status> {
     let host = format!("192.0.2.{}", 1 + random % 254);
     match input.r#type() {
-        input::Type::SrtPush => format!("srt://{host}:4201?streamid={random:016x}"),
+        input::Type::SrtPush => Ok(format!("srt://{host}:4201?streamid={random:016x}")),
         input::Type::RtmpPush | input::Type::Unspecified => {
-            format!("rtmp://{host}/live/{random:016x}")
+            Ok(format!("rtmp://{host}/live/{random:016x}"))
         }
+        _ => Err(status::unknown_variant("input.type")),
     }
 }
 

@@ -35,6 +35,11 @@ pub(super) fn invalid(field: &str, reason: impl Into<String>) -> Status {
     })
 }
 
+/// A field of the request holds a variant that a newer service may know.
+pub(super) fn unknown_variant(field: &str) -> Status {
+    invalid(field, "is of a kind that the emulator does not know")
+}
+
 /// A field of the request violates one of the client's rules.
 pub(super) fn invalid_field(violation: &InvalidField) -> Status {
     invalid(violation.field(), violation.reason())

@@ -1,4 +1,5 @@
-//! Any bytes as requests, one after the other: each is answered, and the world holds together.
+//! Sends any bytes as requests, one after the other. The emulator must respond to each of them and keep a
+//! consistent state.
 
 #![no_main]
 
@@ -87,13 +88,13 @@ const SERVICES: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// Stands in a method's place: lets as many minutes pass as its request is long.
+/// Replaces the number of a method: advances the clock by one minute for each byte of the request.
 const WAIT: u8 = 0xff;
 
-/// Set in a method's byte where the request is the whole body, without a frame put around it.
+/// A flag in the number of a method: the request is the whole body, without a gRPC frame.
 const BARE: u8 = 0x80;
 
-// Requests: the method, the length in two bytes, the message.
+// The input is a list of requests: the number of the method, the length in two bytes, the message.
 fuzz_target!(|input: &[u8]| {
     let emulator = Emulator::builder().manual_clock().build();
     run(async {
@@ -111,7 +112,7 @@ fuzz_target!(|input: &[u8]| {
         let parent = "projects/p/locations/us-central1".to_owned();
         let list = ListChannelsRequest { parent, ..Default::default() };
         let mut stub = LivestreamServiceClient::new(emulator.service());
-        stub.list_channels(list).await.expect("it still answers");
+        stub.list_channels(list).await.expect("the emulator still responds");
     });
 });
 
@@ -127,10 +128,10 @@ async fn request(emulator: &Emulator, method: u8, message: &[u8]) {
     let body = body.collect().await.expect("a body");
     let status =
         head.headers.get("grpc-status").or(body.trailers().and_then(|t| t.get("grpc-status")));
-    assert!(status.is_some(), "an answer without a status: {head:?}");
+    assert!(status.is_some(), "a response without a status: {head:?}");
 }
 
-/// The method of this number, counted round.
+/// The path of a method. Numbers beyond the last method start again at the first.
 fn path(number: usize) -> String {
     let all = SERVICES.iter().flat_map(|(service, methods)| {
         methods.iter().map(move |method| format!("/{service}/{method}"))

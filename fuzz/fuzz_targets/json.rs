@@ -1,5 +1,5 @@
-//! JSON is read or refused; what was read, or came over the wire, is written so that it is read back
-//! as the same.
+//! Reads any bytes as JSON and as wire format. Reading either fails or returns a message, and the JSON of
+//! that message must be read back as the same message.
 
 #![no_main]
 
@@ -28,7 +28,7 @@ fn read<T: Message + Name + Default>(input: &[u8]) {
             Err(error) => assert!(!error.to_string().is_empty()),
         }
     }
-    // The wire form holds what JSON cannot, such as a time in the year 20,000.
+    // Some messages have no JSON form, such as a time in the year 20,000.
     if let Ok(message) = T::decode(input)
         && let Ok(text) = json::to_string_pretty(&message)
     {
@@ -38,6 +38,6 @@ fn read<T: Message + Name + Default>(input: &[u8]) {
 
 fn there_and_back<T: Message + Name + Default>(message: &T, text: &str) {
     let again: T = json::from_str(text).expect("JSON of our own");
-    // Maps come in any order, and NaN is not itself: compared is what would be written.
+    // Compare the JSON and not the messages, because NaN does not equal itself.
     assert_eq!(json::to_string(&again).expect("was JSON"), json::to_string(message).expect("was"));
 }

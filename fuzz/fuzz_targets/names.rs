@@ -1,11 +1,11 @@
-//! Any text is a name or a clear refusal; a name holds together.
+//! Parses any text as a name. Parsing either fails with a clear error or returns a consistent name.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use livestream_client::name::{
-    visionai::{ClusterName, StreamName},
-    *,
+use livestream_client::{
+    name::*,
+    visionai::name::{ClusterName, StreamName},
 };
 
 fuzz_target!(|text: &str| {

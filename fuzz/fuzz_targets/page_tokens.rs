@@ -1,4 +1,5 @@
-//! Any token, filter and order lists or is refused, and a listing ends.
+//! Lists with any page token, filter and order. The emulator must list or refuse the request, and every
+//! listing must end.
 
 #![no_main]
 
@@ -32,7 +33,7 @@ static EMULATOR: LazyLock<Emulator> = LazyLock::new(|| {
     emulator
 });
 
-// How the token is made, and the page size; then token, filter and order, by lines.
+// The input is the kind of the token, the page size, then three lines: the token, the filter, the order.
 fuzz_target!(|input: &[u8]| {
     let [kind, size, rest @ ..] = input else { return };
     let Ok(rest) = std::str::from_utf8(rest) else { return };
@@ -59,7 +60,7 @@ async fn list(
     request.page_token = match kind {
         0 => token,
         1 => URL_SAFE_NO_PAD.encode(token),
-        // A real one up to its first space, which says of which listing it is.
+        // A real token up to its first space, which identifies the listing.
         _ => {
             let first = ListInputsRequest { page_size: 1, ..request.clone() };
             let Ok(page) = stub.list_inputs(first).await else { return };

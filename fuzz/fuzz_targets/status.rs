@@ -1,5 +1,5 @@
-//! Whatever answers, and whatever it calls a status: the call ends, with an answer or an error that
-//! can be read.
+//! Responds to a call with any bytes and any status. The call must end with a response or with a readable
+//! error.
 
 #![no_main]
 
@@ -26,7 +26,7 @@ async fn call(answer: Answer) {
         let answer = answer.clone();
         async { Ok::<_, Infallible>(answer.into_response()) }
     });
-    // One repeat has it all: what comes is the same each time.
+    // Two attempts are enough, because every response is the same.
     let retry = RetryPolicy::default().with_max_attempts(2);
     let client =
         LivestreamClient::builder().channel(answers).retry(retry).build().expect("a client");
@@ -35,7 +35,7 @@ async fn call(answer: Answer) {
     let typed = client.get_channel(&name).await;
     let mut stub = LivestreamServiceClient::new(client.stack());
     let raw = stub.get_channel(GetChannelRequest { name: name.to_string() }).await;
-    // The typed call is the stricter one: it takes one message and nothing after it.
+    // The typed call is stricter: it accepts exactly one message.
     assert!(typed.is_err() || raw.is_ok(), "{typed:?} {raw:?}");
     if let Err(error) = typed {
         look_at(error);

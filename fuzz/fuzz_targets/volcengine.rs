@@ -1,4 +1,4 @@
-//! Whatever the vendor's end sends: each action ends, with an answer or an error that can be read.
+//! Responds to each action with any bytes. The call must end with a response or with a readable error.
 
 #![no_main]
 
@@ -18,7 +18,8 @@ use std::{io, sync::Arc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tower::service_fn;
 
-// The action; then how the rest is sent: as HTTP, or as the body of an answer with one of these.
+// The input is the action, then the form of the rest: a whole HTTP response, or the body of a response
+// with one of these statuses.
 const STATUSES: [&str; 6] = ["200", "400", "403", "429", "503", "204"];
 
 fuzz_target!(|input: &[u8]| {
@@ -44,7 +45,7 @@ async fn act(action: u8, answer: Arc<[u8]>) {
         .access_key(AccessKey::new("AKLTEXAMPLE", "c2VjcmV0").expect("valid keys"))
         .endpoint("http://127.0.0.1:80")
         .connector(dial)
-        // One repeat has it all: what comes is the same each time.
+        // Two attempts are enough, because every response is the same.
         .retry(RetryPolicy::default().with_max_attempts(2))
         .build()
         .expect("a client")
@@ -78,7 +79,7 @@ async fn act(action: u8, answer: Arc<[u8]>) {
     }
 }
 
-/// Answers once the request begins, and hangs up.
+/// Responds when the request begins, then closes the connection.
 async fn send(mut io: DuplexStream, answer: Arc<[u8]>) {
     let mut request = [0; 4096];
     let _ = io.read(&mut request).await;

@@ -1,4 +1,4 @@
-//! What several targets need: a runtime whose time passes at once, and answers made of bytes.
+//! Shared by several targets: a runtime whose time passes at once, and responses made of bytes.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Runs to the end, with waits that take no time.
+/// Runs a future to its end, with waits that take no time.
 pub fn run<T>(input: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -20,8 +20,8 @@ pub fn run<T>(input: impl Future<Output = T>) -> T {
     runtime.block_on(input)
 }
 
-/// An HTTP answer as text: status and size of the body's chunks (`200 16`) with the headers below,
-/// an empty line, trailers, an empty line, the body.
+/// An HTTP response in a text form: the status and the size of the body's chunks (`200 16`), the headers,
+/// an empty line, the trailers, an empty line, the body.
 #[derive(Clone, Debug)]
 pub struct Answer {
     status: StatusCode,
@@ -31,7 +31,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// `None` for what is no HTTP.
+    /// Returns `None` if the bytes cannot be an HTTP response.
     pub fn read(input: &[u8]) -> Option<Self> {
         let (head, rest) = split(input, b"\n\n");
         let (trailers, body) = split(rest, b"\n\n");
@@ -67,7 +67,7 @@ fn read_headers(lines: &[u8]) -> HeaderMap {
     headers
 }
 
-/// Before and after the first `by`; nothing after where there is none.
+/// Splits the input at the first `by`. If there is none, the second part is empty.
 pub fn split<'a>(input: &'a [u8], by: &[u8]) -> (&'a [u8], &'a [u8]) {
     match input.windows(by.len()).position(|window| window == by) {
         Some(at) => (&input[..at], &input[at + by.len()..]),

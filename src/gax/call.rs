@@ -63,7 +63,10 @@ impl<R: Rpc> Call<R> {
         {
             *id = uuid::Uuid::new_v4().to_string();
         }
-        let CallPolicy { timeouts, retry, .. } = core.policy;
+        let CallPolicy { mut timeouts, retry, .. } = core.policy;
+        if let Some(total) = R::METHOD.default_timeout() {
+            timeouts = timeouts.with_total(total);
+        }
         Self { core, request, options: Options { timeouts, retry, headers: HeaderMap::new() } }
     }
 
@@ -78,8 +81,9 @@ impl<R: Rpc> Call<R> {
         self
     }
 
-    /// Limits the whole call: connecting, every attempt and every wait between attempts. 60 s unless
-    /// set.
+    /// Limits the whole call: connecting, every attempt and every wait between attempts. Unless set,
+    /// it is the [method's](crate::rpc::Method::default_timeout) or the client's, which is 60 s by
+    /// default.
     pub fn timeout(mut self, total: Duration) -> Self {
         self.options.timeouts = self.options.timeouts.with_total(total);
         self

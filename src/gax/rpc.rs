@@ -7,7 +7,7 @@
 //! that form.
 
 use super::name::{InvalidName, ResourceName};
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData, time::Duration};
 
 /// A request message that is the input of exactly one unary method.
 ///
@@ -111,6 +111,7 @@ pub struct Method {
     service: &'static str,
     name: &'static str,
     idempotency: Idempotency,
+    default_timeout: Option<Duration>,
 }
 
 /// Whether a request may be sent again when it is unknown what became of it.
@@ -132,8 +133,9 @@ impl Method {
         service: &'static str,
         name: &'static str,
         idempotency: Idempotency,
+        default_timeout: Option<Duration>,
     ) -> Self {
-        Self { path, service, name, idempotency }
+        Self { path, service, name, idempotency, default_timeout }
     }
 
     /// The HTTP/2 path, such as
@@ -156,6 +158,12 @@ impl Method {
     /// `request_id` is set.
     pub const fn idempotency(&self) -> Idempotency {
         self.idempotency
+    }
+
+    /// The limit on a whole call of this method, in place of the client's own; `None` for most
+    /// methods. [`Call::timeout`](crate::Call::timeout) changes it.
+    pub const fn default_timeout(&self) -> Option<Duration> {
+        self.default_timeout
     }
 }
 
@@ -206,7 +214,7 @@ impl fmt::Display for InvalidField {
 impl std::error::Error for InvalidField {}
 
 /// The checks from which each generated [`Rpc::check`] is made.
-pub(crate) mod check {
+pub(crate) mod require {
     use super::{InvalidField, InvalidName, ResourceName};
 
     pub(crate) fn present(field: &'static str, is_present: bool) -> Result<(), InvalidField> {

@@ -1,26 +1,26 @@
-//! The guide: one chapter per task, from the first call to a layer of your own.
+//! The guide: one chapter for each task, from the first call to a layer of your own.
 //!
-//! Each chapter can be read alone; [`start`] is for everybody. All examples are tests.
-//! Nearly all run against the [emulator](https://docs.rs/livestream-emulator), on a clock that skips idle time, so what
-//! they show of times and states is what happens.
+//! You can read each chapter by itself. If you are new, begin with [`start`]. All examples are tests.
+//! Nearly all of them run against the [emulator](https://docs.rs/livestream-emulator), on a clock that
+//! skips idle time. The times and the states that they show are therefore tested too.
 //!
-//! 1. [`start`]: from an empty project to a channel on air.
+//! 1. [`start`]: from an empty project to a channel that streams.
 //! 2. [`authenticate`]: credentials, quota projects, proxies and TLS.
-//! 3. [`retries`]: how long a call may take, when it is sent again, and what never to do.
-//! 4. [`operations`]: waiting, following, resuming and cancelling what takes minutes.
-//! 5. [`listings`]: items, pages and what could not be reached.
-//! 6. [`watching`]: the states of a channel and its parts, and waiting for one.
-//! 7. [`dvr`]: rewinding a live stream, cutting clips, and time shift on Volcengine.
-//! 8. [`resources`]: configurations checked, masked for updates, kept as JSON, and deleted.
-//! 9. [`testing`]: the emulator's time, its controls, and faults on purpose.
-//! 10. [`observability`]: spans, events and numbers.
-//! 11. [`stack`]: what a call goes through, and where your own layers fit.
+//! 3. [`retries`]: deadlines, retries, request ids, and mistakes to avoid.
+//! 4. [`operations`]: how to wait for, follow, resume and cancel long-running operations.
+//! 5. [`listings`]: items, pages, filters and unreachable locations.
+//! 6. [`watching`]: the states of a channel and of its events, and how to wait for a state.
+//! 7. [`dvr`]: DVR sessions, clips, and time shift on Volcengine.
+//! 8. [`resources`]: how to build, validate, update, delete and store configurations.
+//! 9. [`testing`]: the emulator, its clock, its controls, and injected faults.
+//! 10. [`observability`]: spans, events and metrics.
+//! 11. [`stack`]: the layers of a call, and where your own layers go.
 //! 12. [`python`]: every method of the official Python client, and its idioms.
 //!
-//! # What the examples begin with
+//! # Setup of the examples
 //!
-//! An example that uses `emulator`, `client`, `location` or `news` without making it begins with
-//! these lines, out of sight:
+//! Many examples use `emulator`, `client`, `location` or `news` without creating them. These examples
+//! begin with the following lines, which the documentation hides:
 //!
 //! ```
 #![doc = include_str!("studio.rs")]
@@ -29,23 +29,23 @@
 //! async fn main() -> Result<(), livestream_client::Error> {
 //!     let (emulator, client, location) = studio::open()?;
 //!     let news = studio::on_air(&client, &location, "news").await?; // or `studio::stopped`
-//!     // Here the example goes on.
+//!     // The example continues here.
 //!     Ok(())
 //! }
 //! ```
 //!
-//! `start_paused` needs tokio's feature `test-util`, and lets minutes pass in a moment. A program
-//! without it leaves out both `start_paused` and `.speed(1)`, and takes some seconds.
+//! `start_paused` needs tokio's feature `test-util`. With it, minutes pass in a moment. Without that
+//! feature, leave out both `start_paused` and `.speed(1)`; an example then takes some seconds.
 //!
-//! This module holds documentation only.
+//! This module contains only documentation.
 
-// Chapters link to what only a feature brings; docs.rs and the gates build with all of them.
+// Some chapters link to items behind a feature. docs.rs and `.ci/run` build with all features.
 #![cfg_attr(
     not(all(feature = "json", feature = "volcengine")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
-/// Start: from an empty project to a channel on air.
+/// Start: from an empty project to a channel that streams.
 ///
 #[doc = include_str!("start.md")]
 pub mod start {}
@@ -55,52 +55,52 @@ pub mod start {}
 #[doc = include_str!("authenticate.md")]
 pub mod authenticate {}
 
-/// Retries and deadlines: how long a call may take, when it is sent again, and what never to do.
+/// Retries and deadlines: how long a call may take, when it is sent again, and mistakes to avoid.
 ///
 #[doc = include_str!("retries.md")]
 pub mod retries {}
 
-/// Operations: waiting, following, resuming and cancelling what takes minutes.
+/// Operations: how to wait for, follow, resume and cancel long-running operations.
 ///
 #[doc = include_str!("operations.md")]
 pub mod operations {}
 
-/// Listings: items, pages and what could not be reached.
+/// Listings: items, pages, filters and unreachable locations.
 ///
 #[doc = include_str!("listings.md")]
 pub mod listings {}
 
-/// Watching: the states of a channel and its parts, and waiting for one.
+/// Watching: the states of a channel and of its events, and how to wait for a state.
 ///
 #[doc = include_str!("channel.svg")]
 ///
 #[doc = include_str!("watching.md")]
 pub mod watching {}
 
-/// DVR and time shift: rewinding a live stream, cutting clips, and time shift on Volcengine.
+/// DVR and time shift: DVR sessions, clips, and time shift on Volcengine.
 ///
 #[doc = include_str!("dvr.svg")]
 ///
 #[doc = include_str!("dvr.md")]
 pub mod dvr {}
 
-/// Resources: configurations checked, masked for updates, kept as JSON, and deleted.
+/// Resources: how to build, validate, update, delete and store configurations.
 ///
 #[doc = include_str!("resources.md")]
 pub mod resources {}
 
-/// Testing: the emulator's time, its controls, and faults on purpose.
+/// Testing: the emulator, its clock, its controls, and injected faults.
 ///
 #[doc = include_str!("testing.md")]
 pub mod testing {}
 
-/// Observability: spans, events and numbers.
+/// Observability: spans, events and metrics.
 ///
-// `tests/docs` runs its examples: it has a subscriber among its dependencies.
+// `tests/docs` runs its examples, because they need a subscriber as a dependency.
 #[cfg_attr(not(doctest), doc = include_str!("observability.md"))]
 pub mod observability {}
 
-/// The stack: what a call goes through, and where your own layers fit.
+/// The stack: the layers of a call, and where your own layers go.
 ///
 #[doc = include_str!("stack.svg")]
 ///

@@ -1,4 +1,4 @@
-// An emulator whose time runs as fast as the caller's, and a channel that is stopped or on air.
+// An emulator that uses the speed of tokio's clock, and a channel that is stopped or streaming.
 mod studio {
     use livestream_client::{
         Error, LivestreamClient,

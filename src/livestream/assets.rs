@@ -1,6 +1,6 @@
-//! Assets: slates and overlays, from a video or an image in Cloud Storage.
+//! Methods for assets: videos and images in Cloud Storage that are used as slates and overlays.
 //!
-//! An asset cannot be changed. For other content, create another one.
+//! An asset cannot be updated. For other content, create another asset.
 
 use super::LivestreamClient;
 use crate::{
@@ -10,19 +10,20 @@ use crate::{
 };
 
 impl LivestreamClient {
-    /// Creates an asset from a file in Cloud Storage, for slates and overlays.
+    /// Creates an asset from a video or an image in Cloud Storage, for slates and overlays.
     ///
-    /// The asset needs its `resource`: a video or an image of up to 250 MB. Where `crc32c` is set,
-    /// it must be the file's. The asset's own name follows from `parent` and `asset_id`: 1 to 63
-    /// lower-case letters, digits and hyphens, with no hyphen at either end. A location holds at
-    /// most 10 assets.
+    /// The field `resource` is required: a video or an image of at most 250 MB. If `crc32c` is set,
+    /// it must be the checksum of the file. The service builds the asset's name from `parent` and
+    /// `asset_id`. The id has 1 to 63 lower-case letters, digits and hyphens, and does not begin or
+    /// end with a hyphen. A location can have at most 10 assets.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the asset.
+    /// Awaiting the call returns a long-running operation, whose result is the asset.
     ///
     /// # Errors
-    /// `ALREADY_EXISTS` where the id is taken, `RESOURCE_EXHAUSTED` where the location is full,
-    /// `INVALID_ARGUMENT` for a file that cannot be used. Refused here, before anything is sent: an
-    /// id that no document of the API allows.
+    /// - `ALREADY_EXISTS` if the id is taken.
+    /// - `RESOURCE_EXHAUSTED` if the location has the maximum number of assets.
+    /// - `INVALID_ARGUMENT` if the service cannot use the file.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if no document of the API allows the id.
     ///
     /// # Examples
     /// ```
@@ -54,32 +55,33 @@ impl LivestreamClient {
         })
     }
 
-    /// Deletes an asset that nothing uses.
+    /// Deletes an asset that is not in use.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields `()`.
+    /// Awaiting the call returns a long-running operation, whose result is `()`.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such asset, `FAILED_PRECONDITION` while it is in use.
+    /// - `NOT_FOUND` if the asset does not exist.
+    /// - `FAILED_PRECONDITION` if the asset is in use.
     pub fn delete_asset(&self, name: &AssetName) -> Call<DeleteAssetRequest> {
         self.call(DeleteAssetRequest { name: name.into(), ..Default::default() })
     }
 
-    /// Reads one asset: whether it is ready for use and, in state `ERROR`, why not.
+    /// Gets an asset with its `state`. In the state `ERROR`, the field `error` contains the reason.
     ///
-    /// Awaiting yields the asset.
+    /// Awaiting the call returns the asset.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such asset.
+    /// - `NOT_FOUND` if the asset does not exist.
     pub fn get_asset(&self, name: &AssetName) -> Call<GetAssetRequest> {
         self.call(GetAssetRequest { name: name.into() })
     }
 
-    /// Lists the assets of one location.
+    /// Lists the assets of a location.
     ///
-    /// Awaiting yields one page; [`items`](Call::items) yields all assets, one by one.
+    /// Awaiting the call returns one page. [`items`](Call::items) returns a stream of all assets.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a filter or a page token that the service cannot use.
+    /// - `INVALID_ARGUMENT` if the filter or the page token is not valid.
     pub fn list_assets(&self, parent: &LocationName) -> Call<ListAssetsRequest> {
         self.call(ListAssetsRequest { parent: parent.into(), ..Default::default() })
     }

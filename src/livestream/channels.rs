@@ -1,8 +1,8 @@
-//! Channels: live transcoders, each with a life of its own.
+//! Methods for channels: live transcoders that can be started and stopped.
 //!
-//! A channel is created `STOPPED`. Starting builds its pipeline, which takes minutes; from then on
-//! it reads its input, encodes and writes live output until it is stopped. Deleting wants it
-//! stopped again.
+//! A new channel is `STOPPED`. When you start it, the service builds its pipeline, which takes
+//! minutes. The channel then reads its input, encodes it and writes live output until you stop it.
+//! You can only delete a stopped channel.
 
 use super::LivestreamClient;
 use crate::{
@@ -16,18 +16,20 @@ use crate::{
 use prost_types::FieldMask;
 
 impl LivestreamClient {
-    /// Creates a channel, which is then `STOPPED`: [`start_channel`](Self::start_channel) runs it.
+    /// Creates a channel. A new channel is `STOPPED`; [`start_channel`](Self::start_channel) starts
+    /// it.
     ///
-    /// The channel needs an `output`, and its inputs must exist. Its own name follows from `parent`
-    /// and `channel_id`: 1 to 63 lower-case letters, digits and hyphens, with no hyphen at either
-    /// end. A location holds at most 10 channels.
+    /// The field `output` is required, and the inputs must exist. The service builds the channel's
+    /// name from `parent` and `channel_id`. The id has 1 to 63 lower-case letters, digits and
+    /// hyphens, and does not begin or end with a hyphen. A location can have at most 10 channels.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the channel.
+    /// Awaiting the call returns a long-running operation, whose result is the channel.
     ///
     /// # Errors
-    /// `ALREADY_EXISTS` where the id is taken, `RESOURCE_EXHAUSTED` where the location is full,
-    /// `INVALID_ARGUMENT` for a configuration that cannot run. Refused here, before anything is
-    /// sent: an id that no document of the API allows.
+    /// - `ALREADY_EXISTS` if the id is taken.
+    /// - `RESOURCE_EXHAUSTED` if the location has the maximum number of channels.
+    /// - `INVALID_ARGUMENT` if the configuration is not valid.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if no document of the API allows the id.
     ///
     /// # Examples
     /// ```
@@ -66,12 +68,12 @@ impl LivestreamClient {
         })
     }
 
-    /// Lists the channels of one location.
+    /// Lists the channels of a location.
     ///
-    /// Awaiting yields one page; [`items`](Call::items) yields all channels, one by one.
+    /// Awaiting the call returns one page. [`items`](Call::items) returns a stream of all channels.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a filter, an order or a page token that the service cannot use.
+    /// - `INVALID_ARGUMENT` if the filter, the order or the page token is not valid.
     ///
     /// # Examples
     /// ```
@@ -97,52 +99,53 @@ impl LivestreamClient {
         self.call(ListChannelsRequest { parent: parent.into(), ..Default::default() })
     }
 
-    /// Reads one channel, with its `streaming_state` and, in state `STREAMING_ERROR`, the reason.
+    /// Gets a channel with its `streaming_state`. In the state `STREAMING_ERROR`, the field
+    /// `streaming_error` contains the reason.
     ///
-    /// Awaiting yields the channel.
+    /// Awaiting the call returns the channel.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such channel.
+    /// - `NOT_FOUND` if the channel does not exist.
     pub fn get_channel(&self, name: &ChannelName) -> Call<GetChannelRequest> {
         self.call(GetChannelRequest { name: name.into() })
     }
 
-    /// Deletes a channel that is stopped and has no events; with [`force`](Call::force), its events
-    /// go with it.
+    /// Deletes a channel that is stopped and has no events. With [`force`](Call::force), the
+    /// service also deletes its events.
     ///
-    /// If the channel has a retention window, its output files are then deleted too, in the
-    /// background. What becomes of the channel's clips and DVR sessions, the documents do not tell;
-    /// the emulator deletes their records too.
+    /// If the channel has a retention window, the service also deletes its output files in the
+    /// background. The API's documentation does not say whether the service deletes the channel's
+    /// clips and DVR sessions. The emulator deletes their records.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields `()`.
+    /// Awaiting the call returns a long-running operation, whose result is `()`.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such channel, `FAILED_PRECONDITION` unless it is `STOPPED`, or
-    /// while it has events.
+    /// - `NOT_FOUND` if the channel does not exist.
+    /// - `FAILED_PRECONDITION` if the channel is not `STOPPED` or has events.
     pub fn delete_channel(&self, name: &ChannelName) -> Call<DeleteChannelRequest> {
         self.call(DeleteChannelRequest { name: name.into(), ..Default::default() })
     }
 
-    /// Changes the channel that `channel.name` says.
+    /// Updates the channel with the name `channel.name`.
     ///
-    /// The mask lists the fields to overwrite, among `input_attachments`, `input_config`, `output`,
-    /// `elementary_streams`, `mux_streams`, `manifests`, `sprite_sheets`, `log_config`,
-    /// `timecode_config`, `encryptions` and `retention_config`. A field that is listed and left out
-    /// of `channel` is cleared. With `None` no mask is sent, and those of these fields that
-    /// `channel` has are overwritten.
+    /// The mask lists the fields to overwrite. It can contain `input_attachments`, `input_config`,
+    /// `output`, `elementary_streams`, `mux_streams`, `manifests`, `sprite_sheets`, `log_config`,
+    /// `timecode_config`, `encryptions` and `retention_config`. The service clears a listed field
+    /// that is not set in `channel`. Without a mask (`None`), the service overwrites those of these
+    /// fields that are set in `channel`.
     ///
-    /// The channel's DVR sessions move to `STOPPING`.
+    /// An update moves the channel's DVR sessions to the state `STOPPING`.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the channel as it is
-    /// now.
+    /// Awaiting the call returns a long-running operation, whose result is the updated channel.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such channel, `FAILED_PRECONDITION` in a state that forbids the
-    /// change, `INVALID_ARGUMENT` for a mask or a value that the service does not take. Refused
-    /// here: a `channel.name` that is not a channel's name.
+    /// - `NOT_FOUND` if the channel does not exist.
+    /// - `FAILED_PRECONDITION` if the channel's state does not allow the change.
+    /// - `INVALID_ARGUMENT` if the mask or a value is not valid.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if `channel.name` is not a channel name.
     ///
     /// # Examples
-    /// Logs warnings, and touches nothing else:
+    /// Change the log severity and no other field:
     /// ```
     /// # use livestream_client::{LivestreamClient, name::ChannelName};
     /// use livestream_client::{
@@ -176,16 +179,18 @@ impl LivestreamClient {
         })
     }
 
-    /// Starts a stopped channel: the service builds its pipeline and waits for input.
+    /// Starts a stopped channel.
     ///
-    /// The channel is `STARTING`, after about 10 minutes `AWAITING_INPUT`, and `STREAMING` once its
-    /// input receives a feed. Give the wait more than a few minutes.
+    /// The channel is `STARTING` while the service builds its pipeline, which takes about 10
+    /// minutes. It is then `AWAITING_INPUT`, and `STREAMING` once its input receives a feed. Choose
+    /// a limit of more than a few minutes for the wait.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields an empty response; read
-    /// the channel for its state.
+    /// Awaiting the call returns a long-running operation, whose result is an empty response. Call
+    /// [`get_channel`](Self::get_channel) for the state of the channel.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such channel, `FAILED_PRECONDITION` unless it is `STOPPED`.
+    /// - `NOT_FOUND` if the channel does not exist.
+    /// - `FAILED_PRECONDITION` if the channel is not `STOPPED`.
     ///
     /// # Examples
     /// ```
@@ -203,21 +208,23 @@ impl LivestreamClient {
         self.call(StartChannelRequest { name: name.into(), ..Default::default() })
     }
 
-    /// Stops a running channel: its live streams end and its pipeline is freed.
+    /// Stops a running channel. The service ends its live streams and releases its pipeline.
     ///
-    /// The channel is `STOPPING`, then `STOPPED`, and can be started again or deleted.
+    /// The channel is `STOPPING` and then `STOPPED`. You can then start it again or delete it.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields an empty response.
+    /// Awaiting the call returns a long-running operation, whose result is an empty response.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such channel, `FAILED_PRECONDITION` unless it is running.
+    /// - `NOT_FOUND` if the channel does not exist.
+    /// - `FAILED_PRECONDITION` if the channel is not running.
     pub fn stop_channel(&self, name: &ChannelName) -> Call<StopChannelRequest> {
         self.call(StopChannelRequest { name: name.into(), ..Default::default() })
     }
 }
 
 impl Call<DeleteChannelRequest> {
-    /// Deletes the channel's events as well; without it (the default) they forbid the deletion.
+    /// Sets whether to delete the channel's events too. The default is `false`: the call then fails
+    /// if the channel has events.
     pub fn force(self, force: bool) -> Self {
         self.with(|request| request.force = force)
     }

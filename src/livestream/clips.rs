@@ -1,7 +1,7 @@
-//! Clips: past parts of a channel's stream, copied for on-demand viewing.
+//! Methods for clips: copies of past parts of a channel's stream, for playback on demand.
 //!
-//! A clip is a copy, so it outlives the channel's retention window; a DVR session is none, and does
-//! not.
+//! A clip stays available after the channel's retention window ends, because it is a copy. A DVR
+//! session is not a copy and does not stay available.
 
 use super::LivestreamClient;
 use crate::{
@@ -11,12 +11,12 @@ use crate::{
 };
 
 impl LivestreamClient {
-    /// Lists the clips of one channel, of which the service keeps the newest 1000.
+    /// Lists the clips of a channel. The service keeps the newest 1000.
     ///
-    /// Awaiting yields one page; [`items`](Call::items) yields all clips, one by one.
+    /// Awaiting the call returns one page. [`items`](Call::items) returns a stream of all clips.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a filter or a page token that the service cannot use.
+    /// - `INVALID_ARGUMENT` if the filter or the page token is not valid.
     ///
     /// # Examples
     /// ```
@@ -36,30 +36,33 @@ impl LivestreamClient {
         self.call(ListClipsRequest { parent: parent.into(), ..Default::default() })
     }
 
-    /// Reads one clip: its `state`, where its files are, and why it failed.
+    /// Gets a clip with its `state`, the URIs of its files and, in the state `FAILED`, the error.
     ///
-    /// Awaiting yields the clip.
+    /// Awaiting the call returns the clip.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such clip.
+    /// - `NOT_FOUND` if the clip does not exist.
     pub fn get_clip(&self, name: &ClipName) -> Call<GetClipRequest> {
         self.call(GetClipRequest { name: name.into() })
     }
 
-    /// Copies past parts of a channel's stream into a clip: a manifest with its segments, or an MP4
+    /// Creates a clip of past parts of a channel's stream: a manifest with its segments, or an MP4
     /// file.
     ///
-    /// The clip names exactly one manifest of the channel by its key. Its `slices` lie in the past
-    /// and within what the channel still keeps, so the channel needs a `retention_config`. Its own
-    /// name follows from `parent` and `clip_id`: 1 to 63 lower-case letters, digits and hyphens,
-    /// with no hyphen at either end, are safe.
+    /// The clip must contain the key of exactly one manifest of the channel. Its `slices` must be
+    /// in the past and within the channel's retention window, so the channel must have a
+    /// `retention_config`. The service builds the clip's name from `parent` and `clip_id`. An id of
+    /// 1 to 63 lower-case letters, digits and hyphens that does not begin or end with a hyphen is
+    /// always valid.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the clip.
+    /// Awaiting the call returns a long-running operation, whose result is the clip.
     ///
     /// # Errors
-    /// `ALREADY_EXISTS` where the id is taken, `FAILED_PRECONDITION` where the channel keeps
-    /// nothing, `INVALID_ARGUMENT` for a slice that is not past or a manifest that the channel does
-    /// not have. Refused here, before anything is sent: an id that no document of the API allows.
+    /// - `ALREADY_EXISTS` if the id is taken.
+    /// - `FAILED_PRECONDITION` if the channel has no retention window.
+    /// - `INVALID_ARGUMENT` if a slice is not in the past, or if the channel does not have the
+    ///   manifest.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if no document of the API allows the id.
     ///
     /// # Examples
     /// ```
@@ -94,12 +97,12 @@ impl LivestreamClient {
         })
     }
 
-    /// Deletes the record of a clip; its files in Cloud Storage stay.
+    /// Deletes the record of a clip. The files in Cloud Storage are not deleted.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields `()`.
+    /// Awaiting the call returns a long-running operation, whose result is `()`.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such clip.
+    /// - `NOT_FOUND` if the clip does not exist.
     pub fn delete_clip(&self, name: &ClipName) -> Call<DeleteClipRequest> {
         self.call(DeleteClipRequest { name: name.into(), ..Default::default() })
     }

@@ -1,8 +1,9 @@
-//! Distributions: a running channel's output, pushed to remote SRT or RTMP endpoints.
+//! Methods for distributions, which push a running channel's output to remote SRT or RTMP
+//! endpoints.
 //!
-//! They are configured in the channel's `distributions`, each under a key of its own, and started
-//! and stopped here by that key. They are no resources, so there is nothing to create or to list:
-//! read the channel to see how each one stands.
+//! You configure distributions in the channel's field `distributions`, and start and stop them by
+//! key. They are not resources, so you cannot create or list them. The channel contains their
+//! states.
 
 use super::LivestreamClient;
 use crate::{
@@ -12,18 +13,18 @@ use crate::{
 };
 
 impl LivestreamClient {
-    /// Starts to push a channel's output to the endpoints of the distributions that are named by
-    /// their keys; without any key, to all of them.
+    /// Starts the distributions with these keys, or all distributions of the channel if there are
+    /// no keys.
     ///
-    /// A distribution can be started once it is `READY`. It is then `AWAITING_INPUT`,
-    /// `DISTRIBUTING`, or `ERROR` where its output cannot be made or delivered.
+    /// A distribution must be `READY`. It is then `AWAITING_INPUT` or `DISTRIBUTING`, or `ERROR` if
+    /// the service cannot produce or deliver its output.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields an empty response; read
-    /// the channel for the state of its distributions.
+    /// Awaiting the call returns a long-running operation, whose result is an empty response. Call
+    /// [`get_channel`](Self::get_channel) for the states of the distributions.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such channel, `FAILED_PRECONDITION` where one of the
-    /// distributions is not `READY`.
+    /// - `NOT_FOUND` if the channel does not exist.
+    /// - `FAILED_PRECONDITION` if one of the distributions is not `READY`.
     ///
     /// # Examples
     /// ```
@@ -51,14 +52,14 @@ impl LivestreamClient {
         })
     }
 
-    /// Stops pushing a channel's output to the endpoints of the distributions that are named by
-    /// their keys; without any key, to all of them. The channel runs on.
+    /// Stops the distributions with these keys, or all distributions of the channel if there are no
+    /// keys. The channel continues to run.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields an empty response.
+    /// Awaiting the call returns a long-running operation, whose result is an empty response.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such channel, `FAILED_PRECONDITION` where one of the
-    /// distributions has not been started.
+    /// - `NOT_FOUND` if the channel does not exist.
+    /// - `FAILED_PRECONDITION` if one of the distributions has not been started.
     pub fn stop_distribution(
         &self,
         name: &ChannelName,

@@ -1,8 +1,7 @@
-//! DVR sessions: windows of a channel's stream that viewers can rewind into while it runs.
+//! Methods for DVR sessions: windows of a channel's stream that viewers can rewind while it runs.
 //!
-//! A session is a longer manifest over the live segments, not a copy of them. How far back it can
-//! reach is set by the *channel's* `retention_config`; the session itself says only which windows
-//! of time it holds.
+//! A session is a manifest of live segments, not a copy of them. The *channel's* `retention_config`
+//! limits how far back a session can reach. The session contains only its windows of time.
 
 use super::LivestreamClient;
 use crate::{
@@ -16,19 +15,21 @@ use crate::{
 use prost_types::FieldMask;
 
 impl LivestreamClient {
-    /// Creates a DVR session, which holds given windows of a channel's stream.
+    /// Creates a DVR session of windows of a channel's stream.
     ///
-    /// The session names exactly one manifest of the channel by its key, and its `dvr_windows` may
-    /// be past, present or to come. The channel needs a `retention_config`. The session's own name
-    /// follows from `parent` and `dvr_session_id`: 1 to 63 lower-case letters, digits and hyphens,
-    /// with no hyphen at either end, are safe.
+    /// The session must contain the key of exactly one manifest of the channel. Its `dvr_windows`
+    /// can be in the past, the present or the future. The channel must have a `retention_config`.
+    /// The service builds the session's name from `parent` and `dvr_session_id`. An id of 1 to 63
+    /// lower-case letters, digits and hyphens that does not begin or end with a hyphen is always
+    /// valid.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the session.
+    /// Awaiting the call returns a long-running operation, whose result is the session.
     ///
     /// # Errors
-    /// `ALREADY_EXISTS` where the id is taken, `FAILED_PRECONDITION` where the channel keeps
-    /// nothing, `INVALID_ARGUMENT` for a manifest that the channel does not have. Refused here,
-    /// before anything is sent: an id that no document of the API allows.
+    /// - `ALREADY_EXISTS` if the id is taken.
+    /// - `FAILED_PRECONDITION` if the channel has no retention window.
+    /// - `INVALID_ARGUMENT` if the channel does not have the manifest.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if no document of the API allows the id.
     ///
     /// # Examples
     /// ```
@@ -63,52 +64,54 @@ impl LivestreamClient {
         })
     }
 
-    /// Lists the DVR sessions of one channel.
+    /// Lists the DVR sessions of a channel.
     ///
-    /// Awaiting yields one page; [`items`](Call::items) yields all sessions, one by one.
+    /// Awaiting the call returns one page. [`items`](Call::items) returns a stream of all sessions.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a filter or a page token that the service cannot use.
+    /// - `INVALID_ARGUMENT` if the filter or the page token is not valid.
     pub fn list_dvr_sessions(&self, parent: &ChannelName) -> Call<ListDvrSessionsRequest> {
         self.call(ListDvrSessionsRequest { parent: parent.into(), ..Default::default() })
     }
 
-    /// Reads one DVR session: its `state`, where it can be watched, and why it failed.
+    /// Gets a DVR session with its `state`, its `output_uri` and, in the state `FAILED`, the error.
     ///
-    /// Awaiting yields the session.
+    /// Awaiting the call returns the session.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such session.
+    /// - `NOT_FOUND` if the session does not exist.
     pub fn get_dvr_session(&self, name: &DvrSessionName) -> Call<GetDvrSessionRequest> {
         self.call(GetDvrSessionRequest { name: name.into() })
     }
 
-    /// Deletes a DVR session, which is `DELETING` meanwhile.
+    /// Deletes a DVR session. The session is `DELETING` until the operation ends.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields `()`.
+    /// Awaiting the call returns a long-running operation, whose result is `()`.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such session.
+    /// - `NOT_FOUND` if the session does not exist.
     pub fn delete_dvr_session(&self, name: &DvrSessionName) -> Call<DeleteDvrSessionRequest> {
         self.call(DeleteDvrSessionRequest { name: name.into(), ..Default::default() })
     }
 
-    /// Changes the windows of the DVR session that `dvr_session.name` says.
+    /// Updates the windows of the DVR session with the name `dvr_session.name`.
     ///
-    /// The mask is required, and `dvr_windows` is the only path that it may list: nothing else of a
-    /// session can change.
+    /// The mask is required and can contain only `dvr_windows`. No other field of a session can
+    /// change.
     ///
-    /// While the session is `LIVE`, a change that could overwrite its manifest is refused. The one
-    /// exception is an end that now lies in the past: the manifest ends as soon as it can, the
-    /// session is in `COOLDOWN` for 60 seconds, and then a new manifest with that end is made.
+    /// While the session is `LIVE`, the service rejects a change that could overwrite its manifest.
+    /// There is one exception: you can move the end of a window into the past. The service then
+    /// ends the manifest as soon as possible, the session is in `COOLDOWN` for 60 seconds, and the
+    /// service creates a new manifest with the new end.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the session as it is
-    /// now.
+    /// Awaiting the call returns a long-running operation, whose result is the updated session.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such session, `FAILED_PRECONDITION` for a change that its state
-    /// forbids, `INVALID_ARGUMENT` for a mask that lists anything else. Refused here: a
-    /// `dvr_session.name` that is not a session's name.
+    /// - `NOT_FOUND` if the session does not exist.
+    /// - `FAILED_PRECONDITION` if the session's state does not allow the change.
+    /// - `INVALID_ARGUMENT` if the mask contains another path.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if `dvr_session.name` is not a DVR session
+    ///   name.
     ///
     /// # Examples
     /// ```

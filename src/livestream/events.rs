@@ -1,7 +1,7 @@
-//! Events: ad breaks, slates, input switches and other tasks for a running channel.
+//! Methods for events: ad breaks, slates, input switches and other tasks for a running channel.
 //!
-//! Creating and deleting one is answered directly: unlike most of this API, no operation stands in
-//! between. Whether the event has run is told by its `state`.
+//! Unlike most methods of this API, the methods that create and delete events are not long-running.
+//! The `state` of an event shows whether it has run.
 
 use super::LivestreamClient;
 use crate::{
@@ -11,19 +11,21 @@ use crate::{
 };
 
 impl LivestreamClient {
-    /// Schedules one task on a channel that has been started, or runs it at once.
+    /// Creates an event, which runs a task on a started channel at a given time or immediately.
     ///
-    /// The event needs a `task`, and either `execute_now` or an `execution_time` at least 10
-    /// seconds ahead. Its own name follows from `parent` and `event_id`: 1 to 63 lower-case letters,
-    /// digits and hyphens, with no hyphen at either end.
+    /// The event must have a `task`, and either `execute_now` or an `execution_time` that is at
+    /// least 10 seconds in the future. The service builds the event's name from `parent` and
+    /// `event_id`. The id has 1 to 63 lower-case letters, digits and hyphens, and does not begin or
+    /// end with a hyphen.
     ///
-    /// Awaiting yields the event itself: this is not long-running. It means that the event is
-    /// accepted; its `state` tells later whether it ran.
+    /// This method is not long-running: awaiting the call returns the event. The service has then
+    /// accepted the event but not necessarily run it. Its `state` shows later whether it ran.
     ///
     /// # Errors
-    /// `ALREADY_EXISTS` where the id is taken, `FAILED_PRECONDITION` unless the channel has been
-    /// started, `INVALID_ARGUMENT` for a time that is too near. Refused here, before anything is
-    /// sent: an id that no document of the API allows.
+    /// - `ALREADY_EXISTS` if the id is taken.
+    /// - `FAILED_PRECONDITION` if the channel is not started.
+    /// - `INVALID_ARGUMENT` if the execution time is less than 10 seconds in the future.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if no document of the API allows the id.
     ///
     /// # Examples
     /// ```
@@ -60,33 +62,33 @@ impl LivestreamClient {
         })
     }
 
-    /// Lists the events of one channel, but for those that were executed more than 7 days ago.
+    /// Lists the events of a channel. The service deletes an event 7 days after its execution.
     ///
-    /// Awaiting yields one page; [`items`](Call::items) yields all events, one by one.
+    /// Awaiting the call returns one page. [`items`](Call::items) returns a stream of all events.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a filter, an order or a page token that the service cannot use.
+    /// - `INVALID_ARGUMENT` if the filter, the order or the page token is not valid.
     pub fn list_events(&self, parent: &ChannelName) -> Call<ListEventsRequest> {
         self.call(ListEventsRequest { parent: parent.into(), ..Default::default() })
     }
 
-    /// Reads one event: whether it is still to come, runs, or has run, and why it failed.
+    /// Gets an event with its `state` and, in the state `FAILED`, the error.
     ///
-    /// Awaiting yields the event.
+    /// Awaiting the call returns the event.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such event, or none any more: events are gone 7 days after
-    /// they were executed.
+    /// - `NOT_FOUND` if the event does not exist. The service deletes an event 7 days after its
+    ///   execution.
     pub fn get_event(&self, name: &EventName) -> Call<GetEventRequest> {
         self.call(GetEventRequest { name: name.into() })
     }
 
     /// Deletes an event.
     ///
-    /// Awaiting yields `()`: this is not long-running.
+    /// This method is not long-running: awaiting the call returns `()`.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such event.
+    /// - `NOT_FOUND` if the event does not exist.
     pub fn delete_event(&self, name: &EventName) -> Call<DeleteEventRequest> {
         self.call(DeleteEventRequest { name: name.into(), ..Default::default() })
     }

@@ -1,7 +1,7 @@
-//! Inputs: the endpoints that encoders push their feeds to.
+//! Methods for inputs: the endpoints that encoders push their feeds to.
 //!
-//! An input outlives the channels that read it: it keeps its address while channels come and go,
-//! and can be deleted only after the last of them.
+//! An input is independent of the channels that use it. It keeps its address when channels are
+//! created and deleted. You can only delete an input that no channel uses.
 
 use super::LivestreamClient;
 use crate::{
@@ -15,19 +15,21 @@ use crate::{
 use prost_types::FieldMask;
 
 impl LivestreamClient {
-    /// Creates an input; its `uri` is where the encoder then pushes to.
+    /// Creates an input. The encoder pushes its feed to the input's `uri`.
     ///
-    /// The input needs a `type`, RTMP or SRT; its `tier` is `HD` unless set. Its own name follows
-    /// from `parent` and `input_id`: 1 to 63 lower-case letters, digits and hyphens, with no hyphen
-    /// at either end. A location holds at most 20 inputs; the first also makes its pool.
+    /// The field `type` is required: RTMP or SRT. The default `tier` is `HD`. The service builds
+    /// the input's name from `parent` and `input_id`. The id has 1 to 63 lower-case letters, digits
+    /// and hyphens, and does not begin or end with a hyphen. A location can have at most 20 inputs.
+    /// The service creates the location's pool with its first input.
     ///
-    /// Long-running, and slow: about 3 minutes, and up to 10 for the first call in a project.
-    /// Awaiting yields the operation, and the operation yields the input.
+    /// Awaiting the call returns a long-running operation, whose result is the input. The operation
+    /// takes about 3 minutes, and up to 10 minutes for the first call in a project.
     ///
     /// # Errors
-    /// `ALREADY_EXISTS` where the id is taken, `RESOURCE_EXHAUSTED` where the location is full,
-    /// `INVALID_ARGUMENT` for a value that the service does not take. Refused here, before anything
-    /// is sent: an id that no document of the API allows.
+    /// - `ALREADY_EXISTS` if the id is taken.
+    /// - `RESOURCE_EXHAUSTED` if the location has the maximum number of inputs.
+    /// - `INVALID_ARGUMENT` if a value is not valid.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if no document of the API allows the id.
     ///
     /// # Examples
     /// ```
@@ -58,47 +60,49 @@ impl LivestreamClient {
         })
     }
 
-    /// Lists the inputs of one location.
+    /// Lists the inputs of a location.
     ///
-    /// Awaiting yields one page; [`items`](Call::items) yields all inputs, one by one.
+    /// Awaiting the call returns one page. [`items`](Call::items) returns a stream of all inputs.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a filter, an order or a page token that the service cannot use.
+    /// - `INVALID_ARGUMENT` if the filter, the order or the page token is not valid.
     pub fn list_inputs(&self, parent: &LocationName) -> Call<ListInputsRequest> {
         self.call(ListInputsRequest { parent: parent.into(), ..Default::default() })
     }
 
-    /// Reads one input, with what the service sees of the feed while one arrives.
+    /// Gets an input. It contains the properties of the feed while the input receives one.
     ///
-    /// Awaiting yields the input.
+    /// Awaiting the call returns the input.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such input.
+    /// - `NOT_FOUND` if the input does not exist.
     pub fn get_input(&self, name: &InputName) -> Call<GetInputRequest> {
         self.call(GetInputRequest { name: name.into() })
     }
 
-    /// Deletes an input that no channel uses any more.
+    /// Deletes an input that no channel uses.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields `()`.
+    /// Awaiting the call returns a long-running operation, whose result is `()`.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such input, `FAILED_PRECONDITION` while a channel uses it.
+    /// - `NOT_FOUND` if the input does not exist.
+    /// - `FAILED_PRECONDITION` if a channel uses the input.
     pub fn delete_input(&self, name: &InputName) -> Call<DeleteInputRequest> {
         self.call(DeleteInputRequest { name: name.into(), ..Default::default() })
     }
 
-    /// Changes the input that `input.name` says.
+    /// Updates the input with the name `input.name`.
     ///
-    /// The mask lists the fields to overwrite, among `tier`, `preprocessing_config` and
-    /// `security_rules`. A field that is listed and left out of `input` is cleared. With `None` no
-    /// mask is sent, and those of these fields that `input` has are overwritten.
+    /// The mask lists the fields to overwrite. It can contain `tier`, `preprocessing_config` and
+    /// `security_rules`. The service clears a listed field that is not set in `input`. Without a
+    /// mask (`None`), the service overwrites those of these fields that are set in `input`.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the input as it is now.
+    /// Awaiting the call returns a long-running operation, whose result is the updated input.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such input, `INVALID_ARGUMENT` for a mask or a value that the
-    /// service does not take. Refused here: an `input.name` that is not an input's name.
+    /// - `NOT_FOUND` if the input does not exist.
+    /// - `INVALID_ARGUMENT` if the mask or a value is not valid.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if `input.name` is not an input name.
     pub fn update_input(
         &self,
         input: Input,
@@ -111,16 +115,16 @@ impl LivestreamClient {
         })
     }
 
-    /// Asks where, and with which token, to watch what an input receives.
+    /// Gets an address and a token with which a player can show the feed of an input.
     ///
-    /// Awaiting yields the address and the token. The token is a secret, and is valid for one hour;
-    /// `Debug` does not show it.
+    /// Awaiting the call returns the address and the token. The token is a secret and is valid for
+    /// one hour. `Debug` does not show it.
     ///
-    /// The service has no way to recognise a repeat of this call, so it is sent again only where it
-    /// surely never arrived.
+    /// The service cannot recognise a repeated request, because this method has no `request_id`.
+    /// The client therefore retries only if the request did not reach the service.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such input.
+    /// - `NOT_FOUND` if the input does not exist.
     ///
     /// # Examples
     /// ```

@@ -1,11 +1,14 @@
-//! A channel from a rendition ladder.
+//! Builders of channels with a rendition ladder.
 //!
-//! The renditions of a channel are spread over three lists that refer to each other by key:
-//! elementary streams, mux streams and manifests. Written by hand, these drift apart. Here a
-//! [`Ladder`] says what to encode, a [`ChannelBuilder`] where it comes from and goes, and the lists
-//! follow: one elementary stream and one `fmp4` mux stream under the same key for each rung, and an
-//! HLS and a DASH manifest of all of them. The result is plain data, to be changed further at will.
+//! The renditions of a channel are in three lists that refer to each other by key: elementary
+//! streams, mux streams and manifests. The builders keep these lists consistent. A [`Ladder`] defines
+//! the renditions and the audio tracks. A [`ChannelBuilder`] adds the inputs and the output.
 //!
+//! The channel contains an elementary stream and an `fmp4` mux stream with the same key for each
+//! rendition and each audio track. It contains an HLS and a DASH manifest with all mux streams. You
+//! can change the channel before you send it.
+//!
+//! # Examples
 //! ```
 //! use livestream_client::{ladder::Ladder, name::InputName};
 //! use std::time::Duration;
@@ -40,7 +43,7 @@ use crate::{
 };
 use std::time::Duration;
 
-/// One rung: a size of the picture, and what is spent on it. H.264 unless told otherwise.
+/// One video rendition: its size, frame rate and bitrate. The default codec is H.264.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rendition {
     width: i32,
@@ -51,12 +54,15 @@ pub struct Rendition {
 }
 
 impl Rendition {
-    /// A picture in pixels, both even, with at most so many frames and bits per second.
+    /// Creates a rendition.
+    ///
+    /// Width and height are in pixels and must be even. `frame_rate` is the maximum number of frames
+    /// per second: at most 60 for H.264. `bitrate_bps` is in bits per second.
     pub fn new(width: i32, height: i32, frame_rate: f64, bitrate_bps: i32) -> Self {
         Self { width, height, frame_rate, bitrate: bitrate_bps, is_h265: false }
     }
 
-    /// Encodes this rung as H.265, which may have up to 120 frames per second.
+    /// Encodes this rendition as H.265, which allows up to 120 frames per second.
     pub fn h265(self) -> Self {
         Self { is_h265: true, ..self }
     }
@@ -85,7 +91,7 @@ impl Rendition {
     }
 }
 
-/// The renditions of a channel, and its sound: stereo AAC of 128 kbit/s unless told otherwise.
+/// The renditions and audio tracks of a channel. The default audio is stereo AAC at 128 kbit/s.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ladder {
     renditions: Vec<Rendition>,
@@ -93,13 +99,13 @@ pub struct Ladder {
 }
 
 impl Ladder {
-    /// A ladder of these renditions, in the order in which manifests shall list them.
+    /// Creates a ladder of these renditions. Manifests list them in this order.
     pub fn of(renditions: impl IntoIterator<Item = Rendition>) -> Self {
         let stereo = AudioStream { bitrate_bps: 128_000, channel_count: 2, ..Default::default() };
         Self { renditions: renditions.into_iter().collect(), audio: vec![("audio".into(), stereo)] }
     }
 
-    /// 480p and 360p with 30 frames per second: for an input of tier SD.
+    /// A ladder for an input of tier SD: 480p and 360p at 30 frames per second.
     pub fn sd() -> Self {
         Self::of([
             Rendition::new(854, 480, 30.0, 1_400_000),
@@ -107,27 +113,23 @@ impl Ladder {
         ])
     }
 
-    /// 1080p, 720p, 480p and 360p with 30 frames per second: for an input of tier HD.
+    /// A ladder for an input of tier HD: 1080p, 720p, 480p and 360p at 30 frames per second.
     pub fn hd() -> Self {
-        let mut rungs = Self::sd();
-        rungs.renditions.splice(
-            0..0,
-            [
-                Rendition::new(1920, 1080, 30.0, 5_000_000),
-                Rendition::new(1280, 720, 30.0, 3_000_000),
-            ],
-        );
-        rungs
+        let hd = [
+            Rendition::new(1920, 1080, 30.0, 5_000_000),
+            Rendition::new(1280, 720, 30.0, 3_000_000),
+        ];
+        Self::of(hd.into_iter().chain(Self::sd().renditions))
     }
 
-    /// 2160p above the rungs of [`hd`](Self::hd): for an input of tier UHD.
+    /// A ladder for an input of tier UHD: 2160p and the renditions of [`hd`](Self::hd).
     pub fn uhd() -> Self {
-        let mut rungs = Self::hd();
-        rungs.renditions.insert(0, Rendition::new(3840, 2160, 30.0, 16_000_000));
-        rungs
+        let mut ladder = Self::hd();
+        ladder.renditions.insert(0, Rendition::new(3840, 2160, 30.0, 16_000_000));
+        ladder
     }
 
-    /// Gives every rung this many frames per second at most; bit rates stay.
+    /// Sets the maximum frame rate of every rendition. The bitrates do not change.
     pub fn frame_rate(mut self, frames_per_second: f64) -> Self {
         for rendition in &mut self.renditions {
             rendition.frame_rate = frames_per_second;
@@ -135,7 +137,9 @@ impl Ladder {
         self
     }
 
-    /// The audio tracks by key, in place of the one named `audio`; none makes a silent channel.
+    /// Replaces the default audio track, whose key is `audio`, with these tracks and keys.
+    ///
+    /// Without any track, the channel has no audio.
     pub fn audio<K: Into<String>>(
         mut self,
         tracks: impl IntoIterator<Item = (K, AudioStream)>,
@@ -144,8 +148,9 @@ impl Ladder {
         self
     }
 
-    /// A channel of this ladder that writes to a folder in Cloud Storage, such as
-    /// `gs://my-bucket/news/`.
+    /// Returns a builder of a channel with this ladder.
+    ///
+    /// The channel writes to a folder in Cloud Storage, such as `gs://my-bucket/news/`.
     pub fn channel(self, output_uri: impl Into<String>) -> ChannelBuilder {
         ChannelBuilder {
             ladder: self,
@@ -158,7 +163,8 @@ impl Ladder {
         }
     }
 
-    /// `video-720p`, with the bit rate where the height alone does not tell the rungs apart.
+    /// The key of a rendition, such as `video-720p`. It includes the bitrate if several renditions
+    /// have the same height.
     fn key(&self, rendition: &Rendition) -> String {
         let Rendition { height, bitrate, .. } = rendition;
         match self.renditions.iter().filter(|other| other.height == *height).count() {
@@ -168,9 +174,9 @@ impl Ladder {
     }
 }
 
-/// What a channel needs besides its [`Ladder`].
+/// Builds a channel with a [`Ladder`].
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "builds nothing until `build`"]
+#[must_use = "call `build` to get the channel"]
 pub struct ChannelBuilder {
     ladder: Ladder,
     output: String,
@@ -182,14 +188,14 @@ pub struct ChannelBuilder {
 }
 
 impl ChannelBuilder {
-    /// Attaches an input under a key; the first is the source at the start.
+    /// Attaches an input with a key. The channel starts with the first input.
     pub fn input(mut self, key: impl Into<String>, input: &InputName) -> Self {
         let (key, input) = (key.into(), input.into());
         self.inputs.push(InputAttachment { key, input, automatic_failover: None });
         self
     }
 
-    /// Attaches an input under a key, which the input before it fails over to.
+    /// Attaches a backup input with a key. The previously attached input fails over to it.
     pub fn backup(mut self, key: impl Into<String>, input: &InputName) -> Self {
         let key = key.into();
         if let Some(primary) = self.inputs.last_mut() {
@@ -198,36 +204,40 @@ impl ChannelBuilder {
         self.input(key, input)
     }
 
-    /// The manifests to write: one of each type, under the keys `hls` and `dash`, in the files
-    /// `main.m3u8` and `main.mpd`. Both unless told otherwise.
+    /// Sets the types of the manifests. The default is HLS and DASH.
+    ///
+    /// The keys are `hls` and `dash`. The files are `main.m3u8` and `main.mpd`.
     pub fn manifests(mut self, types: impl IntoIterator<Item = ManifestType>) -> Self {
         self.manifests = types.into_iter().collect();
         self
     }
 
-    /// The length of a segment, 2 s to 20 s, a whole multiple of the [`gop`](Self::gop). 6 s unless
-    /// set.
+    /// Sets the length of a segment: 2 s to 20 s, and a multiple of [`gop`](Self::gop). The default
+    /// is 6 s.
     pub fn segments(mut self, length: Duration) -> Self {
         self.segment = length;
         self
     }
 
-    /// The distance between key frames, 2 s to 20 s. 2 s unless set.
+    /// Sets the length of a group of pictures, which is the time between two key frames: 2 s to 20 s.
+    /// The default is 2 s.
     pub fn gop(mut self, length: Duration) -> Self {
         self.gop = length;
         self
     }
 
-    /// How long output is kept for clips and DVR sessions; none can be made unless it is set.
+    /// Sets how long the service keeps the output for clips and DVR sessions.
+    ///
+    /// Without it, you cannot create clips or DVR sessions of the channel.
     pub fn retention(mut self, length: Duration) -> Self {
         self.retention = Some(length);
         self
     }
 
-    /// The channel, which keeps all documented rules.
+    /// Builds the channel and checks it against the [documented rules](crate::validation).
     ///
     /// # Errors
-    /// Each violation of a rule, by its path in the channel.
+    /// Returns all violations of the rules, with their paths in the channel.
     pub fn build(self) -> Result<Channel, Violations> {
         let length =
             |length, field| time::duration(length).map_err(|e| Violations::one(e.at(field)));

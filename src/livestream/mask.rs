@@ -1,14 +1,17 @@
-//! Field masks that are right when built.
+//! Field masks for update requests.
 //!
-//! A mask is a list of paths as text, so a typing error reaches the service, and a forgotten path
-//! changes nothing, silently. Here a mask comes from paths that were checked against the service
-//! definitions ([`of`]), or from what really differs between two resources ([`difference`]).
-//! Neither adds a path that was not asked for, and no mask is ever made by the client itself.
+//! A [`FieldMask`] is a list of paths in text form. The service does not report a path that you
+//! forget: the field keeps its value. This module builds masks in two ways:
 //!
-//! A difference names top-level fields: those are the paths that the API documents for its updates,
-//! and lists, maps and messages are then overwritten whole. The comparison of the fields is
-//! generated per resource. Comparing encoded messages would need no generated code, but maps are
-//! encoded in any order, so that equal resources could differ.
+//! - [`of`] checks paths against the service definitions.
+//! - [`difference`] compares two resources and lists the fields that differ.
+//!
+//! The client never adds a mask to a request, and neither function adds other paths.
+//!
+//! A difference lists only top-level fields, because the API documents only these for its updates.
+//! An update then overwrites lists, maps and messages as a whole. The code that compares fields is
+//! generated. Encoded messages cannot be compared, because the order of map entries in them is
+//! random.
 
 use crate::{
     gax::{error::Error, rpc::InvalidField},
@@ -17,26 +20,36 @@ use crate::{
 use prost_types::FieldMask;
 use std::fmt;
 
-/// A resource that an update request carries beside its mask; generated from the definitions.
-pub trait Maskable: prost::Name + Clone + PartialEq {
-    /// Every path that a mask may name. None goes through a list or a map: these are whole.
+/// A resource that can be updated with a field mask.
+///
+/// The implementations are generated from the service definitions. This trait is sealed.
+pub trait Maskable: sealed::Sealed + prost::Name + Clone + PartialEq {
+    /// All paths that a mask can contain.
+    ///
+    /// No path leads into a list or a map: a mask can only contain these as a whole.
     const PATHS: &'static [&'static str];
 
-    /// Clears what the service alone sets, at any depth, such as `update_time`.
+    /// Clears the fields that only the service sets, such as `update_time`, at any depth.
     fn clear_outputs(&mut self);
 
-    /// The top-level fields in which two resources differ.
+    /// Returns the top-level fields in which two resources differ.
     fn differing(&self, other: &Self) -> Vec<&'static str>;
 
     /// Overwrites a top-level field with its value in another resource, as an update does.
     ///
-    /// Returns `false`, and changes nothing, if the resource has no such field.
+    /// Returns `false` and changes nothing if the resource has no such field.
     fn overwrite(&mut self, field: &str, from: &Self) -> bool;
 }
 
-/// A resource of which the API documents what an update can change.
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
+/// A resource whose changeable fields are documented.
+///
+/// This trait is sealed.
 pub trait Updatable: Maskable {
-    /// The fields that the update call takes.
+    /// The top-level fields that an update can change.
     const FIELDS: &'static [&'static str];
 }
 
@@ -68,10 +81,11 @@ impl Updatable for Pool {
     const FIELDS: &'static [&'static str] = &["network_config"];
 }
 
-/// A mask of these paths, in this order; a path that is given twice is sent once.
+/// Creates a mask of these paths, in this order and without duplicates.
 ///
 /// # Errors
-/// The first path that the resource does not have, with the nearest one that it has.
+/// Returns an error for the first path that the resource does not have. The error suggests the most
+/// similar path of the resource.
 ///
 /// # Examples
 /// ```
@@ -81,7 +95,7 @@ impl Updatable for Pool {
 /// assert_eq!(mask.paths, ["manifests", "output.uri"]);
 ///
 /// let error = mask::of::<Channel>(["manifest"]).unwrap_err();
-/// assert_eq!(error.to_string(), "a Channel has no field `manifest`; is it `manifests`?");
+/// assert_eq!(error.to_string(), "`Channel` has no field `manifest`; did you mean `manifests`?");
 /// # Ok::<(), mask::UnknownPath>(())
 /// ```
 pub fn of<T: Maskable>(
@@ -105,13 +119,14 @@ pub(crate) fn check<T: Maskable>(path: &str) -> Result<(), UnknownPath> {
     Err(UnknownPath { resource: T::NAME, path: path.to_owned(), known: T::PATHS })
 }
 
-/// The mask of what differs, to update `old` to `new`; `None` where nothing does.
+/// Creates a mask of the fields that differ, for an update from `old` to `new`.
 ///
-/// What only the service sets, such as `update_time`, is not compared. Send no update for
-/// `None`: without a mask the service overwrites all that the request holds.
+/// Returns `None` if no field differs. Do not send an update in this case: without a mask, the
+/// service overwrites all fields that the request contains. Fields that only the service sets, such
+/// as `update_time`, are not compared.
 ///
 /// # Errors
-/// The fields that differ although no update can change them; nothing of `new` is dropped silently.
+/// Returns an error with all differing fields that an update cannot change, if there are any.
 ///
 /// # Examples
 /// ```
@@ -130,7 +145,7 @@ pub(crate) fn check<T: Maskable>(path: &str) -> Result<(), UnknownPath> {
 /// ```
 pub fn difference<T: Updatable>(old: &T, new: &T) -> Result<Option<FieldMask>, FixedFields> {
     let (paths, fixed): (Vec<_>, Vec<_>) =
-        given(old).differing(&given(new)).into_iter().partition(|field| T::FIELDS.contains(field));
+        inputs(old).differing(&inputs(new)).into_iter().partition(|f| T::FIELDS.contains(f));
     if !fixed.is_empty() {
         return Err(FixedFields { resource: T::NAME, fields: fixed, changeable: T::FIELDS });
     }
@@ -138,14 +153,14 @@ pub fn difference<T: Updatable>(old: &T, new: &T) -> Result<Option<FieldMask>, F
     Ok((!paths.is_empty()).then_some(FieldMask { paths }))
 }
 
-/// What a caller may have set of a resource.
-fn given<T: Maskable>(resource: &T) -> T {
-    let mut given = resource.clone();
-    given.clear_outputs();
-    given
+/// The resource without the fields that only the service sets.
+fn inputs<T: Maskable>(resource: &T) -> T {
+    let mut inputs = resource.clone();
+    inputs.clear_outputs();
+    inputs
 }
 
-/// A path that a resource does not have.
+/// The error for a path that a resource does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownPath {
     resource: &'static str,
@@ -159,33 +174,33 @@ impl UnknownPath {
         &self.path
     }
 
-    /// The path that was probably meant.
+    /// The path that is most similar, or `None` if no path is similar.
     pub fn suggestion(&self) -> Option<&'static str> {
-        let meant = snake_case(&self.path);
-        // A third of the letters may be wrong; beyond that, a guess misleads.
-        let most = meant.len() / 3;
-        let known = self.known.iter().map(|known| (distance(known, &meant), *known));
-        let nearest = known.min().filter(|(distance, _)| *distance <= most);
-        nearest.map(|(_, known)| known).or_else(|| self.whole())
+        let path = snake_case(&self.path);
+        // Suggest a path only if at most a third of the letters differ.
+        let max = path.len() / 3;
+        let known = self.known.iter().map(|known| (distance(known, &path), *known));
+        let nearest = known.min().filter(|(distance, _)| *distance <= max);
+        nearest.map(|(_, known)| known).or_else(|| self.prefix())
     }
 
-    /// The longest beginning of the path that there is: masks go through no list and no map.
-    fn whole(&self) -> Option<&'static str> {
-        let begins = |known: &&&'static str| {
+    /// The longest known path that this path begins with, such as `labels` for `labels.show`.
+    fn prefix(&self) -> Option<&'static str> {
+        let is_prefix = |known: &&&'static str| {
             self.path.strip_prefix(**known).is_some_and(|rest| rest.starts_with(['.', '[']))
         };
-        self.known.iter().filter(begins).max_by_key(|known| known.len()).copied()
+        self.known.iter().filter(is_prefix).max_by_key(|known| known.len()).copied()
     }
 }
 
 impl fmt::Display for UnknownPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a {} has no field `{}`", self.resource, self.path)?;
+        write!(f, "`{}` has no field `{}`", self.resource, self.path)?;
         match self.suggestion() {
-            Some(meant) if self.whole() == Some(meant) => {
-                write!(f, "; a mask can name `{meant}` as a whole")
+            Some(known) if self.prefix() == Some(known) => {
+                write!(f, "; a mask can only contain `{known}` as a whole")
             }
-            Some(meant) => write!(f, "; is it `{meant}`?"),
+            Some(known) => write!(f, "; did you mean `{known}`?"),
             None => Ok(()),
         }
     }
@@ -195,11 +210,11 @@ impl std::error::Error for UnknownPath {}
 
 impl From<UnknownPath> for Error {
     fn from(unknown: UnknownPath) -> Self {
-        InvalidField::new("update_mask", format!("is wrong: {unknown}")).into()
+        InvalidField::new("update_mask", format!("is invalid: {unknown}")).into()
     }
 }
 
-/// `inputAttachments`, as the JSON form has it, is `input_attachments` here.
+/// Converts a path from JSON, such as `inputAttachments`, to `input_attachments`.
 fn snake_case(path: &str) -> String {
     let mut snake = String::with_capacity(path.len());
     for c in path.chars() {
@@ -211,7 +226,7 @@ fn snake_case(path: &str) -> String {
     snake
 }
 
-/// How many letters must be put in, taken out or replaced to make one text of the other.
+/// The Levenshtein distance: the number of bytes to insert, remove or replace to turn `a` into `b`.
 fn distance(a: &str, b: &str) -> usize {
     let mut row = (0..=b.len()).collect::<Vec<_>>();
     for (i, from) in a.bytes().enumerate() {
@@ -225,7 +240,7 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Fields that two resources differ in although no update can change them.
+/// The error for differing fields that an update cannot change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FixedFields {
     resource: &'static str,
@@ -234,7 +249,7 @@ pub struct FixedFields {
 }
 
 impl FixedFields {
-    /// The fields, in the order of their numbers in the definition.
+    /// The fields, in the order of their field numbers.
     pub fn fields(&self) -> &[&'static str] {
         &self.fields
     }
@@ -245,7 +260,7 @@ impl fmt::Display for FixedFields {
         let list = |fields: &[&str]| fields.join("`, `");
         let (fields, changeable) = (list(&self.fields), list(self.changeable));
         let resource = self.resource;
-        write!(f, "no update can change `{fields}` of a {resource}, only `{changeable}`")
+        write!(f, "an update of `{resource}` cannot change `{fields}`, only `{changeable}`")
     }
 }
 
@@ -254,6 +269,6 @@ impl std::error::Error for FixedFields {}
 impl From<FixedFields> for Error {
     fn from(fixed: FixedFields) -> Self {
         let first = fixed.fields.first().copied().unwrap_or_default();
-        InvalidField::new(first, format!("cannot be sent: {fixed}")).into()
+        InvalidField::new(first, format!("cannot be updated: {fixed}")).into()
     }
 }

@@ -1,7 +1,7 @@
-//! The client of the Live Stream API.
+//! The client for the Live Stream API.
 //!
-//! One method per RPC, each in the file of its resource. A method builds a
-//! [`Call`](crate::Call); awaiting the call sends it.
+//! There is one method per RPC, in the file of its resource. A method builds a
+//! [`Call`](crate::Call). Awaiting the call sends the request.
 
 mod assets;
 mod channels;
@@ -19,7 +19,7 @@ pub(crate) mod watch;
 mod window;
 
 crate::gax::client::client! {
-    /// The client of the [Live Stream API](https://cloud.google.com/livestream/docs). Clones share
+    /// The client for the [Live Stream API](https://cloud.google.com/livestream/docs). Clones share
     /// connections, tokens and the retry budget.
     ///
     /// ```no_run

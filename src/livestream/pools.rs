@@ -1,7 +1,7 @@
-//! Pools: the network settings that all inputs and channels of a location share.
+//! Methods for pools: the network settings that all inputs and channels of a location share.
 //!
-//! A location has one pool, `default`, made by the service together with the first input; it is
-//! neither created nor deleted by a caller.
+//! A location has one pool, `default`, which the service creates with the first input. You cannot
+//! create or delete a pool.
 
 use super::LivestreamClient;
 use crate::{
@@ -12,30 +12,31 @@ use crate::{
 use prost_types::FieldMask;
 
 impl LivestreamClient {
-    /// Reads the pool of a location; its id is `default`.
+    /// Gets the pool of a location. Its id is `default`.
     ///
-    /// Awaiting yields the pool.
+    /// Awaiting the call returns the pool.
     ///
     /// # Errors
-    /// `NOT_FOUND` until the location has had its first input, and for any other id.
+    /// - `NOT_FOUND` if the location has not had an input yet, or if the id is not `default`.
     pub fn get_pool(&self, name: &PoolName) -> Call<GetPoolRequest> {
         self.call(GetPoolRequest { name: name.into() })
     }
 
-    /// Changes the network settings of the pool that `pool.name` says.
+    /// Updates the network settings of the pool with the name `pool.name`.
     ///
-    /// Every channel of the location must be stopped. The one path that the mask may list is
-    /// `network_config`; with `None` no mask is sent.
+    /// All channels of the location must be stopped. The mask can contain only `network_config`.
+    /// With `None`, the request has no mask.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the pool as it is now.
+    /// Awaiting the call returns a long-running operation, whose result is the updated pool.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such pool, `FAILED_PRECONDITION` while a channel runs,
-    /// `INVALID_ARGUMENT` for a mask that lists anything else. Refused here, before anything is
-    /// sent: a `pool.name` that is not a pool's name.
+    /// - `NOT_FOUND` if the pool does not exist.
+    /// - `FAILED_PRECONDITION` if a channel is not stopped.
+    /// - `INVALID_ARGUMENT` if the mask contains another path.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if `pool.name` is not a pool name.
     ///
     /// # Examples
-    /// Moves the endpoints into a peered network:
+    /// Move the endpoints to a peered network:
     /// ```
     /// # use livestream_client::{LivestreamClient, name::PoolName};
     /// use livestream_client::{

@@ -1,8 +1,8 @@
-//! Watching a resource change state.
+//! Streams of state changes, and waits for a state.
 //!
-//! The API tells nobody of a change, so watching is polling: often while the state changes, less and
-//! less while it stays. A wait for a state ends early where that state will not come any more: the
-//! resource failed, is over, or is gone.
+//! The API does not send notifications, so the client polls the resource. The interval is short after
+//! a change and grows while the state stays the same. A wait ends early if the resource can no longer
+//! reach the state because it failed, reached a final state, or was deleted.
 
 use super::LivestreamClient;
 use crate::{
@@ -23,11 +23,11 @@ use std::fmt;
 use tokio::time::timeout;
 use tonic::Code;
 
-/// A name whose resource has a state to watch.
+/// The name of a resource whose state can be watched.
 pub trait Watched: ResourceName {
     /// The resource.
     type Resource: Clone + fmt::Debug + Send + 'static;
-    /// Its states.
+    /// The states of the resource.
     type State: Copy + Eq + fmt::Debug + Send + 'static;
     #[doc(hidden)]
     type Get: Rpc<Response = Self::Resource, Kind = UnaryKind>;
@@ -35,29 +35,35 @@ pub trait Watched: ResourceName {
     #[doc(hidden)]
     fn get(&self, client: &LivestreamClient) -> Call<Self::Get>;
 
-    /// The resource's state; unspecified where a newer service names one that this crate does not
-    /// know.
+    /// Returns the state of a resource. A state that this version does not know is unspecified.
     fn state(resource: &Self::Resource) -> Self::State;
 
-    /// Why the resource will not go to another state by itself: it failed, in its own words, or is
-    /// over. `None` while it may.
-    fn stuck(resource: &Self::Resource) -> Option<String>;
+    /// Returns why the state of a resource does not change any more without a request, or `None` if
+    /// it can change.
+    ///
+    /// The reason is the error message of a resource that failed, or that the state is final.
+    fn terminal_reason(resource: &Self::Resource) -> Option<String>;
 
-    /// The states of the resource's parts, as numbers: where one changes, a watch tells of it too.
-    fn parts(_: &Self::Resource) -> Vec<i32> {
+    /// Returns the states of a resource's parts as numbers.
+    ///
+    /// A change of one of these counts as a change of the resource.
+    fn part_states(_: &Self::Resource) -> Vec<i32> {
         Vec::new()
     }
 }
 
 impl LivestreamClient {
-    /// The resource each time its state has changed: as it is now, then after every change. For a
-    /// channel, a change of one of its distributions counts too.
+    /// Watches a resource: returns a stream of the resource as it is now, and then after each change
+    /// of its state.
     ///
-    /// The stream ends with an error, such as NOT_FOUND once the resource is deleted; it never ends
-    /// otherwise. It looks less often the longer nothing changes, as the client's [`PollPolicy`]
-    /// says, and waits for a service that cannot be reached. States that come and go between two
-    /// looks are not seen.
+    /// For a channel, a change of the state of a distribution also counts as a change.
     ///
+    /// The stream ends only after an error, such as `NOT_FOUND` when the resource is deleted. The
+    /// intervals between polls follow the client's [`PollPolicy`] and begin anew after each change.
+    /// The stream continues while the service is unavailable. It does not contain a state that begins
+    /// and ends between two polls.
+    ///
+    /// # Examples
     /// ```
     /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
     /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
@@ -76,7 +82,8 @@ impl LivestreamClient {
         self.watch_with(name, self.core.poll)
     }
 
-    /// [`watch`](Self::watch) with pauses of your own; the policy's limit has no effect.
+    /// Like [`watch`](Self::watch), with the intervals of this policy. The policy's limit has no
+    /// effect.
     pub fn watch_with<N: Watched>(
         &self,
         name: &N,
@@ -88,8 +95,19 @@ impl LivestreamClient {
         }))
     }
 
-    /// Waits until the resource is in this state, and yields it as it then is.
+    /// Waits until a resource reaches a state, and returns the resource.
     ///
+    /// The wait continues while the service is unavailable.
+    ///
+    /// # Errors
+    /// - `FAILED_PRECONDITION` if the resource fails or reaches another final state first. The message
+    ///   contains the resource's own error message, if there is one.
+    /// - `NOT_FOUND` if the resource does not exist or is deleted.
+    /// - `DEADLINE_EXCEEDED` at the limit of the client's [`PollPolicy`], which is 30 minutes by
+    ///   default.
+    /// - The other errors of a call that reads the resource.
+    ///
+    /// # Examples
     /// ```
     /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
     /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
@@ -98,12 +116,6 @@ impl LivestreamClient {
     /// let on_air = client.wait_until(&channel, StreamingState::Streaming).await?;
     /// # Ok(()) }
     /// ```
-    ///
-    /// # Errors
-    /// FAILED_PRECONDITION, with the resource's own words, if it fails first, or is over;
-    /// NOT_FOUND if it is gone; DEADLINE_EXCEEDED at the limit of the client's [`PollPolicy`], 30
-    /// minutes unless set; and as any call. A service that cannot be reached for a while does not
-    /// end the wait.
     pub async fn wait_until<N: Watched>(
         &self,
         name: &N,
@@ -112,10 +124,10 @@ impl LivestreamClient {
         self.wait_until_with(name, state, self.core.poll).await
     }
 
-    /// [`wait_until`](Self::wait_until) with pauses and a limit of your own.
+    /// Like [`wait_until`](Self::wait_until), with the intervals and the limit of this policy.
     ///
     /// # Errors
-    /// As [`wait_until`](Self::wait_until).
+    /// Returns the same errors as [`wait_until`](Self::wait_until).
     pub async fn wait_until_with<N: Watched>(
         &self,
         name: &N,
@@ -125,13 +137,17 @@ impl LivestreamClient {
         let mut watch = Watch::new(self, name, policy);
         let reached = timeout(policy.limit(), watch.until(state)).await;
         reached.unwrap_or_else(|_| {
-            let still = watch.last.as_ref();
-            let still = still.map_or("unknown".to_owned(), |(state, _)| format!("still {state:?}"));
-            let message =
-                format!("waiting for {state:?}, but it is {still} after {:?}", policy.limit());
+            let last = match &watch.last {
+                Some((state, _)) => format!("still {state:?}"),
+                None => "unknown".to_owned(),
+            };
+            let message = format!(
+                "the wait for {state:?} ended after {:?}, and the state is {last}",
+                policy.limit()
+            );
             let error = watch.error(Code::DeadlineExceeded, message);
             Err(match watch.poller.last_poll_error() {
-                Some(why) => error.with_source(why),
+                Some(source) => error.with_source(source),
                 None => error,
             })
         })
@@ -142,7 +158,7 @@ struct Watch<N: Watched> {
     client: LivestreamClient,
     name: N,
     poller: Poller,
-    /// The state that was last seen, and those of the parts.
+    /// The last state that was read, and the states of the parts.
     last: Option<(N::State, Vec<i32>)>,
 }
 
@@ -156,33 +172,36 @@ impl<N: Watched> Watch<N> {
         loop {
             let resource = match self.change().await {
                 Err(e) if e.is_not_found() => {
-                    let what = if self.last.is_some() { "it is gone" } else { "there is none" };
-                    let message = format!("waiting for {state:?}, but {what}");
+                    let cause = match self.last {
+                        Some(_) => "the resource was deleted",
+                        None => "the resource does not exist",
+                    };
+                    let message = format!("cannot reach {state:?}: {cause}");
                     return Err(self.error(Code::NotFound, message).with_source(e));
                 }
-                looked => looked?,
+                changed => changed?,
             };
-            if N::state(&resource) == state {
+            let current = N::state(&resource);
+            if current == state {
                 return Ok(resource);
             }
-            if let Some(reason) = N::stuck(&resource) {
-                let found = N::state(&resource);
-                let message = format!("waiting for {state:?}, but it is {found:?}: {reason}");
+            if let Some(reason) = N::terminal_reason(&resource) {
+                let message = format!("cannot reach {state:?}: the state is {current:?}: {reason}");
                 return Err(self.error(Code::FailedPrecondition, message));
             }
         }
     }
 
-    /// The resource as it is at its next change; the first look counts as one.
+    /// Polls until the resource changes, and returns it. The first poll counts as a change.
     async fn change(&mut self) -> Result<N::Resource, Error> {
         self.poller.restart();
         loop {
             self.poller.pause(|_, _| {}).await;
             let polled = self.name.get(&self.client).await;
             let Some(resource) = self.poller.answered(polled).transpose()? else { continue };
-            let now = (N::state(&resource), N::parts(&resource));
-            if self.last.as_ref() != Some(&now) {
-                self.last = Some(now);
+            let states = (N::state(&resource), N::part_states(&resource));
+            if self.last.as_ref() != Some(&states) {
+                self.last = Some(states);
                 return Ok(resource);
             }
         }
@@ -193,14 +212,14 @@ impl<N: Watched> Watch<N> {
     }
 }
 
-/// What a resource's own status says.
-fn words(error: Option<&Status>) -> String {
-    error.map_or_else(|| "it does not say why".to_owned(), |status| status.message.clone())
+/// The error message in a resource that failed.
+fn failure(error: Option<&Status>) -> String {
+    error.map_or_else(|| "the service gives no reason".to_owned(), |status| status.message.clone())
 }
 
-/// Why a resource stays as it is where nothing failed.
-fn over() -> String {
-    "it is over, and will not change any more".to_owned()
+/// The reason for a final state that is not a failure.
+fn finished() -> String {
+    "this state is final".to_owned()
 }
 
 impl Watched for ChannelName {
@@ -216,12 +235,12 @@ impl Watched for ChannelName {
         resource.streaming_state()
     }
 
-    fn stuck(resource: &Channel) -> Option<String> {
+    fn terminal_reason(resource: &Channel) -> Option<String> {
         let failed = resource.streaming_state() == channel::StreamingState::StreamingError;
-        failed.then(|| words(resource.streaming_error.as_ref()))
+        failed.then(|| failure(resource.streaming_error.as_ref()))
     }
 
-    fn parts(resource: &Channel) -> Vec<i32> {
+    fn part_states(resource: &Channel) -> Vec<i32> {
         resource.distributions.iter().map(|distribution| distribution.state).collect()
     }
 }
@@ -239,10 +258,10 @@ impl Watched for EventName {
         resource.state()
     }
 
-    fn stuck(resource: &Event) -> Option<String> {
+    fn terminal_reason(resource: &Event) -> Option<String> {
         match resource.state() {
-            event::State::Failed => Some(words(resource.error.as_ref())),
-            event::State::Succeeded | event::State::Stopped => Some(over()),
+            event::State::Failed => Some(failure(resource.error.as_ref())),
+            event::State::Succeeded | event::State::Stopped => Some(finished()),
             _ => None,
         }
     }
@@ -261,10 +280,10 @@ impl Watched for ClipName {
         resource.state()
     }
 
-    fn stuck(resource: &Clip) -> Option<String> {
+    fn terminal_reason(resource: &Clip) -> Option<String> {
         match resource.state() {
-            clip::State::Failed => Some(words(resource.error.as_ref())),
-            clip::State::Succeeded => Some(over()),
+            clip::State::Failed => Some(failure(resource.error.as_ref())),
+            clip::State::Succeeded => Some(finished()),
             _ => None,
         }
     }
@@ -283,10 +302,10 @@ impl Watched for DvrSessionName {
         resource.state()
     }
 
-    fn stuck(resource: &DvrSession) -> Option<String> {
+    fn terminal_reason(resource: &DvrSession) -> Option<String> {
         match resource.state() {
-            dvr_session::State::Failed => Some(words(resource.error.as_ref())),
-            dvr_session::State::Finished => Some(over()),
+            dvr_session::State::Failed => Some(failure(resource.error.as_ref())),
+            dvr_session::State::Finished => Some(finished()),
             _ => None,
         }
     }
@@ -305,7 +324,7 @@ impl Watched for AssetName {
         resource.state()
     }
 
-    fn stuck(resource: &Asset) -> Option<String> {
-        (resource.state() == asset::State::Error).then(|| words(resource.error.as_ref()))
+    fn terminal_reason(resource: &Asset) -> Option<String> {
+        (resource.state() == asset::State::Error).then(|| failure(resource.error.as_ref()))
     }
 }

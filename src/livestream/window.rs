@@ -1,8 +1,9 @@
-//! Stretches of a live stream: the windows of DVR sessions and the slices of clips.
+//! Constructors for time ranges of a live stream: the windows of DVR sessions and the slices of
+//! clips.
 //!
-//! The messages nest a oneof, an interval and two timestamps, which is much to write for "the last
-//! five minutes". The constructors here stand on the generated types themselves, where a reader of
-//! the messages finds them. They take the present time as an argument: the clock is the caller's.
+//! The messages nest a oneof, an interval and two timestamps. These constructors build them from
+//! the standard library's types. They are methods of the generated types. The present time is an
+//! argument, so a caller can use any clock.
 
 use crate::{
     gax::rpc::InvalidField,
@@ -22,10 +23,11 @@ use std::{
 };
 
 impl DvrWindow {
-    /// The window between two points in time; either end may be left open, as in `start..`.
+    /// Creates a window between two points in time. Either end can be open, as in `start..`.
     ///
     /// # Errors
-    /// The end is not after the start, or one of them is outside of the years 1 to 9999.
+    /// Returns an error if the end is not after the start, or if either is outside of the years 1 to
+    /// 9999.
     ///
     /// # Examples
     /// ```
@@ -41,45 +43,46 @@ impl DvrWindow {
     pub fn between(range: impl RangeBounds<SystemTime>) -> Result<Self, InvalidField> {
         const ENDS: [&str; 2] = ["time_interval.start_time", "time_interval.end_time"];
         let [start_time, end_time] =
-            timestamps(ENDS, given(range.start_bound()), given(range.end_bound()))?;
+            timestamps(ENDS, time_of(range.start_bound()), time_of(range.end_bound()))?;
         Ok(Self {
             kind: Some(dvr_window::Kind::TimeInterval(TimeInterval { start_time, end_time })),
         })
     }
 
-    /// The window that ends now, such as the last two hours.
+    /// Creates a window of this length that ends now, such as the last two hours.
     ///
     /// # Errors
-    /// As [`between`](Self::between); a length of zero is an empty window.
+    /// Returns the same errors as [`between`](Self::between), and an error if the length is zero.
     pub fn last(length: Duration, now: SystemTime) -> Result<Self, InvalidField> {
         Self::between(before(now, length, "time_interval.start_time")?..now)
     }
 
-    /// The window that begins now, such as the next two hours.
+    /// Creates a window of this length that begins now, such as the next two hours.
     ///
     /// # Errors
-    /// As [`between`](Self::between); a length of zero is an empty window.
+    /// Returns the same errors as [`between`](Self::between), and an error if the length is zero.
     pub fn next(length: Duration, now: SystemTime) -> Result<Self, InvalidField> {
-        let end = now.checked_add(length).ok_or_else(|| unheard_of("time_interval.end_time"))?;
+        let end = now.checked_add(length).ok_or_else(|| overflow("time_interval.end_time"))?;
         Self::between(now..end)
     }
 }
 
 impl Slice {
-    /// The slice between two points in time.
+    /// Creates a slice between two points in time.
     ///
     /// # Errors
-    /// The end is not after the start, or one of them is outside of the years 1 to 9999.
+    /// Returns an error if the end is not after the start, or if either is outside of the years 1 to
+    /// 9999.
     pub fn between(range: Range<SystemTime>) -> Result<Self, InvalidField> {
         const ENDS: [&str; 2] = ["time_slice.markin_time", "time_slice.markout_time"];
         let [markin_time, markout_time] = timestamps(ENDS, Some(range.start), Some(range.end))?;
         Ok(Self { kind: Some(slice::Kind::TimeSlice(TimeSlice { markin_time, markout_time })) })
     }
 
-    /// The slice that ends now, such as the last five minutes.
+    /// Creates a slice of this length that ends now, such as the last five minutes.
     ///
     /// # Errors
-    /// As [`between`](Self::between); a length of zero is an empty slice.
+    /// Returns the same errors as [`between`](Self::between), and an error if the length is zero.
     ///
     /// # Examples
     /// ```
@@ -96,8 +99,10 @@ impl Slice {
 }
 
 impl Clip {
-    /// A clip of these slices, made from the channel's manifest with this key; its files go to a
-    /// folder in Cloud Storage, such as `gs://my-bucket/clips/goal`.
+    /// Creates a clip of these slices from the channel's manifest with this key.
+    ///
+    /// The service writes the files of the clip to the output URI, a folder in Cloud Storage such as
+    /// `gs://my-bucket/clips/goal`.
     pub fn of_manifest(
         manifest_key: impl Into<String>,
         output_uri: impl Into<String>,
@@ -114,8 +119,9 @@ impl Clip {
 }
 
 impl DvrSession {
-    /// A session that records these windows through the channel's manifest with this key.
+    /// Creates a session that records these windows from the channel's manifest with this key.
     ///
+    /// # Examples
     /// ```
     /// use livestream_client::model::{DvrSession, dvr_session::DvrWindow};
     /// use std::time::{Duration, SystemTime};
@@ -136,12 +142,13 @@ impl DvrSession {
         }
     }
 
-    /// Where the recording's manifest is, from the session's name and the channel that it records:
-    /// see [`Channel::dvr_output_uri`].
+    /// Returns the URI of the recording's manifest for a session of this channel.
+    ///
+    /// See [`Channel::dvr_output_uri`].
     ///
     /// # Errors
-    /// The session has no whole name or no manifest, or the channel lacks that manifest or an
-    /// output.
+    /// Returns an error if the session has no valid name or no manifest, or if the channel does not
+    /// have this manifest or has no output.
     pub fn output_uri_on(&self, channel: &Channel) -> Result<String, InvalidField> {
         let name = self.name.parse::<DvrSessionName>();
         let name = name.map_err(|e| InvalidField::new("name", format!("is {e}")))?;
@@ -152,14 +159,14 @@ impl DvrSession {
 }
 
 impl Channel {
-    /// Where the service puts the manifest of a DVR session:
+    /// Returns the URI of a DVR session's manifest:
     /// `{channel.output.uri}/dvr/{dvrSessionId}/{channel.manifests.fileName}`.
     ///
-    /// The service says the same in the session's `dvr_manifests[0].output_uri`, once it is made;
-    /// this tells it before.
+    /// This format is from the API's reference. Once the session is created, the service returns the
+    /// same URI in the session's `dvr_manifests[0].output_uri`.
     ///
     /// # Errors
-    /// The channel has no output, or no manifest with this key.
+    /// Returns an error if the channel has no output or no manifest with this key.
     ///
     /// # Examples
     /// ```
@@ -195,13 +202,14 @@ impl Channel {
 }
 
 impl Manifest {
-    /// The name of the file that the service writes: `file_name` or, if that is empty,
-    /// `manifest.m3u8` for HLS and `manifest.mpd` for DASH.
+    /// Returns the name of the manifest file that the service writes.
     ///
-    /// The API's reference takes the extension from the type. A type that is unspecified, or newer
-    /// than this version, has no known extension: the name is `manifest` then. The service refuses a
-    /// manifest of unspecified type.
+    /// This is `file_name` or, if that is empty, `manifest.m3u8` for HLS and `manifest.mpd` for
+    /// DASH, as in the API's reference. A type that is unspecified, or that this version does not
+    /// know, has no known extension: the name is then `manifest`. The service rejects a manifest of
+    /// unspecified type.
     ///
+    /// # Examples
     /// ```
     /// use livestream_client::model::{Manifest, manifest::ManifestType};
     ///
@@ -220,14 +228,14 @@ impl Manifest {
     }
 }
 
-fn given(bound: Bound<&SystemTime>) -> Option<SystemTime> {
+fn time_of(bound: Bound<&SystemTime>) -> Option<SystemTime> {
     match bound {
         Bound::Included(time) | Bound::Excluded(time) => Some(*time),
         Bound::Unbounded => None,
     }
 }
 
-/// Both ends of a stretch in the API's form; an error names the field that would hold it.
+/// Converts the ends of a range to timestamps. An error contains the field of the invalid end.
 fn timestamps(
     fields: [&'static str; 2],
     start: Option<SystemTime>,
@@ -236,7 +244,7 @@ fn timestamps(
     if let (Some(start), Some(end)) = (start, end)
         && end <= start
     {
-        return Err(InvalidField::new(fields[1], "is not after the start"));
+        return Err(InvalidField::new(fields[1], "must be after the start"));
     }
     let convert = |time: Option<SystemTime>, field| {
         time.map(|time| time::timestamp(time).map_err(|e| e.at(field))).transpose()
@@ -249,9 +257,9 @@ fn before(
     length: Duration,
     field: &'static str,
 ) -> Result<SystemTime, InvalidField> {
-    now.checked_sub(length).ok_or_else(|| unheard_of(field))
+    now.checked_sub(length).ok_or_else(|| overflow(field))
 }
 
-fn unheard_of(field: &'static str) -> InvalidField {
-    InvalidField::new(field, "is a time that this system cannot hold")
+fn overflow(field: &'static str) -> InvalidField {
+    InvalidField::new(field, "is a time that this system cannot represent")
 }

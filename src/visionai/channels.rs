@@ -1,7 +1,7 @@
-//! Channels: each carries one stream in one event.
+//! Methods for channels. A channel carries one stream in one event.
 //!
-//! The service can make a channel, and nothing else: no call reads, lists, changes or deletes one.
-//! What the operation yields is all that one gets to see.
+//! The API can only create a channel. It has no methods to get, list, update or delete one, so the
+//! result of the operation is the only copy of the channel that you get.
 
 use super::{
     StreamsClient,
@@ -11,14 +11,16 @@ use super::{
 use crate::gax::call::Call;
 
 impl StreamsClient {
-    /// Creates a channel, which carries `channel.stream` in `channel.event`: both are required.
+    /// Creates a channel, which carries `channel.stream` in `channel.event`. Both fields are
+    /// required.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the channel. Keep it:
-    /// no other call does.
+    /// Awaiting the call returns a long-running operation, whose result is the channel. Keep the
+    /// channel: no other method returns it.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such cluster, stream or event, `ALREADY_EXISTS` where the id is
-    /// taken. Refused here, before anything is sent: an id that no document of the API allows.
+    /// - `NOT_FOUND` if the cluster, the stream or the event does not exist.
+    /// - `ALREADY_EXISTS` if the id is taken.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if no document of the API allows the id.
     ///
     /// # Examples
     /// ```

@@ -1,7 +1,7 @@
-//! Clusters: the regional units that hold everything else.
+//! Methods for clusters: the regional units that contain all other resources.
 //!
-//! A cluster is `PROVISIONING` for up to half an hour before it is `RUNNING`, and only then can
-//! anything be made in it. It is deleted last: the service refuses while anything is left in it.
+//! A new cluster is `PROVISIONING` for up to half an hour and then `RUNNING`. You can create
+//! resources only in a running cluster, and you can only delete an empty cluster.
 
 use super::{
     StreamsClient,
@@ -13,43 +13,39 @@ use super::{
 };
 use crate::{gax::call::Call, name::LocationName};
 use prost_types::FieldMask;
-use std::time::Duration;
-
-/// What the published configuration gives the call that creates a cluster.
-const CREATE_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl StreamsClient {
-    /// Lists the clusters of one location.
+    /// Lists the clusters of a location.
     ///
-    /// Awaiting yields one page; [`items`](Call::items) yields all clusters, one by one.
+    /// Awaiting the call returns one page. [`items`](Call::items) returns a stream of all clusters.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a filter, an order or a page token that the service cannot use.
+    /// - `INVALID_ARGUMENT` if the filter, the order or the page token is not valid.
     pub fn list_clusters(&self, parent: &LocationName) -> Call<ListClustersRequest> {
         self.call(ListClustersRequest { parent: parent.into(), ..Default::default() })
     }
 
-    /// Reads one cluster, with its `state` and the address that stream data is sent to.
+    /// Gets a cluster with its `state` and the address that receives stream data.
     ///
-    /// Awaiting yields the cluster.
+    /// Awaiting the call returns the cluster.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such cluster.
+    /// - `NOT_FOUND` if the cluster does not exist.
     pub fn get_cluster(&self, name: &ClusterName) -> Call<GetClusterRequest> {
         self.call(GetClusterRequest { name: name.into() })
     }
 
-    /// Creates a cluster, which is `PROVISIONING` and then `RUNNING`.
+    /// Creates a cluster. The cluster is `PROVISIONING` and then `RUNNING`.
     ///
-    /// Only `labels` and `annotations` are the caller's. The call may take 600 s unless told
-    /// otherwise, and the operation about 30 minutes: give the wait a
-    /// [policy](crate::PollPolicy) with a limit above that.
+    /// You can set only `labels` and `annotations`. The default timeout of the call is 600 s. The
+    /// operation takes about 30 minutes, so wait with a [policy](crate::policy::PollPolicy) whose
+    /// limit is longer.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the cluster.
+    /// Awaiting the call returns a long-running operation, whose result is the cluster.
     ///
     /// # Errors
-    /// `ALREADY_EXISTS` where the id is taken. Refused here, before anything is sent: an id that no
-    /// document of the API allows.
+    /// - `ALREADY_EXISTS` if the id is taken.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if no document of the API allows the id.
     ///
     /// # Examples
     /// ```
@@ -78,26 +74,25 @@ impl StreamsClient {
         cluster: Cluster,
         cluster_id: impl Into<String>,
     ) -> Call<CreateClusterRequest> {
-        let request = CreateClusterRequest {
+        self.call(CreateClusterRequest {
             parent: parent.into(),
             cluster: Some(cluster),
             cluster_id: cluster_id.into(),
             ..Default::default()
-        };
-        self.call(request).timeout(CREATE_TIMEOUT)
+        })
     }
 
-    /// Changes the labels or annotations of the cluster that `cluster.name` says.
+    /// Updates the labels and annotations of the cluster with the name `cluster.name`.
     ///
-    /// The mask is required and lists the fields to overwrite: `labels`, `annotations` or both. A
-    /// field that is listed and left out of `cluster` is cleared.
+    /// The mask is required and lists the fields to overwrite: `labels`, `annotations` or both. The
+    /// service clears a listed field that is not set in `cluster`.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the cluster as it is
-    /// now.
+    /// Awaiting the call returns a long-running operation, whose result is the updated cluster.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such cluster, `INVALID_ARGUMENT` for a mask that the service
-    /// does not take. Refused here: a `cluster.name` that is not a cluster's name.
+    /// - `NOT_FOUND` if the cluster does not exist.
+    /// - `INVALID_ARGUMENT` if the mask is not valid.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if `cluster.name` is not a cluster name.
     pub fn update_cluster(
         &self,
         cluster: Cluster,
@@ -110,12 +105,13 @@ impl StreamsClient {
         })
     }
 
-    /// Deletes a cluster that nothing is left in; it is `STOPPING` meanwhile.
+    /// Deletes an empty cluster. The cluster is `STOPPING` until the operation ends.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields `()`.
+    /// Awaiting the call returns a long-running operation, whose result is `()`.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such cluster, `FAILED_PRECONDITION` while it holds anything.
+    /// - `NOT_FOUND` if the cluster does not exist.
+    /// - `FAILED_PRECONDITION` if the cluster is not empty.
     pub fn delete_cluster(&self, name: &ClusterName) -> Call<DeleteClusterRequest> {
         self.call(DeleteClusterRequest { name: name.into(), ..Default::default() })
     }

@@ -1,10 +1,10 @@
-//! Events: sessions that streams take part in, joined on one clock.
+//! Methods for events: sessions that align several streams on one clock.
 //!
-//! An event is no task, as it is in the Live Stream API, and has no state: it is there until it is
-//! deleted. Creating and deleting one are long-running.
+//! Unlike an event of the Live Stream API, an event is not a task. It has no state and exists until
+//! you delete it. The methods that create and delete an event are long-running.
 
 use super::{
-    CREATE_TIMEOUT, StreamsClient,
+    StreamsClient,
     model::{
         CreateEventRequest, DeleteEventRequest, Event, GetEventRequest, ListEventsRequest,
         UpdateEventRequest,
@@ -15,12 +15,12 @@ use crate::gax::call::Call;
 use prost_types::FieldMask;
 
 impl StreamsClient {
-    /// Lists the events of one cluster.
+    /// Lists the events of a cluster.
     ///
-    /// Awaiting yields one page; [`items`](Call::items) yields all events, one by one.
+    /// Awaiting the call returns one page. [`items`](Call::items) returns a stream of all events.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a filter, an order or a page token that the service cannot use.
+    /// - `INVALID_ARGUMENT` if the filter, the order or the page token is not valid.
     ///
     /// # Examples
     /// ```
@@ -43,26 +43,26 @@ impl StreamsClient {
         self.call(ListEventsRequest { parent: parent.into(), ..Default::default() })
     }
 
-    /// Reads one event.
+    /// Gets an event.
     ///
-    /// Awaiting yields the event.
+    /// Awaiting the call returns the event.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such event.
+    /// - `NOT_FOUND` if the event does not exist.
     pub fn get_event(&self, name: &EventName) -> Call<GetEventRequest> {
         self.call(GetEventRequest { name: name.into() })
     }
 
-    /// Creates an event in a cluster that is `RUNNING`. The call may take 300 s unless told
-    /// otherwise.
+    /// Creates an event in a cluster that is `RUNNING`. The default timeout of the call is 300 s.
     ///
-    /// Long-running, unlike its namesake of the Live Stream API: awaiting yields the operation, and
-    /// the operation yields the event.
+    /// Unlike the method of the same name in the Live Stream API, this method is long-running.
+    /// Awaiting the call returns a long-running operation, whose result is the event.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such cluster, `ALREADY_EXISTS` where the id is taken,
-    /// `FAILED_PRECONDITION` unless the cluster runs. Refused here, before anything is sent: an id
-    /// that no document of the API allows.
+    /// - `NOT_FOUND` if the cluster does not exist.
+    /// - `ALREADY_EXISTS` if the id is taken.
+    /// - `FAILED_PRECONDITION` if the cluster is not running.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if no document of the API allows the id.
     ///
     /// # Examples
     /// ```
@@ -89,26 +89,26 @@ impl StreamsClient {
         event: Event,
         event_id: impl Into<String>,
     ) -> Call<CreateEventRequest> {
-        let request = CreateEventRequest {
+        self.call(CreateEventRequest {
             parent: parent.into(),
             event: Some(event),
             event_id: event_id.into(),
             ..Default::default()
-        };
-        self.call(request).timeout(CREATE_TIMEOUT)
+        })
     }
 
-    /// Changes the event that `event.name` says.
+    /// Updates the event with the name `event.name`.
     ///
-    /// The mask is required and lists the fields to overwrite, among `labels`, `annotations`,
-    /// `alignment_clock` and `grace_period`. A field that is listed and left out of `event` is
-    /// cleared.
+    /// The mask is required and lists the fields to overwrite. It can contain `labels`,
+    /// `annotations`, `alignment_clock` and `grace_period`. The service clears a listed field that
+    /// is not set in `event`.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the event as it is now.
+    /// Awaiting the call returns a long-running operation, whose result is the updated event.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such event, `INVALID_ARGUMENT` for a mask that the service does
-    /// not take. Refused here: an `event.name` that is not an event's name.
+    /// - `NOT_FOUND` if the event does not exist.
+    /// - `INVALID_ARGUMENT` if the mask is not valid.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if `event.name` is not an event name.
     pub fn update_event(&self, event: Event, update_mask: FieldMask) -> Call<UpdateEventRequest> {
         self.call(UpdateEventRequest {
             event: Some(event),
@@ -117,16 +117,18 @@ impl StreamsClient {
         })
     }
 
-    /// Deletes an event. Delete the series that join streams to it first.
+    /// Deletes an event. You must first delete the series that refer to the event.
     ///
-    /// The service waits for the event's `grace_period`, and keeps the event where one of its
-    /// channels is active meanwhile. Give the wait more than that.
+    /// The service waits for the event's `grace_period`. It does not delete the event if one of its
+    /// channels is active during this period. Choose a longer limit for the wait than the grace
+    /// period.
     ///
-    /// Long-running, unlike its namesake of the Live Stream API: awaiting yields the operation, and
-    /// the operation yields `()`.
+    /// Unlike the method of the same name in the Live Stream API, this method is long-running.
+    /// Awaiting the call returns a long-running operation, whose result is `()`.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such event, `FAILED_PRECONDITION` while a series holds it.
+    /// - `NOT_FOUND` if the event does not exist.
+    /// - `FAILED_PRECONDITION` if a series refers to the event.
     pub fn delete_event(&self, name: &EventName) -> Call<DeleteEventRequest> {
         self.call(DeleteEventRequest { name: name.into(), ..Default::default() })
     }

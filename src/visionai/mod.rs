@@ -1,19 +1,23 @@
-//! The client of Vision AI's streams: clusters, and streams, events, series and channels in them.
+//! A client for Vision AI's streams: clusters, and streams, events, series and channels in
+//! clusters.
 //!
-//! **The vendor has announced the end of this product for 2026-09-30.** The client is here for
-//! backends that still drive it next to Live Stream, and it stands behind a feature of its own,
-//! `visionai`, which is off by default: nobody else compiles any of it. Build nothing new on it.
+//! **Google has announced the end of this product for 2026-09-30.** This client is for existing
+//! backends that use the product next to Live Stream. Do not use it in new programs. It requires
+//! the feature `visionai`, which is off by default.
 //!
-//! A cluster is the regional unit that the rest lives in. Cameras send to *streams*; an *event* is a
-//! session that streams take part in on one clock; a *series* joins one stream to one event; a
-//! *channel* carries a stream in an event. Every create, update and delete is long-running, events
-//! included: here the API differs from Live Stream.
+//! A *cluster* is a regional unit that contains the other resources. Cameras send video to
+//! *streams*. An *event* is a session that aligns several streams on one clock. A *series* joins
+//! one stream to one event. A *channel* carries a stream in an event. All methods that create,
+//! update or delete a resource are long-running. Unlike in the Live Stream API, this includes
+//! events.
 //!
-//! The call that starts an operation may take 60 s, as everywhere, but 600 s for
-//! [`create_cluster`](StreamsClient::create_cluster) and 300 s for
-//! [`create_stream`](StreamsClient::create_stream), [`create_event`](StreamsClient::create_event)
-//! and [`create_series`](StreamsClient::create_series), whatever the client's own timeout is: so the
-//! vendor's published configuration has it. [`Call::timeout`](crate::Call::timeout) changes it.
+//! The default timeout is 600 s for [`create_cluster`](StreamsClient::create_cluster), and 300 s
+//! for [`create_stream`](StreamsClient::create_stream),
+//! [`create_event`](StreamsClient::create_event) and
+//! [`create_series`](StreamsClient::create_series). These values are from the published
+//! configuration of the API and do not depend on the client's timeout. All other calls have the
+//! client's timeout, which is 60 s by default. [`Call::timeout`](crate::Call::timeout) sets another
+//! timeout.
 //!
 //! ```
 //! # async fn example(client: livestream_client::visionai::StreamsClient) -> Result<(), livestream_client::Error> {
@@ -39,16 +43,11 @@ mod streams;
 #[doc(inline)]
 pub use crate::proto::google::cloud::visionai::v1 as model;
 
-use std::time::Duration;
-
-/// What the published configuration gives a call that creates something in a cluster.
-const CREATE_TIMEOUT: Duration = Duration::from_secs(300);
-
 crate::gax::client::client! {
-    /// The client of [Vision AI's streams](https://cloud.google.com/vision-ai/docs). Clones share
+    /// The client for [Vision AI's streams](https://cloud.google.com/vision-ai/docs). Clones share
     /// connections, tokens and the retry budget.
     ///
-    /// The vendor announced its end for 2026-09-30.
+    /// Google has announced the end of this product for 2026-09-30.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), livestream_client::Error> {
@@ -65,8 +64,6 @@ crate::gax::client::client! {
     names crate::name::LocationName, crate::name::ProjectName;
     methods crate::methods::classify;
 
-    /// It has the client's own timeout, also where the method of the same name gives more.
-    ///
     /// ```
     /// # async fn example(client: livestream_client::visionai::StreamsClient) -> Result<(), livestream_client::Error> {
     /// use livestream_client::visionai::model::GetStreamRequest;

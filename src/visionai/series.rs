@@ -1,7 +1,7 @@
-//! Series: each joins one stream to one event.
+//! Methods for series. A series joins one stream to one event.
 
 use super::{
-    CREATE_TIMEOUT, StreamsClient,
+    StreamsClient,
     model::{
         CreateSeriesRequest, DeleteSeriesRequest, GetSeriesRequest, ListSeriesRequest, Series,
         UpdateSeriesRequest,
@@ -12,35 +12,36 @@ use crate::gax::call::Call;
 use prost_types::FieldMask;
 
 impl StreamsClient {
-    /// Lists the series of one cluster.
+    /// Lists the series of a cluster.
     ///
-    /// Awaiting yields one page; [`items`](Call::items) yields all series, one by one.
+    /// Awaiting the call returns one page. [`items`](Call::items) returns a stream of all series.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a filter, an order or a page token that the service cannot use.
+    /// - `INVALID_ARGUMENT` if the filter, the order or the page token is not valid.
     pub fn list_series(&self, parent: &ClusterName) -> Call<ListSeriesRequest> {
         self.call(ListSeriesRequest { parent: parent.into(), ..Default::default() })
     }
 
-    /// Reads one series.
+    /// Gets a series.
     ///
-    /// Awaiting yields the series.
+    /// Awaiting the call returns the series.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such series.
+    /// - `NOT_FOUND` if the series does not exist.
     pub fn get_series(&self, name: &SeriesName) -> Call<GetSeriesRequest> {
         self.call(GetSeriesRequest { name: name.into() })
     }
 
-    /// Creates a series, which joins `series.stream` to `series.event`: both are required. The call
-    /// may take 300 s unless told otherwise.
+    /// Creates a series, which joins `series.stream` to `series.event`. Both fields are required.
+    /// The default timeout of the call is 300 s.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the series.
+    /// Awaiting the call returns a long-running operation, whose result is the series.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such cluster, stream or event, `ALREADY_EXISTS` where the id is
-    /// taken, `FAILED_PRECONDITION` unless the cluster runs. Refused here, before anything is sent:
-    /// an id that no document of the API allows.
+    /// - `NOT_FOUND` if the cluster, the stream or the event does not exist.
+    /// - `ALREADY_EXISTS` if the id is taken.
+    /// - `FAILED_PRECONDITION` if the cluster is not running.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if no document of the API allows the id.
     ///
     /// # Examples
     /// ```
@@ -66,26 +67,26 @@ impl StreamsClient {
         series: Series,
         series_id: impl Into<String>,
     ) -> Call<CreateSeriesRequest> {
-        let request = CreateSeriesRequest {
+        self.call(CreateSeriesRequest {
             parent: parent.into(),
             series: Some(series),
             series_id: series_id.into(),
             ..Default::default()
-        };
-        self.call(request).timeout(CREATE_TIMEOUT)
+        })
     }
 
-    /// Changes the series that `series.name` says.
+    /// Updates the series with the name `series.name`.
     ///
-    /// The mask is required and lists the fields to overwrite, among `labels`, `annotations`,
-    /// `stream` and `event`. A field that is listed and left out of `series` is cleared.
+    /// The mask is required and lists the fields to overwrite. It can contain `labels`,
+    /// `annotations`, `stream` and `event`. The service clears a listed field that is not set in
+    /// `series`.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the series as it is
-    /// now.
+    /// Awaiting the call returns a long-running operation, whose result is the updated series.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such series, stream or event, `INVALID_ARGUMENT` for a mask
-    /// that the service does not take. Refused here: a `series.name` that is not a series' name.
+    /// - `NOT_FOUND` if the series, the stream or the event does not exist.
+    /// - `INVALID_ARGUMENT` if the mask is not valid.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if `series.name` is not a series name.
     pub fn update_series(
         &self,
         series: Series,
@@ -98,12 +99,12 @@ impl StreamsClient {
         })
     }
 
-    /// Deletes a series; its stream and its event stay.
+    /// Deletes a series. Its stream and its event are not deleted.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields `()`.
+    /// Awaiting the call returns a long-running operation, whose result is `()`.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such series.
+    /// - `NOT_FOUND` if the series does not exist.
     pub fn delete_series(&self, name: &SeriesName) -> Call<DeleteSeriesRequest> {
         self.call(DeleteSeriesRequest { name: name.into(), ..Default::default() })
     }

@@ -1,11 +1,11 @@
-//! Streams: what cameras send and applications read.
+//! Methods for streams, which cameras send and applications read.
 //!
-//! The service keeps a stream's settings; its pictures go through the cluster's data plane, which is
-//! not part of this client. Two calls give access to them all the same: a token for playback over
-//! HLS, and a thumbnail in Cloud Storage.
+//! The service stores the settings of a stream. The video goes through the cluster's data plane,
+//! which this client does not support. Two methods give access to the video: one returns a token
+//! for playback over HLS, and one writes a thumbnail to Cloud Storage.
 
 use super::{
-    CREATE_TIMEOUT, StreamsClient,
+    StreamsClient,
     model::{
         CreateStreamRequest, DeleteStreamRequest, GenerateStreamHlsTokenRequest, GetStreamRequest,
         GetStreamThumbnailRequest, ListStreamsRequest, Stream, UpdateStreamRequest,
@@ -16,35 +16,35 @@ use crate::gax::call::Call;
 use prost_types::FieldMask;
 
 impl StreamsClient {
-    /// Lists the streams of one cluster.
+    /// Lists the streams of a cluster.
     ///
-    /// Awaiting yields one page; [`items`](Call::items) yields all streams, one by one.
+    /// Awaiting the call returns one page. [`items`](Call::items) returns a stream of all streams.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a filter, an order or a page token that the service cannot use.
+    /// - `INVALID_ARGUMENT` if the filter, the order or the page token is not valid.
     pub fn list_streams(&self, parent: &ClusterName) -> Call<ListStreamsRequest> {
         self.call(ListStreamsRequest { parent: parent.into(), ..Default::default() })
     }
 
-    /// Reads one stream's settings, not its pictures.
+    /// Gets the settings of a stream.
     ///
-    /// Awaiting yields the stream.
+    /// Awaiting the call returns the stream.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such stream.
+    /// - `NOT_FOUND` if the stream does not exist.
     pub fn get_stream(&self, name: &StreamName) -> Call<GetStreamRequest> {
         self.call(GetStreamRequest { name: name.into() })
     }
 
-    /// Creates a stream in a cluster that is `RUNNING`. The call may take 300 s unless told
-    /// otherwise.
+    /// Creates a stream in a cluster that is `RUNNING`. The default timeout of the call is 300 s.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the stream.
+    /// Awaiting the call returns a long-running operation, whose result is the stream.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such cluster, `ALREADY_EXISTS` where the id is taken,
-    /// `FAILED_PRECONDITION` unless the cluster runs. Refused here, before anything is sent: an id
-    /// that no document of the API allows.
+    /// - `NOT_FOUND` if the cluster does not exist.
+    /// - `ALREADY_EXISTS` if the id is taken.
+    /// - `FAILED_PRECONDITION` if the cluster is not running.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if no document of the API allows the id.
     ///
     /// # Examples
     /// ```
@@ -70,27 +70,26 @@ impl StreamsClient {
         stream: Stream,
         stream_id: impl Into<String>,
     ) -> Call<CreateStreamRequest> {
-        let request = CreateStreamRequest {
+        self.call(CreateStreamRequest {
             parent: parent.into(),
             stream: Some(stream),
             stream_id: stream_id.into(),
             ..Default::default()
-        };
-        self.call(request).timeout(CREATE_TIMEOUT)
+        })
     }
 
-    /// Changes the stream that `stream.name` says.
+    /// Updates the stream with the name `stream.name`.
     ///
-    /// The mask is required and lists the fields to overwrite, among `labels`, `annotations`,
-    /// `display_name`, `enable_hls_playback` and `media_warehouse_asset`. A field that is listed and
-    /// left out of `stream` is cleared.
+    /// The mask is required and lists the fields to overwrite. It can contain `labels`,
+    /// `annotations`, `display_name`, `enable_hls_playback` and `media_warehouse_asset`. The
+    /// service clears a listed field that is not set in `stream`.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields the stream as it is
-    /// now.
+    /// Awaiting the call returns a long-running operation, whose result is the updated stream.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such stream, `INVALID_ARGUMENT` for a mask that the service
-    /// does not take. Refused here: a `stream.name` that is not a stream's name.
+    /// - `NOT_FOUND` if the stream does not exist.
+    /// - `INVALID_ARGUMENT` if the mask is not valid.
+    /// - `INVALID_ARGUMENT`, before anything is sent, if `stream.name` is not a stream name.
     pub fn update_stream(
         &self,
         stream: Stream,
@@ -103,24 +102,25 @@ impl StreamsClient {
         })
     }
 
-    /// Deletes a stream. Delete the series that join it to events first.
+    /// Deletes a stream. You must first delete the series that refer to the stream.
     ///
-    /// Long-running: awaiting yields the operation, and the operation yields `()`.
+    /// Awaiting the call returns a long-running operation, whose result is `()`.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such stream, `FAILED_PRECONDITION` while a series holds it.
+    /// - `NOT_FOUND` if the stream does not exist.
+    /// - `FAILED_PRECONDITION` if a series refers to the stream.
     pub fn delete_stream(&self, name: &StreamName) -> Call<DeleteStreamRequest> {
         self.call(DeleteStreamRequest { name: name.into(), ..Default::default() })
     }
 
-    /// Takes a still image from a stream and writes it to an object in Cloud Storage. The image is
-    /// of the stream's latest event, unless [`event`](Call::event) names another.
+    /// Writes a still image of a stream to an object in Cloud Storage. The image is from the
+    /// stream's latest event, or from the event that [`event`](Call::event) sets.
     ///
-    /// Long-running, in spite of its name: awaiting yields the operation, and the operation yields
-    /// an empty message once the image is stored.
+    /// Awaiting the call returns a long-running operation, whose result is an empty response. The
+    /// operation ends when the image is stored.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such stream or event.
+    /// - `NOT_FOUND` if the stream or the event does not exist.
     ///
     /// # Examples
     /// ```
@@ -146,15 +146,16 @@ impl StreamsClient {
         })
     }
 
-    /// Makes a token with which a player may fetch a stream over HLS, until the time that comes
-    /// with it. Whoever holds the token can watch: `Debug` does not show it.
+    /// Creates a token with which a player can play a stream over HLS until the token expires. The
+    /// token is a secret, and `Debug` does not show it.
     ///
-    /// Awaiting yields the token: this is not long-running. The service has no way to recognise a
-    /// repeat of this call, so it is sent again only where it surely never arrived.
+    /// This method is not long-running: awaiting the call returns the token. The service cannot
+    /// recognise a repeated request, because this method has no `request_id`. The client therefore
+    /// retries only if the request did not reach the service.
     ///
     /// # Errors
-    /// `NOT_FOUND` where there is no such stream, `FAILED_PRECONDITION` unless its
-    /// `enable_hls_playback` is set.
+    /// - `NOT_FOUND` if the stream does not exist.
+    /// - `FAILED_PRECONDITION` if the stream's `enable_hls_playback` is not set.
     ///
     /// # Examples
     /// ```
@@ -180,7 +181,7 @@ impl StreamsClient {
 }
 
 impl Call<GetStreamThumbnailRequest> {
-    /// Takes the image from this event instead of the stream's latest.
+    /// Takes the image from this event instead of the stream's latest event.
     pub fn event(self, event: &EventName) -> Self {
         self.with(|request| request.event = event.into())
     }

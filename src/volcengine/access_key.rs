@@ -1,49 +1,53 @@
-//! The key pair that requests are signed with. Nothing here ever prints it.
+//! The access key that signs requests. No method of this module prints it.
 
 use crate::gax::error::Error;
 use std::{env, fmt};
 use tonic::Code;
 
-/// An access key and its secret, with the session token of temporary ones.
+/// An access key with its secret key and, for a temporary key, its session token.
 ///
-/// `Debug` shows none of them, and no error does.
+/// `Debug` and errors do not contain them.
+///
+/// # Examples
 ///
 /// ```
 /// # fn main() -> Result<(), livestream_client::Error> {
 /// use livestream_client::volcengine::AccessKey;
 ///
-/// let keys = AccessKey::new("AKLTEXAMPLE", "c2VjcmV0")?.with_session_token("STS2EXAMPLETOKEN==")?;
-/// assert!(!format!("{keys:?}").contains("EXAMPLE"));
+/// let key = AccessKey::new("AKLTEXAMPLE", "c2VjcmV0")?.with_session_token("STS2EXAMPLETOKEN==")?;
+/// assert!(!format!("{key:?}").contains("EXAMPLE"));
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
 pub struct AccessKey {
-    access_key: String,
+    id: String,
     secret_key: String,
     session_token: Option<String>,
 }
 
 impl AccessKey {
-    /// A pair that holds until it is revoked.
+    /// Creates a permanent access key.
     ///
     /// # Errors
-    /// If either is empty, or the access key does not fit into a header.
+    /// Returns an error if either is empty, or if the access key contains characters that are not
+    /// allowed in a header.
     pub fn new(
         access_key: impl Into<String>,
         secret_key: impl Into<String>,
     ) -> Result<Self, Error> {
-        let (access_key, secret_key) = (access_key.into(), secret_key.into());
-        check("access key", &access_key)?;
+        let (id, secret_key) = (access_key.into(), secret_key.into());
+        check("access key", &id)?;
         if secret_key.is_empty() {
             return Err(Error::new(Code::InvalidArgument, "the secret key is empty"));
         }
-        Ok(Self { access_key, secret_key, session_token: None })
+        Ok(Self { id, secret_key, session_token: None })
     }
 
-    /// Makes it a temporary pair, with the token that came along.
+    /// Adds the session token of a temporary access key.
     ///
     /// # Errors
-    /// If the token is empty, or does not fit into a header.
+    /// Returns an error if the token is empty or contains characters that are not allowed in a
+    /// header.
     pub fn with_session_token(mut self, token: impl Into<String>) -> Result<Self, Error> {
         let token = token.into();
         check("session token", &token)?;
@@ -51,10 +55,12 @@ impl AccessKey {
         Ok(self)
     }
 
-    /// What `VOLC_ACCESSKEY`, `VOLC_SECRETKEY` and, for a temporary pair, `VOLC_SESSION_TOKEN` hold.
+    /// Reads the access key from the environment variables `VOLC_ACCESSKEY`, `VOLC_SECRETKEY` and,
+    /// for a temporary key, `VOLC_SESSION_TOKEN`.
     ///
     /// # Errors
-    /// If one of the first two is unset or empty, or one does not fit into a header.
+    /// Returns an error if one of the first two variables is not set or empty, or if a value
+    /// contains characters that are not allowed in a header.
     pub fn from_env() -> Result<Self, Error> {
         Self::from_variables(|name| env::var(name).ok())
     }
@@ -63,19 +69,19 @@ impl AccessKey {
         let get = |name| get(name).filter(|value| !value.is_empty());
         let (Some(access_key), Some(secret_key)) = (get("VOLC_ACCESSKEY"), get("VOLC_SECRETKEY"))
         else {
-            let message = "no keys: set VOLC_ACCESSKEY and VOLC_SECRETKEY, \
-                           or give keys to the builder";
+            let message = "no access key: set VOLC_ACCESSKEY and VOLC_SECRETKEY, \
+                           or set an access key in the builder";
             return Err(Error::new(Code::Unauthenticated, message));
         };
-        let keys = Self::new(access_key, secret_key)?;
+        let key = Self::new(access_key, secret_key)?;
         match get("VOLC_SESSION_TOKEN") {
-            Some(token) => keys.with_session_token(token),
-            None => Ok(keys),
+            Some(token) => key.with_session_token(token),
+            None => Ok(key),
         }
     }
 
-    pub(super) fn access_key(&self) -> &str {
-        &self.access_key
+    pub(super) fn id(&self) -> &str {
+        &self.id
     }
 
     pub(super) fn secret_key(&self) -> &str {
@@ -86,20 +92,21 @@ impl AccessKey {
         self.session_token.as_deref()
     }
 
-    /// A text of the service without any key that it may repeat.
+    /// Replaces the access key, the secret key and the session token in a text from the service.
     pub(super) fn redact(&self, text: &str) -> String {
-        let keys = [Some(&self.access_key), Some(&self.secret_key), self.session_token.as_ref()];
-        keys.into_iter()
+        let secrets = [Some(&self.id), Some(&self.secret_key), self.session_token.as_ref()];
+        secrets
+            .into_iter()
             .flatten()
-            .fold(text.to_owned(), |text, key| text.replace(key, "[redacted]"))
+            .fold(text.to_owned(), |text, secret| text.replace(secret, "[redacted]"))
     }
 }
 
-/// Neither the name nor anything else in the message may show the value.
-fn check(what: &str, value: &str) -> Result<(), Error> {
-    let is_fit = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
-    is_fit.then_some(()).ok_or_else(|| {
-        let message = format!("the {what} is empty, or holds spaces or other than ASCII");
+/// Checks that a value can be sent in a header. The error message must not contain the value.
+fn check(name: &str, value: &str) -> Result<(), Error> {
+    let is_valid = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
+    is_valid.then_some(()).ok_or_else(|| {
+        let message = format!("the {name} is empty, or contains spaces or non-ASCII characters");
         Error::new(Code::InvalidArgument, message)
     })
 }
@@ -121,36 +128,36 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_from_three_variables() {
+    fn access_key_is_read_from_environment_variables() {
         let pair = [("VOLC_ACCESSKEY", "AK"), ("VOLC_SECRETKEY", "SK")];
-        let keys = of(&pair).expect("a pair");
-        assert_eq!((keys.access_key(), keys.secret_key()), ("AK", "SK"));
-        assert_eq!(keys.session_token(), None);
+        let key = of(&pair).expect("a valid access key");
+        assert_eq!((key.id(), key.secret_key()), ("AK", "SK"));
+        assert_eq!(key.session_token(), None);
 
         let temporary = [pair[0], pair[1], ("VOLC_SESSION_TOKEN", "ST")];
-        assert_eq!(of(&temporary).expect("a triple").session_token(), Some("ST"));
+        assert_eq!(of(&temporary).expect("a valid access key").session_token(), Some("ST"));
     }
 
     #[test]
-    fn missing_keys_are_named_by_their_variables() {
+    fn missing_access_key_error_contains_the_environment_variables() {
         for short in [&[][..], &[("VOLC_ACCESSKEY", "AK")], &[("VOLC_SECRETKEY", "SK")]] {
-            let error = of(short).expect_err("no pair");
+            let error = of(short).expect_err("incomplete");
             assert_eq!(error.code(), Code::Unauthenticated);
             assert!(error.message().contains("VOLC_ACCESSKEY and VOLC_SECRETKEY"), "{error}");
         }
     }
 
     #[test]
-    fn no_key_is_shown_not_even_a_refused_one() {
-        let keys = AccessKey::new("AKSHOWN", "SKSHOWN")
-            .and_then(|keys| keys.with_session_token("STSHOWN"));
-        let keys = keys.expect("valid");
-        assert!(!format!("{keys:?}").contains("SHOWN"));
-        assert_eq!(keys.redact("AKSHOWN, SKSHOWN, STSHOWN, x").matches("[redacted]").count(), 3);
-        assert!(!keys.redact("AKSHOWN, SKSHOWN, STSHOWN, x").contains("SHOWN"));
+    fn debug_redact_and_errors_do_not_contain_secrets() {
+        let key =
+            AccessKey::new("AKSHOWN", "SKSHOWN").and_then(|key| key.with_session_token("STSHOWN"));
+        let key = key.expect("valid");
+        assert!(!format!("{key:?}").contains("SHOWN"));
+        assert_eq!(key.redact("AKSHOWN, SKSHOWN, STSHOWN, x").matches("[redacted]").count(), 3);
+        assert!(!key.redact("AKSHOWN, SKSHOWN, STSHOWN, x").contains("SHOWN"));
 
-        for refused in [AccessKey::new("AK\nSHOWN", "SK"), keys.with_session_token("ST SHOWN")] {
-            let error = refused.expect_err("not fit for a header");
+        for result in [AccessKey::new("AK\nSHOWN", "SK"), key.with_session_token("ST SHOWN")] {
+            let error = result.expect_err("not valid in a header");
             assert!(!format!("{error:?} {error}").contains("SHOWN"), "{error}");
         }
         assert!(AccessKey::new("", "SK").is_err() && AccessKey::new("AK", "").is_err());

@@ -1,4 +1,4 @@
-//! How the service is put together: as whom it signs, what it calls, and within which limits.
+//! The builder of [`TimeShift`].
 
 use super::{AccessKey, Inner, MAX_RESPONSE, TimeShift, https, rate_limiter::RateLimiter};
 use crate::gax::{
@@ -18,7 +18,9 @@ use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
 const ORIGIN: &str = "https://live.volcengineapi.com";
 
-/// Builds a [`TimeShift`]. Everything has a default that suits a backend in production.
+/// Builds a [`TimeShift`]. The defaults are suitable for production.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # fn main() -> Result<(), livestream_client::Error> {
@@ -58,34 +60,36 @@ impl Builder {
         }
     }
 
-    /// Signs with these keys, instead of those in the environment.
-    pub fn access_key(mut self, key: AccessKey) -> Self {
-        self.access_key = Some(key);
+    /// Sets the access key. The default is the access key from the
+    /// [environment](AccessKey::from_env).
+    pub fn access_key(mut self, access_key: AccessKey) -> Self {
+        self.access_key = Some(access_key);
         self
     }
 
-    /// Calls this origin instead of `https://live.volcengineapi.com`. Plaintext, such as
-    /// `http://127.0.0.1:8080`, only where it stays on this machine.
+    /// Sets the origin of the service. The default is `https://live.volcengineapi.com`.
+    ///
+    /// An `http` origin must be a loopback address, such as `http://127.0.0.1:8080`.
     pub fn endpoint(mut self, origin: impl Into<String>) -> Self {
         self.origin = origin.into();
         self
     }
 
-    /// Whom to trust.
+    /// Sets the TLS configuration, such as trusted certificate authorities.
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
         self
     }
 
-    /// Goes through this proxy, such as `http://proxy:3128` or `socks5h://proxy:1080`, instead of
-    /// the one that the environment names.
+    /// Sets a proxy, such as `http://proxy:3128` or `socks5h://proxy:1080`. The default is the
+    /// proxy from the environment.
     pub fn proxy(mut self, proxy: impl Into<String>) -> Self {
         self.proxy = Some(proxy.into());
         self
     }
 
-    /// Lets this service open the byte streams, instead of TCP; TLS goes over them where the
-    /// endpoint says `https`.
+    /// Sets a service that opens byte streams, in place of TCP connections. TLS runs over them if
+    /// the endpoint is `https`.
     pub fn connector<S, IO>(mut self, connector: S) -> Self
     where
         S: Service<Uri, Response = IO> + Clone + Send + Sync + 'static,
@@ -100,46 +104,50 @@ impl Builder {
         self
     }
 
-    /// How long opening a connection may take, TLS included; 10 s unless set.
+    /// Sets the maximum time to open a connection, including the TLS handshake. The default is 10
+    /// s.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
-    /// How long calls, and attempts, may take; 60 s unless set.
+    /// Sets the timeouts of calls and attempts. The default is 60 s.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.policy.timeouts = timeouts;
         self
     }
 
-    /// How listing is retried; nothing else is.
+    /// Sets the retry policy for listing presets. The client does not retry other calls.
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.policy.retry = retry;
         self
     }
 
-    /// What retries may cost a failing service.
+    /// Sets the retry budget, which limits the load of retries on a failing service.
     pub fn budget(mut self, budget: Budget) -> Self {
         self.policy.budget = budget;
         self
     }
 
-    /// The most requests in any second, retries included; others wait for their turn. 10 unless
-    /// set, which is what the vendor allows one user. 0 counts as 1.
-    pub fn requests_per_second(mut self, most: u32) -> Self {
-        self.requests_per_second = most;
+    /// Sets the maximum number of requests in any second, including retries. Further requests wait.
+    ///
+    /// The default is 10, which is the vendor's limit for one user. 0 is the same as 1.
+    pub fn requests_per_second(mut self, max: u32) -> Self {
+        self.requests_per_second = max;
         self
     }
 
-    /// Puts the service together. Nothing is sent yet.
+    /// Builds the service. This sends nothing.
     ///
     /// # Errors
-    /// If there are no keys, the endpoint is not an origin, the proxy is not one, or TLS cannot be
-    /// set up.
+    /// Returns an error if there is no access key, if the endpoint is not an origin or not allowed,
+    /// if the proxy is not valid, or if the TLS configuration fails.
     pub fn build(self) -> Result<TimeShift, Error> {
         let endpoint = Endpoint::new(&self.origin)?;
         if !endpoint.is_encrypted() && !endpoint.is_loopback() {
-            let message = format!("keys are not used over plaintext to {endpoint}: use https");
+            let message = format!(
+                "an access key cannot be used with the plaintext endpoint {endpoint}: use https"
+            );
             return Err(Error::new(Code::FailedPrecondition, message));
         }
         let dial = match (self.dial, self.proxy) {
@@ -151,14 +159,14 @@ impl Builder {
             https: https::https(dial, &self.tls, self.connect_timeout)?,
             host: host(&endpoint),
             endpoint,
-            keys: self.access_key.map_or_else(AccessKey::from_env, Ok)?,
-            pace: RateLimiter::new(self.requests_per_second),
+            access_key: self.access_key.map_or_else(AccessKey::from_env, Ok)?,
+            rate_limiter: RateLimiter::new(self.requests_per_second),
             policy: self.policy,
         })))
     }
 }
 
-/// What is sent, and signed, as the host: with its port, unless that is 80 or 443.
+/// The value of the `host` header, which is signed. It includes the port unless that is 80 or 443.
 fn host(endpoint: &Endpoint) -> String {
     let uri = endpoint.uri();
     let name = uri.host().unwrap_or_default();
@@ -185,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_is_part_of_the_host_unless_it_is_a_usual_one() {
+    fn host_header_omits_the_ports_80_and_443() {
         for (origin, expected) in [
             ("https://live.volcengineapi.com", "live.volcengineapi.com"),
             ("https://live.volcengineapi.com:443", "live.volcengineapi.com"),
@@ -198,12 +206,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_not_used_over_plaintext_to_other_machines() {
-        let keys = AccessKey::new("AKSHOWN", "SKSHOWN").expect("valid");
-        let builder = TimeShift::builder().access_key(keys);
+    fn access_key_is_refused_for_a_plaintext_endpoint() {
+        let key = AccessKey::new("AKSHOWN", "SKSHOWN").expect("valid");
+        let builder = TimeShift::builder().access_key(key);
         let shown = format!("{builder:?}");
         assert!(!shown.contains("SHOWN"), "{shown}");
-        let refused = builder.endpoint("http://live.volcengineapi.com").build();
-        assert!(refused.expect_err("plaintext").is_failed_precondition());
+        let result = builder.endpoint("http://live.volcengineapi.com").build();
+        assert!(result.expect_err("plaintext").is_failed_precondition());
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 connections to the service, encrypted unless they stay on this machine.
+//! HTTP/1.1 connections to the service, with TLS unless the endpoint is a loopback address.
 
 use crate::gax::{
     error::{BoxError, Error},
@@ -22,14 +22,15 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tower::{Service, service_fn, util::BoxCloneSyncService};
 
-/// Sends requests over connections that it opens as needed, and keeps.
+/// An HTTP client that opens connections as needed and keeps them.
 pub(super) type Https = Client<Connect, Full<Bytes>>;
 
-type Dialled = BoxCloneSyncService<Uri, TokioIo<BoxIo>, BoxError>;
+type Dialer = BoxCloneSyncService<Uri, TokioIo<BoxIo>, BoxError>;
 
 type Connect = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<BoxIo>>, BoxError>;
 
-/// A kept connection goes before the service is likely to close it: a request must not meet its end.
+/// How long an idle connection is kept. The client closes an idle connection before the service is
+/// likely to close it, so that a request does not fail on a closed connection.
 const IDLE: Duration = Duration::from_secs(15);
 
 impl Connection for BoxIo {
@@ -38,12 +39,13 @@ impl Connection for BoxIo {
     }
 }
 
-/// Opens connections by `dial`, each within `limit`, TLS included.
+/// Creates a client that opens connections with `dial`. `limit` is the maximum time for a
+/// connection, including the TLS handshake.
 pub(super) fn https(dial: Dial, tls: &Tls, limit: Duration) -> Result<Https, Error> {
     let mut config = tls.config()?;
-    // hyper-rustls sets what it offers by itself.
+    // hyper-rustls requires an empty list and sets ALPN itself.
     config.alpn_protocols.clear();
-    let dial: Dialled = BoxCloneSyncService::new(service_fn(move |target: Uri| {
+    let dial: Dialer = BoxCloneSyncService::new(service_fn(move |target: Uri| {
         let dial = dial.clone();
         async move { dial.open(&target).await.map(TokioIo::new) }
     }));
@@ -55,8 +57,8 @@ pub(super) fn https(dial: Dial, tls: &Tls, limit: Duration) -> Result<Https, Err
     let connect = service_fn(move |target: Uri| {
         let connecting = timeout(limit, https.clone().call(target));
         async move {
-            let late = |_| Err(format!("no connection within {limit:?}").into());
-            connecting.await.unwrap_or_else(late)
+            let timed_out = |_| Err(format!("no connection within {limit:?}").into());
+            connecting.await.unwrap_or_else(timed_out)
         }
     });
     Ok(Client::builder(TokioExecutor::new())

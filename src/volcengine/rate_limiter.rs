@@ -1,4 +1,5 @@
-//! The client's own limit on requests: the service refuses more than so many a second to one user.
+//! A limit on the client's requests per second. The service rejects requests above a limit per
+//! user.
 
 use std::{collections::VecDeque, time::Duration};
 use tokio::{
@@ -8,35 +9,35 @@ use tokio::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Lets at most `most` requests go in any second; the others wait for their turn, first come, first
-/// served.
+/// Allows at most `max` requests in any second. Further requests wait in the order of their
+/// arrival.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
-    most: usize,
-    /// When the requests of the last second went.
-    gone: Mutex<VecDeque<Instant>>,
+    max: usize,
+    /// The times of the requests in the last second.
+    sent: Mutex<VecDeque<Instant>>,
 }
 
 impl RateLimiter {
-    /// 0 counts as 1.
-    pub(super) fn new(most: u32) -> Self {
-        let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
-        Self { most, gone: Mutex::default() }
+    /// 0 is the same as 1.
+    pub(super) fn new(max: u32) -> Self {
+        let max = usize::try_from(max).unwrap_or(usize::MAX).max(1);
+        Self { max, sent: Mutex::default() }
     }
 
-    /// Returns when a request may go. Who stops waiting leaves the queue, and has taken nothing.
-    pub(super) async fn turn(&self) {
-        let mut gone = self.gone.lock().await;
-        while gone.front().is_some_and(|at| at.elapsed() >= SECOND) {
-            gone.pop_front();
+    /// Waits until a request can be sent. A dropped future does not count as a request.
+    pub(super) async fn acquire(&self) {
+        let mut sent = self.sent.lock().await;
+        while sent.front().is_some_and(|at| at.elapsed() >= SECOND) {
+            sent.pop_front();
         }
-        if gone.len() >= self.most
-            && let Some(oldest) = gone.front().copied()
+        if sent.len() >= self.max
+            && let Some(oldest) = sent.front().copied()
         {
             sleep_until(oldest + SECOND).await;
-            gone.pop_front();
+            sent.pop_front();
         }
-        gone.push_back(Instant::now());
+        sent.push_back(Instant::now());
     }
 }
 
@@ -47,14 +48,14 @@ mod tests {
     use tokio::time::timeout;
 
     #[tokio::test(start_paused = true)]
-    async fn no_second_sees_more_than_its_share() {
-        let pace = RateLimiter::new(10);
+    async fn rate_limiter_allows_at_most_its_limit_in_any_second() {
+        let limiter = RateLimiter::new(10);
         let begun = Instant::now();
-        let turns = (0..35).map(|_| async {
-            pace.turn().await;
+        let acquired = (0..35).map(|_| async {
+            limiter.acquire().await;
             begun.elapsed()
         });
-        let times = turns.collect::<FuturesUnordered<_>>().collect::<Vec<_>>().await;
+        let times = acquired.collect::<FuturesUnordered<_>>().collect::<Vec<_>>().await;
         let in_second = |n| times.iter().filter(|at| at.as_secs() == n).count();
         assert_eq!([0, 1, 2, 3, 4].map(in_second), [10, 10, 10, 5, 0]);
         for window in times.windows(11) {
@@ -63,14 +64,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_stops_waiting_costs_the_others_nothing() {
-        let pace = RateLimiter::new(1);
+    async fn rate_limiter_does_not_count_a_dropped_waiter() {
+        let limiter = RateLimiter::new(1);
         let begun = Instant::now();
-        pace.turn().await;
+        limiter.acquire().await;
         for _ in 0..5 {
-            timeout(Duration::from_millis(100), pace.turn()).await.expect_err("not its turn yet");
+            timeout(Duration::from_millis(100), limiter.acquire())
+                .await
+                .expect_err("the limit is reached");
         }
-        pace.turn().await;
+        limiter.acquire().await;
         assert_eq!(begun.elapsed().as_secs(), 1);
     }
 }

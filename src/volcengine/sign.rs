@@ -1,7 +1,7 @@
-//! Volcengine's request signature: an HMAC-SHA256 over what is sent, valid for 900 s.
+//! Volcengine's request signature: an HMAC-SHA256 of the request, which is valid for 900 s.
 //!
-//! All of it is a function of its input; the date is part of that. The headers that are signed are
-//! the headers that are sent: both come from [`Message::headers`].
+//! The functions are pure, and the date is an argument. [`Message::headers`] provides both the
+//! signed headers and the headers that are sent, so they are the same.
 
 use super::AccessKey;
 use hmac::{Hmac, KeyInit, Mac};
@@ -14,21 +14,21 @@ const REGION: &str = "cn-north-1";
 const SERVICE: &str = "live";
 const TERMINATOR: &str = "request";
 
-/// The parts of a request that its signature covers. Method and path are always `POST /`.
+/// The signed parts of a request. Method and path are always `POST /`.
 pub(super) struct Message<'a> {
-    /// `Action=…&Version=…`: sorted already, and of characters that need no encoding.
+    /// `Action=…&Version=…`, which is sorted and needs no encoding.
     pub(super) query: &'a str,
-    /// With the port, unless that is 80 or 443.
+    /// The host with its port, unless that is 80 or 443.
     pub(super) host: &'a str,
-    /// As [`date`] writes it.
+    /// The date in the format of [`date`].
     pub(super) date: &'a str,
-    /// Of the very bytes that are sent, as [`sha256`] gives it.
+    /// The hash of the body from [`sha256`].
     pub(super) body_hash: &'a str,
     pub(super) session_token: Option<&'a str>,
 }
 
 impl Message<'_> {
-    /// The headers that are sent and signed, by name.
+    /// The signed headers, in the order of their names.
     pub(super) fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
             ("content-type", "application/json"),
@@ -40,13 +40,13 @@ impl Message<'_> {
         .chain(self.session_token.map(|token| ("x-security-token", token)))
     }
 
-    /// The value of `Authorization`.
-    pub(super) fn authorization(&self, keys: &AccessKey) -> String {
-        let [.., key] = derive_keys(keys.secret_key(), self.day());
+    /// The value of the `Authorization` header.
+    pub(super) fn authorization(&self, access_key: &AccessKey) -> String {
+        let [.., key] = derive_keys(access_key.secret_key(), self.day());
         let signature = hex(&mac(&key, &self.string_to_sign()));
         format!(
             "{ALGORITHM} Credential={}/{}, SignedHeaders={}, Signature={signature}",
-            keys.access_key(),
+            access_key.id(),
             self.scope(),
             self.signed_headers(),
         )
@@ -77,7 +77,7 @@ impl Message<'_> {
     }
 }
 
-/// The keys for a day, for its region, for the service there, and for signing.
+/// The chain of derived keys: for the day, the region, the service, and the signature.
 fn derive_keys(secret_key: &str, day: &str) -> [[u8; 32]; 4] {
     let day = mac(secret_key.as_bytes(), day);
     let region = mac(&day, REGION);
@@ -86,24 +86,24 @@ fn derive_keys(secret_key: &str, day: &str) -> [[u8; 32]; 4] {
 }
 
 fn mac(key: &[u8], text: &str) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC accepts keys of any length");
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().into()
 }
 
-/// The hash of these bytes in lower-case hexadecimal.
+/// The SHA-256 hash in lower-case hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes all text");
+        write!(text, "{byte:02x}").expect("writing to a String does not fail");
         text
     })
 }
 
-/// Such as `20240102T030405Z`: the basic form of ISO 8601, in UTC.
+/// Formats a time in UTC in the basic format of ISO 8601, such as `20240102T030405Z`.
 pub(super) fn date(at: SystemTime) -> String {
     let whole = Timestamp { nanos: 0, ..Timestamp::from(at) };
     whole.to_string().replace(['-', ':'], "")
@@ -118,15 +118,15 @@ mod tests {
     const VECTORS: &str = include_str!("../../tests/data/volcengine_signatures.json");
 
     #[test]
-    fn every_vector_is_reproduced() {
+    fn signature_matches_every_test_vector() {
         let vectors = serde_json::from_str::<Value>(VECTORS).expect("JSON");
         let vectors = vectors["vectors"].as_array().expect("a list");
         assert_eq!(vectors.len(), 6);
         for vector in vectors {
             let text = |key: &str| vector[key].as_str().expect("text");
             let token = text("session_token");
-            let keys = AccessKey::new(text("access_key_id"), text("secret_access_key"));
-            let keys = keys.expect("valid keys");
+            let key = AccessKey::new(text("access_key_id"), text("secret_access_key"));
+            let key = key.expect("a valid access key");
             let body_hash = sha256(text("body").as_bytes());
             let message = Message {
                 query: text("canonical_query"),
@@ -141,17 +141,17 @@ mod tests {
             assert_eq!(message.canonical_request(), text("canonical_request"), "{name}");
             assert_eq!(message.scope(), text("credential_scope"), "{name}");
             assert_eq!(message.string_to_sign(), text("string_to_sign"), "{name}");
-            let derived = derive_keys(keys.secret_key(), message.day()).map(|key| hex(&key));
+            let derived = derive_keys(key.secret_key(), message.day()).map(|key| hex(&key));
             let expected = ["k_date", "k_region", "k_service", "k_signing"].map(text);
             assert_eq!(derived, expected, "{name}");
-            let authorization = message.authorization(&keys);
+            let authorization = message.authorization(&key);
             assert_eq!(authorization, text("authorization"), "{name}");
             assert!(authorization.ends_with(text("signature")), "{name}");
         }
     }
 
     #[test]
-    fn dates_are_whole_seconds_in_utc() {
+    fn date_is_in_whole_seconds_and_utc() {
         let at = |seconds, nanos| date(UNIX_EPOCH + Duration::new(seconds, nanos));
         assert_eq!(at(0, 0), "19700101T000000Z");
         assert_eq!(at(1_704_164_645, 999_999_999), "20240102T030405Z");

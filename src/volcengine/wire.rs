@@ -1,5 +1,7 @@
-//! The four actions as JSON: what each sends, what must hold before, and what it makes of the
-//! result. Results are taken as they come: the rules are for requests alone.
+//! The four actions: the checks of their requests, their JSON bodies, and the parsing of their
+//! results.
+//!
+//! The checks apply only to requests. Results are not checked.
 
 use super::model::{
     CreateTimeShiftPresetRequest, CreateTimeShiftPresetResponse, DeleteTimeShiftPresetRequest,
@@ -10,22 +12,44 @@ use crate::gax::rpc::InvalidField;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A request that is one action of the service.
+/// A request for an action of the service.
 pub(super) trait Action: Send + Sync {
-    type Answer;
+    type Response: Default;
     const NAME: &'static str;
 
-    /// Whether the service can accept it.
+    /// Checks the fields against the documented rules.
     fn check(&self) -> Result<(), InvalidField>;
 
-    fn to_json(&self) -> serde_json::Result<Vec<u8>>;
+    fn body(&self) -> Body<'_>;
 
-    /// Reads `Result`; null where there is none.
-    fn answer(result: Value) -> serde_json::Result<Self::Answer>;
+    /// Parses `Result`, which is null if the response has none. By default, the result is ignored.
+    fn parse(_: Value) -> serde_json::Result<Self::Response> {
+        Ok(Self::Response::default())
+    }
+}
+
+/// The body of a request. Each action uses some of the members; the others are omitted.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Body<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    vhost: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    app: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    stream: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_shift_time: Option<i64>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pull_domain: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_shift_type: Option<i32>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    r#type: &'a str,
 }
 
 impl Action for CreateTimeShiftPresetRequest {
-    type Answer = CreateTimeShiftPresetResponse;
+    type Response = CreateTimeShiftPresetResponse;
     const NAME: &'static str = "CreateTimeShiftPresetV3";
 
     fn check(&self) -> Result<(), InvalidField> {
@@ -36,40 +60,33 @@ impl Action for CreateTimeShiftPresetRequest {
         check_present("pull_domain", &self.pull_domain)?;
         match self.time_shift_type {
             Some(number) if TimeShiftType::try_from(number).is_err() => {
-                let reason = format!("is {number}: 0 (SHARED) or 1 (INDEPENDENT) expected");
+                let reason = format!("is {number}, but must be 0 (SHARED) or 1 (INDEPENDENT)");
                 Err(InvalidField::new("time_shift_type", reason))
             }
             _ => Ok(()),
         }
     }
 
-    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Body<'a> {
-            vhost: &'a str,
-            app: &'a str,
-            #[serde(skip_serializing_if = "str::is_empty")]
-            stream: &'a str,
-            max_shift_time: i64,
-            pull_domain: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            time_shift_type: Option<i32>,
+    fn body(&self) -> Body<'_> {
+        Body {
+            vhost: &self.vhost,
+            app: &self.app,
+            stream: &self.stream,
+            max_shift_time: Some(self.max_shift_time),
+            pull_domain: &self.pull_domain,
+            time_shift_type: self.time_shift_type,
+            ..Body::default()
         }
-        let Self { vhost, app, stream, max_shift_time, pull_domain, time_shift_type } = self;
-        let (max_shift_time, time_shift_type) = (*max_shift_time, *time_shift_type);
-        let body = Body { vhost, app, stream, max_shift_time, pull_domain, time_shift_type };
-        serde_json::to_vec(&body)
     }
 
-    fn answer(result: Value) -> serde_json::Result<Self::Answer> {
+    fn parse(result: Value) -> serde_json::Result<Self::Response> {
         let preset_name = result["PresetName"].as_str().unwrap_or_default().to_owned();
         Ok(CreateTimeShiftPresetResponse { preset_name })
     }
 }
 
 impl Action for UpdateTimeShiftPresetRequest {
-    type Answer = ();
+    type Response = ();
     const NAME: &'static str = "UpdateTimeShiftPresetV3";
 
     fn check(&self) -> Result<(), InvalidField> {
@@ -79,27 +96,19 @@ impl Action for UpdateTimeShiftPresetRequest {
         check_max_shift_time(self.max_shift_time)
     }
 
-    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Body<'a> {
-            vhost: &'a str,
-            app: &'a str,
-            #[serde(skip_serializing_if = "str::is_empty")]
-            stream: &'a str,
-            max_shift_time: i64,
+    fn body(&self) -> Body<'_> {
+        Body {
+            vhost: &self.vhost,
+            app: &self.app,
+            stream: &self.stream,
+            max_shift_time: Some(self.max_shift_time),
+            ..Body::default()
         }
-        let Self { vhost, app, stream, max_shift_time } = self;
-        serde_json::to_vec(&Body { vhost, app, stream, max_shift_time: *max_shift_time })
-    }
-
-    fn answer(_: Value) -> serde_json::Result<()> {
-        Ok(())
     }
 }
 
 impl Action for DeleteTimeShiftPresetRequest {
-    type Answer = ();
+    type Response = ();
     const NAME: &'static str = "DeleteTimeShiftPresetV3";
 
     fn check(&self) -> Result<(), InvalidField> {
@@ -107,61 +116,43 @@ impl Action for DeleteTimeShiftPresetRequest {
         check_app(&self.app)
     }
 
-    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Body<'a> {
-            vhost: &'a str,
-            app: &'a str,
-        }
-        let Self { vhost, app } = self;
-        serde_json::to_vec(&Body { vhost, app })
-    }
-
-    fn answer(_: Value) -> serde_json::Result<()> {
-        Ok(())
+    fn body(&self) -> Body<'_> {
+        Body { vhost: &self.vhost, app: &self.app, ..Body::default() }
     }
 }
 
 impl Action for ListTimeShiftPresetsRequest {
-    type Answer = ListTimeShiftPresetsResponse;
+    type Response = ListTimeShiftPresetsResponse;
     const NAME: &'static str = "ListTimeShiftPresetV2";
 
     fn check(&self) -> Result<(), InvalidField> {
         match &*self.r#type {
             "" | "vod" | "tos" => Ok(()),
             other => {
-                let reason = format!("is {other:?}: \"vod\" or \"tos\" expected");
+                let reason = format!("is {other:?}, but must be \"vod\" or \"tos\"");
                 Err(InvalidField::new("type", reason))
             }
         }
     }
 
-    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Body<'a> {
-            #[serde(skip_serializing_if = "str::is_empty")]
-            vhost: &'a str,
-            r#type: &'a str,
-        }
+    fn body(&self) -> Body<'_> {
         let r#type = if self.r#type.is_empty() { "vod" } else { &self.r#type };
-        serde_json::to_vec(&Body { vhost: &self.vhost, r#type })
+        Body { vhost: &self.vhost, r#type, ..Body::default() }
     }
 
-    fn answer(result: Value) -> serde_json::Result<Self::Answer> {
+    fn parse(result: Value) -> serde_json::Result<Self::Response> {
         #[derive(Default, Deserialize)]
         #[serde(rename_all = "PascalCase")]
-        struct Listing {
+        struct List {
             list: Option<Vec<Preset>>,
         }
-        let listing = Option::<Listing>::deserialize(result)?.unwrap_or_default();
-        let presets = listing.list.unwrap_or_default().into_iter().map(Preset::into_message);
+        let list = Option::<List>::deserialize(result)?.unwrap_or_default().list;
+        let presets = list.unwrap_or_default().into_iter().map(Preset::into_message);
         Ok(ListTimeShiftPresetsResponse { presets: presets.collect() })
     }
 }
 
-/// One preset of a listing; any member may be missing or null.
+/// A preset in a list. Any member can be missing or null.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Preset {
@@ -196,7 +187,7 @@ impl Preset {
 }
 
 fn check_present(field: &'static str, value: &str) -> Result<(), InvalidField> {
-    (!value.is_empty()).then_some(()).ok_or_else(|| InvalidField::new(field, "is required"))
+    if value.is_empty() { Err(InvalidField::new(field, "is required")) } else { Ok(()) }
 }
 
 fn check_app(value: &str) -> Result<(), InvalidField> {
@@ -204,18 +195,18 @@ fn check_app(value: &str) -> Result<(), InvalidField> {
     check_id("app", value, 30)
 }
 
-/// Empty stands for every stream, or for the app as a whole.
+/// Checks a stream name. An empty name means every stream of the app, or the app itself.
 fn check_stream(value: &str) -> Result<(), InvalidField> {
     check_id("stream", value, 100)
 }
 
-fn check_id(field: &'static str, value: &str, longest: usize) -> Result<(), InvalidField> {
+fn check_id(field: &'static str, value: &str, max: usize) -> Result<(), InvalidField> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    if value.chars().all(is_allowed) && value.len() <= longest {
+    if value.chars().all(is_allowed) && value.len() <= max {
         return Ok(());
     }
-    let reason =
-        format!("is {value:?}: at most {longest} letters, digits, and `_`, `.`, `-` expected");
+    let rule = format!("must have at most {max} characters: letters, digits, `_`, `.` and `-`");
+    let reason = format!("is {value:?}, but {rule}");
     Err(InvalidField::new(field, reason))
 }
 
@@ -223,7 +214,7 @@ fn check_max_shift_time(seconds: i64) -> Result<(), InvalidField> {
     if [86_400, 259_200, 604_800, 1_296_000].contains(&seconds) {
         return Ok(());
     }
-    let reason =
-        format!("is {seconds} s: 86400, 259200, 604800 or 1296000 expected (1, 3, 7 or 15 days)");
+    let rule = "must be 86400, 259200, 604800 or 1296000 s (1, 3, 7 or 15 days)";
+    let reason = format!("is {seconds} s, but {rule}");
     Err(InvalidField::new("max_shift_time", reason))
 }

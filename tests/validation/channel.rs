@@ -1,4 +1,4 @@
-//! The rules of a channel as a whole, and ladders, which keep them.
+//! The rules of a whole channel, and ladders, which build valid channels.
 
 use super::{broken, seconds};
 use livestream_client::{
@@ -23,7 +23,7 @@ use livestream_client::{
 };
 use std::time::Duration;
 
-/// A channel that has one of everything; video at 0 and 1, audio at 2.
+/// A channel with at least one of every element; video at 0 and 1, audio at 2.
 pub(crate) fn whole() -> Channel {
     let input = |id| InputName::new("p", "us-central1", id).unwrap();
     let rungs = [
@@ -92,23 +92,25 @@ pub(crate) fn whole() -> Channel {
 }
 
 #[test]
-fn a_channel_has_an_output_in_cloud_storage_and_a_name_of_a_channel() {
+fn a_channel_has_an_output_in_cloud_storage_and_a_channel_name() {
     let uri = |channel: &mut Channel, uri: &str| {
         channel.output.as_mut().unwrap().uri = uri.into();
     };
     broken(&whole, |c| c.output = None, &["`output.uri` is required"]);
     broken(&whole, |c| uri(c, ""), &["`output.uri` is required"]);
     for wrong in ["https://bucket/news", "gs://", "gs:///news", "bucket/news"] {
-        let text =
-            format!("`output.uri` is `{wrong}`, not a place such as `gs://my-bucket/folder`");
+        let text = format!(
+            "`output.uri` is `{wrong}`, but must be a Cloud Storage folder such as \
+             `gs://my-bucket/folder`"
+        );
         broken(&whole, |c| uri(c, wrong), &[&text]);
     }
     broken(
         &whole,
         |c| c.name = "channels/c".into(),
-        &["`name` is not a name of kind Channel \
-         (`projects/{project}/locations/{location}/channels/{channel}`): \"channels/c\": \
-         `projects` expected at \"channels\""],
+        &["`name` is not a channel name \
+         (`projects/{project}/locations/{location}/channels/{channel}`): \"channels/c\": expected \
+         `projects`, found \"channels\""],
     );
 }
 
@@ -117,13 +119,10 @@ fn keys_have_1_to_63_characters_and_begin_and_end_with_a_letter_or_digit() {
     let long = "k".repeat(64);
     let faults = [
         ("", "is required".to_owned()),
-        (&*long, "has 64 characters, and 63 are the most".to_owned()),
-        (
-            "a b",
-            "is `a b`, which has other characters than letters, digits, `-` and `_`".to_owned(),
-        ),
-        ("-a", "is `-a`, which does not begin and end with a letter or a digit".to_owned()),
-        ("a_", "is `a_`, which does not begin and end with a letter or a digit".to_owned()),
+        (&*long, "has 64 characters, but at most 63 are allowed".to_owned()),
+        ("a b", "is `a b`, but must contain only letters, digits, `-` and `_`".to_owned()),
+        ("-a", "is `-a`, but must begin and end with a letter or a digit".to_owned()),
+        ("a_", "is `a_`, but must begin and end with a letter or a digit".to_owned()),
     ];
     for (key, reason) in &faults {
         let expect = |path: &str, edit: fn(&mut Channel, String)| {
@@ -155,14 +154,15 @@ fn keys_have_1_to_63_characters_and_begin_and_end_with_a_letter_or_digit() {
 }
 
 #[test]
-fn no_key_is_doubled() {
+fn duplicate_keys_are_refused() {
     broken(
         &whole,
         |c| c.input_attachments[1].key = "studio".into(),
         &[
-            "`input_attachments[1].key` is doubled: `input_attachments[0].key` is `studio` too",
-            "`input_attachments[0].automatic_failover.input_keys[0]` is `backup`, but the channel has \
-         no such input attachment, only `studio`, `studio`",
+            "`input_attachments[1].key` is a duplicate: `input_attachments[0].key` is also \
+             `studio`",
+            "`input_attachments[0].automatic_failover.input_keys[0]` is `backup`, but the channel \
+             has no such input attachment; it has `studio`, `studio`",
         ],
     );
     fn double<T: Clone>(items: &mut Vec<T>) {
@@ -171,66 +171,66 @@ fn no_key_is_doubled() {
     broken(
         &whole,
         |c| double(&mut c.elementary_streams),
-        &[
-            "`elementary_streams[3].key` is doubled: `elementary_streams[0].key` is `video-720p` too",
-        ],
+        &["`elementary_streams[3].key` is a duplicate: `elementary_streams[0].key` is also \
+             `video-720p`"],
     );
     broken(
         &whole,
         |c| double(&mut c.mux_streams),
-        &["`mux_streams[3].key` is doubled: `mux_streams[0].key` is `video-720p` too"],
+        &["`mux_streams[3].key` is a duplicate: `mux_streams[0].key` is also `video-720p`"],
     );
     broken(
         &whole,
         |c| double(&mut c.manifests),
         &[
-            "`manifests[2].key` is doubled: `manifests[0].key` is `hls` too",
-            "`manifests[2].file_name` is doubled: `manifests[0].file_name` is `main.m3u8` too",
+            "`manifests[2].key` is a duplicate: `manifests[0].key` is also `hls`",
+            "`manifests[2].file_name` is a duplicate: `manifests[0].file_name` is also `main.m3u8`",
         ],
     );
     broken(
         &whole,
         |c| double(&mut c.distribution_streams),
-        &["`distribution_streams[2].key` is doubled: `distribution_streams[0].key` is `ts` too"],
+        &["`distribution_streams[2].key` is a duplicate: `distribution_streams[0].key` is also \
+         `ts`"],
     );
     broken(
         &whole,
         |c| double(&mut c.distributions),
-        &["`distributions[2].key` is doubled: `distributions[0].key` is `partner` too"],
+        &["`distributions[2].key` is a duplicate: `distributions[0].key` is also `partner`"],
     );
     broken(
         &whole,
         |c| double(&mut c.sprite_sheets),
-        &[
-            "`sprite_sheets[1].file_prefix` is doubled: `sprite_sheets[0].file_prefix` is `thumbs` too",
-        ],
+        &["`sprite_sheets[1].file_prefix` is a duplicate: `sprite_sheets[0].file_prefix` is \
+             also `thumbs`"],
     );
     broken(
         &whole,
         |c| double(&mut c.encryptions),
-        &["`encryptions[1].id` is doubled: `encryptions[0].id` is `aes` too"],
+        &["`encryptions[1].id` is a duplicate: `encryptions[0].id` is also `aes`"],
     );
     broken(
         &whole,
         |c| c.manifests.iter_mut().for_each(|m| m.file_name = "main".into()),
-        &["`manifests[1].file_name` is doubled: `manifests[0].file_name` is `main` too"],
+        &["`manifests[1].file_name` is a duplicate: `manifests[0].file_name` is also `main`"],
     );
 }
 
 #[test]
-fn an_unnamed_manifest_takes_the_name_of_its_type() {
+fn a_manifest_without_file_name_takes_the_default_of_its_type() {
     broken(
         &whole,
         |c| {
             c.manifests[0].file_name = String::new();
             c.manifests[1].file_name = "manifest.m3u8".into();
         },
-        &["`manifests[1].file_name` is doubled: `manifests[0].file_name` is `manifest.m3u8` too"],
+        &["`manifests[1].file_name` is a duplicate: `manifests[0].file_name` is also \
+         `manifest.m3u8`"],
     );
 }
 
 #[test]
-fn inputs_are_named_and_have_one_backup_at_most() {
+fn input_attachments_name_an_input_and_at_most_one_backup() {
     broken(
         &whole,
         |c| c.input_attachments[0].input = String::new(),
@@ -239,9 +239,9 @@ fn inputs_are_named_and_have_one_backup_at_most() {
     broken(
         &whole,
         |c| c.input_attachments[1].input = "studio".into(),
-        &["`input_attachments[1].input` is not a name of kind Input \
-         (`projects/{project}/locations/{location}/inputs/{input}`): \"studio\": \
-         `projects` expected at \"studio\""],
+        &["`input_attachments[1].input` is not an input name \
+         (`projects/{project}/locations/{location}/inputs/{input}`): \"studio\": expected \
+         `projects`, found \"studio\""],
     );
     let failover = |keys: &[&str]| {
         let input_keys = keys.iter().map(|key| (*key).to_owned()).collect();
@@ -251,16 +251,16 @@ fn inputs_are_named_and_have_one_backup_at_most() {
         &whole,
         |c| c.input_attachments[0].automatic_failover = failover(&["backup", "spare"]),
         &[
-            "`input_attachments[0].automatic_failover.input_keys` names 2 backups, and one is the \
-             most",
+            "`input_attachments[0].automatic_failover.input_keys` has 2 backup inputs, but at \
+             most 1 is allowed",
             "`input_attachments[0].automatic_failover.input_keys[1]` is `spare`, but the channel \
-             has no such input attachment, only `studio`, `backup`",
+             has no such input attachment; it has `studio`, `backup`",
         ],
     );
 }
 
 #[test]
-fn overlays_are_placed_within_the_picture() {
+fn static_overlays_lie_within_the_picture() {
     fn overlay(channel: &mut Channel) -> &mut StaticOverlay {
         &mut channel.static_overlays[0]
     }
@@ -272,20 +272,20 @@ fn overlays_are_placed_within_the_picture() {
     broken(
         &whole,
         |c| overlay(c).opacity = 1.5,
-        &["`static_overlays[0].opacity` is 1.5, outside of 0 to 1"],
+        &["`static_overlays[0].opacity` is 1.5, but must be between 0 and 1"],
     );
     broken(
         &whole,
         |c| overlay(c).opacity = f64::NAN,
-        &["`static_overlays[0].opacity` is NaN, outside of 0 to 1"],
+        &["`static_overlays[0].opacity` is NaN, but must be between 0 and 1"],
     );
     let size = NormalizedResolution { w: 1.1, h: -0.1 };
     broken(
         &whole,
         |c| overlay(c).resolution = Some(size),
         &[
-            "`static_overlays[0].resolution.w` is 1.1, outside of 0 to 1",
-            "`static_overlays[0].resolution.h` is -0.1, outside of 0 to 1",
+            "`static_overlays[0].resolution.w` is 1.1, but must be between 0 and 1",
+            "`static_overlays[0].resolution.h` is -0.1, but must be between 0 and 1",
         ],
     );
     let place = NormalizedCoordinate { x: 2.0, y: -1.0 };
@@ -293,8 +293,8 @@ fn overlays_are_placed_within_the_picture() {
         &whole,
         |c| overlay(c).position = Some(place),
         &[
-            "`static_overlays[0].position.x` is 2, outside of 0 to 1",
-            "`static_overlays[0].position.y` is -1, outside of 0 to 1",
+            "`static_overlays[0].position.x` is 2, but must be between 0 and 1",
+            "`static_overlays[0].position.y` is -1, but must be between 0 and 1",
         ],
     );
 }
@@ -308,35 +308,35 @@ fn the_utc_offset_is_in_whole_seconds_up_to_18_hours() {
     broken(
         &whole,
         |c| c.timecode_config = Some(offset(64_801, 0)),
-        &["`timecode_config.utc_offset` is 64801 s, outside of -64800 s to 64800 s"],
+        &["`timecode_config.utc_offset` is 64801 s, but must be between -64800 s and 64800 s"],
     );
     broken(
         &whole,
         |c| c.timecode_config = Some(offset(-1, -5)),
-        &["`timecode_config.utc_offset` is not in whole seconds"],
+        &["`timecode_config.utc_offset` must be a whole number of seconds"],
     );
     broken(
         &whole,
         |c| c.timecode_config = Some(offset(1, -5)),
         &[
-            "`timecode_config.utc_offset` mixes signs: 1 seconds and -5 nanos",
-            "`timecode_config.utc_offset` is not in whole seconds",
+            "`timecode_config.utc_offset` has seconds and nanos of different signs: 1 and -5",
+            "`timecode_config.utc_offset` must be a whole number of seconds",
         ],
     );
 }
 
 #[test]
-fn retention_is_not_negative() {
+fn the_retention_window_is_not_negative() {
     let retention = RetentionConfig { retention_window_duration: Some(seconds(-1)) };
     broken(
         &whole,
         |c| c.retention_config = Some(retention),
-        &["`retention_config.retention_window_duration` is negative"],
+        &["`retention_config.retention_window_duration` must not be negative"],
     );
 }
 
 #[test]
-fn ladders_give_channels_that_keep_the_rules() {
+fn ladders_build_valid_channels() {
     for ladder in [Ladder::sd(), Ladder::hd(), Ladder::uhd(), Ladder::uhd().frame_rate(59.94)] {
         let channel = ladder.channel("gs://bucket/").build().unwrap();
         assert_eq!(channel.violations(), []);
@@ -356,7 +356,7 @@ fn ladders_give_channels_that_keep_the_rules() {
 }
 
 #[test]
-fn rungs_of_one_height_are_told_apart_by_bit_rate() {
+fn ladder_renditions_of_equal_height_are_keyed_by_bit_rate() {
     let rung = |bitrate| Rendition::new(1280, 720, 30.0, bitrate);
     let channel = Ladder::of([rung(3_000_000), rung(1_500_000)]).channel("gs://b/").build();
     let channel = channel.unwrap();
@@ -365,7 +365,7 @@ fn rungs_of_one_height_are_told_apart_by_bit_rate() {
 }
 
 #[test]
-fn a_ladder_can_have_several_sounds_and_only_one_manifest() {
+fn a_ladder_can_have_several_audio_streams_and_a_single_manifest() {
     let stereo = AudioStream { bitrate_bps: 96_000, ..Default::default() };
     let ladder = Ladder::sd().audio([("english", stereo.clone()), ("french", stereo)]);
     let builder = ladder.channel("gs://bucket/").manifests([ManifestType::Hls]);
@@ -377,21 +377,20 @@ fn a_ladder_can_have_several_sounds_and_only_one_manifest() {
 }
 
 #[test]
-fn a_ladder_that_breaks_rules_is_refused_with_all_of_them() {
+fn an_invalid_ladder_is_refused_with_every_violation() {
     let builder = Ladder::of([Rendition::new(1281, 720, 30.0, 16_000_000)]).channel("");
     let violations = builder.segments(Duration::from_secs(5)).build().unwrap_err();
     assert_eq!(
         violations.to_string(),
-        "`output.uri` is required; \
-         `elementary_streams[0].video_stream.h264.width_pixels` is 1281, and must be even; \
-         `elementary_streams[0].video_stream.h264.bitrate_bps` is 16000000, and 15000000 is the \
-         most up to 1080p; \
-         `mux_streams[0].segment_settings.segment_duration` is 5 s, not a whole multiple of the \
-         GOP of `video-720p`, 2 s"
+        "`output.uri` is required; `elementary_streams[0].video_stream.h264.width_pixels` is \
+         1281, but must be even; `elementary_streams[0].video_stream.h264.bitrate_bps` is \
+         16000000, but must be at most 15000000 for a height up to 1080p; \
+         `mux_streams[0].segment_settings.segment_duration` is 5 s, but must be a multiple of the \
+         GOP of `video-720p`, which is 2 s"
     );
     let error = livestream_client::Error::from(violations);
     assert_eq!(error.field(), Some("output.uri"));
-    assert!(error.message().ends_with("the GOP of `video-720p`, 2 s"));
+    assert!(error.message().ends_with("the GOP of `video-720p`, which is 2 s"));
 
     let forever = Ladder::sd().channel("gs://b/").retention(Duration::MAX).build().unwrap_err();
     let text = "`retention_config.retention_window_duration` is longer than 10,000 years";

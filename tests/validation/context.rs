@@ -20,24 +20,22 @@ fn time(seconds: u64) -> SystemTime {
 }
 
 #[test]
-fn clips_and_sessions_name_a_manifest_of_a_channel_that_keeps_its_output() {
+fn clips_and_dvr_sessions_name_a_manifest_of_a_channel_with_retention() {
     let channel = whole();
     let context = Context::new().on(&channel);
     broken_in(
         context,
         &clip,
         |c| c.clip_manifests[0].manifest_key = "main".into(),
-        &[
-            "`clip_manifests[0].manifest_key` is `main`, but the channel has no such manifest, only \
-         `hls`, `dash`",
-        ],
+        &["`clip_manifests[0].manifest_key` is `main`, but the channel has no such manifest; it \
+             has `hls`, `dash`"],
     );
     broken_in(
         context,
         &session,
         |s| s.dvr_manifests[0].manifest_key = "main".into(),
-        &["`dvr_manifests[0].manifest_key` is `main`, but the channel has no such manifest, only \
-         `hls`, `dash`"],
+        &["`dvr_manifests[0].manifest_key` is `main`, but the channel has no such manifest; it \
+         has `hls`, `dash`"],
     );
 
     let no_window = Some(RetentionConfig { retention_window_duration: Some(seconds(0)) });
@@ -47,35 +45,35 @@ fn clips_and_sessions_name_a_manifest_of_a_channel_that_keeps_its_output() {
         let text = |violations: Vec<livestream_client::rpc::InvalidField>| {
             violations.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
-        let need = "need a channel with `retention_config.retention_window_duration`";
+        let need = "require a channel with `retention_config.retention_window_duration`";
         assert_eq!(text(clip().violations_on(&channel)), [format!("`slices` {need}")]);
         assert_eq!(text(session().violations_on(&channel)), [format!("`dvr_windows` {need}")]);
     }
 }
 
 #[test]
-fn a_clip_is_no_longer_than_the_retention() {
+fn a_clip_is_at_most_as_long_as_the_retention_window() {
     let channel = whole();
     let context = Context::new().on(&channel);
     broken_in(
         context,
         &clip,
         |c| c.slices[0] = slice(1000, 4601),
-        &["`slices` reach over 3601 s, and the channel keeps only 3600 s"],
+        &["`slices` span 3601 s, but the channel retains only 3600 s"],
     );
     broken_in(context, &clip, |c| c.slices.push(slice(4590, 4600)), &[]);
     broken_in(
         context,
         &clip,
         |c| c.slices.push(slice(4600, 4610)),
-        &["`slices` reach over 3610 s, and the channel keeps only 3600 s"],
+        &["`slices` span 3610 s, but the channel retains only 3600 s"],
     );
 }
 
 #[test]
-fn a_clip_holds_what_is_past_and_kept() {
+fn a_clip_lies_in_the_past_and_within_the_retention_window() {
     let channel = whole();
-    let past = "is to come, and only past content can be cut";
+    let past = "is in the future, but a clip contains only past content";
     let context = Context::new().at(time(1060));
     broken_in(
         context,
@@ -88,19 +86,19 @@ fn a_clip_holds_what_is_past_and_kept() {
         context,
         &clip,
         |c| c.slices[0] = slice(999, 1060),
-        &["`slices[0].time_slice.markin_time` is before what the channel still keeps"],
+        &["`slices[0].time_slice.markin_time` is before the channel's retention window"],
     );
 }
 
 #[test]
-fn an_event_lies_10_seconds_ahead() {
+fn an_event_executes_at_least_10_seconds_ahead() {
     let context = Context::new().at(time(1000));
     broken_in(context, &unmute, |e| (e.execute_now, e.execution_time) = (false, at(1010)), &[]);
     broken_in(
         context,
         &unmute,
         |e| (e.execute_now, e.execution_time) = (false, at(1009)),
-        &["`execution_time` is 9 s ahead, and 10 s is the least"],
+        &["`execution_time` is 9 s from now, but must be at least 10 s from now"],
     );
 }
 
@@ -114,10 +112,8 @@ fn an_event_names_inputs_and_encryptions_of_its_channel() {
         context,
         &unmute,
         |e| e.task = switch("moon"),
-        &[
-            "`input_switch.input_key` is `moon`, but the channel has no such input attachment, only \
-         `studio`, `backup`",
-        ],
+        &["`input_switch.input_key` is `moon`, but the channel has no such input attachment; it \
+             has `studio`, `backup`"],
     );
     let encryptions = vec![EncryptionUpdate { id: "drm".into(), ..Default::default() }];
     let update = Some(Task::UpdateEncryptions(UpdateEncryptionsTask { encryptions }));
@@ -125,9 +121,7 @@ fn an_event_names_inputs_and_encryptions_of_its_channel() {
         context,
         &unmute,
         |e| e.task = update,
-        &[
-            "`update_encryptions.encryptions[0].id` is `drm`, but the channel has no such encryption, \
-         only `aes`",
-        ],
+        &["`update_encryptions.encryptions[0].id` is `drm`, but the channel has no such \
+             encryption; it has `aes`"],
     );
 }

@@ -12,7 +12,7 @@ use livestream_client::model::{
     srt_push_output_endpoint::PassphraseSource,
 };
 
-/// The whole channel, as HLS over one `ts` stream of the first video and the audio.
+/// The whole channel as HLS with one `ts` stream of the first video and the audio.
 fn over_ts() -> Channel {
     let mut channel = whole();
     channel.manifests.truncate(1);
@@ -24,7 +24,7 @@ fn over_ts() -> Channel {
 }
 
 #[test]
-fn mux_streams_hold_what_their_container_takes() {
+fn mux_streams_hold_only_streams_that_their_container_supports() {
     let streams = |keys: &'static [&str]| {
         move |c: &mut Channel| {
             let keys = keys.iter().map(|key| (*key).to_owned());
@@ -35,24 +35,29 @@ fn mux_streams_hold_what_their_container_takes() {
         &whole,
         |c| c.mux_streams[2].container = "mp4".into(),
         &[
-            "`mux_streams[2].container` is `mp4`, not one of `fmp4`, `ts`",
-            "`manifests[0].mux_streams[2]` is a `mp4` stream, but `video-720p` is `fmp4`",
-            "`manifests[1].mux_streams[2]` is `audio`, a `mp4` stream; DASH takes only `fmp4`",
+            "`mux_streams[2].container` is `mp4`, but must be one of `fmp4`, `ts`",
+            "`manifests[0].mux_streams[2]` has the container `mp4`, but `video-720p` has `fmp4`",
+            "`manifests[1].mux_streams[2]` is `audio`, whose container is `mp4`, but DASH \
+             supports only `fmp4`",
         ],
     );
-    let single = "`mux_streams[0].elementary_streams` is not a single stream, as `fmp4` needs";
-    broken(&whole, streams(&[]), &[single]);
-    broken(&whole, streams(&["video-720p", "audio"]), &[single]);
+    let single = |count| {
+        format!(
+            "`mux_streams[0].elementary_streams` has {count} streams, but `fmp4` requires exactly 1"
+        )
+    };
+    broken(&whole, streams(&[]), &[&single(0)]);
+    broken(&whole, streams(&["video-720p", "audio"]), &[&single(2)]);
     broken(
         &whole,
         streams(&["video-1080p"]),
         &["`mux_streams[0].elementary_streams[0]` is `video-1080p`, but the channel has no such \
-         elementary stream, only `video-720p`, `video-360p`, `audio`"],
+         elementary stream; it has `video-720p`, `video-360p`, `audio`"],
     );
     let ts = |audio: usize, video: usize| {
         format!(
-            "`mux_streams[0].elementary_streams` has {audio} audio and {video} video streams; \
-             `ts` takes 1 and at most 1"
+            "`mux_streams[0].elementary_streams` has {audio} audio and {video} video streams, but \
+             `ts` requires exactly 1 audio and at most 1 video stream"
         )
     };
     broken(&over_ts, streams(&["video-720p"]), &[&ts(0, 1)]);
@@ -62,15 +67,15 @@ fn mux_streams_hold_what_their_container_takes() {
         &over_ts,
         streams(&["audio", "audio"]),
         &[
-            "`mux_streams[0].elementary_streams[1]` is doubled: \
-         `mux_streams[0].elementary_streams[0]` is `audio` too",
+            "`mux_streams[0].elementary_streams[1]` is a duplicate: \
+             `mux_streams[0].elementary_streams[0]` is also `audio`",
             &ts(2, 0),
         ],
     );
 }
 
 #[test]
-fn segments_are_2_to_20_seconds_long_and_whole_multiples_of_a_group_of_pictures() {
+fn segments_are_2_to_20_seconds_long_and_whole_multiples_of_a_gop() {
     let segments = |span: prost_types::Duration| {
         move |c: &mut Channel| {
             for mux in &mut c.mux_streams {
@@ -79,19 +84,26 @@ fn segments_are_2_to_20_seconds_long_and_whole_multiples_of_a_group_of_pictures(
         }
     };
     let at = "`mux_streams[0].segment_settings.segment_duration`";
-    let gop = "not a whole multiple of the GOP of `video-720p`, 2 s";
+    let gop = "but must be a multiple of the GOP of `video-720p`, which is 2 s";
     broken(
         &over_ts,
         segments(seconds(1)),
-        &[&format!("{at} is 1 s, outside of 2 s to 20 s"), &format!("{at} is 1 s, {gop}")],
+        &[
+            &format!("{at} is 1 s, but must be between 2 s and 20 s"),
+            &format!("{at} is 1 s, {gop}"),
+        ],
     );
-    broken(&over_ts, segments(seconds(22)), &[&format!("{at} is 22 s, outside of 2 s to 20 s")]);
+    broken(
+        &over_ts,
+        segments(seconds(22)),
+        &[&format!("{at} is 22 s, but must be between 2 s and 20 s")],
+    );
     broken(&over_ts, segments(seconds(5)), &[&format!("{at} is 5 s, {gop}")]);
     let odd = prost_types::Duration { seconds: 4, nanos: 1_000_000_000 };
     broken(
         &over_ts,
         segments(odd),
-        &[&format!("{at} has 1000000000 nanos, outside of -999999999 to 999999999")],
+        &[&format!("{at} has 1000000000 nanos, but must have -999999999 to 999999999")],
     );
 }
 
@@ -114,8 +126,10 @@ fn segment_settings_are_optional_and_default_to_6_seconds() {
         &whole,
         longer,
         &[
-            "`manifests[0].mux_streams[2]` has segments of 6 s, but those of `video-720p` are 8 s",
-            "`manifests[1].mux_streams[2]` has segments of 6 s, but those of `video-720p` are 8 s",
+            "`manifests[0].mux_streams[2]` has segments of 6 s, but `video-720p` has segments of \
+             8 s",
+            "`manifests[1].mux_streams[2]` has segments of 6 s, but `video-720p` has segments of \
+             8 s",
         ],
     );
 }
@@ -131,15 +145,14 @@ fn manifests_have_a_type_and_list_streams_of_one_kind() {
     broken(
         &whole,
         |c| c.manifests[0].mux_streams[1] = "audio".into(),
-        &["`manifests[0].mux_streams[2]` is doubled: `manifests[0].mux_streams[1]` is `audio` too"],
+        &["`manifests[0].mux_streams[2]` is a duplicate: `manifests[0].mux_streams[1]` is also \
+         `audio`"],
     );
     broken(
         &whole,
         |c| c.manifests[1].mux_streams[2] = "sound".into(),
-        &[
-            "`manifests[1].mux_streams[2]` is `sound`, but the channel has no such mux stream, only \
-         `video-720p`, `video-360p`, `audio`",
-        ],
+        &["`manifests[1].mux_streams[2]` is `sound`, but the channel has no such mux stream; it \
+             has `video-720p`, `video-360p`, `audio`"],
     );
     broken(
         &whole,
@@ -150,8 +163,9 @@ fn manifests_have_a_type_and_list_streams_of_one_kind() {
         &whole,
         |c| c.mux_streams[2].container = "ts".into(),
         &[
-            "`manifests[0].mux_streams[2]` is a `ts` stream, but `video-720p` is `fmp4`",
-            "`manifests[1].mux_streams[2]` is `audio`, a `ts` stream; DASH takes only `fmp4`",
+            "`manifests[0].mux_streams[2]` has the container `ts`, but `video-720p` has `fmp4`",
+            "`manifests[1].mux_streams[2]` is `audio`, whose container is `ts`, but DASH supports \
+             only `fmp4`",
         ],
     );
     let longer = |c: &mut Channel| {
@@ -161,28 +175,30 @@ fn manifests_have_a_type_and_list_streams_of_one_kind() {
         &whole,
         longer,
         &[
-            "`manifests[0].mux_streams[2]` has segments of 8 s, but those of `video-720p` are 6 s",
-            "`manifests[1].mux_streams[2]` has segments of 8 s, but those of `video-720p` are 6 s",
+            "`manifests[0].mux_streams[2]` has segments of 8 s, but `video-720p` has segments of \
+             6 s",
+            "`manifests[1].mux_streams[2]` has segments of 8 s, but `video-720p` has segments of \
+             6 s",
         ],
     );
 }
 
 #[test]
-fn manifests_hold_at_least_3_segments_and_keep_them_for_no_negative_time() {
+fn manifests_have_at_least_3_segments_and_no_negative_keep_duration() {
     broken(
         &whole,
         |c| c.manifests[0].max_segment_count = 2,
-        &["`manifests[0].max_segment_count` is 2, and 3 is the least"],
+        &["`manifests[0].max_segment_count` is 2, but must be at least 3"],
     );
     broken(
         &whole,
         |c| c.manifests[1].segment_keep_duration = Some(seconds(-1)),
-        &["`manifests[1].segment_keep_duration` is negative"],
+        &["`manifests[1].segment_keep_duration` must not be negative"],
     );
 }
 
 #[test]
-fn distribution_streams_hold_one_sound_and_at_most_one_picture() {
+fn distribution_streams_hold_one_audio_and_at_most_one_video_stream() {
     let at = "`distribution_streams[1]";
     broken(
         &whole,
@@ -195,7 +211,7 @@ fn distribution_streams_hold_one_sound_and_at_most_one_picture() {
             c.distributions.truncate(1);
             c.distribution_streams[1].container = "fmp4".into();
         },
-        &[&format!("{at}.container` is `fmp4`, not one of `ts`, `flv`")],
+        &[&format!("{at}.container` is `fmp4`, but must be one of `ts`, `flv`")],
     );
     let streams = |keys: &'static [&str]| {
         move |c: &mut Channel| {
@@ -205,8 +221,8 @@ fn distribution_streams_hold_one_sound_and_at_most_one_picture() {
     };
     let count = |audio: usize, video: usize| {
         format!(
-            "{at}.elementary_streams` has {audio} audio and {video} video streams; it takes 1 and \
-             at most 1"
+            "{at}.elementary_streams` has {audio} audio and {video} video streams, but a \
+             distribution stream requires exactly 1 audio and at most 1 video stream"
         )
     };
     broken(&whole, streams(&[]), &[&count(0, 0)]);
@@ -216,14 +232,14 @@ fn distribution_streams_hold_one_sound_and_at_most_one_picture() {
         &whole,
         streams(&["audio", "picture"]),
         &[&format!(
-            "{at}.elementary_streams[1]` is `picture`, but the channel has no such elementary stream, \
-         only `video-720p`, `video-360p`, `audio`"
+            "{at}.elementary_streams[1]` is `picture`, but the channel has no such elementary \
+             stream; it has `video-720p`, `video-360p`, `audio`"
         )],
     );
 }
 
 #[test]
-fn distributions_push_a_stream_of_their_protocol() {
+fn distributions_push_a_stream_that_fits_their_protocol() {
     fn push(channel: &mut Channel, at: usize) -> &mut Distribution {
         &mut channel.distributions[at]
     }
@@ -236,23 +252,19 @@ fn distributions_push_a_stream_of_their_protocol() {
         &whole,
         |c| push(c, 0).distribution_stream = "moon".into(),
         &["`distributions[0].distribution_stream` is `moon`, but the channel has no such \
-         distribution stream, only `ts`, `flv`"],
+         distribution stream; it has `ts`, `flv`"],
     );
     broken(
         &whole,
         |c| push(c, 0).distribution_stream = "flv".into(),
-        &[
-            "`distributions[0].distribution_stream` is `flv`, a `flv` stream; this endpoint takes only \
-         `ts`",
-        ],
+        &["`distributions[0].distribution_stream` is `flv`, whose container is `flv`, but the \
+             endpoint requires `ts`"],
     );
     broken(
         &whole,
         |c| push(c, 1).distribution_stream = "ts".into(),
-        &[
-            "`distributions[1].distribution_stream` is `ts`, a `ts` stream; this endpoint takes only \
-         `flv`",
-        ],
+        &["`distributions[1].distribution_stream` is `ts`, whose container is `ts`, but the \
+             endpoint requires `flv`"],
     );
     broken(
         &whole,
@@ -279,28 +291,29 @@ fn distributions_push_a_stream_of_their_protocol() {
     broken(
         &whole,
         phrase,
-        &[
-            "`distributions[0].srt_push.passphrase_secret_version` is not a name of kind SecretVersion \
-         (`projects/{project}/secrets/{secret}/versions/{version}`): \"open\": `projects` expected \
-         at \"open\"",
-        ],
+        &["`distributions[0].srt_push.passphrase_secret_version` is not a secret version name \
+             (`projects/{project}/secrets/{secret}/versions/{version}`): \"open\": expected \
+             `projects`, found \"open\""],
     );
 }
 
 #[test]
 fn sprite_sheets_are_within_limits() {
     let cases: [Case<SpriteSheet>; 11] = [
-        (|s| s.format = "png".into(), "format` is `png`, not one of `jpeg`"),
+        (|s| s.format = "png".into(), "format` is `png`, but must be one of `jpeg`"),
         (|s| s.file_prefix = String::new(), "file_prefix` is required"),
         (|s| s.sprite_width_pixels = 0, "sprite_width_pixels` is required"),
-        (|s| s.sprite_width_pixels = 63, "sprite_width_pixels` is 63, and must be even"),
-        (|s| s.sprite_height_pixels = -2, "sprite_height_pixels` is -2, and cannot be negative"),
-        (|s| s.sprite_height_pixels = 35, "sprite_height_pixels` is 35, and must be even"),
-        (|s| s.column_count = 11, "column_count` is 11, outside of 1 to 10"),
-        (|s| s.row_count = -1, "row_count` is -1, outside of 1 to 10"),
-        (|s| s.quality = 101, "quality` is 101, outside of 1 to 100"),
-        (|s| s.interval = Some(seconds(0)), "interval` is 0 s, outside of 1 s to 3600 s"),
-        (|s| s.interval = Some(seconds(3601)), "interval` is 3601 s, outside of 1 s to 3600 s"),
+        (|s| s.sprite_width_pixels = 63, "sprite_width_pixels` is 63, but must be even"),
+        (|s| s.sprite_height_pixels = -2, "sprite_height_pixels` is -2, but must not be negative"),
+        (|s| s.sprite_height_pixels = 35, "sprite_height_pixels` is 35, but must be even"),
+        (|s| s.column_count = 11, "column_count` is 11, but must be between 1 and 10"),
+        (|s| s.row_count = -1, "row_count` is -1, but must be between 1 and 10"),
+        (|s| s.quality = 101, "quality` is 101, but must be between 1 and 100"),
+        (|s| s.interval = Some(seconds(0)), "interval` is 0 s, but must be between 1 s and 3600 s"),
+        (
+            |s| s.interval = Some(seconds(3601)),
+            "interval` is 3601 s, but must be between 1 s and 3600 s",
+        ),
     ];
     for (edit, text) in cases {
         let text = format!("`sprite_sheets[0].{text}");
@@ -309,7 +322,7 @@ fn sprite_sheets_are_within_limits() {
 }
 
 #[test]
-fn encryptions_have_a_key_a_mode_and_systems_that_go_with_it() {
+fn encryptions_have_a_key_a_mode_and_matching_drm_systems() {
     fn encryption(channel: &mut Channel) -> &mut Encryption {
         &mut channel.encryptions[0]
     }
@@ -324,7 +337,7 @@ fn encryptions_have_a_key_a_mode_and_systems_that_go_with_it() {
         |c| encryption(c).encryption_mode = None,
         &[&format!("{at}.encryption_mode` is required: `aes128`, `sample_aes` or `mpeg_cenc`")],
     );
-    let none = format!("{at}.drm_systems` is required: turn on at least one system");
+    let none = format!("{at}.drm_systems` is required: enable at least one DRM system");
     broken(&whole, |c| encryption(c).drm_systems = None, &[&none]);
     broken(&whole, |c| encryption(c).drm_systems = Some(DrmSystems::default()), &[&none]);
 
@@ -338,7 +351,7 @@ fn encryptions_have_a_key_a_mode_and_systems_that_go_with_it() {
     broken(
         &whole,
         |c| encryption(c).encryption_mode = Some(cenc("aes")),
-        &[&format!("{at}.mpeg_cenc.scheme` is `aes`, not one of `cenc`, `cbcs`")],
+        &[&format!("{at}.mpeg_cenc.scheme` is `aes`, but must be one of `cenc`, `cbcs`")],
     );
 
     let all = DrmSystems {
@@ -349,7 +362,8 @@ fn encryptions_have_a_key_a_mode_and_systems_that_go_with_it() {
     };
     let refused = |system: &str, allowed: &str| {
         format!(
-            "{at}.drm_systems.{system}` does not go with this mode of encryption, only {allowed}"
+            "{at}.drm_systems.{system}` is not supported in this encryption mode, which supports \
+             {allowed}"
         )
     };
     let aes = "`clearkey`";
@@ -374,20 +388,21 @@ fn encryptions_have_a_key_a_mode_and_systems_that_go_with_it() {
 }
 
 #[test]
-fn streams_are_encrypted_in_a_mode_of_their_container_and_manifest() {
+fn the_encryption_mode_fits_the_container_and_the_manifest() {
     broken(
         &over_ts,
         |c| c.mux_streams[0].encryption_id = "drm".into(),
-        &["`mux_streams[0].encryption_id` is `drm`, but the channel has no such encryption, only \
-         `aes`"],
+        &["`mux_streams[0].encryption_id` is `drm`, but the channel has no such encryption; it \
+         has `aes`"],
     );
     broken(&over_ts, |c| c.mux_streams[0].encryption_id = "aes".into(), &[]);
     broken(
         &whole,
         |c| c.mux_streams[2].encryption_id = "aes".into(),
         &[
-            "`mux_streams[2].encryption_id` is `aes`, which encrypts `ts` streams; this one is `fmp4`",
-            "`manifests[1].mux_streams[2]` is `audio`, whose encryption is for HLS only",
+            "`mux_streams[2].encryption_id` is `aes`, which encrypts `ts` streams, but the \
+             container is `fmp4`",
+            "`manifests[1].mux_streams[2]` is `audio`, whose encryption works only with HLS",
         ],
     );
     let common = |systems: DrmSystems| {
@@ -402,17 +417,15 @@ fn streams_are_encrypted_in_a_mode_of_their_container_and_manifest() {
     broken(
         &whole,
         common(clear),
-        &[
-            "`manifests[0].mux_streams[2]` is `audio`, whose encryption with ClearKey is for DASH only",
-        ],
+        &["`manifests[0].mux_streams[2]` is `audio`, whose ClearKey encryption works only with \
+             DASH"],
     );
     let fair = DrmSystems { fairplay: Some(Fairplay {}), ..Default::default() };
     broken(
         &whole,
         common(fair),
-        &[
-            "`manifests[1].mux_streams[2]` is `audio`, whose encryption with FairPlay is for HLS only",
-        ],
+        &["`manifests[1].mux_streams[2]` is `audio`, whose FairPlay encryption works only with \
+             HLS"],
     );
     let both = DrmSystems { widevine: Some(Widevine {}), ..fair };
     broken(&whole, common(both), &[]);

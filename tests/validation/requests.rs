@@ -1,4 +1,5 @@
-//! Requests: the paths begin at the request, and an update is held only to what it changes.
+//! Requests: paths begin at the request, and an update is validated only in the fields that it
+//! changes.
 
 use super::{
     broken,
@@ -22,7 +23,7 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
 }
 
 #[test]
-fn a_create_request_is_held_to_the_rules_of_its_resource() {
+fn a_create_request_is_validated_with_the_rules_of_its_resource() {
     let create = || CreateChannelRequest { channel: Some(whole()), ..Default::default() };
     broken(&create, |r| r.channel = None, &["`channel` is required"]);
     broken(
@@ -32,7 +33,7 @@ fn a_create_request_is_held_to_the_rules_of_its_resource() {
     );
 }
 
-/// Logs more, and holds nothing else.
+/// An update of the log configuration alone.
 fn update() -> UpdateChannelRequest {
     let channel = Channel { log_config: Some(LogConfig::default()), ..Default::default() };
     UpdateChannelRequest {
@@ -47,9 +48,10 @@ fn channel(request: &mut UpdateChannelRequest) -> &mut Channel {
 }
 
 #[test]
-fn an_update_is_held_only_to_what_it_changes() {
+fn an_update_is_validated_only_in_the_fields_that_it_changes() {
     let no_folder = Some(Output { uri: "news".into() });
-    let wrong = "`channel.output.uri` is `news`, not a place such as `gs://my-bucket/folder`";
+    let wrong = "`channel.output.uri` is `news`, but must be a Cloud Storage folder such as \
+     `gs://my-bucket/folder`";
     broken(&update, |r| channel(r).output = no_folder.clone(), &[]);
     let edit = |r: &mut UpdateChannelRequest| {
         channel(r).output = no_folder.clone();
@@ -59,19 +61,19 @@ fn an_update_is_held_only_to_what_it_changes() {
     broken(&update, |r| r.update_mask = None, &[]);
     broken(&update, |r| r.update_mask = mask(&["output"]), &["`channel.output.uri` is required"]);
 
-    // What no update changes is not held against it.
+    // Fields that no update changes are not validated.
     broken(&update, |r| channel(r).static_overlays = vec![Default::default()], &[]);
     broken(
         &update,
         |r| channel(r).name = "c".into(),
-        &["`channel.name` is not a name of kind Channel \
-         (`projects/{project}/locations/{location}/channels/{channel}`): \"c\": `projects` \
-         expected at \"c\""],
+        &["`channel.name` is not a channel name \
+         (`projects/{project}/locations/{location}/channels/{channel}`): \"c\": expected \
+         `projects`, found \"c\""],
     );
 }
 
 #[test]
-fn an_update_refers_to_what_it_does_not_hold() {
+fn an_update_can_refer_to_streams_outside_of_its_mask() {
     let manifest = Manifest { r#type: 1, mux_streams: vec!["hd".into()], ..Default::default() };
     let edit = |r: &mut UpdateChannelRequest| {
         channel(r).manifests = vec![manifest.clone()];
@@ -86,15 +88,13 @@ fn an_update_refers_to_what_it_does_not_hold() {
     broken(
         &update,
         both,
-        &[
-            "`channel.manifests[0].mux_streams[0]` is `hd`, but the channel has no such mux stream, \
-         only `sd`",
-        ],
+        &["`channel.manifests[0].mux_streams[0]` is `hd`, but the channel has no such mux \
+             stream; it has `sd`"],
     );
 }
 
 #[test]
-fn a_mask_names_only_what_the_update_can_change() {
+fn an_update_mask_names_only_mutable_fields() {
     let list = "`input_attachments`, `input_config`, `output`, `elementary_streams`, \
                 `mux_streams`, `manifests`, `sprite_sheets`, `log_config`, `timecode_config`, \
                 `encryptions`, `retention_config`";
@@ -103,19 +103,20 @@ fn a_mask_names_only_what_the_update_can_change() {
         |r| r.update_mask = mask(&["log_config", "labels", "log_conf"]),
         &[
             &format!("`update_mask.paths[1]` is `labels`, but an update can change only {list}"),
-            "`update_mask.paths[2]` is wrong: a Channel has no field `log_conf`; is it `log_config`?",
+            "`update_mask.paths[2]` is invalid: `Channel` has no field `log_conf`; did you mean \
+             `log_config`?",
         ],
     );
     broken(
         &update,
         |r| r.update_mask = mask(&["log_config", "log_config"]),
-        &["`update_mask.paths[1]` is doubled: `update_mask.paths[0]` is `log_config` too"],
+        &["`update_mask.paths[1]` is a duplicate: `update_mask.paths[0]` is also `log_config`"],
     );
     broken(&update, |r| r.update_mask = mask(&[]), &["`update_mask.paths` is required"]);
 }
 
 #[test]
-fn updates_of_sessions_inputs_and_pools_are_held_to_their_rules() {
+fn updates_of_dvr_sessions_inputs_and_pools_are_validated() {
     let update = || UpdateDvrSessionRequest {
         update_mask: mask(&["dvr_windows"]),
         dvr_session: Some(DvrSession { dvr_manifests: Vec::new(), ..session() }),
@@ -131,7 +132,7 @@ fn updates_of_sessions_inputs_and_pools_are_held_to_their_rules() {
     broken(
         &update,
         |r| r.dvr_session = Some(empty),
-        &["`dvr_session.dvr_windows[0].time_interval.end_time` is not after `start_time`"],
+        &["`dvr_session.dvr_windows[0].time_interval.end_time` must be after `start_time`"],
     );
 
     let rules = SecurityRule { ip_ranges: vec!["10.0.0.0/8".into()] };
@@ -144,7 +145,7 @@ fn updates_of_sessions_inputs_and_pools_are_held_to_their_rules() {
     broken(
         &update,
         |r| r.input.as_mut().unwrap().security_rules = Some(wrong),
-        &["`input.security_rules.ip_ranges[0]` is `10.0.0.0`, not a CIDR block such as \
+        &["`input.security_rules.ip_ranges[0]` is `10.0.0.0`, but must be a CIDR block such as \
          `192.0.1.0/24`"],
     );
 
@@ -157,7 +158,7 @@ fn updates_of_sessions_inputs_and_pools_are_held_to_their_rules() {
 }
 
 #[tokio::test]
-async fn a_checked_call_is_refused_with_all_fields_and_never_sent() {
+async fn a_validated_call_reports_every_invalid_field_and_is_not_sent() {
     let builder = LivestreamClient::builder().endpoint("http://127.0.0.1:1");
     let client = builder.anonymous().build().unwrap();
     let location = LocationName::new("p", "us-central1").unwrap();
@@ -185,7 +186,7 @@ async fn a_checked_call_is_refused_with_all_fields_and_never_sent() {
 }
 
 #[test]
-fn a_request_that_holds_all_is_valid() {
+fn a_complete_request_is_valid() {
     let request = UpdateChannelRequest { channel: Some(whole()), ..Default::default() };
     assert_eq!(request.violations(), []);
 }

@@ -1,4 +1,4 @@
-//! The rules that inputs, events, clips, DVR sessions, assets and pools show by themselves.
+//! The rules of inputs, events, clips, DVR sessions, assets and pools that need no other resource.
 
 use super::{broken, seconds};
 use livestream_client::model::{
@@ -30,7 +30,7 @@ fn camera() -> Input {
 }
 
 #[test]
-fn an_input_has_a_protocol_and_is_pushed_to_from_cidr_blocks() {
+fn an_input_has_a_type_and_cidr_blocks_as_security_rules() {
     broken(&camera, |i| i.r#type = 0, &["`type` is required: `RTMP_PUSH` or `SRT_PUSH`"]);
     let allow = |block: &str| {
         let ip_ranges = vec!["10.0.0.0/8".to_owned(), block.to_owned()];
@@ -41,14 +41,15 @@ fn an_input_has_a_protocol_and_is_pushed_to_from_cidr_blocks() {
     }
     for block in ["192.0.1.0", "192.0.1.0/33", "192.0.1/24", "10.0.0.0/+8", "::/129", "all", ""] {
         let text = format!(
-            "`security_rules.ip_ranges[1]` is `{block}`, not a CIDR block such as `192.0.1.0/24`"
+            "`security_rules.ip_ranges[1]` is `{block}`, but must be a CIDR block such as \
+             `192.0.1.0/24`"
         );
         broken(&camera, allow(block), &[&text]);
     }
 }
 
 #[test]
-fn an_inputs_treatment_is_within_limits() {
+fn the_preprocessing_config_of_an_input_is_within_limits() {
     let config = |config: PreprocessingConfig| {
         move |input: &mut Input| input.preprocessing_config = Some(config)
     };
@@ -57,12 +58,12 @@ fn an_inputs_treatment_is_within_limits() {
     broken(
         &camera,
         config(lufs(-24.5)),
-        &["`preprocessing_config.audio.lufs` is -24.5, outside of -24 to 0"],
+        &["`preprocessing_config.audio.lufs` is -24.5, but must be between -24 and 0"],
     );
     broken(
         &camera,
         config(lufs(1.0)),
-        &["`preprocessing_config.audio.lufs` is 1, outside of -24 to 0"],
+        &["`preprocessing_config.audio.lufs` is 1, but must be between -24 and 0"],
     );
     let edges = PreprocessingConfig {
         crop: Some(Crop { top_pixels: -1, left_pixels: -2, ..Default::default() }),
@@ -73,10 +74,10 @@ fn an_inputs_treatment_is_within_limits() {
         &camera,
         config(edges),
         &[
-            "`preprocessing_config.crop.top_pixels` is -1, and cannot be negative",
-            "`preprocessing_config.crop.left_pixels` is -2, and cannot be negative",
-            "`preprocessing_config.pad.bottom_pixels` is -3, and cannot be negative",
-            "`preprocessing_config.pad.right_pixels` is -4, and cannot be negative",
+            "`preprocessing_config.crop.top_pixels` is -1, but must not be negative",
+            "`preprocessing_config.crop.left_pixels` is -2, but must not be negative",
+            "`preprocessing_config.pad.bottom_pixels` is -3, but must not be negative",
+            "`preprocessing_config.pad.right_pixels` is -4, but must not be negative",
         ],
     );
 }
@@ -86,29 +87,29 @@ pub(crate) fn unmute() -> Event {
 }
 
 #[test]
-fn an_event_has_one_time_of_its_own_or_none() {
+fn an_event_has_either_execution_time_or_execute_now() {
     broken(
         &unmute,
         |e| e.execution_time = at(1),
-        &["`execution_time` is set, but `execute_now` lets the service choose it"],
+        &["`execution_time` must not be set together with `execute_now`"],
     );
     broken(
         &unmute,
         |e| e.execute_now = false,
-        &["`execution_time` is required without `execute_now`"],
+        &["`execution_time` is required unless `execute_now` is set"],
     );
     let broken_clock = Timestamp { seconds: 0, nanos: -1 };
     broken(
         &unmute,
         |e| (e.execute_now, e.execution_time) = (false, Some(broken_clock)),
-        &["`execution_time` has -1 nanos, outside of 0 to 999999999"],
+        &["`execution_time` has -1 nanos, but must have 0 to 999999999"],
     );
-    // As the service gives back an event that ran at once.
+    // The service returns an event with `execute_now` in this form.
     broken(&unmute, |e| (e.create_time, e.execution_time) = (at(1), at(2)), &[]);
 }
 
 #[test]
-fn an_event_has_a_whole_task() {
+fn an_event_has_a_complete_task() {
     let asset = "projects/p/locations/us-central1/assets/slate";
     let slate = |duration: Option<prost_types::Duration>, asset: &str| {
         Some(Task::Slate(SlateTask { duration, asset: asset.into() }))
@@ -126,21 +127,21 @@ fn an_event_has_a_whole_task() {
             &["`input_switch.input_key` is required"],
         ),
         (ad_break(None), &["`ad_break.duration` is required"]),
-        (ad_break(Some(seconds(0))), &["`ad_break.duration` is not above zero"]),
+        (ad_break(Some(seconds(0))), &["`ad_break.duration` must be greater than zero"]),
         (ad_break(Some(seconds(30))), &[]),
         (slate(None, ""), &["`slate.asset` is required"]),
         (slate(None, asset), &[]),
-        (slate(Some(seconds(-1)), asset), &["`slate.duration` is not above zero"]),
+        (slate(Some(seconds(-1)), asset), &["`slate.duration` must be greater than zero"]),
         (
             Some(Task::Mute(MuteTask { duration: Some(seconds(-1)) })),
-            &["`mute.duration` is negative"],
+            &["`mute.duration` must not be negative"],
         ),
         (update(&[]), &["`update_encryptions.encryptions` is required"]),
         (update(&["aes", ""]), &["`update_encryptions.encryptions[1].id` is required"]),
         (
             update(&["aes", "aes"]),
-            &["`update_encryptions.encryptions[1].id` is doubled: \
-               `update_encryptions.encryptions[0].id` is `aes` too"],
+            &["`update_encryptions.encryptions[1].id` is a duplicate: \
+             `update_encryptions.encryptions[0].id` is also `aes`"],
         ),
     ];
     for (task, expected) in cases {
@@ -167,7 +168,7 @@ fn a_clip_has_one_manifest_and_slices_that_end_after_they_start() {
     broken(
         &clip,
         |c| c.clip_manifests.push(c.clip_manifests[0].clone()),
-        &["`clip_manifests` names 2 manifests, and exactly one is allowed"],
+        &["`clip_manifests` has 2 manifests, but must have exactly 1"],
     );
     broken(
         &clip,
@@ -177,13 +178,14 @@ fn a_clip_has_one_manifest_and_slices_that_end_after_they_start() {
     broken(
         &clip,
         |c| c.output_uri = "s3://bucket".into(),
-        &["`output_uri` is `s3://bucket`, not a place such as `gs://my-bucket/folder`"],
+        &["`output_uri` is `s3://bucket`, but must be a Cloud Storage folder such as \
+         `gs://my-bucket/folder`"],
     );
     for end in [1000, 999] {
         broken(
             &clip,
             |c| c.slices.push(slice(1000, end)),
-            &["`slices[1].time_slice.markout_time` is not after `markin_time`"],
+            &["`slices[1].time_slice.markout_time` must be after `markin_time`"],
         );
     }
     broken(&clip, |c| c.slices[0].kind = None, &["`slices[0].kind` is required: `time_slice`"]);
@@ -217,10 +219,9 @@ fn a_dvr_session_has_one_manifest_and_windows_that_end_after_they_start() {
     broken(
         &session,
         |s| s.name = "projects/p".into(),
-        &[
-            "`name` is not a name of kind DvrSession (`projects/{project}/locations/{location}/channels/\
-         {channel}/dvrSessions/{dvr_session}`): \"projects/p\": it ends before `locations`",
-        ],
+        &["`name` is not a DVR session name \
+             (`projects/{project}/locations/{location}/channels/{channel}/dvrSessions/{dvr_session}`): \
+             \"projects/p\": `locations` is missing"],
     );
     broken(
         &session,
@@ -231,7 +232,7 @@ fn a_dvr_session_has_one_manifest_and_windows_that_end_after_they_start() {
     broken(
         &session,
         |s| s.dvr_manifests.push(second),
-        &["`dvr_manifests` names 2 manifests, and exactly one is allowed"],
+        &["`dvr_manifests` has 2 manifests, but must have exactly 1"],
     );
     broken(&session, |s| s.dvr_windows.clear(), &["`dvr_windows` is required"]);
     broken(
@@ -242,7 +243,7 @@ fn a_dvr_session_has_one_manifest_and_windows_that_end_after_they_start() {
     broken(
         &session,
         |s| s.dvr_windows[1] = window(at(9000), at(8999)),
-        &["`dvr_windows[1].time_interval.end_time` is not after `start_time`"],
+        &["`dvr_windows[1].time_interval.end_time` must be after `start_time`"],
     );
     broken(
         &session,
@@ -260,11 +261,14 @@ fn logo() -> Asset {
 }
 
 #[test]
-fn an_asset_is_a_file_with_the_checksum_of_4_bytes() {
+fn an_asset_has_a_file_uri_and_a_4_byte_checksum() {
     broken(&logo, |a| a.resource = None, &["`resource` is required: `video` or `image`"]);
     for uri in ["gs://bucket", "gs://bucket/", "gs:///logo.png", "logo.png"] {
         let video = VideoAsset { uri: uri.into() };
-        let text = format!("`video.uri` is `{uri}`, not a file such as `gs://my-bucket/my-object`");
+        let text = format!(
+            "`video.uri` is `{uri}`, but must be a Cloud Storage object such as \
+         `gs://my-bucket/my-object`"
+        );
         broken(&logo, |a| a.resource = Some(Resource::Video(video)), &[&text]);
     }
     broken(
@@ -274,7 +278,7 @@ fn an_asset_is_a_file_with_the_checksum_of_4_bytes() {
     );
     broken(&logo, |a| a.crc32c = String::new(), &[]);
     for sum in ["AAAA", "AAAAAA", "0x1234"] {
-        let text = format!("`crc32c` is `{sum}`, not the Base64 form of 4 bytes");
+        let text = format!("`crc32c` is `{sum}`, but must be the Base64 encoding of 4 bytes");
         broken(&logo, |a| a.crc32c = sum.into(), &[&text]);
     }
 }
@@ -285,19 +289,19 @@ pub(crate) fn pool() -> Pool {
 }
 
 #[test]
-fn a_pool_names_its_network_with_the_number_of_a_project() {
+fn a_pool_network_contains_the_project_number() {
     let network = |name: &str| Some(NetworkConfig { peered_network: name.into() });
     broken(&pool, |p| p.network_config = network(""), &[]);
     broken(
         &pool,
         |p| p.network_config = network("studio"),
-        &["`network_config.peered_network` is not a name of kind Network \
-         (`projects/{project}/global/networks/{network}`): \"studio\": `projects` expected at \
+        &["`network_config.peered_network` is not a network name \
+         (`projects/{project}/global/networks/{network}`): \"studio\": expected `projects`, found \
          \"studio\""],
     );
     broken(
         &pool,
         |p| p.network_config = network("projects/p/global/networks/studio"),
-        &["`network_config.peered_network` has the project `p`, not its number"],
+        &["`network_config.peered_network` has the project `p`, but must have its number"],
     );
 }

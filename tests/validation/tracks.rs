@@ -61,7 +61,7 @@ fn text(channel: &mut Channel) -> &mut TextStream {
 }
 
 #[test]
-fn a_track_has_a_kind_and_video_a_codec() {
+fn an_elementary_stream_has_a_kind_and_video_has_a_codec() {
     broken(
         &with_text,
         |c| c.elementary_streams[3].elementary_stream = None,
@@ -79,35 +79,36 @@ fn a_track_has_a_kind_and_video_a_codec() {
 }
 
 #[test]
-fn pictures_have_even_sides_within_limits() {
+fn video_width_and_height_are_even_and_within_limits() {
     let at = |text: &str| format!("`elementary_streams[0].video_stream.h264.{text}");
     let cases: [Case<H264CodecSettings>; 8] = [
         (|v| v.width_pixels = 0, "width_pixels` is required"),
-        (|v| v.width_pixels = 641, "width_pixels` is 641, and must be even"),
-        (|v| v.width_pixels = 318, "width_pixels` is 318, outside of 320 to 4096"),
-        (|v| v.width_pixels = 4098, "width_pixels` is 4098, outside of 320 to 4096"),
+        (|v| v.width_pixels = 641, "width_pixels` is 641, but must be even"),
+        (|v| v.width_pixels = 318, "width_pixels` is 318, but must be between 320 and 4096"),
+        (|v| v.width_pixels = 4098, "width_pixels` is 4098, but must be between 320 and 4096"),
         (|v| v.height_pixels = 0, "height_pixels` is required"),
-        (|v| v.height_pixels = 1079, "height_pixels` is 1079, and must be even"),
-        (|v| v.height_pixels = 2162, "height_pixels` is 2162, outside of 180 to 2160"),
+        (|v| v.height_pixels = 1079, "height_pixels` is 1079, but must be even"),
+        (|v| v.height_pixels = 2162, "height_pixels` is 2162, but must be between 180 and 2160"),
         (
             |v| (v.height_pixels, v.bitrate_bps) = (178, 1_000_000),
-            "height_pixels` is 178, outside of 180 to 2160",
+            "height_pixels` is 178, but must be between 180 and 2160",
         ),
     ];
     for (edit, text) in cases {
         broken(&whole, |c| edit(h264(c)), &[&at(text)]);
     }
-    // The size of H.265 may be left to the input, but not be odd.
+    // H.265 can take its size from the input, but a size must be even.
     broken(
         &whole,
         |c| (h265(c).width_pixels, h265(c).height_pixels) = (0, 361),
-        &["`elementary_streams[1].video_stream.h265.height_pixels` is 361, and must be even"],
+        &["`elementary_streams[1].video_stream.h265.height_pixels` is 361, but must be even"],
     );
 }
 
 #[test]
-fn frame_rates_end_at_60_or_120() {
-    let rate = |rate: &str, most| format!("is {rate}, and must be above 0 and at most {most}");
+fn the_frame_rate_is_at_most_60_or_120() {
+    let rate =
+        |rate: &str, most| format!("is {rate}, but must be greater than 0 and at most {most}");
     for (wrong, text) in
         [(0.0, "is required".into()), (-1.0, rate("-1", 60)), (60.5, rate("60.5", 60))]
     {
@@ -123,15 +124,15 @@ fn frame_rates_end_at_60_or_120() {
 }
 
 #[test]
-fn bit_rates_end_with_the_size_of_the_picture() {
+fn the_maximum_bit_rate_depends_on_the_resolution() {
     let cases = [
         (720, 0, "is required"),
-        (720, 9_999, "is 9999, and 10000 is the least"),
-        (718, 3_000_001, "is 3000001, and 3000000 is the most below 720p"),
-        (720, 15_000_001, "is 15000001, and 15000000 is the most up to 1080p"),
-        (1080, 15_000_001, "is 15000001, and 15000000 is the most up to 1080p"),
-        (1082, 25_000_001, "is 25000001, and 25000000 is the most up to 2160p"),
-        (2160, 25_000_001, "is 25000001, and 25000000 is the most up to 2160p"),
+        (720, 9_999, "is 9999, but must be at least 10000"),
+        (718, 3_000_001, "is 3000001, but must be at most 3000000 for a height below 720p"),
+        (720, 15_000_001, "is 15000001, but must be at most 15000000 for a height up to 1080p"),
+        (1080, 15_000_001, "is 15000001, but must be at most 15000000 for a height up to 1080p"),
+        (1082, 25_000_001, "is 25000001, but must be at most 25000000 for a height up to 2160p"),
+        (2160, 25_000_001, "is 25000001, but must be at most 25000000 for a height up to 2160p"),
     ];
     for (height, bits, text) in cases {
         let text = |codec: &str, at: usize| {
@@ -149,19 +150,29 @@ fn bit_rates_end_with_the_size_of_the_picture() {
 }
 
 #[test]
-fn groups_of_pictures_are_2_to_20_seconds_long_and_all_the_same() {
+fn gops_are_2_to_20_seconds_long_and_all_the_same() {
     let both = |c: &mut Channel, gop: GopMode, rate: f64| {
         (h264(c).gop_mode, h264(c).frame_rate) = (Some(gop), rate);
         h265(c).frame_rate = rate;
         h265(c).gop_mode = Some(match gop {
             GopMode::GopFrameCount(count) => h265_codec_settings::GopMode::GopFrameCount(count),
             GopMode::GopDuration(span) => h265_codec_settings::GopMode::GopDuration(span),
+            _ => unreachable!("not among the cases"),
         });
     };
-    let second = "gop_frame_count` makes 1 s at 60 frames a second, outside of 2 s to 20 s";
+    let second = "gop_frame_count` is 1 s at 60 frames per second, but must be between 2 s and \
+     20 s";
     let cases = [
-        (GopMode::GopDuration(seconds(1)), 30.0, "gop_duration` is 1 s, outside of 2 s to 20 s"),
-        (GopMode::GopFrameCount(59), 29.5, "gop_frame_count` is 59, outside of 60 to 600"),
+        (
+            GopMode::GopDuration(seconds(1)),
+            30.0,
+            "gop_duration` is 1 s, but must be between 2 s and 20 s",
+        ),
+        (
+            GopMode::GopFrameCount(59),
+            29.5,
+            "gop_frame_count` is 59, but must be between 60 and 600",
+        ),
         (GopMode::GopFrameCount(60), 60.0, second),
     ];
     for (gop, rate, reason) in cases {
@@ -175,25 +186,29 @@ fn groups_of_pictures_are_2_to_20_seconds_long_and_all_the_same() {
         );
     }
     let too_long = GopMode::GopDuration(seconds(21));
-    let segment = "segment_settings.segment_duration` is 6 s, not a whole multiple of the GOP of";
+    let segment = "segment_settings.segment_duration` is 6 s, but must be a multiple of the GOP of";
     broken(
         &whole,
         |c| both(c, too_long, 30.0),
         &[
-            "`elementary_streams[0].video_stream.h264.gop_duration` is 21 s, outside of 2 s to 20 s",
-            "`elementary_streams[1].video_stream.h265.gop_duration` is 21 s, outside of 2 s to 20 s",
-            &format!("`mux_streams[0].{segment} `video-720p`, 21 s"),
-            &format!("`mux_streams[1].{segment} `video-360p`, 21 s"),
+            "`elementary_streams[0].video_stream.h264.gop_duration` is 21 s, but must be between \
+             2 s and 20 s",
+            "`elementary_streams[1].video_stream.h265.gop_duration` is 21 s, but must be between \
+             2 s and 20 s",
+            &format!("`mux_streams[0].{segment} `video-720p`, which is 21 s"),
+            &format!("`mux_streams[1].{segment} `video-360p`, which is 21 s"),
         ],
     );
 
     broken(
         &whole,
         |c| h265(c).gop_mode = Some(h265_codec_settings::GopMode::GopDuration(seconds(3))),
-        &["`elementary_streams[1].video_stream` has a GOP of 3 s, but that of \
-             `elementary_streams[0]` is 2 s"],
+        &[
+            "`elementary_streams[1].video_stream` has a GOP of 3 s, but `elementary_streams[0]` has \
+         a GOP of 2 s",
+        ],
     );
-    // 60 frames at 29.97 a second last 2.002 s: three of them make a segment of 6.006 s.
+    // 60 frames at 29.97 frames a second last 2.002 s, so three GOPs make a segment of 6.006 s.
     let mut channel = whole();
     both(&mut channel, GopMode::GopFrameCount(60), 30_000.0 / 1001.0);
     for mux in &mut channel.mux_streams {
@@ -204,28 +219,28 @@ fn groups_of_pictures_are_2_to_20_seconds_long_and_all_the_same() {
 }
 
 #[test]
-fn the_encoders_other_settings_are_within_limits() {
+fn other_encoder_settings_are_within_limits() {
     let at = |text: &str| format!("`elementary_streams[0].video_stream.h264.{text}");
     let cases: [Case<H264CodecSettings>; 8] = [
-        (|v| v.vbv_size_bits = -1, "vbv_size_bits` is -1, and cannot be negative"),
-        (|v| v.vbv_fullness_bits = -1, "vbv_fullness_bits` is -1, and cannot be negative"),
-        (|v| v.b_frame_count = -1, "b_frame_count` is -1, and cannot be negative"),
+        (|v| v.vbv_size_bits = -1, "vbv_size_bits` is -1, but must not be negative"),
+        (|v| v.vbv_fullness_bits = -1, "vbv_fullness_bits` is -1, but must not be negative"),
+        (|v| v.b_frame_count = -1, "b_frame_count` is -1, but must not be negative"),
         (
             |v| {
                 v.gop_mode = Some(GopMode::GopFrameCount(60));
                 v.b_frame_count = 60;
             },
-            "b_frame_count` is 60, not below `gop_frame_count`",
+            "b_frame_count` is 60, but must be less than `gop_frame_count`",
         ),
-        (|v| v.aq_strength = 1.5, "aq_strength` is 1.5, outside of 0 to 1"),
-        (|v| v.aq_strength = -0.5, "aq_strength` is -0.5, outside of 0 to 1"),
+        (|v| v.aq_strength = 1.5, "aq_strength` is 1.5, but must be between 0 and 1"),
+        (|v| v.aq_strength = -0.5, "aq_strength` is -0.5, but must be between 0 and 1"),
         (
             |v| v.entropy_coder = "huff".into(),
-            "entropy_coder` is `huff`, not one of `cabac`, `cavlc`",
+            "entropy_coder` is `huff`, but must be one of `cabac`, `cavlc`",
         ),
         (
             |v| v.profile = "best".into(),
-            "profile` is `best`, not one of `baseline`, `main`, `high`",
+            "profile` is `best`, but must be one of `baseline`, `main`, `high`",
         ),
     ];
     for (edit, text) in cases {
@@ -234,23 +249,28 @@ fn the_encoders_other_settings_are_within_limits() {
     broken(
         &whole,
         |c| h265(c).aq_strength = 2.0,
-        &["`elementary_streams[1].video_stream.h265.aq_strength` is 2, outside of 0 to 1"],
+        &["`elementary_streams[1].video_stream.h265.aq_strength` is 2, but must be between 0 and \
+         1"],
     );
 }
 
 #[test]
-fn audio_is_within_limits_unless_it_is_passed_through() {
+fn audio_settings_are_within_limits_unless_passed_through() {
     let cases: [Case<AudioStream>; 7] = [
-        (|a| a.codec = "mp3".into(), "codec` is `mp3`, not one of `aac`"),
+        (|a| a.codec = "mp3".into(), "codec` is `mp3`, but must be one of `aac`"),
         (|a| a.bitrate_bps = 0, "bitrate_bps` is required"),
-        (|a| a.bitrate_bps = 10_000_001, "bitrate_bps` is 10000001, outside of 1 to 10000000"),
-        (|a| a.bitrate_bps = -1, "bitrate_bps` is -1, outside of 1 to 10000000"),
-        (|a| a.channel_count = 7, "channel_count` is 7, outside of 1 to 6"),
+        (
+            |a| a.bitrate_bps = 10_000_001,
+            "bitrate_bps` is 10000001, but must be between 1 and 10000000",
+        ),
+        (|a| a.bitrate_bps = -1, "bitrate_bps` is -1, but must be between 1 and 10000000"),
+        (|a| a.channel_count = 7, "channel_count` is 7, but must be between 1 and 6"),
         (
             |a| a.channel_layout = vec!["fl".into(), "middle".into()],
-            "channel_layout[1]` is `middle`, not one of `fl`, `fr`, `sl`, `sr`, `fc`, `lfe`",
+            "channel_layout[1]` is `middle`, but must be one of `fl`, `fr`, `sl`, `sr`, `fc`, \
+             `lfe`",
         ),
-        (|a| a.sample_rate_hertz = -1, "sample_rate_hertz` is -1, and cannot be negative"),
+        (|a| a.sample_rate_hertz = -1, "sample_rate_hertz` is -1, but must not be negative"),
     ];
     for (edit, text) in cases {
         let text = format!("`elementary_streams[2].audio_stream.{text}");
@@ -277,24 +297,24 @@ fn audio_is_mapped_from_one_track_of_known_inputs() {
         &[
             &format!("{at}[0].input_key` is required"),
             &format!(
-                "{at}[1].input_key` is `moon`, but the channel has no such input attachment, only \
-             `studio`, `backup`"
+                "{at}[1].input_key` is `moon`, but the channel has no such input attachment; it \
+                 has `studio`, `backup`"
             ),
         ],
     );
     broken(
         &whole,
         |c| audio(c).mapping = vec![mapping("studio", 0), mapping("backup", 1)],
-        &[&format!("{at}[1].input_track` is 1, but `mapping[0]` takes track 0")],
+        &[&format!("{at}[1].input_track` is 1, but `mapping[0]` uses track 0")],
     );
     let negative = AudioMapping { input_channel: -1, output_channel: -2, ..mapping("studio", -3) };
     broken(
         &whole,
         |c| audio(c).mapping = vec![negative],
         &[
-            &format!("{at}[0].input_track` is -3, and cannot be negative"),
-            &format!("{at}[0].input_channel` is -1, and cannot be negative"),
-            &format!("{at}[0].output_channel` is -2, and cannot be negative"),
+            &format!("{at}[0].input_track` is -3, but must not be negative"),
+            &format!("{at}[0].input_channel` is -1, but must not be negative"),
+            &format!("{at}[0].output_channel` is -2, but must not be negative"),
         ],
     );
 }
@@ -306,7 +326,7 @@ fn text_has_a_codec_and_the_caption_channels_of_its_codec() {
     broken(
         &with_text,
         |c| text(c).codec = "srt".into(),
-        &[&format!("{at}.codec` is `srt`, not one of `cea608`, `cea708`, `webvtt`")],
+        &[&format!("{at}.codec` is `srt`, but must be one of `cea608`, `cea708`, `webvtt`")],
     );
     let output = |codec: &'static str, channel: &'static str, is_distributed: bool| {
         move |c: &mut Channel| {
@@ -322,9 +342,9 @@ fn text_has_a_codec_and_the_caption_channels_of_its_codec() {
         ("cea608", "SERVICE1", "`CC1` to `CC4`"),
         ("cea708", "SERVICE64", "`SERVICE1` to `SERVICE63`"),
         ("cea708", "SERVICE01", "`SERVICE1` to `SERVICE63`"),
-        ("webvtt", "CC1", "a channel that its codec has: only `cea608` and `cea708` have any"),
+        ("webvtt", "CC1", "empty unless the codec is `cea608` or `cea708`"),
     ] {
-        let text = format!("{at}.output_cea_channel` is `{channel}`, not {expected}");
+        let text = format!("{at}.output_cea_channel` is `{channel}`, but must be {expected}");
         broken(&with_text, output(codec, channel, true), &[&text]);
     }
     broken(&with_text, output("cea608", "CC4", true), &[]);
@@ -332,7 +352,10 @@ fn text_has_a_codec_and_the_caption_channels_of_its_codec() {
     broken(
         &with_text,
         output("cea608", "CC1", false),
-        &[&format!("{at}.output_cea_channel` is set, but no distribution stream has this track")],
+        &[&format!(
+            "{at}.output_cea_channel` is set, but no distribution stream contains this \
+         elementary stream"
+        )],
     );
 }
 
@@ -351,15 +374,16 @@ fn text_is_mapped_from_known_inputs_and_caption_channels() {
         &with_text,
         |c| text(c).mapping = mapping("moon", ""),
         &[&format!(
-            "{at}.input_key` is `moon`, but the channel has no such input attachment, only `studio`, \
-         `backup`"
+            "{at}.input_key` is `moon`, but the channel has no such input attachment; it has \
+             `studio`, `backup`"
         )],
     );
     broken(
         &with_text,
         |c| text(c).mapping = mapping("", "SERVICE65"),
         &[&format!(
-            "{at}.input_cea_channel` is `SERVICE65`, not `CC1` to `CC4` or `SERVICE1` to `SERVICE64`"
+            "{at}.input_cea_channel` is `SERVICE65`, but must be `CC1` to `CC4` or `SERVICE1` to \
+             `SERVICE64`"
         )],
     );
     broken(
@@ -368,6 +392,8 @@ fn text_is_mapped_from_known_inputs_and_caption_channels() {
             text(c).codec = "cea608".into();
             text(c).mapping = mapping("", "CC1");
         },
-        &[&format!("{at}.input_cea_channel` needs the codec `webvtt`, not `cea608`")],
+        &[&format!(
+            "{at}.input_cea_channel` requires the codec `webvtt`, but the codec is `cea608`"
+        )],
     );
 }

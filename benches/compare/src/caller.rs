@@ -1,6 +1,6 @@
-//! A caller in Rust. It reads lines such as `get 64 4000` (64 in flight, 4000 calls), does that, and
-//! answers with two numbers: the CPU of the whole process a call, and the median time of a call, in
-//! nanoseconds. For a listing both are by the item.
+//! A caller in Rust. It reads lines such as `get 64 4000` (4000 calls with 64 in flight), makes these calls,
+//! and prints two numbers in nanoseconds: the CPU time of the whole process for each call, and the median
+//! time of a call. For a listing, both are for each item.
 
 use crate::{
     canned::{
@@ -48,7 +48,7 @@ pub fn run(who: &str, addresses: [&str; 3]) {
     }
 }
 
-/// For each caller, a client for calls and one for listings.
+/// A client for calls and a client for listings, for each caller.
 enum Caller {
     Ours(Ours, LivestreamClient),
     Bare(Theirs, LivestreamServiceClient<Channel>),
@@ -93,7 +93,7 @@ impl Caller {
         }
     }
 
-    /// The whole listing, item by item.
+    /// Reads the whole listing, item by item.
     fn list(&self) -> Boxed {
         match self {
             Self::Ours(_, client) => {
@@ -136,7 +136,7 @@ impl Caller {
     }
 }
 
-/// Nanoseconds of CPU a call, and the median of the calls' times.
+/// Returns the CPU time for each call and the median time of a call, in nanoseconds.
 fn measure(
     runtime: &Runtime,
     in_flight: usize,
@@ -150,7 +150,7 @@ fn measure(
     (cpu, times[calls / 2].as_nanos().try_into().expect("a short time"))
 }
 
-/// The CPU time of this process, all of its threads included, in nanoseconds.
+/// Returns the CPU time of this process with all its threads, in nanoseconds.
 fn cpu_time() -> u64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).expect("time goes forward")

@@ -1,9 +1,9 @@
-//! This crate, the bare tonic stub, the official Rust client and the official Python client, each
-//! making the same calls to one canned server. README.md has the command.
+//! Compares this crate, the bare tonic stub, the official Rust client and the official Python client. Each
+//! makes the same calls to one canned server. README.md has the command.
 //!
-//! Each caller is a process of its own, pinned to one core, so that its CPU is its own; the server
-//! has the other core. All processes live through the whole run and are asked in turns, so that what
-//! else the machine does falls on all of them alike; what counts are the ratios within a round.
+//! Each caller is a separate process that is pinned to one core, so that its CPU time can be measured. The
+//! server has the other core. All processes live during the whole run and take turns, so that other work on
+//! the machine affects all of them. The results are the ratios within a round.
 
 mod caller;
 #[path = "../../canned/mod.rs"]
@@ -29,7 +29,7 @@ const CALLERS: &[(&str, &str)] = &[
     ("asyncio", "official Python client, asyncio"),
 ];
 
-/// What is asked of each: the kind of call, how many are in flight, and how many a round has.
+/// The work of a round: the kind of call, the number of calls in flight, and the number of calls.
 const WORK: [Work; 3] = [
     Work { kind: "get", in_flight: 1, rust: 2000, python: 300 },
     Work { kind: "get", in_flight: 64, rust: 4000, python: 600 },
@@ -64,7 +64,7 @@ fn compare(into_readme: bool) {
         for (column, work) in WORK.iter().enumerate() {
             for (caller, row) in asked.iter_mut().zip(&mut rows) {
                 let sample = caller.ask(work);
-                // The first round warms up: connections, caches, Python's imports.
+                // The first round is a warm-up for connections, caches and Python's imports.
                 if round > 0 {
                     row.samples[column].push(sample);
                 }
@@ -76,7 +76,7 @@ fn compare(into_readme: bool) {
     report::write(&rows, into_readme);
 }
 
-/// A caller's process, which answers each line on its input by one on its output.
+/// The process of a caller. It prints one line for each line that it reads.
 struct Asked {
     process: Child,
     output: BufReader<std::process::ChildStdout>,
@@ -120,7 +120,7 @@ impl Asked {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        // It ends with its input.
+        // The process ends when its input ends.
         drop(self.process.stdin.take());
         let _ = self.process.wait();
     }

@@ -1,13 +1,13 @@
-//! What was measured, as a Markdown table and as a bar chart. Both are the README's: the table stands
-//! between two marks there, the chart is `speed.svg`. The crate's documentation shows the chart too
-//! but cannot reach files, so it has it once more, as a link's definition.
+//! Writes the results as a Markdown table and as a bar chart, for the README. The table stands between two
+//! marks in the README, and the chart is `speed.svg`. The crate's documentation cannot load files, so it
+//! has a copy of the chart in the definition of a link.
 
 use std::{fmt::Write as _, fs, process::Command, thread};
 
-/// Of one caller in one round, in nanoseconds.
+/// The results of one caller in one round, in nanoseconds.
 #[derive(Clone, Copy)]
 pub struct Sample {
-    /// CPU a call, or an item of a listing.
+    /// CPU time for each call, or for each item of a listing.
     pub cpu: f64,
     /// The median time of a call, or an item of a listing.
     pub p50: f64,
@@ -16,15 +16,15 @@ pub struct Sample {
 /// One caller.
 pub struct Row {
     pub title: &'static str,
-    /// By what was asked, in the order of the heads.
+    /// The samples of each kind of work, in the order of `HEADS`.
     pub samples: [Vec<Sample>; 3],
 }
 
 const HEADS: [&str; 3] = ["1 call at a time", "64 calls in flight", LISTING];
 const LISTING: &str = "listing, an item";
 
-/// Prints the table and, where asked to, puts table and chart into the README. The first row is what
-/// the others are compared with.
+/// Prints the table. With `into_readme`, also writes the table and the chart for the README. The other rows
+/// are compared with the first.
 pub fn write(rows: &[Row], into_readme: bool) {
     let cells: Vec<Vec<Cell>> = rows
         .iter()
@@ -53,7 +53,7 @@ const LINK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../src/guide/speed.l
 const BEGIN: &str = "<!-- by benches/compare -->";
 const END: &str = "<!-- end -->";
 
-/// One caller's medians over all rounds, and the medians of its ratios within each round.
+/// The medians of one caller over all rounds, and the medians of its ratios within each round.
 struct Cell {
     cpu: f64,
     cpu_ratio: f64,
@@ -99,7 +99,7 @@ fn table(rows: &[Row], cells: &[Vec<Cell>]) -> String {
     let mut text = String::from("| |");
     for head in HEADS {
         let _ = write!(text, " {head}: CPU |");
-        // A listing is timed too seldom for a median of its time.
+        // There are too few listings for a median of their time.
         if head != LISTING {
             text.push_str(" p50 |");
         }
@@ -130,7 +130,7 @@ fn ratio(ratio: f64) -> String {
     if ratio < 9.95 { format!("{ratio:.2} ×") } else { format!("{ratio:.0} ×") }
 }
 
-/// Bars of CPU, each group on its own scale.
+/// Draws bars of CPU time. Each group has its own scale.
 fn chart(rows: &[Row], cells: &[Vec<Cell>]) -> String {
     let height = 46 + HEADS.len() * (34 + 20 * rows.len());
     let mut svg = format!(
@@ -168,7 +168,7 @@ fn chart(rows: &[Row], cells: &[Vec<Cell>]) -> String {
     svg
 }
 
-/// Percent-encodes what may not stand in a link's destination.
+/// Percent-encodes the characters that a link's destination must not contain.
 fn escape(svg: &str) -> String {
     let mut escaped = String::new();
     for byte in svg.bytes() {

@@ -1,5 +1,5 @@
-//! The canned server, three times on one core: GetChannel over gRPC, ListChannels over gRPC, and both
-//! as JSON over HTTP/1.1, which is what the official Rust client speaks.
+//! Three canned servers on one core: GetChannel over gRPC, ListChannels over gRPC, and both as JSON over
+//! HTTP/1.1 for the official Rust client.
 
 use crate::canned::{Manners, channel, frame, listen, serve, serve_with};
 use bytes::Bytes;
@@ -14,12 +14,12 @@ use livestream_client::{
 use prost::Message;
 use std::convert::Infallible;
 
-/// A listing has this many pages …
+/// The number of pages of a listing.
 pub const PAGES: usize = 20;
-/// … of this many channels each.
+/// The number of channels of a page.
 pub const PAGE: usize = 50;
 
-/// Serves for as long as the process lasts, and tells where.
+/// Starts the servers, which run until the process ends, and returns their addresses.
 pub fn start() -> [String; 3] {
     let pages: Vec<ListChannelsResponse> = (0..PAGES).map(page).collect();
     let framed: Vec<Bytes> = pages.iter().map(frame).collect();
@@ -31,7 +31,7 @@ pub fn start() -> [String; 3] {
     [calls.to_string(), lists.to_string(), serve_json(&pages)]
 }
 
-/// The page whose token is its number; the last one names no next.
+/// Returns a page, whose token is its number. The last page has no next token.
 fn page(number: usize) -> ListChannelsResponse {
     let next = number + 1;
     ListChannelsResponse {
@@ -67,7 +67,7 @@ fn serve_json(pages: &[ListChannelsResponse]) -> String {
                 let response = answer(request);
                 async { Ok::<_, Infallible>(response) }
             });
-            // A client that goes away ends its connection as it likes.
+            // A client may end its connection in any way.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         }
     };

@@ -1,7 +1,7 @@
 //! Resource names: the mechanism.
 //!
-//! [`resource_name!`](resource_name) declares one kind of name. Which kinds there are, the service
-//! definitions say.
+//! [`resource_name!`](resource_name) declares one kind of name. The build writes its invocations from
+//! the service definitions. The engine declares only [`OperationName`], which it needs itself.
 
 mod ids;
 
@@ -87,17 +87,36 @@ impl InvalidName {
 
 impl fmt::Display for InvalidName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.resource_type.rsplit('/').next().unwrap_or(self.resource_type);
-        write!(f, "not a name of kind {kind} (`{}`): {:?}: ", self.pattern, self.text)?;
+        let noun = noun(self.resource_type);
+        let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        write!(f, "not {article} {noun} name (`{}`): {:?}: ", self.pattern, self.text)?;
         match &self.fault {
             NameErrorKind::Segment { expected, found } => {
-                write!(f, "`{expected}` expected at {found:?}")
+                write!(f, "expected `{expected}`, found {found:?}")
             }
-            NameErrorKind::Variable { variable, reason } => write!(f, "the {variable} {reason}"),
-            NameErrorKind::Short { missing } => write!(f, "it ends before `{missing}`"),
-            NameErrorKind::Long { rest } => write!(f, "it goes on with {rest:?}"),
+            NameErrorKind::Variable { variable, reason } => write!(f, "`{{{variable}}}` {reason}"),
+            NameErrorKind::Short { missing } => write!(f, "`{missing}` is missing"),
+            NameErrorKind::Long { rest } => write!(f, "unexpected {rest:?} at the end"),
         }
     }
+}
+
+/// What a resource type is called in a sentence, such as `secret version` for
+/// `example.googleapis.com/SecretVersion`.
+fn noun(resource_type: &str) -> String {
+    let kind = resource_type.rsplit('/').next().unwrap_or(resource_type);
+    let mut words = Vec::<String>::new();
+    for c in kind.chars() {
+        match words.last_mut() {
+            Some(word) if c.is_lowercase() => word.push(c),
+            _ => words.push(c.to_lowercase().collect()),
+        }
+    }
+    // A word without a vowel is an abbreviation.
+    for word in words.iter_mut().filter(|word| !word.contains(['a', 'e', 'i', 'o', 'u', 'y'])) {
+        word.make_ascii_uppercase();
+    }
+    words.join(" ")
 }
 
 impl std::error::Error for InvalidName {}
@@ -220,15 +239,14 @@ pub(crate) fn segment(text: &str, at: usize) -> &str {
     segments(text).nth(at).expect("a checked name has all segments of its pattern")
 }
 
-/// Declares one kind of name: its type, pattern, variables (with the segment that each stands at),
-/// parent and children.
+/// Declares one kind of name: its type, pattern, variables (each with the segment that it stands at),
+/// and the parent (with the number of its segments).
 macro_rules! resource_name {
     (
         $(#[$doc:meta])*
         $name:ident = $type:literal, $pattern:literal;
         ids { $($id:ident @ $at:literal),+ }
-        $(parent $parent:ident @ $up:literal;)?
-        children { $($(#[$child_doc:meta])* $child:ident -> $child_name:ident),* $(,)? }
+        $(parent $parent:ty = $segments:literal;)?
     ) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -264,19 +282,9 @@ macro_rules! resource_name {
             $(
                 /// The name of the resource that this one is below.
                 pub fn parent(&self) -> $parent {
-                    $crate::gax::name::ResourceName::from_checked($crate::gax::name::prefix(&self.0, $up).into())
+                    $crate::gax::name::ResourceName::from_checked($crate::gax::name::prefix(&self.0, $segments).into())
                 }
             )?
-
-            $(
-                $(#[$child_doc])*
-                ///
-                /// # Errors
-                /// If no document of the API allows the id.
-                pub fn $child(&self, id: impl AsRef<str>) -> Result<$child_name, $crate::gax::name::InvalidName> {
-                    $crate::gax::name::build_child::<$child_name>(&self.0, id.as_ref())
-                }
-            )*
         }
 
         impl $crate::gax::name::sealed::Sealed for $name {}
@@ -336,5 +344,4 @@ resource_name! {
     OperationName = "longrunning.googleapis.com/Operation",
         "projects/{project}/locations/{location}/operations/{operation}";
     ids { project @ 1, location @ 3, operation @ 5 }
-    children {}
 }

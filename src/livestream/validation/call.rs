@@ -1,16 +1,21 @@
-//! Refuses a create or an update call whose resource breaks a documented rule.
+//! Validation of create and update calls before they are sent.
 //!
-//! By choice, not by default: the service may loosen a rule before this crate hears of it.
+//! A call is not validated by default, because the service may relax a rule before this crate is
+//! updated.
 
 use super::{Context, Validate, Violations};
 use crate::gax::{call::Call, error::Error, rpc::Rpc};
 
 impl<R: Rpc + Validate> Call<R> {
-    /// Passes the call on if its resource keeps the documented rules, as it is now: do this last.
+    /// Checks the request against the documented rules, and returns the call if it has no
+    /// violations.
+    ///
+    /// Later changes of the request are not checked, so call this method last.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` with all violations, told from the request, such as
-    /// `channel.mux_streams[1].key`; [`Error::field`] is the first. Nothing is sent.
+    /// Returns `INVALID_ARGUMENT` with all violations if there are any. Paths begin at the request,
+    /// such as `channel.mux_streams[1].key`, and [`Error::field`] returns the first. Nothing is
+    /// sent.
     ///
     /// # Examples
     /// ```
@@ -18,9 +23,9 @@ impl<R: Rpc + Validate> Call<R> {
     /// use livestream_client::model::Channel;
     ///
     /// # fn example(client: LivestreamClient, location: LocationName) -> Result<(), Error> {
-    /// let nothing = Channel::default();
-    /// let refused = client.create_channel(&location, nothing, "news").validated().unwrap_err();
-    /// assert_eq!(refused.field(), Some("channel.output.uri"));
+    /// let empty = Channel::default();
+    /// let error = client.create_channel(&location, empty, "news").validated().unwrap_err();
+    /// assert_eq!(error.field(), Some("channel.output.uri"));
     /// # Ok(())
     /// # }
     /// ```
@@ -28,11 +33,11 @@ impl<R: Rpc + Validate> Call<R> {
         self.validated_in(Context::new())
     }
 
-    /// The same, with what else is known: the channel of a clip, an event or a DVR session, and the
-    /// present time.
+    /// Like [`validated`](Self::validated), but also checks the rules that depend on the context:
+    /// the channel of a clip, an event or a DVR session, and the present time.
     ///
     /// # Errors
-    /// As [`validated`](Self::validated).
+    /// Returns the same errors as [`validated`](Self::validated).
     ///
     /// # Examples
     /// ```
@@ -42,8 +47,8 @@ impl<R: Rpc + Validate> Call<R> {
     ///
     /// # async fn example(client: LivestreamClient, name: ChannelName, clip: Clip) -> Result<(), Error> {
     /// let channel = client.get_channel(&name).await?;
-    /// let known = Context::new().on(&channel).at(SystemTime::now());
-    /// let clip = client.create_clip(&name, clip, "goal").validated_in(known)?.wait().await?;
+    /// let context = Context::new().on(&channel).at(SystemTime::now());
+    /// let clip = client.create_clip(&name, clip, "goal").validated_in(context)?.wait().await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -51,7 +56,9 @@ impl<R: Rpc + Validate> Call<R> {
         let request = self.request();
         match Violations::of(request.violations_in(context)) {
             Ok(()) => Ok(self),
-            Err(found) => Err(Error::from(found).with_subject(R::METHOD, request.route().1)),
+            Err(violations) => {
+                Err(Error::from(violations).with_subject(R::METHOD, request.route().1))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The rules of a channel, and the keys by which its parts refer to each other.
+//! The rules for channels.
 
 use super::{
     Context, Report, Validate,
@@ -79,8 +79,8 @@ fn check_input(report: &mut Report, input: &InputAttachment, parts: &Parts<'_>) 
     report.reference::<InputName>("input", &input.input);
     let Some(failover) = &input.automatic_failover else { return };
     if failover.input_keys.len() > 1 {
-        let given = failover.input_keys.len();
-        let reason = format!("names {given} backups, and one is the most");
+        let count = failover.input_keys.len();
+        let reason = format!("has {count} backup inputs, but at most 1 is allowed");
         report.add("automatic_failover.input_keys", reason);
     }
     for (at, key) in failover.input_keys.iter().enumerate() {
@@ -99,7 +99,7 @@ fn check_overlay(report: &mut Report, overlay: &StaticOverlay) {
         report.range("position.x", position.x, 0.0..=1.0);
         report.range("position.y", position.y, 0.0..=1.0);
     }
-    // 0 is what an unset field holds, and that means solid.
+    // An unset field is 0, which means fully opaque.
     report.range("opacity", overlay.opacity, 0.0..=1.0);
 }
 
@@ -108,7 +108,7 @@ fn check_timecode(report: &mut Report, timecode: &TimecodeConfig) {
     if let Some(TimeOffset::UtcOffset(offset)) = &timecode.time_offset {
         report.duration_in("utc_offset", offset, -EIGHTEEN_HOURS..=EIGHTEEN_HOURS);
         if *offset != (Duration { nanos: 0, ..*offset }) {
-            report.add("utc_offset", "is not in whole seconds");
+            report.add("utc_offset", "must be a whole number of seconds");
         }
     }
 }

@@ -1,10 +1,14 @@
-//! Whether a resource keeps the documented rules, told before anything is sent.
+//! Validation of resources and requests against the documented rules of the Live Stream API.
 //!
-//! The service refuses a wrong configuration with its first fault, after a round trip, or takes it
-//! and fails minutes later. [`Validate`] finds all faults at once, each with the path of its field.
-//! It holds only the rules that the API's documents state, so what it passes may still be refused
-//! for what the service alone knows (states, quotas, other resources), and enum values that this
-//! version does not know are let through. A client checks by choice: see
+//! The service reports only the first error of an invalid configuration, after a round trip. It can
+//! also accept the configuration and fail minutes later. [`Validate`] reports all violations at
+//! once, each with the path of its field, before anything is sent.
+//!
+//! [`Validate`] checks only the rules that the API's documentation states. The service can still
+//! reject a valid message because of state that only the service knows, such as quotas and other
+//! resources. Enum values that this version does not know are accepted.
+//!
+//! The client validates a call only if you ask for it with
 //! [`Call::validated`](crate::Call::validated).
 //!
 //! ```
@@ -37,26 +41,34 @@ mod tracks;
 
 use crate::{
     gax::{error::Error, rpc::InvalidField},
-    model::Channel,
+    model::{self, Channel},
 };
 use report::Report;
+use sealed::Sealed;
 use std::{fmt, time::SystemTime};
 
-/// A message whose documented rules this crate knows: a resource, or a request that carries one.
-pub trait Validate {
-    /// All violations of the rules, given what else is known; empty where there is none.
+/// A message that can be checked against the documented rules: a resource, or a request that
+/// carries one.
+///
+/// This trait is sealed: it is implemented for the messages of the Live Stream API that have rules.
+pub trait Validate: Sealed {
+    /// Returns all violations of the rules, or an empty list if there are none.
     ///
-    /// Paths begin at this message, such as `mux_streams[1].elementary_streams[0]`.
+    /// The context adds rules that depend on a channel or on the present time. Paths begin at this
+    /// message, such as `mux_streams[1].elementary_streams[0]`.
     fn violations_in(&self, context: Context<'_>) -> Vec<InvalidField>;
 
-    /// All violations that the message shows by itself.
+    /// Returns all violations of the rules that need no context.
     fn violations(&self) -> Vec<InvalidField> {
         self.violations_in(Context::new())
     }
 
-    /// All violations of a clip, an event or a DVR session of this channel: those that it shows by
-    /// itself, and what the channel does not allow.
+    /// Returns all violations of a clip, an event or a DVR session that belongs to this channel.
     ///
+    /// These include the violations of rules that depend on the channel, such as a manifest key that
+    /// the channel does not have.
+    ///
+    /// # Examples
     /// ```
     /// use livestream_client::{
     ///     model::{Channel, DvrSession},
@@ -71,16 +83,31 @@ pub trait Validate {
         self.violations_in(Context::new().on(channel))
     }
 
-    /// Refuses a message with violations.
+    /// Checks the rules that need no context.
     ///
     /// # Errors
-    /// All violations at once.
+    /// Returns all violations if there are any.
     fn validate(&self) -> Result<(), Violations> {
         Violations::of(self.violations())
     }
 }
 
-/// What is known besides the message that is checked: more rules can then be applied.
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! seal {
+    ($($message:ident),+ $(,)?) => {$(impl Sealed for model::$message {})+};
+}
+
+seal! {
+    Asset, Channel, Clip, DvrSession, Event, Input, Pool,
+    CreateAssetRequest, CreateChannelRequest, CreateClipRequest, CreateDvrSessionRequest,
+    CreateEventRequest, CreateInputRequest, UpdateChannelRequest, UpdateDvrSessionRequest,
+    UpdateInputRequest, UpdatePoolRequest,
+}
+
+/// Facts outside of the checked message that more rules depend on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Context<'a> {
     channel: Option<&'a Channel>,
@@ -88,31 +115,32 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Nothing but the message.
+    /// An empty context: only rules that depend on nothing but the message are checked.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The channel that a clip, an event or a DVR session belongs to.
+    /// Sets the channel that a clip, an event or a DVR session belongs to.
     pub fn on(mut self, channel: &'a Channel) -> Self {
         self.channel = Some(channel);
         self
     }
 
-    /// The present time: a clip can hold only the past, and an event must lie 10 s ahead.
+    /// Sets the present time: a clip can contain only past content, and an event must be at least
+    /// 10 s in the future.
     pub fn at(mut self, now: SystemTime) -> Self {
         self.now = Some(now);
         self
     }
 }
 
-/// All that is wrong with one message; never empty.
+/// All violations of the rules in one message. The list is never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violations(Vec<InvalidField>);
 
 impl Violations {
-    pub(crate) fn of(found: Vec<InvalidField>) -> Result<(), Self> {
-        if found.is_empty() { Ok(()) } else { Err(Self(found)) }
+    pub(crate) fn of(violations: Vec<InvalidField>) -> Result<(), Self> {
+        if violations.is_empty() { Ok(()) } else { Err(Self(violations)) }
     }
 
     pub(crate) fn one(violation: InvalidField) -> Self {
@@ -140,12 +168,13 @@ impl fmt::Display for Violations {
 
 impl std::error::Error for Violations {}
 
-/// An error that names all fields in its message, and in [`field`](Error::field) the first.
+/// Converts violations into an error whose message contains all of them and whose
+/// [`field`](Error::field) is the first.
 impl From<Violations> for Error {
-    fn from(Violations(mut found): Violations) -> Self {
-        let first = found.remove(0);
+    fn from(Violations(mut violations): Violations) -> Self {
+        let first = violations.remove(0);
         let mut reason = first.reason().to_owned();
-        for other in found {
+        for other in violations {
             reason.push_str("; ");
             reason.push_str(&other.to_string());
         }

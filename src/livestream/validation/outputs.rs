@@ -1,5 +1,5 @@
-//! The rules of what a channel writes and pushes: mux streams, manifests, distributions, sprite
-//! sheets and encryption.
+//! The rules for a channel's outputs: mux streams, manifests, distributions, sprite sheets and
+//! encryptions.
 
 use super::{
     Report,
@@ -21,7 +21,7 @@ use crate::{
     time::{self, NANOS_PER_SECOND},
 };
 
-/// Six seconds: the length of a segment without a duration or without segment settings.
+/// The length of a segment in nanoseconds if `segment_duration` is not set: 6 s.
 const DEFAULT_SEGMENT: i128 = 6 * NANOS_PER_SECOND;
 
 pub(super) fn check_mux_stream(report: &mut Report, mux: &MuxStream, parts: &Parts<'_>) {
@@ -32,12 +32,14 @@ pub(super) fn check_mux_stream(report: &mut Report, mux: &MuxStream, parts: &Par
         let field = "elementary_streams";
         match container(mux) {
             "fmp4" if video + audio + text != 1 => {
-                report.add(field, "is not a single stream, as `fmp4` needs");
+                let count = video + audio + text;
+                report.add(field, format!("has {count} streams, but `fmp4` requires exactly 1"));
             }
-            "ts" if audio != 1 || video > 1 => report.add(
-                field,
-                format!("has {audio} audio and {video} video streams; `ts` takes 1 and at most 1"),
-            ),
+            "ts" if audio != 1 || video > 1 => {
+                let rule = "`ts` requires exactly 1 audio and at most 1 video stream";
+                let reason = format!("has {audio} audio and {video} video streams, but {rule}");
+                report.add(field, reason);
+            }
             _ => {}
         }
     }
@@ -51,19 +53,20 @@ pub(super) fn check_mux_stream(report: &mut Report, mux: &MuxStream, parts: &Par
         };
         if container(mux) != needed {
             let (id, own) = (&mux.encryption_id, container(mux));
-            let reason =
-                format!("is `{id}`, which encrypts `{needed}` streams; this one is `{own}`");
+            let reason = format!(
+                "is `{id}`, which encrypts `{needed}` streams, but the container is `{own}`"
+            );
             report.add("encryption_id", reason);
         }
     }
 }
 
-/// `fmp4` where the message says nothing.
+/// The container of a mux stream. The default is `fmp4`.
 fn container(mux: &MuxStream) -> &str {
     if mux.container.is_empty() { "fmp4" } else { &mux.container }
 }
 
-/// The tracks that a list names; one that cannot be found is `None`.
+/// Looks up the tracks in a list of keys. A track that is not found is `None`.
 fn check_tracks<'a>(
     report: &mut Report,
     keys: &[String],
@@ -85,7 +88,7 @@ struct Tracks {
 }
 
 impl Tracks {
-    /// `None` where the kind of one of them is not known.
+    /// Counts tracks by kind. Returns `None` if the kind of any track is not known.
     fn count(tracks: &[Option<&ElementaryStream>]) -> Option<Self> {
         let mut count = Self::default();
         for track in tracks {
@@ -110,8 +113,8 @@ fn check_segments(report: &mut Report, mux: &MuxStream, tracks: &[Option<&Elemen
         let rest = segment.rem_euclid(gop);
         if segment + TOLERANCE < gop || rest.min(gop - rest) > TOLERANCE {
             let (segment, gop, key) = (Seconds(segment), Seconds(gop), &track.key);
-            let reason = format!("is {segment}, not a whole multiple of the GOP of `{key}`, {gop}");
-            report.add(FIELD, reason);
+            let rule = format!("be a multiple of the GOP of `{key}`, which is {gop}");
+            report.must(FIELD, segment, rule);
         }
     }
 }
@@ -129,8 +132,7 @@ pub(super) fn check_manifest(report: &mut Report, manifest: &Manifest, parts: &P
     report.require("mux_streams", !manifest.mux_streams.is_empty());
     report.unique("mux_streams", "", &manifest.mux_streams);
     if manifest.max_segment_count != 0 && manifest.max_segment_count < 3 {
-        let count = manifest.max_segment_count;
-        report.add("max_segment_count", format!("is {count}, and 3 is the least"));
+        report.must("max_segment_count", manifest.max_segment_count, "be at least 3");
     }
     if let Some(keep) = &manifest.segment_keep_duration {
         report.duration_not_negative("segment_keep_duration", keep);
@@ -142,12 +144,13 @@ pub(super) fn check_manifest(report: &mut Report, manifest: &Manifest, parts: &P
         let Some(mux) = parts.mux_streams.find(report, &field, key) else { continue };
         let own = container(mux);
         if kind == Ok(ManifestType::Dash) && own != "fmp4" {
-            report.add(&field, format!("is `{key}`, a `{own}` stream; DASH takes only `fmp4`"));
+            let rule = "DASH supports only `fmp4`";
+            report.add(&field, format!("is `{key}`, whose container is `{own}`, but {rule}"));
         }
         if let Some(encryption) = parts.encryptions.get(&mux.encryption_id)
             && let Some(reason) = unplayable(encryption, kind)
         {
-            report.add(&field, format!("is `{key}`, whose encryption {reason}"));
+            report.add(&field, format!("is `{key}`, whose {reason}"));
         }
         let Some(first) = first else {
             first = Some(mux);
@@ -155,18 +158,20 @@ pub(super) fn check_manifest(report: &mut Report, manifest: &Manifest, parts: &P
         };
         if kind == Ok(ManifestType::Hls) && container(first) != own {
             let (other, key) = (container(first), &first.key);
-            report.add(&field, format!("is a `{own}` stream, but `{key}` is `{other}`"));
+            let reason = format!("has the container `{own}`, but `{key}` has `{other}`");
+            report.add(&field, reason);
         }
         if let (Some(own), Some(other)) = (segment_nanos(mux), segment_nanos(first))
             && own != other
         {
             let (own, other, key) = (Seconds(own), Seconds(other), &first.key);
-            report.add(&field, format!("has segments of {own}, but those of `{key}` are {other}"));
+            let reason = format!("has segments of {own}, but `{key}` has segments of {other}");
+            report.add(&field, reason);
         }
     }
 }
 
-/// Why no player of such a manifest could decrypt the stream.
+/// Returns why players of this kind of manifest cannot decrypt a stream, or `None` if they can.
 fn unplayable(
     encryption: &Encryption,
     kind: Result<ManifestType, prost::UnknownEnumValue>,
@@ -175,17 +180,17 @@ fn unplayable(
     let is_for_both = systems.widevine.is_some() || systems.playready.is_some();
     match (encryption.encryption_mode.as_ref()?, kind) {
         (EncryptionMode::Aes128(_) | EncryptionMode::SampleAes(_), Ok(ManifestType::Dash)) => {
-            Some("is for HLS only")
+            Some("encryption works only with HLS")
         }
         (EncryptionMode::MpegCenc(_), Ok(ManifestType::Hls))
             if systems.clearkey.is_some() && !is_for_both && systems.fairplay.is_none() =>
         {
-            Some("with ClearKey is for DASH only")
+            Some("ClearKey encryption works only with DASH")
         }
         (EncryptionMode::MpegCenc(_), Ok(ManifestType::Dash))
             if systems.fairplay.is_some() && !is_for_both && systems.clearkey.is_none() =>
         {
-            Some("with FairPlay is for HLS only")
+            Some("FairPlay encryption works only with HLS")
         }
         _ => None,
     }
@@ -202,12 +207,12 @@ pub(super) fn check_distribution_stream(
         container => report.one_of("container", container, &["ts", "flv"]),
     }
     let tracks = check_tracks(report, &stream.elementary_streams, parts);
-    // `ts` takes exactly one audio stream, `flv` at most one, and both need one.
+    // `ts` allows exactly one audio stream and `flv` at most one. Both require one.
     if let Some(Tracks { video, audio, .. }) = Tracks::count(&tracks)
         && (audio != 1 || video > 1)
     {
-        let reason =
-            format!("has {audio} audio and {video} video streams; it takes 1 and at most 1");
+        let rule = "a distribution stream requires exactly 1 audio and at most 1 video stream";
+        let reason = format!("has {audio} audio and {video} video streams, but {rule}");
         report.add("elementary_streams", reason);
     }
 }
@@ -237,7 +242,8 @@ pub(super) fn check_distribution(
     };
     if let Some(stream) = stream.filter(|stream| !["", needed].contains(&&*stream.container)) {
         let own = &stream.container;
-        let reason = format!("is `{key}`, a `{own}` stream; this endpoint takes only `{needed}`");
+        let rule = format!("the endpoint requires `{needed}`");
+        let reason = format!("is `{key}`, whose container is `{own}`, but {rule}");
         report.add("distribution_stream", reason);
     }
 }
@@ -253,7 +259,7 @@ pub(super) fn check_sprite_sheet(report: &mut Report, sheet: &SpriteSheet) {
         match pixels {
             0 => report.add(field, "is required"),
             ..0 => report.not_negative(field, pixels),
-            _ if pixels % 2 != 0 => report.add(field, format!("is {pixels}, and must be even")),
+            _ if pixels % 2 != 0 => report.must(field, pixels, "be even"),
             _ => {}
         }
     }
@@ -289,13 +295,13 @@ pub(super) fn check_encryption(report: &mut Report, encryption: &Encryption) {
             }
         }
     };
-    let systems = encryption.drm_systems.as_ref().map(systems_on).unwrap_or_default();
+    let systems = encryption.drm_systems.as_ref().map(enabled_systems).unwrap_or_default();
     if systems.is_empty() {
-        report.add("drm_systems", "is required: turn on at least one system");
+        report.add("drm_systems", "is required: enable at least one DRM system");
     }
     for system in systems.into_iter().filter(|system| !allowed.contains(system)) {
         let allowed = list(allowed.iter().copied());
-        let reason = format!("does not go with this mode of encryption, only {allowed}");
+        let reason = format!("is not supported in this encryption mode, which supports {allowed}");
         report.add(format_args!("drm_systems.{system}"), reason);
     }
 }
@@ -305,7 +311,7 @@ pub(super) fn check_secret(report: &mut Report, source: &SecretManagerSource) {
     report.reference::<SecretVersionName>(field, &source.secret_version);
 }
 
-fn systems_on(systems: &DrmSystems) -> Vec<&'static str> {
+fn enabled_systems(systems: &DrmSystems) -> Vec<&'static str> {
     let DrmSystems { widevine, fairplay, playready, clearkey } = systems;
     let all = [
         ("widevine", widevine.is_some()),
@@ -313,5 +319,5 @@ fn systems_on(systems: &DrmSystems) -> Vec<&'static str> {
         ("playready", playready.is_some()),
         ("clearkey", clearkey.is_some()),
     ];
-    all.into_iter().filter(|(_, is_on)| *is_on).map(|(system, _)| system).collect()
+    all.into_iter().filter(|(_, is_enabled)| *is_enabled).map(|(system, _)| system).collect()
 }

@@ -29,7 +29,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The same where the channel holds only what an update changes.
+    /// The parts of a channel in an update request, which may omit lists that it does not change.
     pub(super) fn of_update(channel: &'a Channel) -> Self {
         let Self { inputs, tracks, mux_streams, distribution_streams, encryptions } =
             Self::of(channel);

@@ -1,4 +1,5 @@
-//! The vocabulary of the rules: what is looked at, where it stands, and what is said of it.
+//! The building blocks of the rules: a report of violations with field paths, checks of single
+//! values, and an index of a channel's parts by key.
 
 use crate::{
     gax::rpc::InvalidField,
@@ -13,49 +14,54 @@ use std::{
     ops::RangeInclusive,
 };
 
-/// Gathers violations; knows the path of the message that is looked at.
+/// Collects violations and tracks the path of the message that is being checked.
 #[derive(Default)]
 pub(super) struct Report {
-    at: String,
-    found: Vec<InvalidField>,
+    prefix: String,
+    violations: Vec<InvalidField>,
 }
 
 impl Report {
-    pub(super) fn of(look: impl FnOnce(&mut Self)) -> Vec<InvalidField> {
+    pub(super) fn of(check: impl FnOnce(&mut Self)) -> Vec<InvalidField> {
         let mut report = Self::default();
-        look(&mut report);
-        report.found
+        check(&mut report);
+        report.violations
     }
 
-    /// Looks into a field that holds a message.
-    pub(super) fn within(&mut self, field: impl Display, look: impl FnOnce(&mut Self)) {
-        let outer = self.at.len();
-        self.at = self.path(field);
-        look(self);
-        self.at.truncate(outer);
+    /// Checks the message in a field.
+    pub(super) fn within(&mut self, field: impl Display, check: impl FnOnce(&mut Self)) {
+        let outer = self.prefix.len();
+        self.prefix = self.path(field);
+        check(self);
+        self.prefix.truncate(outer);
     }
 
-    /// Looks into each message of a list.
+    /// Checks each message in a list.
     pub(super) fn each<T>(
         &mut self,
         field: &str,
         items: &[T],
-        mut look: impl FnMut(&mut Self, &T),
+        mut check: impl FnMut(&mut Self, &T),
     ) {
         for (at, item) in items.iter().enumerate() {
-            self.within(format_args!("{field}[{at}]"), |report| look(report, item));
+            self.within(format_args!("{field}[{at}]"), |report| check(report, item));
         }
     }
 
     pub(super) fn add(&mut self, field: impl Display, reason: impl Into<Cow<'static, str>>) {
         let path = self.path(field);
-        self.found.push(InvalidField::new(path, reason));
+        self.violations.push(InvalidField::new(path, reason));
+    }
+
+    /// Adds a violation of the form `is 3, but must be even`.
+    pub(super) fn must(&mut self, field: impl Display, value: impl Display, rule: impl Display) {
+        self.add(field, format!("is {value}, but must {rule}"));
     }
 
     fn path(&self, field: impl Display) -> String {
-        match &*self.at {
+        match &*self.prefix {
             "" => field.to_string(),
-            at => format!("{at}.{field}"),
+            prefix => format!("{prefix}.{field}"),
         }
     }
 
@@ -65,31 +71,30 @@ impl Report {
         }
     }
 
-    /// Keys of channels' parts, and ids of encryptions.
+    /// Checks the key of a part of a channel, or the id of an encryption.
     pub(super) fn key(&mut self, field: &str, key: &str) {
-        let is_end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
         let is_inner = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         if key.is_empty() {
             self.add(field, "is required");
         } else if key.len() > 63 {
-            self.add(field, format!("has {} characters, and 63 are the most", key.len()));
+            self.add(field, format!("has {} characters, but at most 63 are allowed", key.len()));
         } else if !key.chars().all(is_inner) {
-            let rule = "has other characters than letters, digits, `-` and `_`";
-            self.add(field, format!("is `{key}`, which {rule}"));
-        } else if !is_end(key.chars().next()) || !is_end(key.chars().next_back()) {
-            let rule = "does not begin and end with a letter or a digit";
-            self.add(field, format!("is `{key}`, which {rule}"));
+            let rule = "contain only letters, digits, `-` and `_`";
+            self.must(field, format_args!("`{key}`"), rule);
+        } else if key.starts_with(['-', '_']) || key.ends_with(['-', '_']) {
+            let rule = "begin and end with a letter or a digit";
+            self.must(field, format_args!("`{key}`"), rule);
         }
     }
 
-    /// The values of one field over a list: each may stand once, but for empty ones.
+    /// Checks that a field has different values in all entries of a list. Empty values may repeat.
     pub(super) fn unique<S: AsRef<str>>(
         &mut self,
         list: &str,
         field: &str,
         values: impl IntoIterator<Item = S>,
     ) {
-        let place = |at: usize| match field {
+        let entry = |at: usize| match field {
             "" => format!("{list}[{at}]"),
             field => format!("{list}[{at}].{field}"),
         };
@@ -97,10 +102,8 @@ impl Report {
         for (at, value) in values.into_iter().enumerate() {
             let value = value.as_ref();
             if let Some(first) = first.get(value) {
-                self.add(
-                    place(at),
-                    format!("is doubled: `{}` is `{value}` too", self.path(place(*first))),
-                );
+                let first = self.path(entry(*first));
+                self.add(entry(at), format!("is a duplicate: `{first}` is also `{value}`"));
             } else if !value.is_empty() {
                 first.insert(value.to_owned(), at);
             }
@@ -114,12 +117,12 @@ impl Report {
         range: RangeInclusive<T>,
     ) {
         if !range.contains(&value) {
-            let (least, most) = range.into_inner();
-            self.add(field, format!("is {value}, outside of {least} to {most}"));
+            let (min, max) = range.into_inner();
+            self.must(field, value, format_args!("be between {min} and {max}"));
         }
     }
 
-    /// A number that leaves the choice to the service where it is 0.
+    /// Checks a number unless it is 0: the service then chooses a value.
     pub(super) fn range_if_set(&mut self, field: &str, value: i32, range: RangeInclusive<i32>) {
         if value != 0 {
             self.range(field, value, range);
@@ -128,18 +131,18 @@ impl Report {
 
     pub(super) fn not_negative(&mut self, field: &str, value: i32) {
         if value < 0 {
-            self.add(field, format!("is {value}, and cannot be negative"));
+            self.must(field, value, "not be negative");
         }
     }
 
     pub(super) fn one_of(&mut self, field: impl Display, value: &str, known: &[&str]) {
         if !known.contains(&value) {
             let known = list(known.iter().copied().filter(|known| !known.is_empty()));
-            self.add(field, format!("is `{value}`, not one of {known}"));
+            self.must(field, format_args!("`{value}`"), format_args!("be one of {known}"));
         }
     }
 
-    /// A name that a field refers to.
+    /// Checks the name of another resource, which is required.
     pub(super) fn reference<N: ResourceName>(&mut self, field: &str, name: &str) {
         if name.is_empty() {
             self.add(field, "is required");
@@ -148,7 +151,7 @@ impl Report {
         }
     }
 
-    /// The resource's own name: empty until it is created.
+    /// Checks the resource's own name, which is empty until the resource is created.
     pub(super) fn name<N: ResourceName>(&mut self, field: &str, name: &str) {
         if !name.is_empty()
             && let Err(invalid) = N::check(name)
@@ -157,33 +160,35 @@ impl Report {
         }
     }
 
-    /// A place in Cloud Storage, such as `gs://bucket/folder`.
+    /// Checks the URI of a Cloud Storage folder, such as `gs://bucket/folder`.
     pub(super) fn storage_folder(&mut self, field: &str, uri: &str) {
         let bucket = uri.strip_prefix("gs://").and_then(|rest| rest.split('/').next());
         if uri.is_empty() {
             self.add(field, "is required");
         } else if bucket.is_none_or(str::is_empty) {
-            self.add(field, format!("is `{uri}`, not a place such as `gs://my-bucket/folder`"));
+            let rule = "be a Cloud Storage folder such as `gs://my-bucket/folder`";
+            self.must(field, format_args!("`{uri}`"), rule);
         }
     }
 
-    /// A file in Cloud Storage, such as `gs://bucket/object`.
+    /// Checks the URI of a Cloud Storage object, such as `gs://bucket/object`.
     pub(super) fn storage_object(&mut self, field: &str, uri: &str) {
         let parts = uri.strip_prefix("gs://").and_then(|rest| rest.split_once('/'));
         if uri.is_empty() {
             self.add(field, "is required");
         } else if parts.is_none_or(|(bucket, object)| bucket.is_empty() || object.is_empty()) {
-            self.add(field, format!("is `{uri}`, not a file such as `gs://my-bucket/my-object`"));
+            let rule = "be a Cloud Storage object such as `gs://my-bucket/my-object`";
+            self.must(field, format_args!("`{uri}`"), rule);
         }
     }
 
-    /// A length in nanoseconds, if it is one.
+    /// Converts a duration to nanoseconds. Reports a duration that is not valid.
     pub(super) fn duration(&mut self, field: &str, duration: &Duration) -> Option<i128> {
         let nanos = time::duration_nanos(duration);
         nanos.map_err(|invalid| self.add(field, invalid.reason().to_owned())).ok()
     }
 
-    /// A length within limits, which are in whole seconds.
+    /// Checks that a duration is within a range of whole seconds.
     pub(super) fn duration_in(
         &mut self,
         field: &str,
@@ -191,52 +196,55 @@ impl Report {
         seconds: RangeInclusive<i32>,
     ) {
         let Some(nanos) = self.duration(field, duration) else { return };
-        let (least, most) = seconds.into_inner();
+        let (min, max) = seconds.into_inner();
         let limit = |seconds: i32| i128::from(seconds) * NANOS_PER_SECOND;
-        if nanos < limit(least) || nanos > limit(most) {
-            self.add(field, format!("is {}, outside of {least} s to {most} s", Seconds(nanos)));
+        if nanos < limit(min) || nanos > limit(max) {
+            self.must(field, Seconds(nanos), format_args!("be between {min} s and {max} s"));
         }
     }
 
     pub(super) fn duration_above_zero(&mut self, field: &str, duration: &Duration) {
         if self.duration(field, duration).is_some_and(|nanos| nanos <= 0) {
-            self.add(field, "is not above zero");
+            self.add(field, "must be greater than zero");
         }
     }
 
     pub(super) fn duration_not_negative(&mut self, field: &str, duration: &Duration) {
         if self.duration(field, duration).is_some_and(|nanos| nanos < 0) {
-            self.add(field, "is negative");
+            self.add(field, "must not be negative");
         }
     }
 
-    /// A point in time, in nanoseconds from 1970, if it is one.
+    /// Converts a timestamp to nanoseconds since the Unix epoch. Reports a timestamp that is not
+    /// valid.
     pub(super) fn timestamp(&mut self, field: &str, time: Option<&Timestamp>) -> Option<i128> {
         let nanos = time::timestamp_nanos(time?);
         nanos.map_err(|invalid| self.add(field, invalid.reason().to_owned())).ok()
     }
 }
 
-/// The entries of a list by their keys.
+/// The entries of a list, by key.
 pub(super) struct Index<'a, T> {
-    what: &'static str,
+    /// What an entry is, such as `mux stream`.
+    noun: &'static str,
     entries: Vec<(&'a str, &'a T)>,
     is_known: bool,
 }
 
 impl<'a, T> Index<'a, T> {
-    pub(super) fn new(what: &'static str, items: &'a [T], key: fn(&T) -> &str) -> Self {
+    pub(super) fn new(noun: &'static str, items: &'a [T], key: fn(&T) -> &str) -> Self {
         let entries = items.iter().map(|item| (key(item), item)).collect();
-        Self { what, entries, is_known: true }
+        Self { noun, entries, is_known: true }
     }
 
-    /// An update may leave the list out: then the service has entries that are not seen here.
+    /// Treats an empty list as unknown. An update may omit the list; the service then keeps entries
+    /// that are not in the request.
     pub(super) fn unknown_if_empty(mut self) -> Self {
         self.is_known = !self.entries.is_empty();
         self
     }
 
-    /// The entry that a field names; a key that no entry has is reported.
+    /// Returns the entry that a field refers to by key. Reports a key that no entry has.
     pub(super) fn find(
         &self,
         report: &mut Report,
@@ -250,19 +258,17 @@ impl<'a, T> Index<'a, T> {
         let found = self.get(key);
         if found.is_none() && self.is_known {
             let known = list(self.entries.iter().map(|(known, _)| *known));
-            let what = self.what;
-            report.add(
-                field,
-                format!("is `{key}`, but the channel has no such {what}, only {known}"),
-            );
+            let noun = self.noun;
+            let reason = format!("is `{key}`, but the channel has no such {noun}; it has {known}");
+            report.add(field, reason);
         }
         found
     }
 
-    /// The entry of a key, if there is one; an empty key is none.
+    /// Returns the entry with a key. No entry has the empty key.
     pub(super) fn get(&self, key: &str) -> Option<&'a T> {
-        let mut named = self.entries.iter().filter(|(known, _)| !known.is_empty());
-        named.find(|(known, _)| *known == key).map(|(_, item)| *item)
+        let mut entries = self.entries.iter().filter(|_| !key.is_empty());
+        entries.find(|(known, _)| *known == key).map(|(_, item)| *item)
     }
 
     pub(super) fn is_known(&self) -> bool {
@@ -270,13 +276,13 @@ impl<'a, T> Index<'a, T> {
     }
 }
 
-/// `` `a`, `b` ``, or that there is none.
+/// Formats a list as `` `a`, `b` ``, and an empty list as `none`.
 pub(super) fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
     let items = items.into_iter().map(|item| format!("`{item}`")).collect::<Vec<_>>();
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
 
-/// A length in nanoseconds, shown as seconds.
+/// A duration in nanoseconds that is displayed in seconds.
 pub(super) struct Seconds(pub(super) i128);
 
 impl Display for Seconds {

@@ -1,13 +1,15 @@
-//! The rules of requests that carry a resource: those of the resource, and what an update may hold.
+//! The rules for requests that carry a resource: the rules for the resource, and those for update
+//! masks.
 //!
-//! An update need not carry the whole resource. Then only the fields that it changes are checked,
-//! and a key is taken as known where the list that would have it is left out.
+//! An update can carry a part of the resource. Only the fields that it changes are then checked. A
+//! key that refers to an entry of an omitted list is accepted, because the service may have the
+//! entry.
 
 use super::{
     Context, Report, Validate,
     channel::check_channel,
     parts::Parts,
-    resources::{check_treatment_and_rules, check_windows},
+    resources::{check_input_settings, check_windows},
 };
 use crate::{
     gax::rpc::InvalidField,
@@ -20,22 +22,17 @@ use crate::{
 };
 use prost_types::FieldMask;
 
-macro_rules! check_create {
+macro_rules! create_requests {
     ($($request:ident: $field:ident),+ $(,)?) => {$(
         impl Validate for $request {
             fn violations_in(&self, context: Context<'_>) -> Vec<InvalidField> {
-                let resource = self.$field.as_ref();
-                let found = resource.map(|resource| resource.violations_in(context));
-                found.map_or_else(
-                    || vec![InvalidField::new(stringify!($field), "is required")],
-                    |found| below(stringify!($field), found),
-                )
+                check_create(stringify!($field), self.$field.as_ref(), context)
             }
         }
     )+};
 }
 
-check_create! {
+create_requests! {
     CreateAssetRequest: asset,
     CreateChannelRequest: channel,
     CreateClipRequest: clip,
@@ -44,33 +41,51 @@ check_create! {
     CreateInputRequest: input,
 }
 
-macro_rules! check_update {
+fn check_create<T: Validate>(
+    field: &'static str,
+    resource: Option<&T>,
+    context: Context<'_>,
+) -> Vec<InvalidField> {
+    match resource {
+        Some(resource) => in_request(field, resource.violations_in(context)).collect(),
+        None => vec![InvalidField::new(field, "is required")],
+    }
+}
+
+macro_rules! update_requests {
     ($($request:ident: $field:ident),+ $(,)?) => {$(
         impl Validate for $request {
             fn violations_in(&self, _: Context<'_>) -> Vec<InvalidField> {
-                let Some(resource) = &self.$field else {
-                    return vec![InvalidField::new(stringify!($field), "is required")];
-                };
-                let mut found = check_mask(resource, self.update_mask.as_ref());
-                let changed = resource.update_violations();
-                let changed = changed
-                    .into_iter()
-                    .filter(|violation| is_sent(resource, self.update_mask.as_ref(), violation));
-                found.extend(below(stringify!($field), changed.collect()));
-                found
+                let mask = self.update_mask.as_ref();
+                check_update(stringify!($field), self.$field.as_ref(), mask)
             }
         }
     )+};
 }
 
-check_update! {
+update_requests! {
     UpdateChannelRequest: channel,
     UpdateDvrSessionRequest: dvr_session,
     UpdateInputRequest: input,
     UpdatePoolRequest: pool,
 }
 
-/// A resource that an update may carry in part.
+fn check_update<T: CheckUpdate>(
+    field: &'static str,
+    resource: Option<&T>,
+    mask: Option<&FieldMask>,
+) -> Vec<InvalidField> {
+    let Some(resource) = resource else {
+        return vec![InvalidField::new(field, "is required")];
+    };
+    let mut violations = check_mask::<T>(mask);
+    let mut changed = resource.update_violations();
+    changed.retain(|violation| is_changed(resource, mask, violation));
+    violations.extend(in_request(field, changed));
+    violations
+}
+
+/// A resource that an update request carries, whole or in part.
 trait CheckUpdate: Updatable + Default {
     const IS_MASK_REQUIRED: bool = false;
 
@@ -93,7 +108,7 @@ impl CheckUpdate for DvrSession {
 
 impl CheckUpdate for Input {
     fn update_violations(&self) -> Vec<InvalidField> {
-        Report::of(|report| check_treatment_and_rules(report, self))
+        Report::of(|report| check_input_settings(report, self))
     }
 }
 
@@ -103,7 +118,7 @@ impl CheckUpdate for Pool {
     }
 }
 
-fn check_mask<T: CheckUpdate>(_: &T, mask: Option<&FieldMask>) -> Vec<InvalidField> {
+fn check_mask<T: CheckUpdate>(mask: Option<&FieldMask>) -> Vec<InvalidField> {
     Report::of(|report| {
         let Some(mask) = mask else {
             return report.require("update_mask", !T::IS_MASK_REQUIRED);
@@ -113,7 +128,7 @@ fn check_mask<T: CheckUpdate>(_: &T, mask: Option<&FieldMask>) -> Vec<InvalidFie
         for (at, path) in mask.paths.iter().enumerate() {
             let field = format_args!("update_mask.paths[{at}]");
             if let Err(unknown) = mask::check::<T>(path) {
-                report.add(field, format!("is wrong: {unknown}"));
+                report.add(field, format!("is invalid: {unknown}"));
             } else if !T::FIELDS.contains(&top(path)) {
                 let allowed = super::report::list(T::FIELDS.iter().copied());
                 report.add(field, format!("is `{path}`, but an update can change only {allowed}"));
@@ -122,9 +137,9 @@ fn check_mask<T: CheckUpdate>(_: &T, mask: Option<&FieldMask>) -> Vec<InvalidFie
     })
 }
 
-/// Whether the update would change the field of a violation: without a mask, all fields that are
-/// present are changed.
-fn is_sent<T: CheckUpdate>(
+/// Whether the update changes the field of a violation. An update without a mask changes all fields
+/// that are present.
+fn is_changed<T: CheckUpdate>(
     resource: &T,
     mask: Option<&FieldMask>,
     violation: &InvalidField,
@@ -139,16 +154,18 @@ fn is_sent<T: CheckUpdate>(
     }
 }
 
-/// The top-level field of a path: `manifests[0].key` stands in `manifests`.
+/// The top-level field of a path, such as `manifests` for `manifests[0].key`.
 fn top(path: &str) -> &str {
     path.split(['.', '[']).next().unwrap_or(path)
 }
 
-/// The violations of a resource, told from the request that holds it.
-fn below(field: &'static str, found: Vec<InvalidField>) -> Vec<InvalidField> {
-    let below = |violation: InvalidField| {
+/// The violations of a resource, with their paths from the request that carries it.
+fn in_request(
+    field: &'static str,
+    violations: Vec<InvalidField>,
+) -> impl Iterator<Item = InvalidField> {
+    violations.into_iter().map(move |violation| {
         let path = format!("{field}.{}", violation.field());
         InvalidField::new(path, violation.reason().to_owned())
-    };
-    found.into_iter().map(below).collect()
+    })
 }

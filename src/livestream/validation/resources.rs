@@ -1,4 +1,4 @@
-//! The rules of the smaller resources: inputs, events, clips, DVR sessions, assets and pools.
+//! The rules for inputs, events, clips, DVR sessions, assets and pools.
 
 use super::{
     Context, Report, Validate,
@@ -24,22 +24,20 @@ impl Validate for Input {
             if self.r#type == input::Type::Unspecified as i32 {
                 report.add("type", "is required: `RTMP_PUSH` or `SRT_PUSH`");
             }
-            check_treatment_and_rules(report, self);
+            check_input_settings(report, self);
         })
     }
 }
 
-/// What an update of an input can hold, too.
-pub(super) fn check_treatment_and_rules(report: &mut Report, input: &Input) {
+/// Checks the fields of an input that an update can change.
+pub(super) fn check_input_settings(report: &mut Report, input: &Input) {
     if let Some(config) = &input.preprocessing_config {
         report.within("preprocessing_config", |report| check_preprocessing(report, config));
     }
     let rules = input.security_rules.iter().flat_map(|rules| &rules.ip_ranges);
     for (at, range) in rules.enumerate().filter(|(_, range)| !is_cidr(range)) {
-        report.add(
-            format_args!("security_rules.ip_ranges[{at}]"),
-            format!("is `{range}`, not a CIDR block such as `192.0.1.0/24`"),
-        );
+        let field = format_args!("security_rules.ip_ranges[{at}]");
+        report.must(field, format_args!("`{range}`"), "be a CIDR block such as `192.0.1.0/24`");
     }
 }
 
@@ -63,13 +61,13 @@ fn check_preprocessing(report: &mut Report, config: &PreprocessingConfig) {
 
 fn is_cidr(block: &str) -> bool {
     let Some((address, length)) = block.split_once('/') else { return false };
-    let most = match address.parse() {
+    let max = match address.parse() {
         Ok(IpAddr::V4(_)) => 32,
         Ok(IpAddr::V6(_)) => 128,
         Err(_) => return false,
     };
     length.bytes().all(|digit| digit.is_ascii_digit())
-        && length.parse::<u8>().is_ok_and(|length| length <= most)
+        && length.parse::<u8>().is_ok_and(|length| length <= max)
 }
 
 impl Validate for Event {
@@ -77,7 +75,7 @@ impl Validate for Event {
         Report::of(|report| {
             report.name::<EventName>("name", &self.name);
             check_task(report, self.task.as_ref(), context.channel);
-            // The service fills in the time of an event that runs at once.
+            // The service sets the execution time of an event with `execute_now`.
             if self.create_time.is_none() {
                 check_schedule(report, self, context.now);
             }
@@ -86,27 +84,27 @@ impl Validate for Event {
 }
 
 fn check_schedule(report: &mut Report, event: &Event, now: Option<SystemTime>) {
-    const LEAD: i128 = 10 * NANOS_PER_SECOND;
+    const MIN_LEAD: i128 = 10 * NANOS_PER_SECOND;
     match (event.execute_now, &event.execution_time) {
         (true, Some(_)) => {
-            report.add("execution_time", "is set, but `execute_now` lets the service choose it");
+            report.add("execution_time", "must not be set together with `execute_now`");
         }
-        (false, None) => report.add("execution_time", "is required without `execute_now`"),
+        (false, None) => report.add("execution_time", "is required unless `execute_now` is set"),
         (true, None) => {}
         (false, Some(time)) => {
             let time = report.timestamp("execution_time", Some(time));
-            let now = now.and_then(nanos);
-            if let (Some(time), Some(now)) = (time, now)
-                && time < now + LEAD
+            if let (Some(time), Some(now)) = (time, now.and_then(nanos))
+                && time < now + MIN_LEAD
             {
-                let ahead = Seconds(time - now);
-                report.add("execution_time", format!("is {ahead} ahead, and 10 s is the least"));
+                let lead = format!("{} from now", Seconds(time - now));
+                report.must("execution_time", lead, "be at least 10 s from now");
             }
         }
     }
 }
 
-/// The present in nanoseconds from 1970; a clock beyond the year 9999 is none.
+/// Converts a time to nanoseconds since the Unix epoch. Returns `None` outside of the years 1 to
+/// 9999.
 fn nanos(time: SystemTime) -> Option<i128> {
     time::timestamp_nanos(&time::timestamp(time).ok()?).ok()
 }
@@ -155,7 +153,7 @@ fn check_task(report: &mut Report, task: Option<&Task>, channel: Option<&Channel
     }
 }
 
-/// A key that is required, and looked up where the channel is known.
+/// Checks a required key, and looks it up if the channel is known.
 fn check_key<T>(report: &mut Report, field: &str, key: &str, known: Option<&Index<'_, T>>) {
     match known {
         Some(known) => _ = known.find(report, field, key),
@@ -176,7 +174,8 @@ impl Validate for Clip {
             let retention = channel.and_then(|channel| check_retention(report, "slices", channel));
             let now = now.and_then(nanos);
             let oldest = now.zip(retention).map(|(now, retention)| now - retention);
-            let mut whole: Option<(i128, i128)> = None;
+            // From the start of the first slice to the end of the last.
+            let mut span: Option<(i128, i128)> = None;
             report.each("slices", &self.slices, |report, slice| {
                 let Some(slice::Kind::TimeSlice(slice)) = &slice.kind else {
                     return report.add("kind", "is required: `time_slice`");
@@ -187,24 +186,25 @@ impl Validate for Clip {
                     let start = report.timestamp("markin_time", slice.markin_time.as_ref());
                     let end = report.timestamp("markout_time", slice.markout_time.as_ref());
                     if end.zip(now).is_some_and(|(end, now)| end > now) {
-                        report.add("markout_time", "is to come, and only past content can be cut");
+                        let rule = "a clip contains only past content";
+                        report.add("markout_time", format!("is in the future, but {rule}"));
                     }
                     if start.zip(oldest).is_some_and(|(start, oldest)| start < oldest) {
-                        report.add("markin_time", "is before what the channel still keeps");
+                        report.add("markin_time", "is before the channel's retention window");
                     }
                     let Some((start, end)) = start.zip(end) else { return };
                     if end <= start {
-                        return report.add("markout_time", "is not after `markin_time`");
+                        return report.add("markout_time", "must be after `markin_time`");
                     }
-                    let (first, last) = whole.unwrap_or((start, end));
-                    whole = Some((first.min(start), last.max(end)));
+                    let (first, last) = span.unwrap_or((start, end));
+                    span = Some((first.min(start), last.max(end)));
                 });
             });
-            if let (Some((start, end)), Some(kept)) = (whole, retention)
-                && end - start > kept
+            if let (Some((start, end)), Some(retention)) = (span, retention)
+                && end - start > retention
             {
-                let (span, kept) = (Seconds(end - start), Seconds(kept));
-                let reason = format!("reach over {span}, and the channel keeps only {kept}");
+                let (span, retention) = (Seconds(end - start), Seconds(retention));
+                let reason = format!("span {span}, but the channel retains only {retention}");
                 report.add("slices", reason);
             }
         })
@@ -225,7 +225,7 @@ impl Validate for DvrSession {
     }
 }
 
-/// All that an update of a session can hold.
+/// Checks the fields of a DVR session that an update can change.
 pub(super) fn check_windows(report: &mut Report, session: &DvrSession) {
     report.require("dvr_windows", !session.dvr_windows.is_empty());
     report.each("dvr_windows", &session.dvr_windows, |report, window| {
@@ -236,13 +236,13 @@ pub(super) fn check_windows(report: &mut Report, session: &DvrSession) {
             let start = report.timestamp("start_time", interval.start_time.as_ref());
             let end = report.timestamp("end_time", interval.end_time.as_ref());
             if start.zip(end).is_some_and(|(start, end)| end <= start) {
-                report.add("end_time", "is not after `start_time`");
+                report.add("end_time", "must be after `start_time`");
             }
         });
     });
 }
 
-/// Clips and DVR sessions name one manifest of their channel, for now.
+/// Checks that a clip or DVR session refers to exactly one manifest of its channel.
 fn check_one_manifest<'a>(
     report: &mut Report,
     field: &str,
@@ -252,7 +252,7 @@ fn check_one_manifest<'a>(
     match keys.len() {
         1 => {}
         0 => report.add(field, "is required: exactly one manifest"),
-        given => report.add(field, format!("names {given} manifests, and exactly one is allowed")),
+        count => report.add(field, format!("has {count} manifests, but must have exactly 1")),
     }
     let known = channel.map(|c| Index::new("manifest", &c.manifests, |manifest| &manifest.key));
     for (at, key) in keys.enumerate() {
@@ -261,12 +261,12 @@ fn check_one_manifest<'a>(
     }
 }
 
-/// How long the channel keeps its output, in nanoseconds: clips and DVR sessions need it.
+/// Returns the channel's retention window in nanoseconds. Clips and DVR sessions require one.
 fn check_retention(report: &mut Report, field: &str, channel: &Channel) -> Option<i128> {
     let window = channel.retention_config.and_then(|config| config.retention_window_duration);
     let nanos = window.and_then(|window| time::duration_nanos(&window).ok()).filter(|n| *n > 0);
     if nanos.is_none() {
-        report.add(field, "need a channel with `retention_config.retention_window_duration`");
+        report.add(field, "require a channel with `retention_config.retention_window_duration`");
     }
     nanos
 }
@@ -286,8 +286,8 @@ impl Validate for Asset {
             }
             let crc32c = &*self.crc32c;
             if !crc32c.is_empty() && STANDARD.decode(crc32c).map_or(0, |sum| sum.len()) != 4 {
-                let reason = format!("is `{crc32c}`, not the Base64 form of 4 bytes");
-                report.add("crc32c", reason);
+                let rule = "be the Base64 encoding of 4 bytes";
+                report.must("crc32c", format_args!("`{crc32c}`"), rule);
             }
         })
     }
@@ -302,7 +302,8 @@ impl Validate for Pool {
             if let Ok(name) = network.parse::<NetworkName>()
                 && !name.project().bytes().all(|digit| digit.is_ascii_digit())
             {
-                let reason = format!("has the project `{}`, not its number", name.project());
+                let project = name.project();
+                let reason = format!("has the project `{project}`, but must have its number");
                 report.add("network_config.peered_network", reason);
             }
         })

@@ -1,29 +1,22 @@
-//! The rules of elementary streams: encoders for video and audio, and text.
+//! The rules for elementary streams: video, audio and text.
 
-use super::{
-    Report,
-    parts::Parts,
-    report::{Seconds, list},
-};
+use super::{Report, parts::Parts, report::Seconds};
 use crate::{
     model::{
         AudioStream, Channel, ElementaryStream, TextStream, VideoStream,
         elementary_stream::ElementaryStream as Track,
-        video_stream::{
-            CodecSettings, H264CodecSettings, H265CodecSettings, h264_codec_settings,
-            h265_codec_settings,
-        },
+        video_stream::{CodecSettings, h264_codec_settings, h265_codec_settings},
     },
     time::{self, NANOS_PER_SECOND},
 };
 use prost_types::Duration;
 use std::ops::RangeInclusive;
 
-/// Two seconds: the size of a group of pictures where none is given.
+/// The length of a group of pictures (GOP) in nanoseconds if none is set: 2 s.
 const DEFAULT_GOP: i128 = 2 * NANOS_PER_SECOND;
 
-/// Sizes that come from frame counts are compared to the millisecond: at 29.97 frames a second no
-/// duration is exact.
+/// The tolerance for comparing GOP and segment lengths: 1 ms. A GOP length that is computed from a
+/// frame count is not exact, for example at 29.97 frames per second.
 pub(super) const TOLERANCE: i128 = NANOS_PER_SECOND / 1000;
 
 pub(super) fn check_track(
@@ -59,11 +52,11 @@ pub(super) fn check_track(
     }
 }
 
-/// What the settings of both codecs have in common.
+/// The settings that both codecs share.
 struct Encoder {
     codec: &'static str,
     is_size_required: bool,
-    most_frames: f64,
+    max_frame_rate: f64,
     width: i32,
     height: i32,
     frame_rate: f64,
@@ -83,55 +76,38 @@ enum Gop {
 
 impl Encoder {
     fn of(video: &VideoStream) -> Option<Self> {
+        /// The messages of both codecs have the same fields, but different types.
+        macro_rules! encoder {
+            ($settings:ident, $gop_mode:ident, $codec:literal, $($limit:ident: $value:expr),+) => {
+                Self {
+                    codec: $codec,
+                    $($limit: $value,)+
+                    width: $settings.width_pixels,
+                    height: $settings.height_pixels,
+                    frame_rate: $settings.frame_rate,
+                    bitrate: $settings.bitrate_bps,
+                    gop: $settings.gop_mode.map(|gop| match gop {
+                        $gop_mode::GopMode::GopFrameCount(count) => Gop::Frames(count),
+                        $gop_mode::GopMode::GopDuration(duration) => Gop::Duration(duration),
+                    }),
+                    vbv_size: $settings.vbv_size_bits,
+                    vbv_fullness: $settings.vbv_fullness_bits,
+                    b_frames: $settings.b_frame_count,
+                    aq_strength: $settings.aq_strength,
+                }
+            };
+        }
         Some(match video.codec_settings.as_ref()? {
-            CodecSettings::H264(settings) => Self::of_h264(settings),
-            CodecSettings::H265(settings) => Self::of_h265(settings),
+            CodecSettings::H264(settings) => encoder!(
+                settings, h264_codec_settings, "h264", is_size_required: true, max_frame_rate: 60.0
+            ),
+            CodecSettings::H265(settings) => encoder!(
+                settings, h265_codec_settings, "h265", is_size_required: false, max_frame_rate: 120.0
+            ),
         })
     }
 
-    fn of_h264(settings: &H264CodecSettings) -> Self {
-        use h264_codec_settings::GopMode;
-        Self {
-            codec: "h264",
-            is_size_required: true,
-            most_frames: 60.0,
-            width: settings.width_pixels,
-            height: settings.height_pixels,
-            frame_rate: settings.frame_rate,
-            bitrate: settings.bitrate_bps,
-            gop: settings.gop_mode.map(|gop| match gop {
-                GopMode::GopFrameCount(count) => Gop::Frames(count),
-                GopMode::GopDuration(duration) => Gop::Duration(duration),
-            }),
-            vbv_size: settings.vbv_size_bits,
-            vbv_fullness: settings.vbv_fullness_bits,
-            b_frames: settings.b_frame_count,
-            aq_strength: settings.aq_strength,
-        }
-    }
-
-    fn of_h265(settings: &H265CodecSettings) -> Self {
-        use h265_codec_settings::GopMode;
-        Self {
-            codec: "h265",
-            is_size_required: false,
-            most_frames: 120.0,
-            width: settings.width_pixels,
-            height: settings.height_pixels,
-            frame_rate: settings.frame_rate,
-            bitrate: settings.bitrate_bps,
-            gop: settings.gop_mode.map(|gop| match gop {
-                GopMode::GopFrameCount(count) => Gop::Frames(count),
-                GopMode::GopDuration(duration) => Gop::Duration(duration),
-            }),
-            vbv_size: settings.vbv_size_bits,
-            vbv_fullness: settings.vbv_fullness_bits,
-            b_frames: settings.b_frame_count,
-            aq_strength: settings.aq_strength,
-        }
-    }
-
-    /// The size of a group of pictures in nanoseconds, where it can be told.
+    /// The GOP length in nanoseconds, or `None` if the settings do not define one.
     fn gop_nanos(&self) -> Option<i128> {
         match self.gop {
             None => Some(DEFAULT_GOP),
@@ -143,8 +119,9 @@ impl Encoder {
         }
     }
 
-    /// The most bits per second for the picture's height; a height of 0 follows the input's.
-    fn most_bits(&self) -> (i32, &'static str) {
+    /// The maximum bitrate for the picture's height, in bits per second. A height of 0 means the
+    /// height of the input.
+    fn max_bitrate(&self) -> (i32, &'static str) {
         match self.height {
             1..720 => (3_000_000, "below 720p"),
             720..=1080 => (15_000_000, "up to 1080p"),
@@ -158,7 +135,7 @@ fn check_encoder(report: &mut Report, encoder: &Encoder) {
         if pixels == 0 {
             report.require(field, !encoder.is_size_required);
         } else if pixels % 2 != 0 {
-            report.add(field, format!("is {pixels}, and must be even"));
+            report.must(field, pixels, "be even");
         } else {
             report.range(field, pixels, range);
         }
@@ -166,20 +143,21 @@ fn check_encoder(report: &mut Report, encoder: &Encoder) {
     side("width_pixels", encoder.width, 320..=4096);
     side("height_pixels", encoder.height, 180..=2160);
 
-    let (rate, most) = (encoder.frame_rate, encoder.most_frames);
+    let (rate, max) = (encoder.frame_rate, encoder.max_frame_rate);
     if rate == 0.0 {
         report.add("frame_rate", "is required");
-    } else if !(rate > 0.0 && rate <= most) {
-        report.add("frame_rate", format!("is {rate}, and must be above 0 and at most {most}"));
+    } else if !(rate > 0.0 && rate <= max) {
+        report.must("frame_rate", rate, format_args!("be greater than 0 and at most {max}"));
     }
 
-    let (bits, (most, size)) = (encoder.bitrate, encoder.most_bits());
-    if bits == 0 {
+    let (bitrate, (max, height)) = (encoder.bitrate, encoder.max_bitrate());
+    if bitrate == 0 {
         report.add("bitrate_bps", "is required");
-    } else if bits < 10_000 {
-        report.add("bitrate_bps", format!("is {bits}, and 10000 is the least"));
-    } else if bits > most {
-        report.add("bitrate_bps", format!("is {bits}, and {most} is the most {size}"));
+    } else if bitrate < 10_000 {
+        report.must("bitrate_bps", bitrate, "be at least 10000");
+    } else if bitrate > max {
+        let rule = format!("be at most {max} for a height {height}");
+        report.must("bitrate_bps", bitrate, rule);
     }
 
     match encoder.gop {
@@ -188,14 +166,11 @@ fn check_encoder(report: &mut Report, encoder: &Encoder) {
             report.range("gop_frame_count", count, 60..=600);
             let limits = DEFAULT_GOP - TOLERANCE..=10 * DEFAULT_GOP + TOLERANCE;
             if let Some(nanos) = encoder.gop_nanos().filter(|nanos| !limits.contains(nanos)) {
-                let span = Seconds(nanos);
-                let reason =
-                    format!("makes {span} at {rate} frames a second, outside of 2 s to 20 s");
-                report.add("gop_frame_count", reason);
+                let length = format!("{} at {rate} frames per second", Seconds(nanos));
+                report.must("gop_frame_count", length, "be between 2 s and 20 s");
             }
             if encoder.b_frames >= count {
-                let frames = encoder.b_frames;
-                report.add("b_frame_count", format!("is {frames}, not below `gop_frame_count`"));
+                report.must("b_frame_count", encoder.b_frames, "be less than `gop_frame_count`");
             }
         }
         None => {}
@@ -206,7 +181,7 @@ fn check_encoder(report: &mut Report, encoder: &Encoder) {
     report.range("aq_strength", encoder.aq_strength, 0.0..=1.0);
 }
 
-/// The size of a video track's groups of pictures in nanoseconds.
+/// The GOP length of a video track in nanoseconds.
 pub(super) fn gop_nanos(track: &ElementaryStream) -> Option<i128> {
     match &track.elementary_stream {
         Some(Track::VideoStream(video)) => Encoder::of(video)?.gop_nanos(),
@@ -214,7 +189,7 @@ pub(super) fn gop_nanos(track: &ElementaryStream) -> Option<i128> {
     }
 }
 
-/// All video streams of a channel have groups of one size.
+/// Checks that all video streams of a channel have the same GOP length.
 pub(super) fn check_gop_sizes(report: &mut Report, tracks: &[ElementaryStream]) {
     let sizes = tracks.iter().enumerate().filter_map(|(at, track)| Some((at, gop_nanos(track)?)));
     let mut sizes = sizes.collect::<Vec<_>>().into_iter();
@@ -223,14 +198,14 @@ pub(super) fn check_gop_sizes(report: &mut Report, tracks: &[ElementaryStream]) 
         let (own, other) = (Seconds(nanos), Seconds(expected));
         report.add(
             format_args!("elementary_streams[{at}].video_stream"),
-            format!("has a GOP of {own}, but that of `elementary_streams[{first}]` is {other}"),
+            format!("has a GOP of {own}, but `elementary_streams[{first}]` has a GOP of {other}"),
         );
     }
 }
 
 fn check_audio(report: &mut Report, audio: &AudioStream, parts: &Parts<'_>) {
     const NAMES: &[&str] = &["fl", "fr", "sl", "sr", "fc", "lfe"];
-    // Passed through: nothing but the mapping counts.
+    // The service passes the audio of a `transmux` stream through and uses only the mapping.
     if !audio.transmux {
         report.one_of("codec", &audio.codec, &["", "aac"]);
         match audio.bitrate_bps {
@@ -251,7 +226,7 @@ fn check_audio(report: &mut Report, audio: &AudioStream, parts: &Parts<'_>) {
         report.not_negative("output_channel", mapping.output_channel);
         if let Some(first) = first_track.filter(|first| *first != mapping.input_track) {
             let track = mapping.input_track;
-            report.add("input_track", format!("is {track}, but `mapping[0]` takes track {first}"));
+            report.add("input_track", format!("is {track}, but `mapping[0]` uses track {first}"));
         }
     });
 }
@@ -263,18 +238,17 @@ fn check_text(report: &mut Report, text: &TextStream, is_distributed: bool, part
     }
     let channel = &*text.output_cea_channel;
     if !channel.is_empty() {
-        let known = match &*text.codec {
-            "cea608" => numbered("CC", channel, 4).then_some(()).ok_or("`CC1` to `CC4`"),
-            "cea708" => {
-                numbered("SERVICE", channel, 63).then_some(()).ok_or("`SERVICE1` to `SERVICE63`")
-            }
-            _ => Err("a channel that its codec has: only `cea608` and `cea708` have any"),
+        let (is_valid, rule) = match &*text.codec {
+            "cea608" => (numbered("CC", channel, 4), "be `CC1` to `CC4`"),
+            "cea708" => (numbered("SERVICE", channel, 63), "be `SERVICE1` to `SERVICE63`"),
+            _ => (false, "be empty unless the codec is `cea608` or `cea708`"),
         };
-        if let Err(expected) = known {
-            report.add("output_cea_channel", format!("is `{channel}`, not {expected}"));
+        if !is_valid {
+            report.must("output_cea_channel", format_args!("`{channel}`"), rule);
         }
         if !is_distributed {
-            report.add("output_cea_channel", "is set, but no distribution stream has this track");
+            let reason = "is set, but no distribution stream contains this elementary stream";
+            report.add("output_cea_channel", reason);
         }
     }
     report.each("mapping", &text.mapping, |report, mapping| {
@@ -287,18 +261,19 @@ fn check_text(report: &mut Report, text: &TextStream, is_distributed: bool, part
             return;
         }
         if !numbered("CC", channel, 4) && !numbered("SERVICE", channel, 64) {
-            let reason = format!("is `{channel}`, not `CC1` to `CC4` or `SERVICE1` to `SERVICE64`");
-            report.add("input_cea_channel", reason);
+            let rule = "be `CC1` to `CC4` or `SERVICE1` to `SERVICE64`";
+            report.must("input_cea_channel", format_args!("`{channel}`"), rule);
         }
         if text.codec != "webvtt" {
-            let codec = list([&*text.codec]);
-            report.add("input_cea_channel", format!("needs the codec `webvtt`, not {codec}"));
+            let codec = &text.codec;
+            let reason = format!("requires the codec `webvtt`, but the codec is `{codec}`");
+            report.add("input_cea_channel", reason);
         }
     });
 }
 
-/// Whether a text is the prefix and a number from 1 to the most, such as `CC3`.
-fn numbered(prefix: &str, text: &str, most: u32) -> bool {
+/// Whether a text is the prefix and a number from 1 to `max`, such as `CC3`.
+fn numbered(prefix: &str, text: &str, max: u32) -> bool {
     let number = text.strip_prefix(prefix).filter(|digits| !digits.starts_with(['0', '+']));
-    number.and_then(|digits| digits.parse().ok()).is_some_and(|n: u32| (1..=most).contains(&n))
+    number.and_then(|digits| digits.parse().ok()).is_some_and(|n: u32| (1..=max).contains(&n))
 }

@@ -1,5 +1,5 @@
-//! Reads a channel, by tonic alone: no credentials are found, nothing is retried, and no deadline
-//! holds. The caller brings a token.
+//! Reads a channel with tonic only: without finding credentials, without retries and without a deadline. The
+//! caller passes a token.
 
 use google::cloud::video::livestream::v1::{
     GetChannelRequest, livestream_service_client::LivestreamServiceClient,

@@ -1,4 +1,4 @@
-//! Reads a channel, by the official client.
+//! Reads a channel with the official client.
 
 use google_cloud_video_livestream_v1::client::LivestreamService;
 use std::error::Error;

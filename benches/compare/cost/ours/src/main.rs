@@ -1,4 +1,4 @@
-//! Reads a channel, by this crate.
+//! Reads a channel with this crate.
 
 use livestream_client::LivestreamClient;
 use std::error::Error;

@@ -1,5 +1,7 @@
-//! Reads answers. An `Error` in the body is a failure whatever the HTTP status says, and an HTTP
-//! failure is one whatever the body says.
+//! Parsing of HTTP responses.
+//!
+//! A response with an `Error` in the body is a failure even if the HTTP status is 200. A response
+//! with an HTTP error status is a failure even if the body has no `Error`.
 
 use super::{AccessKey, ERROR_CODE, REQUEST_ID, wire::Action};
 use http::StatusCode;
@@ -12,7 +14,7 @@ use tonic::{
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct Body {
     response_metadata: Metadata,
     #[serde(default)]
     result: Value,
@@ -23,49 +25,49 @@ struct Answer {
 struct Metadata {
     #[serde(default)]
     request_id: Value,
-    error: Option<Failure>,
+    error: Option<ErrorBody>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Failure {
+struct ErrorBody {
     code: Value,
     message: Value,
 }
 
-/// The answer to an action, or the failure that it tells. What it repeats of the keys goes.
-pub(super) fn read<A: Action>(
+/// Parses the response to an action. Replaces the access key if the response contains it.
+pub(super) fn parse<A: Action>(
     http: StatusCode,
     body: &[u8],
-    keys: &AccessKey,
-) -> Result<Response<A::Answer>, Status> {
-    let Ok(answer) = serde_json::from_slice::<Answer>(body) else {
-        let message = format!("HTTP {http} without an answer of this API");
+    access_key: &AccessKey,
+) -> Result<Response<A::Response>, Status> {
+    let Ok(body) = serde_json::from_slice::<Body>(body) else {
+        let message = format!("HTTP {http}, and the body is not a response of this API");
         return Err(Status::new(code_of(http, ""), message));
     };
-    let Metadata { request_id, error } = answer.response_metadata;
-    let text = |value: &Value| keys.redact(value.as_str().unwrap_or_default());
+    let Metadata { request_id, error } = body.response_metadata;
+    let text = |value: &Value| access_key.redact(value.as_str().unwrap_or_default());
     let id = text(&request_id);
     if error.is_some() || !http.is_success() {
-        let Failure { code, message } = error.unwrap_or_default();
-        return Err(fail(http, &text(&code), &text(&message), &id));
+        let ErrorBody { code, message } = error.unwrap_or_default();
+        return Err(error_status(http, &text(&code), &text(&message), &id));
     }
-    match A::answer(answer.result) {
-        Ok(answer) => {
-            let mut response = Response::new(answer);
-            add(response.metadata_mut(), REQUEST_ID, &id);
+    match A::parse(body.result) {
+        Ok(message) => {
+            let mut response = Response::new(message);
+            insert(response.metadata_mut(), REQUEST_ID, &id);
             Ok(response)
         }
         Err(e) => {
-            let message = format!("the answer to {} cannot be read: {e}", A::NAME);
-            let mut status = Status::unknown(keys.redact(&message));
-            add(status.metadata_mut(), REQUEST_ID, &id);
+            let message = format!("the response to {} cannot be parsed: {e}", A::NAME);
+            let mut status = Status::unknown(access_key.redact(&message));
+            insert(status.metadata_mut(), REQUEST_ID, &id);
             Err(status)
         }
     }
 }
 
-fn fail(http: StatusCode, code: &str, message: &str, id: &str) -> Status {
+fn error_status(http: StatusCode, code: &str, message: &str, id: &str) -> Status {
     let message = match (message, code) {
         ("", "") => format!("HTTP {http}"),
         ("", code) => code.to_owned(),
@@ -73,12 +75,12 @@ fn fail(http: StatusCode, code: &str, message: &str, id: &str) -> Status {
         (message, code) => format!("{message} ({code})"),
     };
     let mut status = Status::new(code_of(http, code), message);
-    add(status.metadata_mut(), REQUEST_ID, id);
-    add(status.metadata_mut(), ERROR_CODE, code);
+    insert(status.metadata_mut(), REQUEST_ID, id);
+    insert(status.metadata_mut(), ERROR_CODE, code);
     status
 }
 
-fn add(metadata: &mut MetadataMap, name: &'static str, value: &str) {
+fn insert(metadata: &mut MetadataMap, name: &'static str, value: &str) {
     if let Ok(value) = MetadataValue::try_from(value)
         && !value.is_empty()
     {
@@ -86,7 +88,7 @@ fn add(metadata: &mut MetadataMap, name: &'static str, value: &str) {
     }
 }
 
-/// What a failure means: first by the service's own code, then by the HTTP status.
+/// The gRPC code for a failure, from the service's error code or else from the HTTP status.
 fn code_of(http: StatusCode, code: &str) -> Code {
     match code {
         "InvalidAccessKey" | "SignatureDoesNotMatch" | "InvalidTimestamp" => Code::Unauthenticated,

@@ -11,13 +11,13 @@ features=$(sed -n '/^\[features\]/,/^\[dep/s/^\([a-z][a-z-]*\) = .*/\1/p' Cargo.
 
 check() {
     echo "-- cargo clippy --lib $*"
-    cargo clippy --quiet --locked --lib "$@" -- -D warnings
+    cargo clippy --quiet --locked --package livestream-client --lib "$@" -- -D warnings
 }
 
 # Server code is axum, tonic's server and router, and hyper's server.
 holds_no_server() {
     local found
-    found=$(cargo tree --locked --edges normal --prefix none --format '{p} [{f}]' "$@" |
+    found=$(cargo tree --locked --package livestream-client --edges normal --prefix none --format '{p} [{f}]' "$@" |
         grep -E '^(axum|(tonic|hyper|hyper-util) .*[[,](server|server-auto|router|transport)[],])' ||
         true)
     if [ -n "$found" ]; then
@@ -35,6 +35,19 @@ for feature in $features; do
 done
 check
 holds_no_server
+
+# The number of crates in a program with this crate, the program included.
+count_crates() {
+    cargo tree --locked --package livestream-client --edges normal --prefix none "$@" |
+        sed 's/ (.*//' | sort -u | wc -l | awk '{ print $1 + 1 }'
+}
+
+max=90
+own=$(count_crates --no-default-features --features ring)
+all=$(count_crates)
+echo "-- crates of a program with its own tokens: $own; with the feature adc: $all"
+[ "$own" -le "$max" ] || { echo "more than $max crates without the feature adc" >&2; exit 1; }
+[ "$all" -gt "$max" ] || { echo "the count does not see the crates of google-cloud-auth" >&2; exit 1; }
 
 # Check that this check can fail.
 if holds_no_server --package livestream-emulator 2>/dev/null; then

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Measures the cost of building a program that reads one channel: with this crate, with the official one,
-# and with tonic only. Prints a Markdown table. Takes about ten minutes on two cores.
+# Measures the cost of building a program that reads one channel: with this crate and default credentials,
+# with this crate and the program's own token, with the official crate, and with tonic only. Prints a
+# Markdown table. Takes about thirteen minutes on two cores.
 #
-#     benches/cost.sh                  # all three programs
+#     benches/cost.sh                  # all four programs
 #     benches/cost.sh ours bare        # only these
 #
 # Each program is built in an empty target directory, which is then deleted. Times are wall-clock seconds,
@@ -13,7 +14,7 @@ set -euo pipefail
 cd "$(dirname "$0")/compare"
 
 programs=("$@")
-[ $# -gt 0 ] || programs=(ours official bare)
+[ $# -gt 0 ] || programs=(ours own-token official bare)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cargo fetch --locked --quiet

@@ -20,6 +20,7 @@ pub mod volcengine;
 pub use gax::{
     call::{Call, CallKind},
     client::{Builder, Client, GrpcStack},
+    credentials,
     error::Error,
     net::{pool::PoolLimits, tls::Tls},
     operation::{Operation, Progress, SharedWaits},

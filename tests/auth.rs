@@ -1,5 +1,5 @@
-//! Credentials on each attempt, by a script: what is sent, how often the credentials are asked, and
-//! what a failure to give a token means. `credentials.rs` has the real ones.
+//! Scripted credentials on each attempt: which token is sent, how often the credentials are asked,
+//! and the errors of a missing token. `credentials.rs` tests real credentials.
 
 mod peer;
 
@@ -20,8 +20,8 @@ use tokio::{io::duplex, time::Instant};
 use tonic::{Code, body::Body};
 use tower::Service;
 
-/// Credentials that do as they are told, once for each time they are asked; after that they keep to
-/// the last token.
+/// Credentials that take one step of a script for each request; after the script, they return the
+/// last token.
 #[derive(Clone, Debug, Default)]
 struct Script(Arc<Mutex<State>>);
 
@@ -39,7 +39,7 @@ enum Step {
     FailForNow,
     FailForGood,
     Panic,
-    /// Say that nothing has changed, whether or not that is so.
+    /// Report an unchanged token, even if there is none.
     ClaimUnchanged,
 }
 
@@ -54,7 +54,7 @@ impl Script {
         self.0.lock().expect("unpoisoned").steps.push_back(step);
     }
 
-    /// How often a token was asked for, and how often the answer was that it is the same.
+    /// The number of requests for a token, and the number of them answered with "unchanged".
     fn asked(&self) -> (usize, usize) {
         let state = self.0.lock().expect("unpoisoned");
         (state.asked, state.unchanged)
@@ -103,7 +103,7 @@ impl CredentialsProvider for Script {
     }
 }
 
-/// A channel that answers with these statuses, then with OK, and keeps the headers that it sees.
+/// A channel that responds with these codes, then with OK, and records the request headers.
 #[derive(Clone, Default)]
 struct Wire {
     statuses: Arc<Mutex<VecDeque<&'static str>>>,
@@ -150,19 +150,19 @@ fn client(wire: &Wire, script: &Script) -> Builder<LivestreamClient> {
     LivestreamClient::builder().channel(wire.service()).credentials(credentials)
 }
 
-/// Makes one call; the wire answers in the end that there is no such channel.
+/// Makes one call, which ends with NOT_FOUND.
 async fn call(client: &LivestreamClient) -> Error {
     client.get_channel(&channel()).await.expect_err("there is no such channel")
 }
 
 #[tokio::test]
-async fn an_unchanged_token_is_sent_again_without_being_made_again() {
+async fn an_unchanged_token_is_reused() {
     let (wire, script) = (Wire::default(), Script::of([Step::Give("first")]));
     let client = client(&wire, &script).build().expect("valid");
     for _ in 0..3 {
         assert!(call(&client.clone()).await.is_not_found());
     }
-    assert_eq!(script.asked(), (3, 2), "asked each time, and told twice that it is the same");
+    assert_eq!(script.asked(), (3, 2), "asked for each call, and unchanged twice");
     script.then(Step::Give("second"));
     call(&client).await;
     call(&client).await;
@@ -172,7 +172,7 @@ async fn an_unchanged_token_is_sent_again_without_being_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_attempt_gets_the_token_of_its_time() {
+async fn each_attempt_fetches_the_current_token() {
     let wire = Wire::answering(["14", "14"]);
     let script = Script::of(["stale", "staler", "fresh"].map(Step::Give));
     let error = call(&client(&wire, &script).build().expect("valid")).await;
@@ -181,11 +181,11 @@ async fn each_attempt_gets_the_token_of_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_cannot_be_had_for_now_is_asked_for_again() {
+async fn a_transient_token_error_is_retried() {
     let wire = Wire::default();
     let script = Script::of([Step::FailForNow, Step::FailForNow, Step::Give("late")]);
     let client = client(&wire, &script).build().expect("valid");
-    // Not even a mutation without `request_id` is at risk: nothing has been sent.
+    // Even a mutation without a `request_id` is retried, since nothing has been sent.
     let name = format!("{}/inputs/i", "projects/p/locations/us-central1").parse().expect("a name");
     let error = client.preview_input(&name).await.expect_err("there is no such input");
     assert_eq!((error.code(), error.attempts()), (Code::NotFound, 3));
@@ -193,7 +193,7 @@ async fn a_token_that_cannot_be_had_for_now_is_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_stays_out_ends_with_the_reason() {
+async fn a_transient_token_error_until_the_deadline_ends_the_call_with_its_cause() {
     let (wire, script) = (Wire::default(), Script::of(vec![Step::FailForNow; 1_000]));
     let client = client(&wire, &script).build().expect("valid");
     let begun = Instant::now();
@@ -207,7 +207,7 @@ async fn a_token_that_stays_out_ends_with_the_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_refused_for_good_fails_at_once_and_says_why() {
+async fn a_permanent_token_error_fails_the_call_at_once_with_advice() {
     let cases = [
         (Step::FailForGood, "build the client anew", "revoked"),
         (Step::Panic, "Tokio runtime", "crypto provider"),
@@ -223,7 +223,7 @@ async fn a_token_that_is_refused_for_good_fails_at_once_and_says_why() {
         assert!(!error.may_have_run(), "{step:?}");
         assert!(wire.header("authorization").is_empty(), "{step:?}");
 
-        // What was wrong with the credentials is not held against the client.
+        // The client works again once the credentials do.
         script.then(Step::Give("better"));
         assert!(call(&client).await.is_not_found(), "{step:?}");
         assert_eq!(wire.header("authorization"), ["Bearer better"], "{step:?}");
@@ -231,7 +231,7 @@ async fn a_token_that_is_refused_for_good_fails_at_once_and_says_why() {
 }
 
 #[tokio::test]
-async fn the_builders_quota_project_wins_over_that_of_the_credentials() {
+async fn the_builders_quota_project_overrides_the_quota_project_of_the_credentials() {
     let (wire, script) = (Wire::default(), Script::of([Step::Give("t")]));
     call(&client(&wire, &script).build().expect("valid")).await;
     let own = client(&wire, &script).quota_project("of-the-builder").build().expect("valid");
@@ -245,7 +245,7 @@ async fn the_builders_quota_project_wins_over_that_of_the_credentials() {
 }
 
 #[tokio::test]
-async fn a_layer_of_ones_own_sees_the_token_and_may_not_print_it() {
+async fn a_users_layer_sees_the_token_and_debug_redacts_it() {
     let printed = Arc::new(Mutex::new(String::new()));
     let (wire, script) = (Wire::default(), Script::of([Step::Give("t0ken")]));
     let page = printed.clone();
@@ -263,7 +263,7 @@ async fn a_layer_of_ones_own_sees_the_token_and_may_not_print_it() {
 }
 
 #[tokio::test]
-async fn tokens_go_over_plaintext_to_this_machine_alone_unless_that_is_allowed() {
+async fn tokens_go_over_plaintext_only_to_loopback_unless_allowed() {
     let script = Script::of([Step::Give("t")]);
     let build = |origin: &str| {
         LivestreamClient::builder().endpoint(origin).credentials(Credentials::from(script.clone()))
@@ -287,7 +287,7 @@ async fn tokens_go_over_plaintext_to_this_machine_alone_unless_that_is_allowed()
         build(there).allow_plaintext_tokens().build().expect("on request");
         build(&there.replace("http", "https")).build().expect("encrypted");
     }
-    // Whoever opens the streams may carry them anywhere.
+    // A custom connector can carry the connection to any host.
     let elsewhere = tower::service_fn(|_: http::Uri| async { Ok::<_, Infallible>(duplex(64).0) });
     let error = build("http://localhost:1").connector(elsewhere).build().expect_err("a tunnel");
     assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
@@ -300,14 +300,14 @@ async fn tokens_go_over_plaintext_to_this_machine_alone_unless_that_is_allowed()
 }
 
 #[tokio::test]
-async fn without_encryption_no_credentials_are_looked_for() {
+async fn a_plaintext_endpoint_looks_for_no_default_credentials() {
     let peer = Peer::new();
     peer.client().build().expect("valid").get_channel(&channel()).await.expect("answered");
     assert_eq!(peer.header("authorization"), [""]);
 }
 
 #[tokio::test]
-async fn a_call_may_be_billed_to_a_project_of_its_own() {
+async fn a_call_can_set_its_own_quota_project() {
     let peer = Peer::new();
     let script = Script::of([Step::Give("t")]);
     let builder = peer.client().credentials(Credentials::from(script)).allow_plaintext_tokens();

@@ -1,6 +1,6 @@
-//! Connections: how many there are, when they come and go, and over how many runtimes.
+//! Connections: the limits of the pool, GOAWAY, keepalive, and the end of clients and runtimes.
 //!
-//! Time is virtual and the streams are in memory, so that what takes 50 ms takes exactly that.
+//! Most tests use a paused clock and streams in memory, so that 50 ms take exactly 50 ms.
 
 mod peer;
 
@@ -26,7 +26,7 @@ fn pool(max_connections: usize) -> PoolLimits {
     PoolLimits::default().with_max_connections(max_connections)
 }
 
-/// Makes all of the calls at once; returns when every one has succeeded.
+/// Makes these calls at once; returns when every call has succeeded.
 async fn flood(client: &LivestreamClient, calls: usize) {
     let mut tasks = JoinSet::new();
     for _ in 0..calls {
@@ -38,7 +38,7 @@ async fn flood(client: &LivestreamClient, calls: usize) {
     }
 }
 
-/// Keeps `in_flight` calls under way until each of as many tasks has made `rounds` of them.
+/// Keeps `in_flight` calls in flight: as many tasks make `rounds` calls each.
 async fn sustain(client: &LivestreamClient, in_flight: usize, rounds: usize) -> Duration {
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
@@ -55,8 +55,7 @@ async fn sustain(client: &LivestreamClient, in_flight: usize, rounds: usize) -> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_calls_in_flight_take_the_time_of_one_on_the_pool_and_of_ten_on_one_connection()
-{
+async fn a_thousand_concurrent_calls_take_one_round_on_the_pool_and_ten_on_one_connection() {
     let (in_flight, rounds) = (1_000, 4);
     let ideal = TAKES * rounds;
     let run = async |max_connections| {
@@ -73,7 +72,7 @@ async fn a_thousand_calls_in_flight_take_the_time_of_one_on_the_pool_and_of_ten_
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pool_opens_no_more_connections_than_it_may() {
+async fn the_pool_opens_at_most_max_connections() {
     let peer = Peer::new().allowing(100).taking(TAKES);
     let client = peer.client().pool(pool(3)).build().expect("valid");
     flood(&client, 1_000).await;
@@ -81,7 +80,7 @@ async fn the_pool_opens_no_more_connections_than_it_may() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_further_connection_opens_before_the_first_is_full() {
+async fn the_pool_opens_a_second_connection_before_the_first_is_full() {
     let peer = Peer::new().allowing(100).taking(TAKES);
     let client = peer.client().build().expect("valid");
     flood(&client, 1).await;
@@ -89,11 +88,11 @@ async fn a_further_connection_opens_before_the_first_is_full() {
     assert_eq!(peer.opened(), 1, "90 of 100 places leave room");
     flood(&client, 95).await;
     peer.until_open(2).await;
-    assert_eq!(peer.most_streams(), 95, "no call had to wait for the second connection");
+    assert_eq!(peer.most_streams(), 95, "no call waited for the second connection");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_allows_fewer_calls_gets_fewer_on_each_connection() {
+async fn a_connection_respects_the_servers_max_concurrent_streams() {
     let peer = Peer::new().allowing(10).taking(TAKES);
     let client = peer.client().pool(pool(4)).build().expect("valid");
     let begun = Instant::now();
@@ -103,9 +102,9 @@ async fn a_server_that_allows_fewer_calls_gets_fewer_on_each_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_got_goaway_is_drained_and_calls_go_elsewhere() {
+async fn a_connection_drains_after_goaway_and_new_calls_use_another() {
     let peer = Peer::new().taking(TAKES);
-    // What the GOAWAY leaves out is for the retry policy, which knows that it was never served.
+    // The retry policy resends the calls that the GOAWAY excludes, since they never ran.
     let client = peer.client().retry(RetryPolicy::default()).build().expect("valid");
     let running = tokio::spawn({
         let client = client.clone();
@@ -114,12 +113,12 @@ async fn a_connection_that_got_goaway_is_drained_and_calls_go_elsewhere() {
     peer.until_in_flight(60).await;
     peer.drain();
     flood(&client, 60).await;
-    running.await.expect("the calls in flight end as if nothing had happened");
+    running.await.expect("the calls in flight succeed");
     assert_eq!((peer.opened(), peer.calls().len()), (2, 120), "no call was lost or served twice");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_connection_that_got_goaway_keeps_nobody_waiting() {
+async fn no_call_waits_for_a_full_connection_after_goaway() {
     let peer = Peer::new().allowing(1).taking(Duration::from_secs(30));
     let client = peer.client().pool(pool(1)).build().expect("valid");
     let begun = Instant::now();
@@ -131,12 +130,12 @@ async fn a_full_connection_that_got_goaway_keeps_nobody_waiting() {
     peer.drain();
     advance(Duration::from_secs(1)).await;
     flood(&client, 1).await;
-    running.await.expect("the call in flight ends well");
+    running.await.expect("the call in flight succeeds");
     assert_eq!(begun.elapsed().as_secs(), 31, "the second call did not wait for the first");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_server_is_found_by_ping_while_a_call_waits() {
+async fn keepalive_detects_a_silent_server_while_a_call_waits() {
     let peer = Peer::new().taking(Duration::from_secs(3_600));
     let client = peer.client().keep_alive(Duration::from_secs(10), Duration::from_secs(5));
     let client = client.build().expect("valid");
@@ -144,14 +143,14 @@ async fn a_silent_server_is_found_by_ping_while_a_call_waits() {
     let call = tokio::spawn(client.stop_channel(&channel()).into_future());
     peer.until_in_flight(1).await;
     peer.fall_silent();
-    let error = call.await.expect("no panic").expect_err("nobody answers");
-    assert_eq!(begun.elapsed().as_secs(), 15, "a ping after 10 s, given up 5 s later");
+    let error = call.await.expect("no panic").expect_err("the server is silent");
+    assert_eq!(begun.elapsed().as_secs(), 15, "a ping after 10 s, and its timeout 5 s later");
     assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     assert!(error.may_have_run(), "it was sent: {error:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_server_that_answers_pings_is_left_alone() {
+async fn keepalive_keeps_the_connection_of_a_slow_server_that_answers_pings() {
     let peer = Peer::new().taking(Duration::from_secs(50));
     let client = peer.client().keep_alive(Duration::from_secs(1), Duration::from_secs(1));
     let client = client.build().expect("valid");
@@ -160,7 +159,7 @@ async fn a_slow_server_that_answers_pings_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keepalive_without_any_patience_does_not_end_a_sound_connection() {
+async fn keepalive_with_zero_durations_keeps_a_healthy_connection() {
     let peer = Peer::new().taking(Duration::from_secs(1));
     let client = peer.client().keep_alive(Duration::ZERO, Duration::ZERO).build().expect("valid");
     flood(&client, 1).await;
@@ -168,7 +167,7 @@ async fn keepalive_without_any_patience_does_not_end_a_sound_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connections_close_when_the_last_clone_of_the_client_is_gone() {
+async fn connections_close_when_the_last_clone_of_the_client_is_dropped() {
     let peer = Peer::new();
     let client = peer.client().build().expect("valid");
     let clone = client.clone();
@@ -185,7 +184,7 @@ fn runtime() -> Runtime {
 }
 
 #[test]
-fn a_client_goes_on_in_a_second_runtime_when_the_first_has_ended() {
+fn a_client_works_in_a_second_runtime_after_the_first_has_ended() {
     let peer = Peer::new().allowing(2).taking(TAKES);
     let address = runtime().block_on(peer.listen());
     let client = LivestreamClient::builder()
@@ -209,7 +208,7 @@ fn call_after_the_end() -> Result<(), Error> {
     let mut call = pin!(client.get_channel(&channel()).into_future());
     match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome.map(drop),
-        Poll::Pending => panic!("nothing will ever wake this call"),
+        Poll::Pending => panic!("nothing wakes this call"),
     }
 }
 
@@ -219,12 +218,12 @@ fn a_call_in_a_runtime_that_shuts_down_ends_with_an_error() {
     thread::spawn(move || sender.send(call_after_the_end()));
     let outcome =
         ended.recv_timeout(Duration::from_secs(20)).expect("the call neither hangs nor panics");
-    let error = outcome.expect_err("there is nothing to run it");
+    let error = outcome.expect_err("no runtime can run the call");
     assert_eq!(error.code(), Code::Unavailable, "{}", chain(&error));
 }
 
 #[test]
-fn a_call_outside_any_runtime_says_what_it_needs() {
+fn a_call_outside_a_runtime_fails_and_names_tokio() {
     let client = LivestreamClient::builder().endpoint("http://127.0.0.1:1").build();
     let client = client.expect("no credentials, so no runtime is needed");
     let mut call = pin!(client.get_channel(&channel()).into_future());

@@ -1,6 +1,6 @@
-//! Real credentials of google-cloud-auth against a token service on loopback, and what the
-//! environment says about them. Each case runs in a process of its own: the environment, the
-//! process's crypto provider and its runtimes are part of it.
+//! Real credentials of google-cloud-auth with a token service on loopback, and the environment
+//! variables for them. Each case runs in its own process, because it needs its own environment,
+//! crypto provider and runtimes.
 
 mod peer;
 
@@ -12,7 +12,7 @@ use std::{env, fs, path::PathBuf, time::Duration};
 use tokio::runtime::{self, Runtime};
 use tonic::Code;
 
-/// What a test offers to its child: an encrypted service, and a token service.
+/// The services for the child process of a test: a service with TLS, and a token service.
 struct Cloud {
     peer: Peer,
     tokens: TokenService,
@@ -22,7 +22,7 @@ struct Cloud {
 const TOKEN: &str = r#"{"access_token": "real-t0ken", "expires_in": 3600, "token_type": "Bearer"}"#;
 
 impl Cloud {
-    /// `name` is that of the test, whose files must not meet another's.
+    /// `name` is the name of the test, for a folder of its own.
     fn new(name: &str, status: u16, token: &str) -> Self {
         let (peer, authority) = (Peer::new(), Authority::new());
         let tokens = TokenService::answering(status, token);
@@ -65,7 +65,7 @@ fn runtime() -> Runtime {
     runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// The child's client of the [`Cloud`].
+/// The client of the [`Cloud`] in the child process.
 fn client() -> Builder<LivestreamClient> {
     let pem = fs::read(env::var_os("CA").expect("told")).expect("written by the parent");
     let tls = Tls::without_roots().with_ca_pem(pem).expect("a certificate");
@@ -77,7 +77,7 @@ async fn call(client: &LivestreamClient) -> Result<(), Error> {
     client.get_channel(&channel()).timeout(Duration::from_secs(5)).await.map(drop)
 }
 
-/// It tells what to do, and nothing secret.
+/// Asserts that the error contains the advice and no secret.
 #[track_caller]
 fn assert_helps(error: &Error, code: Code, advice: &str) {
     let told = format!("{} {error:?}", chain(error));
@@ -90,7 +90,7 @@ fn assert_helps(error: &Error, code: Code, advice: &str) {
 }
 
 #[test]
-fn default_credentials_bring_token_scope_and_quota_project() {
+fn default_credentials_supply_token_scope_and_quota_project() {
     if is_child() {
         runtime().block_on(async {
             let mut builder = client();
@@ -103,7 +103,7 @@ fn default_credentials_bring_token_scope_and_quota_project() {
         });
         return;
     }
-    let name = "default_credentials_bring_token_scope_and_quota_project";
+    let name = "default_credentials_supply_token_scope_and_quota_project";
     let cloud = Cloud::new(name, 200, TOKEN);
     cloud.run(name, &[]);
     cloud.run(name, &[("GOOGLE_CLOUD_QUOTA_PROJECT", "of-the-environment")]);
@@ -121,18 +121,18 @@ fn default_credentials_bring_token_scope_and_quota_project() {
 }
 
 #[test]
-fn default_credentials_need_a_runtime_and_say_so() {
+fn default_credentials_outside_a_runtime_fail_with_advice() {
     if is_child() {
         let error = client().build().expect_err("there is no runtime");
         assert_helps(&error, Code::FailedPrecondition, "build the client inside one");
         return;
     }
-    let name = "default_credentials_need_a_runtime_and_say_so";
+    let name = "default_credentials_outside_a_runtime_fail_with_advice";
     Cloud::new(name, 200, TOKEN).run(name, &[]);
 }
 
 #[test]
-fn credentials_whose_runtime_is_gone_say_so() {
+fn credentials_whose_runtime_has_ended_fail_with_advice() {
     if is_child() {
         // The first runtime ends before it has fetched the token.
         let client = runtime().block_on(async { client().build() });
@@ -142,12 +142,12 @@ fn credentials_whose_runtime_is_gone_say_so() {
         assert_eq!(error.attempts(), 1, "no retry brings the runtime back");
         return;
     }
-    let name = "credentials_whose_runtime_is_gone_say_so";
+    let name = "credentials_whose_runtime_has_ended_fail_with_advice";
     Cloud::new(name, 200, TOKEN).run(name, &[]);
 }
 
 #[test]
-fn a_token_outlives_the_runtime_in_which_it_was_fetched() {
+fn a_token_outlives_the_runtime_that_fetched_it() {
     if is_child() {
         let built = runtime().block_on(async {
             let client = client().build()?;
@@ -157,17 +157,17 @@ fn a_token_outlives_the_runtime_in_which_it_was_fetched() {
         runtime().block_on(call(&client)).expect("the token is still good");
         return;
     }
-    let name = "a_token_outlives_the_runtime_in_which_it_was_fetched";
+    let name = "a_token_outlives_the_runtime_that_fetched_it";
     let cloud = Cloud::new(name, 200, TOKEN);
     cloud.run(name, &[]);
     assert_eq!(cloud.peer.header("authorization"), ["Bearer real-t0ken"; 2]);
 }
 
 #[test]
-fn credentials_without_a_crypto_provider_say_so() {
+fn credentials_without_a_crypto_provider_fail_with_advice() {
     if is_child() {
         runtime().block_on(async {
-            // Built by hand, so that this crate has no part in it.
+            // Built directly with google-cloud-auth, which does not install a crypto provider.
             let credentials = user_account::Builder::new(authorized_user("http://127.0.0.1:1"));
             let credentials = credentials.build().expect("well-formed");
             let client = client().credentials(credentials).build().expect("valid");
@@ -176,26 +176,27 @@ fn credentials_without_a_crypto_provider_say_so() {
         });
         return;
     }
-    let name = "credentials_without_a_crypto_provider_say_so";
+    let name = "credentials_without_a_crypto_provider_fail_with_advice";
     Cloud::new(name, 200, TOKEN).run(name, &[]);
 }
 
 #[test]
-fn credentials_that_are_refused_for_good_say_so() {
+fn permanently_refused_credentials_fail_with_advice() {
     if is_child() {
         runtime().block_on(async {
             let client = client().build().expect("well-formed");
             let error = call(&client).await.expect_err("the grant is gone");
             assert_helps(&error, Code::Unauthenticated, "build the client anew");
             assert!(chain(&error).contains("invalid_grant"), "{}", chain(&error));
-            // The task that refreshes the token has ended: later calls fail as fast and as well.
+            // The task that refreshes the token has ended; later calls fail at once with the same
+            // cause.
             let again = call(&client).await.expect_err("the grant is still gone");
             assert_helps(&again, Code::Unauthenticated, "invalid_grant");
             assert_eq!((error.attempts(), again.attempts()), (1, 1));
         });
         return;
     }
-    let name = "credentials_that_are_refused_for_good_say_so";
+    let name = "permanently_refused_credentials_fail_with_advice";
     let cloud = Cloud::new(name, 400, r#"{"error": "invalid_grant"}"#);
     cloud.run(name, &[]);
     assert_eq!(cloud.tokens.asked().len(), 1);
@@ -203,7 +204,7 @@ fn credentials_that_are_refused_for_good_say_so() {
 }
 
 #[test]
-fn a_token_service_that_is_down_is_waited_for_and_named() {
+fn an_unavailable_token_service_makes_the_call_unavailable() {
     if is_child() {
         runtime().block_on(async {
             let client = client().retry(RetryPolicy::never()).build().expect("well-formed");
@@ -213,20 +214,20 @@ fn a_token_service_that_is_down_is_waited_for_and_named() {
         });
         return;
     }
-    let name = "a_token_service_that_is_down_is_waited_for_and_named";
+    let name = "an_unavailable_token_service_makes_the_call_unavailable";
     Cloud::new(name, 503, "{}").run(name, &[]);
 }
 
 #[test]
-fn a_service_account_that_cannot_sign_says_so() {
+fn a_service_account_with_an_unusable_key_fails_with_advice() {
     if is_child() {
         runtime().block_on(async {
-            // An elliptic key, where the service asks for RSA.
+            // An elliptic-curve key, where the service requires RSA.
             let (_, key) = Authority::new().client();
             let account = json!({
                 "client_email": "a@b", "private_key_id": "i", "private_key": key, "project_id": "p",
             });
-            // Gives the process a crypto provider, as default credentials do.
+            // Installs a crypto provider, as default credentials do.
             client().build().expect("well-formed");
             let credentials = service_account::Builder::new(account).build().expect("well-formed");
             let client = client().credentials(credentials).build().expect("valid");
@@ -235,12 +236,12 @@ fn a_service_account_that_cannot_sign_says_so() {
         });
         return;
     }
-    let name = "a_service_account_that_cannot_sign_says_so";
+    let name = "a_service_account_with_an_unusable_key_fails_with_advice";
     Cloud::new(name, 200, TOKEN).run(name, &[]);
 }
 
 #[test]
-fn missing_credentials_say_how_to_get_some() {
+fn missing_credentials_fail_with_advice() {
     if is_child() {
         runtime().block_on(async {
             match env::var_os("GOOGLE_APPLICATION_CREDENTIALS") {
@@ -249,7 +250,8 @@ fn missing_credentials_say_how_to_get_some() {
                     let advice = "gcloud auth application-default login";
                     assert_helps(&error, Code::Unauthenticated, advice);
                 }
-                // Without a file the crate turns to the metadata server, which only calls ask.
+                // Without a file, google-cloud-auth uses the metadata server, which only a call
+                // reaches.
                 None => {
                     let client =
                         client().retry(RetryPolicy::never()).build().expect("perhaps in a cloud");
@@ -261,7 +263,7 @@ fn missing_credentials_say_how_to_get_some() {
         });
         return;
     }
-    let name = "missing_credentials_say_how_to_get_some";
+    let name = "missing_credentials_fail_with_advice";
     let mut cloud = Cloud::new(name, 200, TOKEN);
     let (_, file) = cloud.variables.pop().expect("the credentials come last");
     let variable = "GOOGLE_APPLICATION_CREDENTIALS";
@@ -275,10 +277,10 @@ fn missing_credentials_say_how_to_get_some() {
     assert!(cloud.peer.calls().is_empty());
 }
 
-// Elsewhere the system's own store is asked, which no variable empties.
+// Other systems use a certificate store that no variable can empty.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_system_without_root_certificates_says_so() {
+fn missing_root_certificates_fail_with_advice() {
     if is_child() {
         runtime().block_on(async {
             let client = client().retry(RetryPolicy::never()).build().expect("well-formed");
@@ -287,29 +289,29 @@ fn a_system_without_root_certificates_says_so() {
         });
         return;
     }
-    let name = "a_system_without_root_certificates_says_so";
+    let name = "missing_root_certificates_fail_with_advice";
     Cloud::new(name, 200, TOKEN).run(name, &[("SSL_CERT_FILE", "/dev/null")]);
 }
 
 #[test]
-fn the_emulators_variable_means_plaintext_and_no_credentials() {
+fn the_emulator_variable_selects_plaintext_without_credentials() {
     if is_child() {
         runtime().block_on(async {
-            // Neither the environment's credentials nor one's own go to an emulator.
+            // An emulator gets neither the environment's credentials nor configured ones.
             let client = LivestreamClient::new().expect("an emulator needs nothing");
             call(&client).await.expect("answered");
             let own = user_account::Builder::new(authorized_user("http://127.0.0.1:1"));
             let own = own.build().expect("well-formed");
             let client = LivestreamClient::builder().credentials(own).build().expect("valid");
             call(&client).await.expect("answered");
-            // An endpoint of one's own is not the emulator.
+            // A configured endpoint takes precedence over the emulator.
             let elsewhere = LivestreamClient::builder().endpoint("http://127.0.0.1:1");
             let elsewhere = elsewhere.retry(RetryPolicy::never()).build().expect("valid");
             call(&elsewhere).await.expect_err("nobody listens there");
         });
         return;
     }
-    let name = "the_emulators_variable_means_plaintext_and_no_credentials";
+    let name = "the_emulator_variable_selects_plaintext_without_credentials";
     let (cloud, emulator) = (Cloud::new(name, 200, TOKEN), Peer::new());
     let at = runtime().block_on(emulator.listen()).to_string();
     cloud.run(name, &[("LIVESTREAM_EMULATOR_HOST", &at)]);
@@ -320,7 +322,7 @@ fn the_emulators_variable_means_plaintext_and_no_credentials() {
 }
 
 #[test]
-fn an_emulator_elsewhere_is_called_without_credentials_too() {
+fn an_emulator_on_another_host_gets_no_credentials() {
     if is_child() {
         runtime().block_on(async {
             let built = LivestreamClient::new();
@@ -331,14 +333,14 @@ fn an_emulator_elsewhere_is_called_without_credentials_too() {
         });
         return;
     }
-    let name = "an_emulator_elsewhere_is_called_without_credentials_too";
+    let name = "an_emulator_on_another_host_gets_no_credentials";
     let variable = |host| ("LIVESTREAM_EMULATOR_HOST", host);
     in_child(name, &[variable("emulator:8080"), ("EXPECTED", "client")]);
     in_child(name, &[variable("emul ator"), ("EXPECTED", "not an endpoint")]);
 }
 
 #[test]
-fn the_endpoint_is_that_of_the_universe() {
+fn the_default_endpoint_follows_the_universe_domain() {
     if is_child() {
         let (expected, own) = (env::var("EXPECTED").expect("told"), env::var("OWN"));
         let (sender, dialled) = std::sync::mpsc::channel();
@@ -357,7 +359,7 @@ fn the_endpoint_is_that_of_the_universe() {
         assert_eq!(dialled.recv().expect("it was dialled"), expected.as_str());
         return;
     }
-    let name = "the_endpoint_is_that_of_the_universe";
+    let name = "the_default_endpoint_follows_the_universe_domain";
     let google = ("EXPECTED", "https://livestream.googleapis.com/");
     let other = ("EXPECTED", "https://livestream.other.test/");
     let variable = |domain| ("GOOGLE_CLOUD_UNIVERSE_DOMAIN", domain);
@@ -365,12 +367,12 @@ fn the_endpoint_is_that_of_the_universe() {
     in_child(name, &[google, variable("")]);
     in_child(name, &[other, variable("other.test")]);
     in_child(name, &[other, variable("third.test"), ("OWN", "other.test")]);
-    // One's own way of connecting does not lead to an emulator.
+    // A custom connector takes precedence over the emulator.
     in_child(name, &[google, ("LIVESTREAM_EMULATOR_HOST", "127.0.0.1:1")]);
 }
 
 #[test]
-fn what_is_no_endpoint_is_refused_without_its_password() {
+fn an_invalid_endpoint_is_refused_and_its_password_is_not_shown() {
     let refused = |builder: Builder<LivestreamClient>| {
         let shown = format!("{builder:?}");
         let error = builder.anonymous().build().expect_err("not an endpoint");

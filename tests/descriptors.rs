@@ -1,8 +1,8 @@
 //! The compiled service definitions against the fact tables in `tests/data`.
 //!
-//! Everything on the wire depends on these numbers and names, and they were all typed by hand. So
-//! the descriptors are written out as JSON of exactly the tables' shape, and the two are compared
-//! whole: whatever is missing, different or extra is reported by its path.
+//! The wire format depends on these numbers and names, which were all typed by hand. The tests
+//! write the descriptors as JSON in the shape of the tables and compare the two: anything missing,
+//! different or extra is reported by its path.
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,24 +25,24 @@ const APIS: &[&str] = &[
     include_str!("data/location.json"),
 ];
 
-/// What they are annotated with, and the small types that they share.
+/// Their annotations, and the small types that they share.
 const ANNOTATIONS: &str = include_str!("data/annotations.json");
 
 /// The packages that are this project's own design: there are no facts to compare them with, but
 /// their comments count.
 const OURS: &str = "volcengine.";
 
-/// Which file declares what; also of APIs that are not compiled in.
+/// The declarations of each file, including APIs that are not compiled in.
 const FILES: &str = include_str!("data/files.json");
 
 #[test]
-fn every_fact_is_as_in_the_tables() {
+fn every_descriptor_matches_the_fact_tables() {
     let differences = differences(&expected(), &found(&pool()));
     assert!(differences.is_empty(), "\n{}\n", differences.join("\n"));
 }
 
 #[test]
-fn a_fact_that_strays_is_reported_by_its_path() {
+fn a_changed_fact_is_reported_by_its_path() {
     const API: &str = "apis/google.cloud.video.livestream.v1";
     const CHANNEL: &str = "messages/google.cloud.video.livestream.v1.Channel";
     const METHODS: &str = "services/google.cloud.video.livestream.v1.LivestreamService/methods";
@@ -50,7 +50,7 @@ fn a_fact_that_strays_is_reported_by_its_path() {
     let client = "annotations/google~1api~1client.proto/extensions/oauth_scopes".to_owned();
     let locations = "files/google~1cloud~1location~1locations.proto".to_owned();
 
-    // Where, which key, what it becomes (nothing: it is dropped), and how that is reported.
+    // The place, the key, its new value (`None` drops it), and the report.
     let cases = [
         (api(CHANNEL, "/fields"), "output", None, "missing"),
         (api(CHANNEL, "/fields"), "surplus", Some(json!({})), "not in the tables: {}"),
@@ -94,13 +94,13 @@ fn descriptors_are_small_and_without_source_info() {
 }
 
 #[test]
-fn every_item_is_commented() {
+fn every_proto_item_has_a_comment() {
     let faults = comment_faults(&commented_pool());
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
 #[test]
-fn an_item_without_a_proper_comment_is_reported() {
+fn a_proto_item_without_a_proper_comment_is_reported() {
     let pool = commented_pool();
     let channel = pool.get_message_by_name("google.cloud.video.livestream.v1.Channel").unwrap();
     let intact = comment_faults(&pool);
@@ -139,7 +139,7 @@ fn expected() -> Value {
         .map(|text| parse(text))
         .map(|api| (api["package"].as_str().unwrap().to_owned(), api))
         .collect::<Map<_, _>>();
-    // The one extension of an API has no place in its table's shape.
+    // The only extension of an API has no place in the shape of its table.
     apis["google.longrunning"]["extensions"] = json!({"operation_info": {
         "number": 1049,
         "extends": "google.protobuf.MethodOptions",
@@ -164,7 +164,7 @@ fn expected() -> Value {
     for file in ["google/cloud/location/locations.proto", "google/longrunning/operations.proto"] {
         files[file]["imports"].as_array_mut().unwrap().push("google/api/resource.proto".into());
     }
-    // The order of declarations and imports is nobody's business.
+    // The order of declarations and imports does not matter.
     for names in files.values_mut().flat_map(|file| file.as_object_mut().unwrap().values_mut()) {
         names.as_array_mut().unwrap().sort_by(|a, b| a.as_str().cmp(&b.as_str()));
     }
@@ -342,7 +342,7 @@ fn field_facts(field: &FieldDescriptor) -> Value {
             facts[key] = value;
         }
     }
-    // Ours, not the API's: it keeps secrets out of `Debug`.
+    // This option is the crate's own, not the API's: it keeps secrets out of `Debug`.
     options.take("debug_redact");
     options.leave(&mut facts);
     facts
@@ -364,7 +364,7 @@ fn type_name(kind: &Kind) -> String {
     }
 }
 
-/// The options that an item has, to be taken one by one; what is left no table knows.
+/// The options of an item, which are taken one by one. The tables do not know the rest.
 struct Options(BTreeMap<String, Value>);
 
 impl Options {
@@ -385,7 +385,7 @@ impl Options {
         }
     }
 
-    /// Lets what is left be seen.
+    /// Adds the rest to the facts, so that it shows as a difference.
     fn leave(self, facts: &mut Value) {
         if !self.0.is_empty() {
             facts["options"] = json!(self.0);
@@ -435,7 +435,7 @@ fn differences(expected: &Value, found: &Value) -> Vec<String> {
     out
 }
 
-/// The items whose leading comment does not say what they are.
+/// The items without a proper leading comment.
 fn comment_faults(pool: &DescriptorPool) -> Vec<String> {
     let mut faults = Vec::new();
     for file in own_files(pool) {
@@ -457,7 +457,7 @@ fn comment_faults(pool: &DescriptorPool) -> Vec<String> {
     faults
 }
 
-/// Everything in a file that people read about: its place in the source, and its full name.
+/// Every documented item of a file: its place in the source, and its full name.
 fn items(file: &FileDescriptor) -> Vec<(Vec<i32>, String)> {
     macro_rules! item {
         ($item:expr) => {

@@ -1,10 +1,13 @@
-//! A mutation is carried out once, whatever is lost on the way.
+//! A mutation runs exactly once, whichever request or response is lost.
 //!
-//! The service here starts channels and drops the repeats of a `request_id`, as the real one does.
-//! One request in ten is lost before the channel starts, one in ten after it, and the answer with
-//! it; the client cannot see which.
+//! The service of these tests starts channels and ignores repeats of a `request_id`, as the real
+//! one does. One request in ten is lost before the channel starts. In another one in ten, the
+//! response is lost after the start. The client cannot see the difference.
 
-use bytes::{BufMut, Bytes, BytesMut};
+#[path = "support/grpc.rs"]
+mod grpc;
+
+use bytes::{Bytes, BytesMut};
 use h2::{Reason, server::SendResponse};
 use http::{HeaderMap, Request, Response};
 use livestream_client::{
@@ -34,7 +37,7 @@ use tonic::Code;
 const CALLERS: usize = 200;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_thousand_mutations_are_carried_out_once_each() {
+async fn a_hundred_thousand_mutations_with_request_id_run_once_each() {
     const CALLS: usize = 100_000;
     let service = Arc::new(Service::default());
     let client = client(&service).build().expect("a client");
@@ -43,22 +46,22 @@ async fn a_hundred_thousand_mutations_are_carried_out_once_each() {
         assert!(error.is_none(), "{channel}: {error:?}");
         assert_eq!(service.starts_of(channel), 1, "{channel}");
     }
-    // There was something to survive: faults of both kinds, and repeats to be dropped.
+    // Faults of both kinds occurred, and the service ignored repeats.
     let Counts { requests, before, after, repeats } = service.counts();
     assert_eq!(requests, CALLS + before + after);
     for count in [before, after] {
         let share = count as f64 / requests as f64;
         assert!((0.09..0.11).contains(&share), "{before} and {after} of {requests} were lost");
     }
-    assert!(repeats > CALLS / 20, "{repeats} repeats were dropped");
+    assert!(repeats > CALLS / 20, "{repeats} repeats were ignored");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_request_ids_a_lost_answer_fails_the_call_and_nothing_is_repeated() {
+async fn without_request_id_a_lost_response_fails_the_call_and_no_mutation_runs_twice() {
     const CALLS: usize = 10_000;
     let service = Arc::new(Service::default());
     let client = client(&service).without_request_ids().build().expect("a client");
-    let (mut carried_out, mut not) = (0, 0);
+    let (mut carried_out, mut not_carried_out) = (0, 0);
     for (channel, result) in call_all(&client, CALLS).await {
         let starts = service.starts_of(channel);
         match result {
@@ -67,20 +70,23 @@ async fn without_request_ids_a_lost_answer_fails_the_call_and_nothing_is_repeate
                 assert_eq!(error.code(), Code::Unavailable, "{error:?}");
                 assert!(error.may_have_run(), "{error:?}");
                 match starts {
-                    0 => not += 1,
+                    0 => not_carried_out += 1,
                     1 => carried_out += 1,
                     _ => panic!("{channel} was started {starts} times"),
                 }
             }
         }
     }
-    // Only refused streams were sent again; of the failed calls, nobody can tell which had run.
+    // Only refused streams were retried. Some of the failed calls had run and some had not.
     assert_eq!(service.counts().repeats, 0);
-    assert!(carried_out > CALLS / 20 && not > CALLS / 30, "{carried_out} had run, {not} had not");
+    assert!(
+        carried_out > CALLS / 20 && not_carried_out > CALLS / 30,
+        "{carried_out} had run, {not_carried_out} had not"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn breaking_connections_repeat_nothing_that_may_have_run() {
+async fn broken_connections_never_run_a_mutation_twice() {
     const CALLS: usize = 10_000;
     let service = Arc::new(Service { breaks_connections: true, ..Default::default() });
     let keyed = client(&service).build().expect("a client");
@@ -104,11 +110,11 @@ async fn breaking_connections_repeat_nothing_that_may_have_run() {
             }
         }
     }
-    // What a GOAWAY left out was sent again, and so most calls came through.
+    // Calls that a GOAWAY excluded were resent, so most calls succeeded.
     assert!((1..CALLS / 2).contains(&failed), "{failed} calls failed");
 }
 
-/// Starts each channel once, from many callers; yields what became of each.
+/// Starts each channel once, from many callers; returns the result for each channel.
 async fn call_all(client: &LivestreamClient, calls: usize) -> Vec<(usize, Result<(), Error>)> {
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
@@ -130,7 +136,7 @@ fn name(channel: usize) -> String {
     format!("projects/p/locations/us-central1/channels/c{channel}")
 }
 
-/// A client of this service, over HTTP/2 in memory.
+/// A client of this service over HTTP/2 in memory.
 fn client(service: &Arc<Service>) -> Builder<LivestreamClient> {
     let service = service.clone();
     let connector = tower::service_fn(move |_: http::Uri| {
@@ -150,10 +156,10 @@ fn client(service: &Arc<Service>) -> Builder<LivestreamClient> {
         .budget(Budget::unlimited())
 }
 
-/// The channels that were started, how often, and under which ids.
+/// A service that records which channels it has started, how often, and with which ids.
 #[derive(Default)]
 struct Service {
-    /// Whether connections break, rather than single streams.
+    /// Whether whole connections break instead of single streams.
     breaks_connections: bool,
     requests: AtomicUsize,
     before: AtomicUsize,
@@ -174,11 +180,11 @@ struct Counts {
     before: usize,
     /// Lost after the effect.
     after: usize,
-    /// Dropped because their id was known.
+    /// Ignored because their id was known.
     repeats: usize,
 }
 
-/// What becomes of a request.
+/// The outcome of a request.
 enum Fate {
     Answered,
     LostBefore(Fault),
@@ -187,18 +193,18 @@ enum Fate {
 
 #[derive(Clone, Copy)]
 enum Fault {
-    /// Only ever before the effect: this is how a server says so.
+    /// Only used before the effect: a refused stream has not run.
     Refuse,
     Reset,
     Unavailable,
-    HalfAnAnswer,
+    PartialResponse,
 }
 
 impl Fate {
-    /// Drawn by the request's number: the same in every run.
+    /// Random by the number of the request, so that it is the same in every run.
     fn of(number: usize) -> Self {
         const BEFORE: [Fault; 3] = [Fault::Refuse, Fault::Reset, Fault::Unavailable];
-        const AFTER: [Fault; 3] = [Fault::HalfAnAnswer, Fault::Reset, Fault::Unavailable];
+        const AFTER: [Fault; 3] = [Fault::PartialResponse, Fault::Reset, Fault::Unavailable];
         let mut draw = fastrand::Rng::with_seed(number as u64);
         let which = draw.usize(..3);
         match draw.u32(..10) {
@@ -225,7 +231,7 @@ impl Service {
         self.started.lock().expect("no test panics under the lock")
     }
 
-    /// Starts the channel, unless the request is the repeat of one that was carried out.
+    /// Starts the channel, unless the request repeats one that has run.
     fn carry_out(&self, request: StartChannelRequest) -> Operation {
         let mut started = self.started();
         let is_keyed = !request.request_id.is_empty();
@@ -245,10 +251,10 @@ impl Service {
             let _ = body.flow_control().release_capacity(chunk.len());
             data.extend_from_slice(&chunk);
         }
-        let request = StartChannelRequest::decode(&data[5..]).expect("a whole request");
+        let request = StartChannelRequest::decode(&data[5..]).expect("a complete request");
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let fate = if self.breaks_connections { Fate::Answered } else { Fate::of(number) };
-        // An answer fails where its connection is gone; the client is told by that.
+        // A response fails if its connection has closed, which the client sees itself.
         let _ = match fate {
             Fate::Answered => answer(reply, &self.carry_out(request)),
             Fate::LostBefore(fault) => {
@@ -264,7 +270,7 @@ impl Service {
     }
 }
 
-/// Serves one connection; where connections break, after a few hundred requests.
+/// Serves one connection, which may break after a few hundred requests.
 async fn serve(socket: DuplexStream, service: Arc<Service>) {
     let mut connection = h2::server::handshake(socket).await.expect("the client speaks HTTP/2");
     for number in 0_usize.. {
@@ -273,7 +279,7 @@ async fn serve(socket: DuplexStream, service: Arc<Service>) {
         tokio::spawn(async move { handler.handle(request, reply).await });
         if service.breaks_connections {
             match number {
-                // What was accepted goes on, what comes later is left out.
+                // The GOAWAY includes the requests accepted so far and excludes later ones.
                 200 if fastrand::bool() => connection.graceful_shutdown(),
                 250 if fastrand::bool() => connection.abrupt_shutdown(Reason::NO_ERROR),
                 300 => return,
@@ -284,12 +290,8 @@ async fn serve(socket: DuplexStream, service: Arc<Service>) {
 }
 
 fn answer(mut reply: SendResponse<Bytes>, operation: &Operation) -> Result<(), h2::Error> {
-    let mut frame = BytesMut::new();
-    frame.put_u8(0);
-    frame.put_u32(operation.encoded_len().try_into().expect("short"));
-    operation.encode(&mut frame).expect("the buffer grows");
     let mut stream = reply.send_response(head(), false)?;
-    stream.send_data(frame.freeze(), false)?;
+    stream.send_data(grpc::frame(&operation.encode_to_vec()), false)?;
     stream.send_trailers(status("0"))
 }
 
@@ -302,7 +304,7 @@ fn fail(mut reply: SendResponse<Bytes>, fault: Fault) -> Result<(), h2::Error> {
             response.headers_mut().extend(status("14"));
             reply.send_response(response, true)?;
         }
-        Fault::HalfAnAnswer => {
+        Fault::PartialResponse => {
             let mut stream = reply.send_response(head(), false)?;
             stream.send_data(Bytes::from_static(&[0, 0, 0]), false)?;
             stream.send_reset(Reason::INTERNAL_ERROR);

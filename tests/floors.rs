@@ -1,8 +1,8 @@
-//! The source keeps its structure: floors, no circular imports, an engine that names no service, and
+//! The structure of the source: floors, no circular imports, an engine that names no service, and
 //! files of at most 500 lines.
 //!
-//! The source is read as text, so that every feature and every platform is seen at once. Comments
-//! and string literals do not count as imports: documentation may link upwards.
+//! The tests read the source as text, so that they cover every feature and every platform. Comments
+//! and string literals do not count as imports, so documentation can link to a higher floor.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,13 +12,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The floors, lowest first. A file may import files of its own floor and of those below.
+/// The floors, lowest first. A file can import files of its own floor and of lower floors.
 const FLOORS: &[&[&str]] = &[
     &["proto"],
-    &["gax::name", "gax::rpc", "gax::error", "gax::policy"],
+    &["gax::name", "gax::rpc", "gax::error", "gax::policy", "gax::credentials"],
     &["gax::transport_error", "gax::body", "gax::context"],
     &["gax::observe"],
-    &["gax::net", "gax::stack"],
+    &["gax::net", "gax::stack", "gax::adc"],
     &["gax::call", "gax::page", "gax::poll", "gax::operation"],
     &["gax::client"],
     &["name", "time"],
@@ -26,30 +26,30 @@ const FLOORS: &[&[&str]] = &[
     &["gax", "guide"],
 ];
 
-/// The engine's folder, and what it must never mention.
+/// The engine's folder, and the services that it must not name.
 const ENGINE: &str = "gax";
 const SERVICES: &[&str] = &["livestream", "visionai", "vision ai", "volcengine"];
 
 const MAX_LINES: usize = 500;
 
 #[test]
-fn no_file_imports_a_floor_above_its_own() {
-    let breaches = climbs(&Source::read());
-    assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
+fn no_file_imports_from_a_floor_above_its_own() {
+    let violations = upward_imports(&Source::read());
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }
 
 #[test]
-fn no_two_files_import_each_other_directly_or_through_others() {
-    let circles = circles(&Source::read().imports());
-    assert!(circles.is_empty(), "circular imports:\n{}\n", circles.join("\n"));
+fn imports_form_no_cycle() {
+    let cycles = import_cycles(&Source::read().imports());
+    assert!(cycles.is_empty(), "circular imports:\n{}\n", cycles.join("\n"));
 }
 
 #[test]
-fn the_engine_names_no_service_and_imports_nothing_but_itself_and_common_protos() {
+fn the_engine_names_no_service_and_imports_only_itself_and_common_protos() {
     let source = Source::read();
     assert!(source.files.keys().any(|module| is_below(module, ENGINE)), "there is no engine");
-    let breaches = engine_breaches(&source);
-    assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
+    let violations = engine_violations(&source);
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }
 
 #[test]
@@ -63,9 +63,9 @@ fn no_file_is_longer_than_500_lines() {
 }
 
 #[test]
-fn a_planted_import_of_a_higher_floor_is_reported_with_its_line() {
+fn an_import_from_a_higher_floor_is_reported_with_its_line() {
     const RETRY: &str = r##"
-//! Comments may link upwards: [`Call`](crate::gax::call::Call).
+//! Comments can link to a higher floor: [`Call`](crate::gax::call::Call).
 use crate::gax::{
     name::{ChannelName, call::not_a_module},
     page, // crate::livestream here is a remark
@@ -96,23 +96,23 @@ use self::call::mine;
         ("livestream", ""),
         ("json", ""),
     ]);
-    let climb = |line, above| format!("gax::stack::retry:{line} imports {above}, a floor above");
+    let report = |line, above| format!("gax::stack::retry:{line} imports {above}, a floor above");
     assert_eq!(
-        climbs(&source),
+        upward_imports(&source),
         [
-            climb(5, "gax::page"),
-            climb(7, "gax::operation"),
-            climb(12, "gax::call"),
-            climb(15, "livestream"),
-            climb(17, "gax::client"),
+            report(5, "gax::page"),
+            report(7, "gax::operation"),
+            report(12, "gax::call"),
+            report(15, "livestream"),
+            report(17, "gax::client"),
         ]
     );
     source.files = BTreeMap::from([("attic".to_owned(), String::new())]);
-    assert_eq!(climbs(&source), ["attic: give the module a floor in tests/floors.rs"]);
+    assert_eq!(upward_imports(&source), ["attic: give the module a floor in tests/floors.rs"]);
 }
 
 #[test]
-fn a_planted_circle_of_imports_is_reported_and_a_re_export_makes_none() {
+fn a_cycle_of_imports_is_reported_and_a_re_export_makes_no_cycle() {
     let source = Source::of(&[
         ("house", "mod hall; mod attic; pub(crate) use hall::{Door as Gate, lamp};"),
         ("house::hall", "use super::attic::Roof; pub struct Door;"),
@@ -120,13 +120,13 @@ fn a_planted_circle_of_imports_is_reported_and_a_re_export_makes_none() {
         ("house::cellar", "pub struct Wine;"),
         ("garden", "use crate::house::lamp;"),
     ]);
-    assert_eq!(circles(&source.imports()), ["house::hall -> house::attic -> house::hall"]);
+    assert_eq!(import_cycles(&source.imports()), ["house::hall -> house::attic -> house::hall"]);
 
     let parent_and_child = Source::of(&[
         ("house", "mod hall; pub struct Key; fn enter() { hall::open() }"),
         ("house::hall", "use super::Key; pub fn open() {}"),
     ]);
-    assert_eq!(circles(&parent_and_child.imports()), ["house -> house::hall -> house"]);
+    assert_eq!(import_cycles(&parent_and_child.imports()), ["house -> house::hall -> house"]);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn an_engine_that_names_a_service_or_imports_an_api_is_reported() {
         ("time", ""),
     ]);
     assert_eq!(
-        engine_breaches(&source),
+        engine_violations(&source),
         [
             "gax::call:1 names a service: livestream",
             "gax::call:2 imports time, outside of the engine"
@@ -171,7 +171,7 @@ impl Source {
         Self { files: files.iter().map(own).collect() }
     }
 
-    /// The root only passes on what others define.
+    /// The imports of every file except the root, which only re-exports.
     fn imports(&self) -> Imports {
         let modules = self.files.iter().filter(|(module, _)| *module != ROOT);
         modules.map(|(module, text)| (module.clone(), self.imports_of(module, text))).collect()
@@ -188,7 +188,7 @@ impl Source {
         out
     }
 
-    /// The modules right below one.
+    /// The direct children of a module.
     fn children(&self, module: &str) -> BTreeSet<String> {
         let below = self.files.keys().filter_map(|other| match module {
             ROOT => Some(other.as_str()),
@@ -197,7 +197,7 @@ impl Source {
         below.filter(|rest| !rest.contains("::")).map(str::to_owned).collect()
     }
 
-    /// The module that defines what a path names: re-exports are followed.
+    /// The module that defines the item of a path. Follows re-exports.
     fn definer(&self, path: &[String], depth: usize) -> String {
         let known = (0..=path.len()).rev().find(|length| self.has(&path[..*length])).unwrap_or(0);
         let module = path[..known].join("::");
@@ -237,7 +237,7 @@ fn is_below(module: &str, top: &str) -> bool {
     module.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// The floor of the longest listed module that holds this one.
+/// The floor of the longest listed module that contains this one.
 fn floor_of(module: &str) -> Option<usize> {
     let listed = FLOORS.iter().enumerate();
     let listed =
@@ -245,7 +245,7 @@ fn floor_of(module: &str) -> Option<usize> {
     listed.filter(|(.., top)| is_below(module, top)).max().map(|(_, floor, _)| floor)
 }
 
-fn climbs(source: &Source) -> Vec<String> {
+fn upward_imports(source: &Source) -> Vec<String> {
     let mut out = Vec::new();
     for (module, imports) in source.imports() {
         let Some(floor) = floor_of(&module) else {
@@ -261,22 +261,22 @@ fn climbs(source: &Source) -> Vec<String> {
     out
 }
 
-/// Each circle once, from its first module on.
-fn circles(imports: &Imports) -> Vec<String> {
+/// Each cycle once, from its first module.
+fn import_cycles(imports: &Imports) -> Vec<String> {
     fn walk<'a>(
         imports: &'a Imports,
-        way: &mut Vec<&'a str>,
+        path: &mut Vec<&'a str>,
         done: &mut BTreeSet<&'a str>,
         out: &mut Vec<String>,
     ) {
-        let here = *way.last().unwrap();
+        let here = *path.last().unwrap();
         for next in imports.get(here).into_iter().flat_map(BTreeMap::keys) {
-            if let Some(at) = way.iter().position(|passed| passed == next) {
-                out.push(format!("{} -> {next}", way[at..].join(" -> ")));
+            if let Some(at) = path.iter().position(|visited| visited == next) {
+                out.push(format!("{} -> {next}", path[at..].join(" -> ")));
             } else if !done.contains(&**next) {
-                way.push(next);
-                walk(imports, way, done, out);
-                way.pop();
+                path.push(next);
+                walk(imports, path, done, out);
+                path.pop();
             }
         }
         done.insert(here);
@@ -290,7 +290,7 @@ fn circles(imports: &Imports) -> Vec<String> {
     out
 }
 
-fn engine_breaches(source: &Source) -> Vec<String> {
+fn engine_violations(source: &Source) -> Vec<String> {
     let mut out = Vec::new();
     let imports = source.imports();
     for (module, text) in source.files.iter().filter(|(module, _)| is_below(module, ENGINE)) {
@@ -308,11 +308,11 @@ fn engine_breaches(source: &Source) -> Vec<String> {
     out
 }
 
-/// One imported or named path, from the root.
+/// An imported or named path, from the root.
 struct Use {
     line: usize,
     path: Vec<String>,
-    /// What it is called here.
+    /// Its local name.
     name: String,
     is_re_export: bool,
 }
@@ -352,7 +352,7 @@ fn uses(module: &str, text: &str, children: &BTreeSet<String>) -> Vec<Use> {
     out
 }
 
-/// Reads one path, or a tree of them, that stands in the module `here`; returns where it ends.
+/// Reads a path or a tree of paths in the module `here`; returns the index after it.
 fn follow(
     tokens: &[(usize, &str)],
     mut at: usize,
@@ -389,7 +389,7 @@ fn follow(
     at
 }
 
-/// The words and signs of a Rust text with their lines, without comments and literals.
+/// The words and punctuation of a Rust text with their lines, without comments and literals.
 fn tokens(text: &str) -> Vec<(usize, &str)> {
     let (mut out, mut line, mut rest) = (Vec::new(), 1, text);
     while let Some(first) = rest.chars().next() {
@@ -418,7 +418,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The length of a block comment; they nest.
+/// The length of a block comment. Block comments nest.
 fn block_comment(text: &str) -> usize {
     let (mut depth, mut at) = (0, 0);
     while at < text.len() {
@@ -438,7 +438,7 @@ fn block_comment(text: &str) -> usize {
     at
 }
 
-/// How far it is past the quote that ends a literal.
+/// The length up to and including the quote that ends a literal.
 fn past_quote(text: &str, quote: char) -> usize {
     let mut is_escaped = false;
     for (at, c) in text.char_indices() {
@@ -452,7 +452,7 @@ fn past_quote(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// The length of a character, or of the mere tick of a lifetime.
+/// The length of a character literal, or of the tick of a lifetime.
 fn character(text: &str) -> usize {
     let mut inside = text[1..].chars();
     match (inside.next(), inside.next()) {

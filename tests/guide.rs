@@ -1,5 +1,5 @@
-//! The guide and the README are complete, and rustdoc shows the guide's pictures. Their examples are
-//! doctests.
+//! The guide and the README are complete, and rustdoc shows the guide's pictures. Their examples
+//! are doctests.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +10,7 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-fn the_python_table_has_every_method_in_the_order_of_the_service() {
+fn the_python_table_lists_every_method_in_the_order_of_the_service() {
     let service = read("proto/google/cloud/video/livestream/v1/service.proto");
     let rpcs = service.lines().filter_map(|line| line.trim().strip_prefix("rpc "));
     let methods = rpcs.map(|rpc| snake_case(rpc.split('(').next().unwrap()));
@@ -19,8 +19,8 @@ fn the_python_table_has_every_method_in_the_order_of_the_service() {
 
     let guide = read("src/guide/python.md");
     let rows = guide.lines().filter_map(|line| line.strip_prefix("| [`"));
-    let told = rows.map(|row| row.split('`').next().unwrap()).collect::<Vec<_>>();
-    assert_eq!(told, methods);
+    let listed = rows.map(|row| row.split('`').next().unwrap()).collect::<Vec<_>>();
+    assert_eq!(listed, methods);
 }
 
 fn snake_case(name: &str) -> String {
@@ -35,16 +35,16 @@ fn snake_case(name: &str) -> String {
 }
 
 #[test]
-fn pictures_are_one_block_of_html_that_takes_the_page_s_colour_and_loads_nothing() {
+fn svg_pictures_are_one_html_block_in_the_pages_colour_and_load_nothing() {
     for name in ["channel", "dvr", "stack"] {
         let picture = read(&format!("src/guide/{name}.svg"));
         // A blank line would end the block, and the rest would be read as Markdown.
         assert!(picture.lines().all(|line| !line.trim().is_empty()), "{name}");
-        // HTML begins only where the first line is a whole tag.
+        // An HTML block begins only if the first line is a complete tag.
         let first = picture.lines().next().unwrap();
         assert!(first.starts_with("<svg ") && first.ends_with('>'), "{name}: {first}");
-        assert!(first.contains("fill=\"currentColor\""), "{name}: dark themes need it");
-        assert!(!picture.contains("=\"#"), "{name}: a colour that some theme hides");
+        assert!(first.contains("fill=\"currentColor\""), "{name}: dark themes need currentColor");
+        assert!(!picture.contains("=\"#"), "{name}: a fixed colour, which some theme hides");
         for foreign in ["href", "src=", "@import", "<style", "<script"] {
             assert!(!picture.contains(foreign), "{name}: {foreign}");
         }
@@ -73,7 +73,11 @@ fn every_file_that_the_readme_or_contributing_names_exists() {
     for document in ["README.md", "CONTRIBUTING.md", "benches/README.md"] {
         let text = read(document);
         // Between backticks stand paths, commands and code.
-        let words = text.split('`').skip(1).step_by(2).map(|word| word.split(' ').next().unwrap());
+        let words = text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(|word| word.split_whitespace().next().unwrap_or_default());
         let paths = words.filter(|word| folders.iter().any(|folder| word.starts_with(folder)));
         for path in paths {
             let found = Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists();

@@ -1,5 +1,5 @@
-//! Masks name only what there is, and only what was asked for; the mask of a difference, applied to
-//! the old resource, gives the new one.
+//! Update masks: their paths exist, and the mask of a difference turns the old resource into the
+//! new one.
 
 #![allow(clippy::unwrap_used)]
 
@@ -33,7 +33,8 @@ fn dynamic<T: Message + Name>(message: &T) -> DynamicMessage {
     DynamicMessage::decode(descriptor, &*message.encode_to_vec()).unwrap()
 }
 
-/// What the service does with an update: each field of the mask takes the value of `new`, or none.
+/// Applies an update as the service does: each field of the mask takes its value from `new`, which
+/// can be empty.
 fn apply<T: Message + Name + Default>(old: &T, new: &T, mask: &FieldMask) -> T {
     let (mut old, new) = (dynamic(old), dynamic(new));
     for path in &mask.paths {
@@ -58,7 +59,7 @@ fn overwrite(old: &mut DynamicMessage, new: &DynamicMessage, path: &str) {
 }
 
 #[test]
-fn paths_are_those_of_the_definitions() {
+fn mask_paths_match_the_message_definitions() {
     fn check<T: Updatable>() {
         let message = POOL.get_message_by_name(&T::full_name()).unwrap();
         let find = |path: &str| {
@@ -92,7 +93,7 @@ fn paths_are_those_of_the_definitions() {
 }
 
 #[test]
-fn unknown_paths_are_refused_with_the_nearest_known_one() {
+fn unknown_mask_paths_are_refused_with_the_nearest_known_path() {
     let cases = [
         ("outputs", Some("output"), "; did you mean `output`?"),
         ("inputAttachments", Some("input_attachments"), "; did you mean `input_attachments`?"),
@@ -120,20 +121,20 @@ fn unknown_paths_are_refused_with_the_nearest_known_one() {
 }
 
 #[test]
-fn a_mask_keeps_the_order_and_drops_repeats() {
+fn a_mask_keeps_the_order_and_drops_duplicates() {
     let mask = mask::of::<Channel>(["retention_config", "output.uri", "retention_config"]).unwrap();
     assert_eq!(mask.paths, ["retention_config", "output.uri"]);
     assert_eq!(mask::of::<Channel>([""; 0]).unwrap().paths, [""; 0]);
 }
 
 #[test]
-fn what_only_the_service_sets_makes_no_difference() {
+fn output_only_fields_are_left_out_of_a_mask() {
     let old = Channel { active_input: "studio".into(), ..Default::default() };
     let mut new = Channel { update_time: Some(Timestamp::default()), ..Default::default() };
     new.set_streaming_state(livestream_client::model::channel::StreamingState::Streaming);
     assert_eq!(mask::difference(&old, &new), Ok(None));
 
-    // Nor within what the caller sets.
+    // The same holds inside of fields that the caller sets.
     let mut old = DvrSession::of_manifest("hls", []);
     let mut new = old.clone();
     old.dvr_manifests[0].output_uri = "gs://bucket/dvr/evening/main.m3u8".into();
@@ -167,7 +168,7 @@ fn overwrite_copies_one_top_level_field() {
 }
 
 #[test]
-fn what_no_update_can_change_is_named() {
+fn a_difference_in_an_immutable_field_is_named_in_the_mask_error() {
     let mut new = Channel {
         name: "projects/p/locations/l/channels/c".into(),
         static_overlays: vec![StaticOverlay::default()],
@@ -188,7 +189,7 @@ fn what_no_update_can_change_is_named() {
 }
 
 #[test]
-fn presence_is_a_difference_and_the_order_of_a_map_is_none() {
+fn a_mask_covers_field_presence_and_ignores_map_order() {
     let none = Channel::default();
     let empty = Channel { log_config: Some(LogConfig::default()), ..Default::default() };
     for (old, new) in [(&none, &empty), (&empty, &none)] {
@@ -204,7 +205,7 @@ fn presence_is_a_difference_and_the_order_of_a_map_is_none() {
     assert_eq!(difference, Ok(None));
 }
 
-/// Few texts, so that two draws are often equal.
+/// One of few texts, so that two values are often equal.
 fn text(draw: &mut Draw) -> String {
     draw.of("abc", 0..3)
 }
@@ -260,8 +261,8 @@ fn pool(draw: &mut Draw) -> Pool {
     }
 }
 
-/// The mask of a difference makes the old the new, names only what differs and may be changed, and
-/// is refused where anything else differs.
+/// Checks that the mask of a difference turns `old` into `new` and names only mutable fields that
+/// differ, and that a difference in any other field is an error.
 fn check_difference<T>(old: &T, new: &T)
 where
     T: Updatable + Message + Name + Default + std::fmt::Debug,
@@ -289,7 +290,7 @@ where
 }
 
 #[test]
-fn the_mask_of_two_channels_makes_one_the_other() {
+fn the_mask_between_two_channels_turns_one_into_the_other() {
     check(|draw| {
         let (old, mut new) = (channel(draw), channel(draw));
         check_difference(&old, &new);
@@ -300,7 +301,7 @@ fn the_mask_of_two_channels_makes_one_the_other() {
 }
 
 #[test]
-fn the_mask_of_two_inputs_makes_one_the_other() {
+fn the_mask_between_two_inputs_turns_one_into_the_other() {
     check(|draw| {
         let (old, mut new) = (input(draw), input(draw));
         check_difference(&old, &new);
@@ -311,7 +312,7 @@ fn the_mask_of_two_inputs_makes_one_the_other() {
 }
 
 #[test]
-fn the_mask_of_two_sessions_makes_one_the_other() {
+fn the_mask_between_two_dvr_sessions_turns_one_into_the_other() {
     check(|draw| {
         let (old, mut new) = (session(draw), session(draw));
         check_difference(&old, &new);
@@ -322,7 +323,7 @@ fn the_mask_of_two_sessions_makes_one_the_other() {
 }
 
 #[test]
-fn the_mask_of_two_pools_makes_one_the_other() {
+fn the_mask_between_two_pools_turns_one_into_the_other() {
     check(|draw| {
         let (old, mut new) = (pool(draw), pool(draw));
         check_difference(&old, &new);
@@ -333,7 +334,7 @@ fn the_mask_of_two_pools_makes_one_the_other() {
 }
 
 #[test]
-fn known_paths_round_trip() {
+fn known_mask_paths_round_trip() {
     check(|draw| {
         let one_in = draw.0.usize(1..8);
         let mut paths = Channel::PATHS.to_vec();
@@ -345,7 +346,7 @@ fn known_paths_round_trip() {
 }
 
 #[test]
-fn any_text_is_a_known_path_or_an_error_that_holds_it() {
+fn any_text_is_a_known_mask_path_or_an_error_that_quotes_it() {
     check(|draw| {
         let path = draw.text(0..31);
         match mask::of::<Channel>([&path]) {

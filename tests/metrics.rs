@@ -1,4 +1,4 @@
-//! What a recorder of the `metrics` facade gets: durations, attempts, and what is under way.
+//! Metrics: durations, attempts, and gauges of open calls and connections.
 
 mod peer;
 
@@ -19,9 +19,9 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// Keeps what is recorded, by name and labels as they would be read.
+/// Keeps the recorded values by name and labels, as text.
 #[derive(Default)]
-struct Board {
+struct MetricsStore {
     numbers: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
     durations: Mutex<BTreeMap<String, Arc<Series>>>,
 }
@@ -40,7 +40,7 @@ fn text(key: &Key) -> String {
     format!("{}{{{}}}", key.name(), labels.collect::<Vec<_>>().join(","))
 }
 
-impl Board {
+impl MetricsStore {
     fn number(&self, key: &Key) -> Arc<AtomicU64> {
         let mut numbers = self.numbers.lock().expect("no test panics under the lock");
         numbers.entry(text(key)).or_default().clone()
@@ -67,7 +67,7 @@ impl Board {
     }
 }
 
-impl Recorder for Board {
+impl Recorder for MetricsStore {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -99,8 +99,8 @@ fn camera() -> InputName {
 
 #[tokio::test(start_paused = true)]
 async fn calls_are_timed_and_attempts_counted_by_method_and_code() {
-    let board = Board::default();
-    let _guard = metrics::set_default_local_recorder(&board);
+    let store = MetricsStore::default();
+    let _guard = metrics::set_default_local_recorder(&store);
     let client = Emulator::new().client();
     let location = LocationName::new("p", "us-central1").expect("valid");
     for _ in 0..3 {
@@ -110,17 +110,17 @@ async fn calls_are_timed_and_attempts_counted_by_method_and_code() {
 
     for (method, code, times) in [("ListInputs", 0, 3), ("GetInput", 5, 1)] {
         let labels = labels(method, code);
-        assert_eq!(board.bits(&format!("rpc.client.attempts{labels}")), times);
-        let durations = board.durations(&format!("rpc.client.duration{labels}"));
+        assert_eq!(store.bits(&format!("rpc.client.attempts{labels}")), times);
+        let durations = store.durations(&format!("rpc.client.duration{labels}"));
         assert_eq!(durations.len() as u64, times);
     }
-    assert_eq!(board.gauge("rpc.client.calls{}"), 0.0);
+    assert_eq!(store.gauge("rpc.client.calls{}"), 0.0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_under_way_is_seen_and_what_is_dropped_is_cancelled() {
-    let board = Board::default();
-    let _guard = metrics::set_default_local_recorder(&board);
+async fn gauges_count_open_calls_and_a_dropped_call_is_cancelled() {
+    let store = MetricsStore::default();
+    let _guard = metrics::set_default_local_recorder(&store);
     let peer = Peer::new().taking(Duration::from_secs(60));
     let client = peer.client().build().expect("a client");
     let connections = "rpc.client.connections{server.address=service.test,server.port=80}";
@@ -131,17 +131,17 @@ async fn what_is_under_way_is_seen_and_what_is_dropped_is_cancelled() {
     });
     let calls = tokio::spawn(futures_util::future::join_all(calls));
     peer.until_in_flight(2).await;
-    assert_eq!(board.gauge("rpc.client.calls{}"), 2.0);
-    assert_eq!(board.gauge(connections), 1.0);
+    assert_eq!(store.gauge("rpc.client.calls{}"), 2.0);
+    assert_eq!(store.gauge(connections), 1.0);
 
     for outcome in calls.await.expect("no panic") {
         outcome.expect_err("the server takes longer");
     }
-    assert_eq!(board.gauge("rpc.client.calls{}"), 0.0);
-    let durations = board.durations(&format!("rpc.client.duration{}", labels("GetInput", 1)));
+    assert_eq!(store.gauge("rpc.client.calls{}"), 0.0);
+    let durations = store.durations(&format!("rpc.client.duration{}", labels("GetInput", 1)));
     assert_eq!(durations.iter().map(|seconds| seconds.round()).collect::<Vec<_>>(), [2.0, 2.0]);
 
     drop(client);
     peer.until_open(0).await;
-    assert_eq!(board.gauge(connections), 0.0);
+    assert_eq!(store.gauge(connections), 0.0);
 }

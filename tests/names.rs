@@ -47,7 +47,7 @@ const LOCATION: &str = "projects/my-project/locations/us-central1";
 const CHANNEL: &str = "projects/my-project/locations/us-central1/channels/news";
 
 #[test]
-fn patterns_are_those_of_the_service_definition() {
+fn name_patterns_match_the_service_definition() {
     fn add<N: ResourceName>(patterns: &mut BTreeMap<&str, &str>) {
         assert_eq!(patterns.insert(N::TYPE, N::PATTERN), None, "{} twice", N::TYPE);
     }
@@ -106,7 +106,7 @@ fn all_resources(pool: &DescriptorPool) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn every_kind_is_built_from_its_ids() {
+fn every_name_is_built_from_its_ids() {
     macro_rules! built {
         ($kind:ident ($($id:ident = $value:literal),+) $text:literal) => {
             let name = $kind::new($($value),+).unwrap();
@@ -148,7 +148,7 @@ fn every_kind_is_built_from_its_ids() {
 }
 
 #[test]
-fn names_lead_down_to_their_children_and_back_up() {
+fn names_give_their_children_and_parents() {
     let project = ProjectName::new("my-project").unwrap();
     let location = project.location("us-central1").unwrap();
     assert_eq!(location.as_str(), LOCATION);
@@ -281,11 +281,11 @@ fn new_returns_an_error_for_the_first_invalid_id() {
     refuse("", "l", "c", "project", "is empty");
     refuse("p", "l", "", "channel", "is empty");
     refuse("p", &"l".repeat(64), "c", "location", "is too long");
-    // An id with a slash would shift the segments behind it.
+    // An id with a slash would shift the segments after it.
     refuse("p/locations/l", "l", "c", "project", "may hold ASCII letters, digits and -_.: only");
     refuse("p", "l/channels/c", "c", "location", "may hold ASCII letters, digits and - only");
     refuse("p", "l", "c/events/e", "channel", "may hold ASCII letters, digits, - and _ only");
-    // Of several, the first.
+    // Of several invalid ids, the error reports the first.
     refuse("", "", "", "project", "is empty");
 
     let project = ProjectName::new("p").unwrap();
@@ -299,7 +299,7 @@ fn new_returns_an_error_for_the_first_invalid_id() {
 }
 
 #[test]
-fn every_id_that_some_document_allows_is_accepted() {
+fn every_documented_id_is_accepted() {
     let longest = "x".repeat(63);
     for id in ["a", "0", "evening-news", "News_2", "UPPER", "_", "a-", &longest] {
         let name = ChannelName::new("my-project", "us-central1", id).unwrap();
@@ -315,7 +315,7 @@ fn every_id_that_some_document_allows_is_accepted() {
 }
 
 #[test]
-fn only_the_own_kind_is_accepted() {
+fn a_name_accepts_only_its_own_kind() {
     fn check_all<N: ResourceName>(texts: &[String]) {
         let own = sample(N::PATTERN, &mut ["x"].into_iter().cycle());
         let accepted = texts.iter().filter(|text| text.parse::<N>().is_ok()).collect::<Vec<_>>();
@@ -330,7 +330,7 @@ fn only_the_own_kind_is_accepted() {
 }
 
 #[test]
-fn names_are_texts_to_everything_that_compares_them() {
+fn names_compare_and_hash_as_text() {
     let name = |id: &str| ChannelName::new("p", "l", id).unwrap();
     assert_eq!(name("a"), name("a"));
     assert_ne!(name("a"), name("b"));
@@ -342,13 +342,13 @@ fn names_are_texts_to_everything_that_compares_them() {
 }
 
 #[test]
-fn a_clone_shares_its_text() {
+fn a_cloned_name_shares_its_text() {
     let name = CHANNEL.parse::<ChannelName>().unwrap();
     assert_eq!(name.clone().as_str().as_ptr(), name.as_str().as_ptr());
 }
 
 #[test]
-fn names_show_themselves() {
+fn names_display_as_text_and_debug_with_their_type() {
     let name = CHANNEL.parse::<ChannelName>().unwrap();
     assert_eq!(format!("{name}"), CHANNEL);
     assert_eq!(format!("{name:?}"), format!("ChannelName({CHANNEL})"));
@@ -367,7 +367,7 @@ fn sample<'a>(pattern: &str, ids: &mut impl Iterator<Item = &'a str>) -> String 
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// Whatever is accepted is kept to the letter.
+/// Whether the text is accepted; asserts that the name keeps it unchanged.
 fn is_kept<N: ResourceName + fmt::Display>(text: &str) -> bool {
     let Ok(name) = text.parse::<N>() else { return false };
     assert_eq!(name.to_string(), text);
@@ -417,7 +417,7 @@ fn valid_ids_make_a_name_of_every_kind() {
 }
 
 #[test]
-fn no_text_makes_a_parser_panic() {
+fn no_text_makes_a_name_parser_panic() {
     check(|draw| {
         let text = if draw.bool() { draw.text(0..33) } else { draw.any_text(0..33) };
         for_every_kind!(is_kept(&text));
@@ -425,7 +425,7 @@ fn no_text_makes_a_parser_panic() {
 }
 
 #[test]
-fn no_nearly_valid_text_makes_a_parser_panic() {
+fn no_nearly_valid_text_makes_a_name_parser_panic() {
     const WORDS: [&str; 7] =
         ["projects", "locations", "global", "networks", "channels", "events", "inputs"];
     check(|draw| {
@@ -441,7 +441,7 @@ fn no_nearly_valid_text_makes_a_parser_panic() {
 }
 
 #[test]
-fn no_id_reaches_another_segment() {
+fn no_id_changes_another_segment_of_a_name() {
     let location = LOCATION.parse::<LocationName>().unwrap();
     check(|draw| {
         let id = if draw.0.u8(..4) == 0 { id(draw) } else { draw.text(0..71) };

@@ -1,6 +1,6 @@
-//! One operation: how it is polled, what it yields, and what ends the wait for it.
+//! Operations: how they are polled, their results, and what ends the wait for one.
 
-mod wire;
+mod support;
 
 use livestream_client::{
     Error, LivestreamClient, Operation,
@@ -27,16 +27,16 @@ use std::{
     },
     time::Duration,
 };
+use support::{
+    Observed, Scripted,
+    fixture::{Fixture, frequent_polls, sleep_seconds},
+};
 use tokio::{runtime::Handle, time::Instant};
 use tokio_stream::StreamExt;
 use tonic::{Code, Status};
-use wire::{
-    Observed, Scripted,
-    studio::{Studio, often, pass},
-};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// What tokio's timers may be late by.
+/// The maximum delay of a tokio timer.
 const TICK: Duration = Duration::from_millis(2);
 const OPERATION: &str = "projects/p/locations/l/operations/operation-1";
 
@@ -58,7 +58,7 @@ fn pack<T: Name>(message: &T) -> Any {
     Any { type_url: T::type_url(), value: message.encode_to_vec() }
 }
 
-/// A service where starting a channel begins an operation, and each poll has its number.
+/// A service whose operation is polled: `answer` gets the number of the poll, from 0.
 fn polled(
     answer: impl Fn(usize) -> Result<longrunning::Operation, Status> + Send + Sync + 'static,
 ) -> Observed<Scripted> {
@@ -71,16 +71,16 @@ fn polled(
 }
 
 async fn start(client: &LivestreamClient) -> Start {
-    let channel = ChannelName::new("p", "l", "c").expect("a name");
+    let channel = ChannelName::new("p", "l", "c").expect("a valid name");
     client.start_channel(&channel).await.expect("the script starts it")
 }
 
 fn name() -> OperationName {
-    OPERATION.parse().expect("a name")
+    OPERATION.parse().expect("a valid name")
 }
 
-/// What a wait ends with when the first poll answers so.
-async fn fails(answer: longrunning::Operation) -> Error {
+/// The error of a wait whose first poll gets this response.
+async fn wait_error(answer: longrunning::Operation) -> Error {
     let client = polled(move |_| Ok(answer.clone())).client();
     let error = start(&client).await.wait().await.expect_err("no result");
     assert_eq!(error.operation(), Some(&name()), "{error}");
@@ -88,7 +88,7 @@ async fn fails(answer: longrunning::Operation) -> Error {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_poll_is_at_once_and_the_pauses_grow() {
+async fn the_first_operation_poll_is_immediate_and_the_pauses_grow() {
     let service = polled(|poll| Ok(if poll < 12 { pending() } else { success() }));
     let begun = Instant::now();
     start(&service.client()).await.wait().await.expect("it succeeds");
@@ -103,7 +103,7 @@ async fn the_first_poll_is_at_once_and_the_pauses_grow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_at_its_limit_and_names_the_operation_that_goes_on() {
+async fn an_operation_wait_ends_at_its_limit_and_names_the_operation() {
     let client = polled(|_| Ok(pending())).client();
     let policy = PollPolicy::default().with_limit(100 * SECOND);
     let (begun, started) = (Instant::now(), start(&client).await);
@@ -130,37 +130,37 @@ async fn a_wait_ends_at_its_limit_and_names_the_operation_that_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_hangs_does_not_outlast_the_limit() {
+async fn a_stalled_operation_poll_ends_at_the_limit_of_the_wait() {
     let script = Scripted::new()
         .on(|_: StartChannelRequest| Ok(pending()))
         .on_async(|_: GetOperationRequest| std::future::pending());
     let begun = Instant::now();
     let policy = PollPolicy::default().with_limit(5 * SECOND);
     let client = Observed::new(script).client_builder().poll_policy(policy).build();
-    let error = start(&client.expect("good settings")).await.wait().await.expect_err("no answer");
+    let error = start(&client.expect("valid settings")).await.wait().await.expect_err("no answer");
     assert!(error.is_deadline_exceeded() && error.operation().is_some(), "{error}");
     assert!(begun.elapsed() <= 5 * SECOND + TICK, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_limit_at_all_is_a_limit_too() {
+async fn an_operation_wait_accepts_a_limit_of_duration_max() {
     let service = polled(|poll| Ok(if poll < 100 { pending() } else { success() }));
     let policy = PollPolicy::default().with_limit(Duration::MAX);
     start(&service.client()).await.poll_policy(policy).wait().await.expect("it succeeds");
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_a_wait_outlasts_the_slow_ten_minutes() {
-    let studio = Studio::open();
-    studio.make_channel().await;
-    let start = studio.client.start_channel(&studio.channel).await.expect("it is stopped");
+async fn the_default_limit_of_a_wait_outlasts_a_ten_minute_operation() {
+    let fixture = Fixture::new();
+    fixture.create_channel().await;
+    let start = fixture.client.start_channel(&fixture.channel).await.expect("it is stopped");
     let begun = Instant::now();
     start.poll_policy(PollPolicy::default()).wait().await.expect("it starts");
     assert!(begun.elapsed() >= 600 * SECOND, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_rides_the_retry_stack() {
+async fn an_operation_poll_is_retried() {
     let service = polled(|poll| match poll {
         0..3 => Err(Status::unavailable("a blip")),
         _ => Ok(success()),
@@ -171,7 +171,7 @@ async fn a_poll_rides_the_retry_stack() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_that_outlasts_a_poll_does_not_end_the_wait() {
+async fn an_outage_longer_than_a_poll_does_not_end_the_operation_wait() {
     let begun = Instant::now();
     let service = polled(move |poll| match poll % 3 {
         _ if begun.elapsed() > 900 * SECOND => Ok(success()),
@@ -180,12 +180,12 @@ async fn an_outage_that_outlasts_a_poll_does_not_end_the_wait() {
         _ => Err(Status::resource_exhausted("too many gets")),
     });
     let client =
-        service.client_builder().retry(RetryPolicy::never()).build().expect("good settings");
+        service.client_builder().retry(RetryPolicy::never()).build().expect("valid settings");
     start(&client).await.wait().await.expect("it succeeds once the service is back");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_repeat_can_mend_ends_the_wait() {
+async fn a_permanent_poll_error_ends_the_operation_wait() {
     let service = polled(|_| Err(Status::permission_denied("not yours")));
     let error = start(&service.client()).await.wait().await.expect_err("not allowed");
     assert_eq!((error.code(), error.operation()), (Code::PermissionDenied, Some(&name())));
@@ -193,11 +193,11 @@ async fn what_no_repeat_can_mend_ends_the_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_step_tells_typed_metadata() {
-    let studio = Studio::open();
-    let Studio { client, location, channel, .. } = &studio;
-    let create = client.create_channel(location, wire::studio::channel(), "news");
-    let mut progress = create.await.expect("a good channel").progress();
+async fn every_operation_progress_step_has_typed_metadata() {
+    let fixture = Fixture::new();
+    let Fixture { client, location, channel, .. } = &fixture;
+    let create = client.create_channel(location, support::fixture::channel(), "news");
+    let mut progress = create.await.expect("a valid channel").progress();
     let mut steps = Vec::new();
     while let Some(step) = progress.next().await {
         steps.push(step.expect("the service is there"));
@@ -205,18 +205,18 @@ async fn every_step_tells_typed_metadata() {
     let (last, before) = steps.split_last().expect("some steps");
     assert!(before.len() > 10, "{} steps in 10 s", before.len());
     for step in before {
-        let metadata = step.metadata.as_ref().expect("at every step");
+        let metadata = step.metadata.as_ref().expect("metadata in every step");
         assert_eq!((&*metadata.verb, &*metadata.target), ("create", channel.as_str()));
         assert_eq!((&metadata.end_time, &step.result), (&None, &None));
     }
-    assert!(last.metadata.as_ref().expect("at the last").end_time.is_some());
+    assert!(last.metadata.as_ref().expect("metadata in the last step").end_time.is_some());
     assert_eq!(last.result.as_ref().expect("the result").name, channel.as_str());
     assert!(steps.is_sorted_by_key(|step| step.elapsed));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_of_another_type_is_an_error() {
-    let error = fails(done(End::Response(pack(&Channel::default())))).await;
+async fn an_operation_result_of_another_type_is_an_error() {
+    let error = wait_error(done(End::Response(pack(&Channel::default())))).await;
     assert_eq!(error.code(), Code::Internal);
     let message = "the operation's result is a `google.cloud.video.livestream.v1.Channel`, not a \
                    `google.cloud.video.livestream.v1.ChannelOperationResponse`";
@@ -224,58 +224,58 @@ async fn a_result_of_another_type_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_is_missing_or_broken_is_an_error() {
-    let missing = fails(done(None)).await;
+async fn a_missing_or_malformed_operation_result_is_an_error() {
+    let missing = wait_error(done(None)).await;
     assert_eq!(missing.code(), Code::Internal);
     assert_eq!(missing.message(), "the operation is done, with neither a result nor an error");
 
     let broken = Any { value: vec![0xff], ..pack(&ChannelOperationResponse {}) };
-    let broken = fails(done(End::Response(broken))).await;
+    let broken = wait_error(done(End::Response(broken))).await;
     assert_eq!(broken.code(), Code::Internal);
     assert_eq!(broken.message(), "the operation's result cannot be decoded");
     assert!(std::error::Error::source(&broken).is_some());
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_of_another_type_or_broken_is_an_error() {
+async fn operation_metadata_that_is_malformed_or_of_another_type_is_an_error() {
     let broken = Any { value: vec![0xff], ..pack(&OperationMetadata::default()) };
     for metadata in [pack(&Channel::default()), broken] {
         let client = polled(move |_| {
             Ok(longrunning::Operation { metadata: Some(metadata.clone()), ..success() })
         });
         let mut operation = start(&client.client()).await;
-        assert_eq!(operation.metadata().expect("none is fine"), None);
-        operation.poll().await.expect("the result is good");
-        let error = operation.metadata().expect_err("not to be read");
+        assert_eq!(operation.metadata().expect("no metadata is no error"), None);
+        operation.poll().await.expect("no error");
+        let error = operation.metadata().expect_err("metadata that cannot be read");
         assert_eq!((error.code(), error.operation()), (Code::Internal, Some(&name())));
         assert!(error.message().starts_with("the operation's metadata"), "{error}");
         let first = operation.progress().next().await.expect("a first step");
-        assert_eq!(first.expect_err("not to be read").code(), Code::Internal);
+        assert_eq!(first.expect_err("metadata that cannot be read").code(), Code::Internal);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_operation_failed_of_is_the_error_of_the_wait() {
+async fn the_error_of_a_failed_operation_is_the_error_of_the_wait() {
     let status = |code| rpc::Status { code, message: "no room".to_owned(), details: Vec::new() };
-    let failed = fails(done(End::Error(status(8)))).await;
+    let failed = wait_error(done(End::Error(status(8)))).await;
     assert_eq!((failed.code(), failed.message()), (Code::ResourceExhausted, "no room"));
-    // An error that says OK is no success.
-    assert_eq!(fails(done(End::Error(status(0)))).await.code(), Code::Unknown);
+    // An error with the code OK is not a success.
+    assert_eq!(wait_error(done(End::Error(status(0)))).await.code(), Code::Unknown);
 
-    let studio = Studio::open();
-    studio.make_channel().await;
-    let start = studio.client.start_channel(&studio.channel).await.expect("it is stopped");
-    let delete = studio.client.delete_channel(&studio.channel).await;
+    let fixture = Fixture::new();
+    fixture.create_channel().await;
+    let start = fixture.client.start_channel(&fixture.channel).await.expect("it is stopped");
+    let delete = fixture.client.delete_channel(&fixture.channel).await;
     assert!(delete.expect_err("it starts").is_failed_precondition());
-    studio.emulator.fail(&studio.channel, Status::aborted("a zone is lost")).expect("under way");
+    fixture.emulator.fail(&fixture.channel, Status::aborted("a zone is lost")).expect("under way");
     let error = start.clone().wait().await.expect_err("it failed");
     assert_eq!((error.code(), error.message()), (Code::Aborted, "a zone is lost"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_without_a_proper_name_may_have_run() {
+async fn a_response_without_an_operation_name_is_an_error_that_may_have_run() {
     let script = Scripted::new().on(|_: StartChannelRequest| Ok(longrunning::Operation::default()));
-    let channel = ChannelName::new("p", "l", "c").expect("a name");
+    let channel = ChannelName::new("p", "l", "c").expect("a valid name");
     let error = Observed::new(script).client().start_channel(&channel).await.expect_err("no name");
     assert_eq!((error.code(), error.may_have_run()), (Code::Internal, true));
     assert_eq!(error.method(), Some(StartChannelRequest::METHOD));
@@ -284,14 +284,14 @@ async fn an_operation_without_a_proper_name_may_have_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn to_cancel_ends_the_wait_with_cancelled() {
-    let studio = Studio::open();
-    let Studio { client, channel, .. } = &studio;
-    studio.make_channel().await;
+async fn cancel_ends_the_operation_wait_with_cancelled() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel, .. } = &fixture;
+    fixture.create_channel().await;
     let mut start = client.start_channel(channel).await.expect("it is stopped");
     let (handle, observer) = (start.clone(), start.clone());
     let cancel = async {
-        pass(60).await;
+        sleep_seconds(60).await;
         handle.cancel().await.expect("it is under way");
     };
     let watch = async {
@@ -299,7 +299,7 @@ async fn to_cancel_ends_the_wait_with_cancelled() {
         let mut requested = Vec::new();
         loop {
             match progress.next().await.expect("the stream ends with an error") {
-                Ok(step) => requested.push(step.metadata.expect("some").requested_cancellation),
+                Ok(step) => requested.push(step.metadata.expect("metadata").requested_cancellation),
                 Err(end) => break (requested, end),
             }
         }
@@ -308,31 +308,31 @@ async fn to_cancel_ends_the_wait_with_cancelled() {
     assert!(waited.expect_err("it was cancelled").is_cancelled());
     assert!(end.is_cancelled(), "{end}");
     assert_eq!(requested.first(), Some(&false));
-    assert_eq!(requested.last(), Some(&true), "the wish is seen before the end");
-    let channel = client.get_channel(channel).await.expect("there");
+    assert_eq!(requested.last(), Some(&true), "the cancellation request is seen before the end");
+    let channel = client.get_channel(channel).await.expect("it exists");
     assert_eq!(channel.streaming_state(), StreamingState::Stopped);
 }
 
 #[tokio::test(start_paused = true)]
-async fn to_delete_the_record_leaves_the_work() {
-    let studio = Studio::open();
-    let Studio { client, channel, .. } = &studio;
-    studio.make_channel().await;
+async fn delete_removes_the_operation_record_and_the_work_continues() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel, .. } = &fixture;
+    fixture.create_channel().await;
     let start = client.start_channel(channel).await.expect("it is stopped");
     let mut other = client.resume::<StartChannelRequest>(start.name());
     start.delete().await.expect("on record");
     let error = other.wait().await.expect_err("no record");
     assert!(error.is_not_found(), "{error}");
     assert_eq!(error.operation(), Some(other.name()));
-    studio.reach(channel, StreamingState::Streaming).await;
+    fixture.reach(channel, StreamingState::Streaming).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_is_resumed_by_its_request_or_by_its_result() {
-    let studio = Studio::open();
-    let Studio { client, location, log, .. } = &studio;
-    let create = client.create_channel(location, wire::studio::channel(), "news");
-    let name = create.await.expect("a good channel").name().clone();
+async fn resume_takes_an_operation_by_request_type_or_result_type() {
+    let fixture = Fixture::new();
+    let Fixture { client, location, log, .. } = &fixture;
+    let create = client.create_channel(location, support::fixture::channel(), "news");
+    let name = create.await.expect("a valid channel").name().clone();
 
     let before = log.total();
     let mut by_request = client.resume::<CreateChannelRequest>(&name);
@@ -342,34 +342,34 @@ async fn an_operation_is_resumed_by_its_request_or_by_its_result() {
     let made = by_request.wait().await.expect("it is made");
     assert_eq!(made, by_result.wait().await.expect("it is made"));
     assert!(by_request.is_done() && by_result.is_done());
-    // What is known is not asked for again.
+    // A known result is not polled again.
     let before = log.total();
     assert_eq!(made, by_request.wait().await.expect("it is made"));
     assert_eq!(log.total(), before);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_wait_neither_cancels_nor_leaks() {
-    let studio = Studio::open();
-    let Studio { client, channel, log, .. } = &studio;
-    studio.make_channel().await;
+async fn a_dropped_operation_wait_neither_cancels_nor_leaks_a_task() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel, log, .. } = &fixture;
+    fixture.create_channel().await;
     let tasks = Handle::current().metrics().num_alive_tasks();
     let mut start = client.start_channel(channel).await.expect("it is stopped");
-    let progress = start.clone().poll_policy(often()).progress();
+    let progress = start.clone().poll_policy(frequent_polls()).progress();
     let waiting = async { tokio::join!(start.wait(), progress.fold(0, |steps, _| steps + 1)) };
     assert!(tokio::time::timeout(60 * SECOND, waiting).await.is_err(), "it takes ten minutes");
 
     let sent = log.total();
-    pass(300).await;
-    assert_eq!(log.total(), sent, "nobody polls any more");
+    sleep_seconds(300).await;
+    assert_eq!(log.total(), sent, "a dropped wait polls no more");
     assert_eq!(log.count(CancelOperationRequest::METHOD), 0);
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
-    // The very operation that was let go of can be waited for again.
+    // The same operation can be waited for again.
     start.wait().await.expect("it goes on");
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_of_many_tasks_are_their_own() {
+async fn each_task_waits_for_an_operation_with_its_own_limit() {
     let finished = Arc::new(AtomicUsize::new(0));
     let count = finished.clone();
     let service =
@@ -380,7 +380,7 @@ async fn waits_of_many_tasks_are_their_own() {
         let mut operation = operation.clone().poll_policy(policy);
         tokio::spawn(async move { operation.wait().await })
     });
-    pass(100).await;
+    sleep_seconds(100).await;
     finished.store(1, Ordering::Relaxed);
     let mut ends = Vec::new();
     for wait in waits {

@@ -1,6 +1,6 @@
-//! Listings: every item once, whatever the service does; pages read ahead; listings resumed.
+//! Listings: every item once, page tokens, read-ahead, deadlines and errors.
 
-mod wire;
+mod support;
 
 use livestream_client::{
     LivestreamClient,
@@ -18,27 +18,27 @@ use std::{
     },
     time::Duration,
 };
+use support::{Observed, Scripted, fixture::sleep_seconds};
 use tokio::{runtime::Handle, time::Instant};
 use tokio_stream::StreamExt;
 use tonic::{Code, Status};
-use wire::{Observed, Scripted, studio::pass};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIST: &livestream_client::rpc::Method = ListChannelsRequest::METHOD;
 
 fn location() -> LocationName {
-    LocationName::new("p", "l").expect("a name")
+    LocationName::new("p", "l").expect("a valid name")
 }
 
 fn named(name: impl ToString) -> Channel {
     Channel { name: name.to_string(), ..Channel::default() }
 }
 
-/// A page as a test writes it: the names of its channels, and the token of the next.
-type Written<'a> = (&'a [&'a str], &'static str);
+/// A page in a test: the names of its channels and its next page token.
+type PageSpec<'a> = (&'a [&'a str], &'static str);
 
-/// A service whose pages hold these channels; the page of a token is the one of that place.
-fn paged(pages: &[Written]) -> Observed<Scripted> {
+/// A service with these pages. A page token is the index of its page.
+fn paged(pages: &[PageSpec]) -> Observed<Scripted> {
     let pages: Vec<_> = pages
         .iter()
         .map(|(names, next)| (names.iter().map(named).collect::<Vec<_>>(), *next))
@@ -61,13 +61,13 @@ async fn names(client: &LivestreamClient) -> Result<Vec<String>, livestream_clie
     Ok(channels.into_iter().map(|channel| channel.name).collect())
 }
 
-/// Lets the tasks run that are ready.
+/// Lets the tasks that are ready run.
 async fn settle() {
-    pass(1).await;
+    sleep_seconds(1).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_channels_are_listed_once_each_though_a_fifth_of_the_answers_fail() {
+async fn ten_thousand_channels_are_listed_once_each_while_a_fifth_of_the_requests_fail() {
     let emulator = Emulator::builder()
         .speed(1)
         .limit(Limit::Channels, 20_000)
@@ -75,21 +75,24 @@ async fn ten_thousand_channels_are_listed_once_each_though_a_fifth_of_the_answer
         .build();
     let setup = Observed::new(emulator.service()).client();
     for number in 0..10_000 {
-        let create =
-            setup.create_channel(&location(), wire::studio::channel(), format!("channel-{number}"));
-        drop(create.await.expect("a good channel"));
+        let create = setup.create_channel(
+            &location(),
+            support::fixture::channel(),
+            format!("channel-{number}"),
+        );
+        drop(create.await.expect("a valid channel"));
     }
-    pass(2).await;
+    sleep_seconds(2).await;
 
     let asked = Arc::new(AtomicU32::new(0));
     let observed = Observed::new(emulator.service()).failing(move |_| {
         let is_fifth = asked.fetch_add(1, Ordering::Relaxed) % 5 == 2;
-        is_fifth.then(|| Status::unavailable("a blip"))
+        is_fifth.then(|| Status::unavailable("a short outage"))
     });
     let tiny = Backoff::new(Duration::from_millis(1), Duration::from_millis(1), 1.0);
     let client =
         observed.client_builder().retry(RetryPolicy::new(tiny)).budget(Budget::unlimited());
-    let client = client.build().expect("good settings");
+    let client = client.build().expect("valid settings");
     let mut channels = client.list_channels(&location()).page_size(250).items();
     let mut seen = HashSet::new();
     while let Some(channel) = channels.next().await {
@@ -102,16 +105,16 @@ async fn ten_thousand_channels_are_listed_once_each_though_a_fifth_of_the_answer
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_page_with_a_token_does_not_end_a_listing() {
+async fn an_empty_page_with_a_page_token_does_not_end_a_listing() {
     let service = paged(&[(&[], "1"), (&["a"], "2"), (&[], "3"), (&[], "4"), (&["b"], "")]);
-    assert_eq!(names(&service.client()).await.expect("a good listing"), ["a", "b"]);
+    assert_eq!(names(&service.client()).await.expect("no error"), ["a", "b"]);
     assert_eq!(service.log().count(LIST), 5);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeated_token_is_an_error_after_the_page_that_has_it() {
-    // The same again, a circle of two, and one through the page that the listing began with.
-    let listings: [(&[Written], &str, usize); 3] = [
+async fn a_repeated_page_token_is_an_error_after_its_page() {
+    // A page with its own token, a cycle of two pages, and a cycle through the first page.
+    let listings: [(&[PageSpec], &str, usize); 3] = [
         (&[(&["a"], "1"), (&["b"], "1")], "", 2),
         (&[(&["a"], "1"), (&["b"], "2"), (&["c"], "1")], "", 3),
         (&[(&[], ""), (&["b"], "2"), (&["c"], "1")], "1", 2),
@@ -120,7 +123,7 @@ async fn a_repeated_token_is_an_error_after_the_page_that_has_it() {
         let service = paged(pages);
         let mut listing = service.client().list_channels(&location()).page_token(start).items();
         for _ in 0..good {
-            listing.next().await.expect("an item").expect("its page is good");
+            listing.next().await.expect("an item").expect("no error");
         }
         let error = listing.next().await.expect("an error").expect_err("no item");
         assert_eq!(error.code(), Code::Internal);
@@ -128,12 +131,12 @@ async fn a_repeated_token_is_an_error_after_the_page_that_has_it() {
         assert_eq!(error.resource(), location().as_str());
         assert!(error.message().contains("a page token twice"), "{error}");
         assert!(listing.next().await.is_none(), "an error is the end");
-        assert_eq!(service.log().count(LIST), good, "nothing is asked for again");
+        assert_eq!(service.log().count(LIST), good, "no page is requested again");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_reached_is_gathered() {
+async fn unreachable_locations_are_collected_from_all_pages() {
     let script = Scripted::new().on(|request: ListChannelsRequest| {
         let (next, missing): (&str, &[&str]) = match &*request.page_token {
             "" => ("1", &["east"]),
@@ -147,18 +150,18 @@ async fn what_could_not_be_reached_is_gathered() {
         })
     });
     let mut listing = Observed::new(script).client().list_channels(&location()).items();
-    assert_eq!(listing.drain().await.expect("a good listing").len(), 3);
+    assert_eq!(listing.drain().await.expect("no error").len(), 3);
     assert_eq!(listing.unreachable(), ["east", "west"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_page_is_read_ahead_while_the_caller_works() {
+async fn one_page_is_read_ahead() {
     let service = four_pages();
     let (log, client) = (service.log(), service.client());
     let mut pages = client.list_channels(&location()).pages();
-    assert_eq!(log.total(), 0, "nothing before the first is asked for");
+    assert_eq!(log.total(), 0, "no request before the first page is polled");
     for taken in 1..=4 {
-        let page = pages.next().await.expect("a page").expect("a good one");
+        let page = pages.next().await.expect("a page").expect("no error");
         assert_eq!(page.items.len(), 1);
         settle().await;
         assert_eq!(log.total(), (taken + 1).min(4), "one more than the {taken} taken");
@@ -167,20 +170,20 @@ async fn one_page_is_read_ahead_while_the_caller_works() {
     assert_eq!(log.total(), 4);
 
     let mut items = client.list_channels(&location()).items();
-    items.next().await.expect("an item").expect("a good one");
+    items.next().await.expect("an item").expect("no error");
     settle().await;
     assert_eq!(log.total(), 4 + 2, "items read ahead as well");
 }
 
 #[tokio::test(start_paused = true)]
-async fn reading_ahead_can_be_turned_off() {
+async fn read_ahead_can_be_turned_off() {
     let service = four_pages();
     let (log, client) = (service.log(), service.client());
     let mut pages = client.list_channels(&location()).pages().read_ahead(false);
     let mut items = client.list_channels(&location()).items().read_ahead(false);
     for taken in 1..=4 {
-        pages.next().await.expect("a page").expect("a good one");
-        items.next().await.expect("an item").expect("a good one");
+        pages.next().await.expect("a page").expect("no error");
+        items.next().await.expect("an item").expect("no error");
         settle().await;
         assert_eq!(log.total(), 2 * taken);
     }
@@ -191,7 +194,7 @@ async fn reading_ahead_can_be_turned_off() {
 fn slow() -> Observed<Scripted> {
     let script = Scripted::new().on_async(|request: ListChannelsRequest| async move {
         if !request.page_token.is_empty() {
-            pass(60).await;
+            sleep_seconds(60).await;
         }
         let next_page_token = format!("{}1", request.page_token);
         Ok(ListChannelsResponse { next_page_token, ..Default::default() })
@@ -200,30 +203,30 @@ fn slow() -> Observed<Scripted> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_listing_aborts_what_it_reads_ahead() {
+async fn a_dropped_listing_aborts_its_read_ahead() {
     let service = slow();
     let client = service.client();
     let tasks = Handle::current().metrics().num_alive_tasks();
     let mut pages = client.list_channels(&location()).pages();
-    pages.next().await.expect("a page").expect("a good one");
+    pages.next().await.expect("a page").expect("no error");
     settle().await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks + 1, "reading ahead");
     drop(pages);
     settle().await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
-    pass(600).await;
+    sleep_seconds(600).await;
     assert_eq!(service.log().total(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_page_has_a_deadline_of_its_own() {
+async fn each_page_has_its_own_deadline() {
     let client = slow().client();
     let begun = Instant::now();
     let mut pages = client.list_channels(&location()).timeout(61 * SECOND).pages();
     for _ in 0..5 {
-        pages.next().await.expect("a page").expect("in its time");
+        pages.next().await.expect("a page").expect("within its deadline");
     }
-    assert!(begun.elapsed() >= 240 * SECOND, "longer in all than one call may take");
+    assert!(begun.elapsed() >= 240 * SECOND, "longer in total than the deadline of one call");
 
     let mut pages = client.list_channels(&location()).timeout(59 * SECOND).pages();
     pages.next().await.expect("a page").expect("the first is fast");
@@ -233,20 +236,20 @@ async fn each_page_has_a_deadline_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_is_resumed_from_a_token() {
+async fn a_listing_resumes_from_a_page_token() {
     let service = four_pages();
     let client = service.client();
     let mut pages = client.list_channels(&location()).pages().read_ahead(false);
-    pages.next().await.expect("a page").expect("a good one");
-    let second = pages.next().await.expect("a page").expect("a good one");
+    pages.next().await.expect("a page").expect("no error");
+    let second = pages.next().await.expect("a page").expect("no error");
     let rest = client.list_channels(&location()).page_token(second.next_page_token).items();
-    let rest = rest.collect().await.expect("a good listing");
+    let rest = rest.collect().await.expect("no error");
     assert_eq!(rest, [named("c"), named("d")]);
     assert_eq!(service.log().count(LIST), 4);
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_page_is_asked_for_with_the_same_request() {
+async fn every_page_request_repeats_page_size_and_filter() {
     let script = Scripted::new().on(|request: ListChannelsRequest| {
         assert_eq!((request.page_size, &*request.filter), (7, "labels.show=news"));
         let next_page_token = if request.page_token.is_empty() { "1" } else { "" }.to_owned();
@@ -255,7 +258,7 @@ async fn every_page_is_asked_for_with_the_same_request() {
     let service = Observed::new(script);
     let client = service.client();
     let list = client.list_channels(&location()).page_size(7).filter("labels.show=news");
-    assert_eq!(list.items().collect().await.expect("a good listing"), []);
+    assert_eq!(list.items().collect().await.expect("no error"), []);
     assert_eq!(service.log().count(LIST), 2);
 }
 
@@ -264,7 +267,7 @@ async fn a_negative_page_size_is_refused_before_anything_is_sent() {
     let service = four_pages();
     let client = service.client();
     let mut items = client.list_channels(&location()).page_size(-1).items();
-    let error = items.next().await.expect("an error").expect_err("no page is that small");
+    let error = items.next().await.expect("an error").expect_err("a page size is not negative");
     assert_eq!((error.field(), error.code()), (Some("page_size"), Code::InvalidArgument));
     assert!(items.next().await.is_none());
     assert_eq!(service.log().total(), 0);
@@ -274,16 +277,16 @@ async fn a_negative_page_size_is_refused_before_anything_is_sent() {
 async fn an_error_ends_a_listing() {
     let script = Scripted::new().on(|request: ListChannelsRequest| {
         if !request.page_token.is_empty() {
-            return Err(Status::permission_denied("no more for you"));
+            return Err(Status::permission_denied("not allowed"));
         }
         let channels = vec![named("a")];
         Ok(ListChannelsResponse { channels, next_page_token: "1".into(), ..Default::default() })
     });
     let client = Observed::new(script).client();
     let mut items = client.list_channels(&location()).items();
-    assert_eq!(items.next().await.expect("an item").expect("a good one"), named("a"));
+    assert_eq!(items.next().await.expect("an item").expect("no error"), named("a"));
     let error = items.next().await.expect("an error").expect_err("not allowed");
     assert_eq!(error.code(), Code::PermissionDenied);
     assert!(items.next().await.is_none());
-    assert!(names(&client).await.is_err(), "nothing is collected of a broken listing");
+    assert!(names(&client).await.is_err(), "collect fails if the listing fails");
 }

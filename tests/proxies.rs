@@ -1,5 +1,5 @@
-//! Proxies: the one that is named, the one of the environment, and none where none belongs. They
-//! see the name and the port of the service, and nothing else.
+//! Proxies: configured, taken from the environment, or bypassed. A proxy sees only the name and the
+//! port of the service.
 
 mod peer;
 
@@ -31,8 +31,8 @@ async fn a_call_goes_through_a_connect_proxy_with_tls_inside() {
         .build()
         .expect("valid");
     let secret = http::HeaderValue::from_static("wrapped-secret");
-    let call = client.get_channel(&channel()).header(TOKEN.parse().expect("a name"), secret);
-    call.await.expect("the proxy leads to the server");
+    let call = client.get_channel(&channel()).header(TOKEN.parse().expect("a valid name"), secret);
+    call.await.expect("the proxy connects to the server");
 
     assert_eq!(peer.header(TOKEN), ["wrapped-secret"]);
     let asked = proxy.asked();
@@ -40,10 +40,10 @@ async fn a_call_goes_through_a_connect_proxy_with_tls_inside() {
     let basic = "Proxy-Authorization: Basic bWU6cEBzcw==\r\n";
     assert!(asked[0].contains(basic), "the user and the password, decoded: {asked:?}");
     let bytes = tape.bytes();
-    assert!(bytes.windows(7).any(|seen| seen == b"CONNECT"), "the tap is on the right wire");
+    assert!(bytes.windows(7).any(|seen| seen == b"CONNECT"), "the tap records this connection");
     for secret in ["wrapped-secret", "channels/c", "GetChannel"] {
         let passed = bytes.windows(secret.len()).any(|seen| seen == secret.as_bytes());
-        assert!(!passed, "{secret} went over the wire as it is");
+        assert!(!passed, "{secret} went over the connection in plaintext");
     }
 }
 
@@ -55,21 +55,21 @@ async fn a_call_goes_through_a_socks_proxy_that_resolves_the_name() {
     let at = proxy.listen_socks(peer.listen_tls(authority.server(&["h2"])).await).await;
     let client = client("https://service.test:8443", &authority);
     let client = client.proxy(format!("socks5h://{at}")).build().expect("valid");
-    client.get_channel(&channel()).await.expect("the proxy leads to the server");
+    client.get_channel(&channel()).await.expect("the proxy connects to the server");
     assert_eq!(proxy.asked(), ["service.test:8443"]);
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there_is_named_by_the_error() {
+async fn an_unreachable_proxy_makes_the_call_unavailable() {
     let client = client("https://service.test", &Authority::new()).proxy("http://127.0.0.1:1");
     let client = client.build().expect("valid");
-    let error = client.get_channel(&channel()).await.expect_err("nobody listens");
+    let error = client.get_channel(&channel()).await.expect_err("the port refuses");
     assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     assert!(chain(&error).contains("refused"), "{}", chain(&error));
 }
 
 #[test]
-fn what_is_no_proxy_is_refused_without_its_password() {
+fn an_invalid_proxy_is_refused_and_its_password_is_not_shown() {
     for text in ["", "ftp://me:p4ss@proxy", "http://", "https://me:p4ss@proxy:1", "pro xy"] {
         let builder = LivestreamClient::builder().endpoint("https://service.test").anonymous();
         let error = builder.proxy(text).build().expect_err(text);
@@ -79,7 +79,7 @@ fn what_is_no_proxy_is_refused_without_its_password() {
 }
 
 #[test]
-fn a_token_does_not_go_to_a_proxy_over_plaintext() {
+fn a_token_is_not_sent_to_a_proxy_over_plaintext() {
     use google_cloud_auth::credentials::anonymous;
     let builder = |origin| {
         LivestreamClient::builder()
@@ -93,17 +93,18 @@ fn a_token_does_not_go_to_a_proxy_over_plaintext() {
     builder("https://localhost:80").build().expect("encrypted through the proxy");
 }
 
-/// What the environment says is seen by a process of its own.
+/// Each environment needs a process of its own.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_environment_names_a_proxy() {
+async fn the_proxy_is_taken_from_the_environment() {
     if is_child() {
-        let pem = fs::read(env::var_os("CA").expect("told")).expect("the authority is there");
+        let pem = fs::read(env::var_os("CA").expect("the parent sets it"))
+            .expect("the authority is there");
         let tls = Tls::without_roots().with_ca_pem(pem).expect("a certificate");
-        let origin = env::var("ORIGIN").expect("told");
+        let origin = env::var("ORIGIN").expect("the parent sets it");
         let client = LivestreamClient::builder().endpoint(origin).anonymous().tls(tls);
         let client = client.retry(RetryPolicy::never()).build().expect("valid");
         let outcome = client.get_channel(&channel()).await;
-        let is_reached = env::var("REACHES").expect("told") == "yes";
+        let is_reached = env::var("REACHES").expect("the parent sets it") == "yes";
         assert_eq!(outcome.is_ok(), is_reached, "{outcome:?}");
         return;
     }
@@ -118,7 +119,7 @@ async fn the_environment_names_a_proxy() {
     let socks_at = format!("socks5h://{}", socks.listen_socks(server).await);
     let run = |variables: &[(&str, &str)], origin: &str, reaches| {
         let common = [("CA", file_name), ("ORIGIN", origin), ("REACHES", reaches)];
-        in_child("the_environment_names_a_proxy", &[&common, variables].concat());
+        in_child("the_proxy_is_taken_from_the_environment", &[&common, variables].concat());
     };
 
     run(&[("HTTPS_PROXY", &http_at)], "https://service.test", "yes");
@@ -127,12 +128,12 @@ async fn the_environment_names_a_proxy() {
     run(&[("ALL_PROXY", &socks_at)], "https://service.test", "yes");
     assert_eq!(socks.asked(), ["service.test:443"]);
 
-    // No proxy: the name is not one that this machine can resolve.
+    // Without a proxy, this machine cannot resolve the name.
     run(&[("HTTPS_PROXY", &http_at), ("NO_PROXY", ".test")], "https://service.test", "no");
     run(&[("HTTP_PROXY", &http_at)], "https://service.test", "no");
-    // What is on this machine is reached without a proxy.
+    // A service on this machine is reached without a proxy.
     let local = format!("https://localhost:{}", server.port());
     run(&[("HTTPS_PROXY", "http://127.0.0.1:1")], &local, "yes");
-    assert_eq!((http.asked().len(), socks.asked().len()), (2, 1), "none of these asked a proxy");
+    assert_eq!((http.asked().len(), socks.asked().len()), (2, 1), "none of these used a proxy");
     fs::remove_file(file).expect("it was written above");
 }

@@ -1,7 +1,7 @@
-//! A process is killed while it waits for an operation; another one takes the operation up by its
-//! name, and gets the result.
+//! A process is killed while it waits for an operation. Another process resumes the operation by
+//! its name and gets the result.
 
-mod wire;
+mod support;
 
 use livestream_client::{
     LivestreamClient,
@@ -23,20 +23,20 @@ use tokio::{
 };
 use tokio_stream::StreamExt;
 
-/// Tells the process that waits where the service is; it is this same test, run once more.
+/// Holds the service's origin for the process that waits, which runs this test again.
 const SERVICE: &str = "TEST_RESUME_SERVICE";
-const TEST: &str = "what_a_killed_process_waited_for_is_resumed_by_its_name";
+const TEST: &str = "resume_continues_the_operation_of_a_killed_process_by_name";
 const CREATING: Duration = Duration::from_secs(600);
 
 fn client(service: &str) -> LivestreamClient {
-    let often = Backoff::new(Duration::from_millis(20), Duration::from_millis(20), 1.0);
-    let policy = PollPolicy::new(often, Duration::from_secs(60));
+    let backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(20), 1.0);
+    let policy = PollPolicy::new(backoff, Duration::from_secs(60));
     let builder = LivestreamClient::builder().endpoint(service).poll_policy(policy);
-    builder.build().expect("a loopback address is as good an endpoint as any")
+    builder.build().expect("a loopback address is a valid endpoint")
 }
 
 #[tokio::test]
-async fn what_a_killed_process_waited_for_is_resumed_by_its_name() {
+async fn resume_continues_the_operation_of_a_killed_process_by_name() {
     if let Ok(service) = env::var(SERVICE) {
         return create_and_wait(&service).await;
     }
@@ -57,17 +57,17 @@ async fn what_a_killed_process_waited_for_is_resumed_by_its_name() {
     assert_eq!(resumed.poll().await.expect("it is on record"), None, "it goes on");
     let metadata = resumed.metadata().expect("of its type").expect("there is some");
     assert_eq!(metadata.verb, "create");
-    assert!(!metadata.requested_cancellation, "to die is not to cancel");
+    assert!(!metadata.requested_cancellation, "the end of the process does not cancel");
 
     emulator.advance(CREATING);
     let channel = resumed.wait().await.expect("it is made");
     assert_eq!(channel.name, "projects/p/locations/us-central1/channels/news");
     let again = client.resume_as::<Channel, OperationMetadata>(&name).wait().await;
-    assert_eq!(again.expect("on record still"), channel);
+    assert_eq!(again.expect("the record is kept"), channel);
     serving.abort();
 }
 
-/// Runs the process that waits, until it has polled a few times; returns the operation's name.
+/// Runs the process that waits and kills it after a few polls; returns the operation's name.
 async fn kill_while_waiting(service: &str) -> (OperationName, ExitStatus) {
     let mut waiter = Command::new(env::current_exe().expect("this test has a path"))
         .args(["--exact", TEST, "--nocapture"])
@@ -77,23 +77,24 @@ async fn kill_while_waiting(service: &str) -> (OperationName, ExitStatus) {
         .spawn()
         .expect("it can be run again");
     let mut lines = BufReader::new(waiter.stdout.take().expect("it is piped")).lines();
-    let mut told = Vec::new();
-    while told.len() < 4 {
+    let mut names = Vec::new();
+    while names.len() < 4 {
         let line = timeout(Duration::from_secs(30), lines.next_line()).await;
-        let line = line.expect("it tells of each poll").expect("text").expect("it does not end");
-        told.extend(line.split_once("waiting for ").map(|(_, name)| name.to_owned()));
+        let line =
+            line.expect("it prints a line for each poll").expect("text").expect("it does not end");
+        names.extend(line.split_once("waiting for ").map(|(_, name)| name.to_owned()));
     }
     waiter.kill().await.expect("it runs");
     let status = waiter.wait().await.expect("it was a child");
-    (told[0].parse().expect("an operation's name"), status)
+    (names[0].parse().expect("an operation's name"), status)
 }
 
-/// What the process does that is killed: it never comes to an end by itself.
+/// The body of the process that is killed. It does not end by itself.
 async fn create_and_wait(service: &str) {
     let client = client(service);
-    let location = LocationName::new("p", "us-central1").expect("a name");
-    let create = client.create_channel(&location, wire::studio::channel(), "news");
-    let operation = create.await.expect("a good channel");
+    let location = LocationName::new("p", "us-central1").expect("a valid name");
+    let create = client.create_channel(&location, support::fixture::channel(), "news");
+    let operation = create.await.expect("a valid channel");
     let name = operation.name().clone();
     let mut progress = operation.progress();
     while let Some(step) = progress.next().await {

@@ -1,7 +1,8 @@
-//! What the build reads from the annotations, for every request: against the fact tables.
+//! The facts that the build reads from the annotations of every request, compared with the fact
+//! tables.
 //!
-//! The tables say what each field is, so they also say what a good request holds and how each of
-//! its fields can be spoilt; no request is left out because nobody thought of it.
+//! The tables describe each field, so the tests derive from them a valid request of every type and
+//! the requests with one invalid field.
 
 #![allow(clippy::unwrap_used)]
 
@@ -73,7 +74,7 @@ macro_rules! for_every_request {
 static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap());
 
-/// What the tables say of one method.
+/// The facts of the tables about one method.
 struct Fact {
     path: String,
     /// The fields of the request.
@@ -82,7 +83,7 @@ struct Fact {
     verb: String,
     /// The field in the braces of the HTTP route.
     route: String,
-    /// The full names of what the operation yields and of its metadata.
+    /// The full names of the operation's result and metadata.
     result: Option<(String, String)>,
 }
 
@@ -146,7 +147,7 @@ impl Fact {
 }
 
 #[test]
-fn every_method_is_in_the_table_in_order() {
+fn the_method_table_holds_every_method_in_order() {
     let paths = METHODS.iter().map(|method| method.path()).collect::<Vec<_>>();
     assert_eq!(paths.len(), 63);
     assert!(paths.is_sorted_by(|a, b| a < b), "{paths:?}");
@@ -155,7 +156,7 @@ fn every_method_is_in_the_table_in_order() {
 }
 
 #[test]
-fn methods_are_found_by_their_whole_paths_only() {
+fn methods_are_found_only_by_their_full_paths() {
     for method in METHODS {
         let path = method.path();
         assert_eq!(livestream_client::methods::of_path(path), Some(*method));
@@ -186,7 +187,7 @@ fn every_request_knows_its_method() {
 }
 
 #[test]
-fn mutations_without_a_request_id_are_known_by_name() {
+fn mutations_without_request_id_are_listed_by_name() {
     let of = |class| METHODS.iter().filter(move |m| m.idempotency() == class).map(|m| m.name());
     let unkeyed = of(Idempotency::None).collect::<Vec<_>>();
     assert_eq!(
@@ -212,7 +213,7 @@ fn every_request_is_routed_by_the_field_of_its_http_rule() {
 }
 
 #[test]
-fn exactly_keyed_requests_have_a_request_id() {
+fn exactly_the_keyed_requests_have_a_request_id() {
     fn check<R: Rpc + Name>() -> (String, bool) {
         let mut request = R::default();
         let is_keyed = match request.request_id_mut() {
@@ -235,7 +236,7 @@ fn exactly_keyed_requests_have_a_request_id() {
 }
 
 #[test]
-fn operations_yield_what_the_tables_say() {
+fn operation_types_match_the_tables() {
     fn long_running<R: LongRunning + Name>() -> String {
         let result = (R::Output::full_name(), R::Metadata::full_name());
         assert_eq!(Some(result), Fact::of::<R>().result, "{}", R::full_name());
@@ -250,7 +251,7 @@ fn operations_yield_what_the_tables_say() {
 }
 
 #[test]
-fn pages_are_taken_apart_whole() {
+fn paged_requests_and_responses_keep_items_page_token_and_unreachable() {
     fn check<R: Paged<Response: Name, Item: Name + PartialEq> + Name>() -> String {
         let mut request = R::default();
         *request.page_size_mut() = 7;
@@ -282,7 +283,7 @@ fn pages_are_taken_apart_whole() {
 }
 
 #[test]
-fn listings_are_narrowed_and_sorted_by_their_own_fields() {
+fn listings_set_their_filter_and_order_by_fields() {
     fn filtered<R: Filtered + Name>() -> String {
         let mut request = R::default();
         request.filter_mut().push_str("a=b");
@@ -306,7 +307,7 @@ fn listings_are_narrowed_and_sorted_by_their_own_fields() {
 }
 
 #[test]
-fn good_requests_pass() {
+fn valid_requests_pass_the_check() {
     fn check<R: Rpc + Name>() -> String {
         let request = good::<R>();
         assert_eq!(request.transcode_to::<R>().unwrap().check(), Ok(()), "{request}");
@@ -321,7 +322,7 @@ fn good_requests_pass() {
 }
 
 #[test]
-fn a_spoilt_field_is_refused_by_its_path() {
+fn an_invalid_field_is_refused_by_its_path() {
     fn check<R: Rpc + Name>() -> String {
         for (field, request, reason) in spoilt::<R>() {
             let refusal = request.transcode_to::<R>().unwrap().check();
@@ -336,7 +337,7 @@ fn a_spoilt_field_is_refused_by_its_path() {
 }
 
 #[test]
-fn secrets_do_not_show_in_debug() {
+fn debug_redacts_secrets() {
     let preview = PreviewInputResponse { uri: "u".into(), bearer_token: "hunter2".into() };
     let rtmp = RtmpPushOutputEndpoint { uri: "u".into(), stream_key: "hunter2".into() };
     let distribution = Distribution {
@@ -360,12 +361,12 @@ fn secrets_do_not_show_in_debug() {
 const UUID: &str = "5b0e2d7c-3f0a-4c53-9d2e-0d6a8f1b7c44";
 const TOO_LONG: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
-/// A request that has every required field, and odd values wherever anything goes.
+/// A request with every required field, and unusual values where any value is valid.
 fn good<R: Name>() -> DynamicMessage {
     with_name::<R>(&good_name::<R>())
 }
 
-/// The same, routed by the given name.
+/// The same request, with this name in its routing field.
 fn with_name<R: Name>(name: &str) -> DynamicMessage {
     let fact = Fact::of::<R>();
     let mut request = empty(&R::full_name());
@@ -404,12 +405,12 @@ fn good_name<R: Name>() -> String {
     }
 }
 
-/// The pattern of the name that routes a method; the mixins say none.
+/// The pattern of the name that routes a method; mixins have none.
 fn routed_pattern(fact: &Fact) -> Option<String> {
     let messages = || TABLES.iter().flat_map(|table| table["messages"].as_object().unwrap());
     let pattern_of = |kind: &Value| {
         if kind == "locations.googleapis.com/Location" {
-            // What every Google API shares stands in no service's definition.
+            // No service definition holds the names that all Google APIs share.
             return "projects/{project}/locations/{location}".into();
         }
         let resources = messages().filter_map(|(_, message)| message.get("resource"));
@@ -430,7 +431,7 @@ fn routed_pattern(fact: &Fact) -> Option<String> {
     child.or_else(|| facts.get("refers_to").map(pattern_of))
 }
 
-/// Good requests with one field spoilt each: its path, the request, and what the refusal says.
+/// Valid requests with one invalid field each: its path, the request, and the reason of the error.
 fn spoilt<R: Name>() -> Vec<(String, DynamicMessage, &'static str)> {
     let fact = Fact::of::<R>();
     let is_required = |facts: &Value| {

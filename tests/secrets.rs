@@ -1,5 +1,4 @@
-//! A secret stays where it belongs: in no `Debug`, no `Display`, no log, and on no wire that can be
-//! read.
+//! Secrets appear in no `Debug`, no `Display`, no log, and not on an unencrypted connection.
 
 mod peer;
 
@@ -38,7 +37,7 @@ const SECRETS: [&str; 5] = [TOKEN, HEADER, STREAM_KEY, PREVIEW, PASSWORD];
 fn assert_keeps_quiet(text: &str, what: &str) {
     for secret in SECRETS {
         assert!(!text.contains(secret), "{what} tells {secret}: {text}");
-        // A secret in bytes is as good as one in text.
+        // A list of the secret's bytes also reveals it.
         let bytes = format!("{:?}", secret.as_bytes());
         assert!(!text.contains(bytes.trim_matches(['[', ']'])), "{what} tells {secret}: {text}");
     }
@@ -50,7 +49,7 @@ fn assert_debug_keeps_quiet(value: &impl Debug, what: &str) {
     assert_keeps_quiet(&format!("{value:#?}"), what);
 }
 
-/// Credentials that neither hide their token nor mark it as sensitive.
+/// Credentials that neither redact their token nor mark it as sensitive.
 #[derive(Clone)]
 struct Careless(EntityTag);
 
@@ -119,7 +118,7 @@ fn builder() -> Builder<LivestreamClient> {
 }
 
 #[tokio::test]
-async fn nothing_that_is_public_shows_a_secret() {
+async fn debug_of_public_types_shows_no_secret() {
     assert_debug_keeps_quiet(&builder(), "the builder");
     assert_debug_keeps_quiet(
         &LivestreamClient::builder().endpoint(format!("https://me:{PASSWORD}@service.test")),
@@ -149,7 +148,7 @@ async fn nothing_that_is_public_shows_a_secret() {
 }
 
 #[test]
-fn no_layer_shows_a_secret() {
+fn debug_of_layers_shows_no_secret() {
     let auth = AuthLayer::new(Careless::credentials());
     assert_debug_keeps_quiet(&auth, "the layer");
     let service = tower::service_fn(|_: http::Request<tonic::body::Body>| async {
@@ -164,7 +163,7 @@ fn no_layer_shows_a_secret() {
 }
 
 #[test]
-fn a_bad_key_is_not_shown() {
+fn an_invalid_tls_key_is_not_shown() {
     let key = format!("-----BEGIN PRIVATE KEY-----\n{PASSWORD}\n-----END PRIVATE KEY-----\n");
     let (chain_pem, _) = Authority::new().client();
     let error = Tls::new().with_identity_pem(chain_pem, &key).expect_err("not a key");
@@ -173,7 +172,7 @@ fn a_bad_key_is_not_shown() {
 }
 
 #[tokio::test]
-async fn a_token_is_in_no_log_and_cannot_be_read_on_the_wire() {
+async fn a_token_is_in_no_log_and_is_encrypted_on_the_wire() {
     let (peer, authority) = (Peer::new(), Authority::new());
     let tape = Tape::default();
     let at = tape.listen(peer.listen_tls(authority.server(&["h2"])).await).await;
@@ -192,7 +191,7 @@ async fn a_token_is_in_no_log_and_cannot_be_read_on_the_wire() {
     }
     let input = InputName::new("p", "us-central1", "i").expect("valid");
     client.preview_input(&input).await.expect("answered");
-    // The empty answer is no operation, which is of no interest here: the request was sent.
+    // The empty response is not a valid operation. Only the request matters here.
     let created = client.create_channel(&location(), channel(), "c").await;
     assert_keeps_quiet(&chain(&created.expect_err("no operation")), "the error");
     let log = log.text();
@@ -219,7 +218,7 @@ async fn a_token_is_in_no_log_and_cannot_be_read_on_the_wire() {
 }
 
 #[tokio::test]
-async fn without_encryption_the_token_is_refused_before_anything_is_dialled() {
+async fn a_token_over_plaintext_is_refused_before_any_connection() {
     let peer = Peer::new();
     let error = peer.client().credentials(Careless::credentials()).build();
     let error = error.expect_err("the service is not this machine");

@@ -1,6 +1,6 @@
-//! Many operations, waited for together: what it costs, and that every waiter is heard.
+//! Shared waits: what many waits for operations cost together, and that each wait gets its result.
 
-mod wire;
+mod support;
 
 use livestream_client::{
     LivestreamClient, SharedWaits,
@@ -24,26 +24,26 @@ use std::{
     },
     time::Duration,
 };
+use support::{Log, Observed, Scripted, fixture::sleep_seconds};
 use tokio::{
     runtime::{Builder, Handle},
     task::JoinSet,
     time::Instant,
 };
 use tonic::{Code, Status};
-use wire::{Log, Observed, Scripted, studio::pass};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The operations of a location, as a test wants them listed.
+/// The operations of a location, and how the service lists them.
 #[derive(Clone)]
 struct Records {
-    /// What `projects/{}` is in the names of the listing.
+    /// The project in the names of the listing.
     project: &'static str,
-    /// What the listing holds, in its order: ids.
+    /// The ids in the listing, in its order.
     listed: Arc<Vec<String>>,
-    /// The most that a page holds.
+    /// The maximum length of a page.
     page: usize,
-    /// Whether those that are waited for are done; all others always are.
+    /// Whether the pending operations are done. Those with an id in `old` are always done.
     are_done: Arc<AtomicBool>,
 }
 
@@ -97,18 +97,19 @@ fn ids(prefix: &'static str, count: usize) -> impl Iterator<Item = String> {
 }
 
 fn location() -> LocationName {
-    LocationName::new("p", "l").expect("a name")
+    LocationName::new("p", "l").expect("a valid name")
 }
 
 type Waits = JoinSet<Result<ChannelOperationResponse, livestream_client::Error>>;
 
-/// Waits for operations of these ids, all at once.
+/// Waits for the operations of these ids at the same time.
 fn wait_for(
     client: &LivestreamClient,
     waits: &SharedWaits,
     ids: impl IntoIterator<Item = String>,
 ) -> Waits {
-    let wait = |id: String| waits.wait(resume(client, &location().operation(id).expect("a name")));
+    let wait =
+        |id: String| waits.wait(resume(client, &location().operation(id).expect("a valid name")));
     ids.into_iter().map(wait).collect()
 }
 
@@ -125,21 +126,21 @@ async fn all_resolve(waits: Waits) -> usize {
     ends.len()
 }
 
-/// How many requests each look at the operations took. Nothing takes time here but the pauses.
-fn ticks(log: &Log) -> Vec<usize> {
-    let mut ticks = BTreeMap::<Instant, usize>::new();
+/// The number of requests of each poll. Only the pauses between polls take time.
+fn requests_per_poll(log: &Log) -> Vec<usize> {
+    let mut polls = BTreeMap::<Instant, usize>::new();
     for method in [ListOperationsRequest::METHOD, GetOperationRequest::METHOD] {
-        log.times(method).into_iter().for_each(|time| *ticks.entry(time).or_default() += 1);
+        log.times(method).into_iter().for_each(|time| *polls.entry(time).or_default() += 1);
     }
-    ticks.into_values().collect()
+    polls.into_values().collect()
 }
 
-fn assert_at_most(most: usize, ticks: &[usize]) {
-    assert!(ticks.iter().all(|requests| *requests <= most), "requests in each tick: {ticks:?}");
+fn assert_at_most(most: usize, polls: &[usize]) {
+    assert!(polls.iter().all(|requests| *requests <= most), "requests in each poll: {polls:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_operations_cost_at_most_a_hundred_requests_a_tick() {
+async fn ten_thousand_operations_cost_at_most_a_hundred_requests_per_poll() {
     let emulator = Emulator::builder()
         .speed(1)
         .limit(Limit::Channels, 20_000)
@@ -150,43 +151,43 @@ async fn ten_thousand_operations_cost_at_most_a_hundred_requests_a_tick() {
     let waits = client.shared_waits(&location());
     let mut creations = JoinSet::new();
     for id in ids("channel", 10_000) {
-        let create = client.create_channel(&location(), wire::studio::channel(), &id);
-        let wait = waits.wait(create.await.expect("a good channel"));
+        let create = client.create_channel(&location(), support::fixture::channel(), &id);
+        let wait = waits.wait(create.await.expect("a valid channel"));
         creations.spawn(async move { (wait.await, id) });
     }
     for (made, id) in creations.join_all().await {
         assert_eq!(made.expect("it is made").name, format!("{}/channels/{id}", location()));
     }
-    let ticks = ticks(&observed.log());
-    assert_at_most(100, &ticks);
-    let total: usize = ticks.iter().sum();
-    assert!(total < 1000, "{total} requests for 10,000 operations: {ticks:?}");
+    let polls = requests_per_poll(&observed.log());
+    assert_at_most(100, &polls);
+    let total: usize = polls.iter().sum();
+    assert!(total < 1000, "{total} requests for 10,000 operations: {polls:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn small_pages_and_a_long_history_in_between_cost_no_more_a_tick() {
+async fn small_pages_among_finished_operations_cost_at_most_a_hundred_requests_per_poll() {
     let mixed = ids("new", 10_000).zip(ids("old", 10_000)).flat_map(|(new, old)| [new, old]);
     let records = Records { page: 50, ..Records::new(mixed) };
     let observed = records.serve();
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 10_000));
-    pass(300).await;
+    sleep_seconds(300).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 10_000);
-    assert_at_most(100, &ticks(&observed.log()));
+    assert_at_most(100, &requests_per_poll(&observed.log()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_history_is_not_read_again_and_again() {
-    // Oldest first: what is waited for stands behind a thousand pages.
+async fn a_long_history_of_finished_operations_is_not_listed_repeatedly() {
+    // Oldest first: the pending operations come after a thousand pages.
     let records = Records::new(ids("old", 100_000).chain(ids("new", 8)));
     let observed = records.serve();
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 8));
-    pass(600).await;
+    sleep_seconds(600).await;
     let log = observed.log();
-    // Eight gets, and one page to find out whether it pays.
-    assert_at_most(9, &ticks(&log));
+    // Eight single polls, and one page to find out whether a listing pays.
+    assert_at_most(9, &requests_per_poll(&log));
     records.finish();
     let begun = Instant::now();
     assert_eq!(all_resolve(pending).await, 8);
@@ -194,77 +195,77 @@ async fn a_long_history_is_not_read_again_and_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_behind_a_history_is_found_and_remembered() {
+async fn the_pages_of_pending_operations_are_found_and_remembered() {
     let records = Records::new(ids("old", 5_000).chain(ids("new", 400)));
     let observed = records.serve();
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 400));
-    pass(600).await;
+    sleep_seconds(600).await;
     let log = observed.log();
-    assert_at_most(100, &ticks(&log));
-    let last = ticks(&log).pop();
-    assert_eq!(last, Some(4), "the four pages that hold them, and nothing before");
+    assert_at_most(100, &requests_per_poll(&log));
+    let last = requests_per_poll(&log).pop();
+    assert_eq!(last, Some(4), "only the four pages that hold the pending operations");
     records.finish();
     assert_eq!(all_resolve(pending).await, 400);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_page_shows_is_heard_in_turn() {
+async fn many_unlisted_operations_are_polled_in_turn() {
     let records = Records::new(ids("old", 100_000));
     let observed = records.serve();
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("hidden", 1_000));
-    pass(60).await;
+    sleep_seconds(60).await;
     records.finish();
-    let before = ticks(&observed.log()).len();
+    let before = requests_per_poll(&observed.log()).len();
     assert_eq!(all_resolve(pending).await, 1_000);
-    let ticks = ticks(&observed.log());
-    assert_at_most(100, &ticks);
-    assert!(ticks.len() - before <= 12, "ninety at least in each: {ticks:?}");
+    let polls = requests_per_poll(&observed.log());
+    assert_at_most(100, &polls);
+    assert!(polls.len() - before <= 12, "at least ninety in each: {polls:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_listed_is_asked_for_singly() {
+async fn unlisted_operations_are_polled_one_by_one() {
     let records = Records::new(ids("listed", 50));
     let observed = records.serve();
     let client = observed.client();
     let all = ids("listed", 50).chain(ids("hidden", 7));
     let pending = wait_for(&client, &client.shared_waits(&location()), all);
-    pass(60).await;
+    sleep_seconds(60).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 57);
-    assert_at_most(1 + 7, &ticks(&observed.log()));
+    assert_at_most(1 + 7, &requests_per_poll(&observed.log()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_few_operations_are_not_worth_a_page() {
+async fn a_few_operations_are_polled_without_a_listing() {
     let records = Records::new(ids("new", 3));
     let observed = records.serve();
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 3));
-    pass(60).await;
+    sleep_seconds(60).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 3);
     assert_eq!(observed.log().count(ListOperationsRequest::METHOD), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_that_is_refused_leaves_the_single_gets() {
+async fn a_refused_listing_falls_back_to_single_polls() {
     let records = Records::new([]);
     let script = records
         .script()
-        .on(|_: ListOperationsRequest| Err(Status::permission_denied("no listing for you")));
+        .on(|_: ListOperationsRequest| Err(Status::permission_denied("not allowed")));
     let observed = Observed::new(script);
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 150));
-    pass(60).await;
+    sleep_seconds(60).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 150);
-    assert_at_most(100, &ticks(&observed.log()));
+    assert_at_most(100, &requests_per_poll(&observed.log()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_that_goes_in_circles_ends() {
+async fn a_listing_that_repeats_a_page_token_ends() {
     let records = Records::new(ids("new", 300));
     let listed = records.clone();
     let script = records.script().on(move |request: ListOperationsRequest| {
@@ -277,54 +278,59 @@ async fn a_listing_that_goes_in_circles_ends() {
     let observed = Observed::new(script);
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 300));
-    pass(60).await;
+    sleep_seconds(60).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 300);
-    assert_at_most(100, &ticks(&observed.log()));
+    assert_at_most(100, &requests_per_poll(&observed.log()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_with_the_projects_number_are_those_with_its_id() {
+async fn operation_names_with_the_project_number_match_those_with_the_project_id() {
     let records = Records { project: "123456789", ..Records::new(ids("new", 50)) };
     let observed = records.serve();
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 50));
-    pass(60).await;
+    sleep_seconds(60).await;
     records.finish();
     assert_eq!(all_resolve(pending).await, 50);
     assert_eq!(observed.log().count(GetOperationRequest::METHOD), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_of_another_location_is_not_mistaken() {
+async fn an_operation_of_another_location_is_polled_by_itself() {
     let records = Records::new(ids("new", 50));
     records.finish();
     let observed = records.serve();
     let client = observed.client();
     let waits = client.shared_waits(&location());
-    let elsewhere = "projects/p/locations/elsewhere/operations/new-0".parse().expect("a name");
-    let stray = waits.wait(resume(&client, &elsewhere));
+    let elsewhere =
+        "projects/p/locations/elsewhere/operations/new-0".parse().expect("a valid name");
+    let other = waits.wait(resume(&client, &elsewhere));
     let mut pending = wait_for(&client, &waits, ids("new", 50));
-    pending.spawn(stray);
+    pending.spawn(other);
     assert_eq!(all_resolve(pending).await, 51);
-    assert_eq!(observed.log().count(GetOperationRequest::METHOD), 1, "for the stray one");
+    assert_eq!(
+        observed.log().count(GetOperationRequest::METHOD),
+        1,
+        "for the operation of the other location"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_waiter_keeps_its_own_limit() {
+async fn each_shared_wait_keeps_its_own_limit() {
     let records = Records::new(ids("new", 20));
     let client = records.serve().client();
     let waits = client.shared_waits(&location());
     let begun = Instant::now();
     let mut pending = JoinSet::new();
     for (number, id) in ids("new", 20).enumerate() {
-        let limit = SECOND * u32::try_from(10 * (number + 1)).expect("few");
+        let limit = SECOND * u32::try_from(10 * (number + 1)).expect("a small number");
         let policy = PollPolicy::default().with_limit(limit);
-        let name = location().operation(id).expect("a name");
+        let name = location().operation(id).expect("a valid name");
         let wait = waits.wait(resume(&client, &name).poll_policy(policy));
         pending.spawn(async move { (wait.await, name, limit, begun.elapsed()) });
     }
-    pass(105).await;
+    sleep_seconds(105).await;
     records.finish();
     for (end, name, limit, elapsed) in pending.join_all().await {
         if limit > 125 * SECOND {
@@ -339,25 +345,25 @@ async fn each_waiter_keeps_its_own_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_operation_may_be_waited_for_twice() {
+async fn one_operation_can_have_two_shared_waits() {
     let records = Records::new(ids("new", 10));
     let observed = records.serve();
     let client = observed.client();
     let waits = client.shared_waits(&location());
     let twice = ids("new", 10).chain(ids("new", 10));
     let mut pending = wait_for(&client, &waits.clone(), twice);
-    // One of the two goes; the other stays.
-    let gone = waits.wait(resume(&client, &location().operation("new-0").expect("a name")));
+    // One of the waits is dropped; the others stay.
+    let gone = waits.wait(resume(&client, &location().operation("new-0").expect("a valid name")));
     assert!(tokio::time::timeout(10 * SECOND, gone).await.is_err());
-    pass(10).await;
+    sleep_seconds(10).await;
     assert!(pending.try_join_next().is_none());
     records.finish();
     assert_eq!(all_resolve(pending).await, 20);
-    assert_at_most(10, &ticks(&observed.log()));
+    assert_at_most(10, &requests_per_poll(&observed.log()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_waiter_of_a_lost_record_gets_its_error() {
+async fn each_shared_wait_for_a_deleted_operation_record_gets_not_found() {
     let script = Records::new([])
         .script()
         .on(|_: GetOperationRequest| Err(Status::not_found("no such record")));
@@ -372,55 +378,55 @@ async fn each_waiter_of_a_lost_record_gets_its_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_does_not_end_the_waits() {
+async fn an_outage_does_not_end_shared_waits() {
     let records = Records::new(ids("new", 30));
     let is_out = Arc::new(AtomicBool::new(true));
     let fails = is_out.clone();
-    let observed = records.serve().failing(move |_| {
-        fails.load(Ordering::Relaxed).then(|| Status::unavailable("out for repairs"))
-    });
+    let observed = records
+        .serve()
+        .failing(move |_| fails.load(Ordering::Relaxed).then(|| Status::unavailable("an outage")));
     let client =
-        observed.client_builder().retry(RetryPolicy::never()).build().expect("good settings");
+        observed.client_builder().retry(RetryPolicy::never()).build().expect("valid settings");
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 30));
-    pass(300).await;
-    assert_at_most(2, &ticks(&observed.log()));
+    sleep_seconds(300).await;
+    assert_at_most(2, &requests_per_poll(&observed.log()));
     is_out.store(false, Ordering::Relaxed);
     records.finish();
     assert_eq!(all_resolve(pending).await, 30);
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_waits_leave_no_request_and_no_task() {
+async fn dropped_shared_waits_leave_no_request_and_no_task() {
     let records = Records::new(ids("new", 30));
     let observed = records.serve();
     let client = observed.client();
     let waits = client.shared_waits(&location());
     let tasks = Handle::current().metrics().num_alive_tasks();
     let pending = wait_for(&client, &waits, ids("new", 30));
-    pass(60).await;
+    sleep_seconds(60).await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks + 31, "one task polls");
     drop(pending);
-    pass(1).await;
+    sleep_seconds(1).await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
     assert!(format!("{waits:?}").contains("waiting: 0"), "{waits:?}");
     let sent = observed.log().total();
-    pass(600).await;
+    sleep_seconds(600).await;
     assert_eq!(observed.log().total(), sent);
 
-    // Who comes later is served by a new task.
+    // Later waits start a new task.
     let pending = wait_for(&client, &waits, ids("new", 30));
     records.finish();
     assert_eq!(all_resolve(pending).await, 30);
 }
 
-/// In real time: paused time is one runtime's own.
+/// In real time: a paused clock belongs to a single runtime.
 #[test]
-fn waits_go_on_when_the_runtime_that_polled_is_gone() {
+fn shared_waits_continue_after_the_polling_runtime_has_ended() {
     let records = Records::new(ids("new", 2));
     let observed = records.serve();
-    let often = Backoff::new(Duration::from_millis(5), Duration::from_millis(5), 1.0);
-    let policy = PollPolicy::new(often, 60 * SECOND);
-    let client = observed.client_builder().poll_policy(policy).build().expect("good settings");
+    let backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(5), 1.0);
+    let policy = PollPolicy::new(backoff, 60 * SECOND);
+    let client = observed.client_builder().poll_policy(policy).build().expect("valid settings");
     let waits = client.shared_waits(&location());
     let runtime = || Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let (first, second) = (runtime().expect("a runtime"), runtime().expect("a runtime"));
@@ -450,9 +456,9 @@ fn waits_go_on_when_the_runtime_that_polled_is_gone() {
     assert!(is_waiting(0), "{waits:?}");
 }
 
-/// A mutex would be poisoned, or held for ever, if this went wrong.
+/// A failure would leave a mutex poisoned or locked.
 #[test]
-fn a_wait_on_a_runtime_that_shuts_down_harms_no_other() {
+fn a_shared_wait_on_a_runtime_that_shuts_down_harms_no_other() {
     let records = Records::new([]);
     let client = records.serve().client();
     let waits = client.shared_waits(&location());
@@ -475,14 +481,14 @@ fn a_wait_on_a_runtime_that_shuts_down_harms_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_known_to_be_done_is_not_asked_for() {
+async fn an_operation_that_is_known_to_be_done_is_not_polled() {
     let records = Records::new([]);
     records.finish();
     let observed = records.serve();
     let client = observed.client();
-    let mut known = resume(&client, &location().operation("new-0").expect("a name"));
+    let mut known = resume(&client, &location().operation("new-0").expect("a valid name"));
     known.wait().await.expect("it is done");
     let sent = observed.log().total();
-    client.shared_waits(&location()).wait(known).await.expect("as before");
+    client.shared_waits(&location()).wait(known).await.expect("its result is known");
     assert_eq!(observed.log().total(), sent);
 }

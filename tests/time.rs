@@ -1,5 +1,5 @@
-//! Times and lengths go both ways, and every edge is an error that says what is wrong; windows,
-//! slices and DVR addresses are made of them.
+//! Timestamps and durations round-trip, and values out of range are errors with a reason. DVR
+//! windows, clip slices and DVR output URIs are built from them.
 
 #![allow(clippy::unwrap_used)]
 
@@ -31,7 +31,7 @@ fn length(seconds: i64, nanos: i32) -> ProtoDuration {
 }
 
 #[test]
-fn times_before_1970_count_their_nanos_forwards() {
+fn timestamps_before_1970_count_nanos_forwards() {
     let before = UNIX_EPOCH - Duration::from_millis(1);
     assert_eq!(time::timestamp(before), Ok(stamp(-1, 999_000_000)));
     assert_eq!(time::system_time(&stamp(-1, 999_000_000)), Ok(before));
@@ -40,7 +40,7 @@ fn times_before_1970_count_their_nanos_forwards() {
 }
 
 #[test]
-fn the_years_1_and_9999_are_the_edges() {
+fn timestamps_range_from_year_1_to_9999() {
     let first = UNIX_EPOCH - Duration::from_secs(FIRST.unsigned_abs());
     let last = UNIX_EPOCH + Duration::new(LAST.unsigned_abs(), 999_999_999);
     assert_eq!(time::timestamp(first), Ok(stamp(FIRST, 0)));
@@ -56,7 +56,7 @@ fn the_years_1_and_9999_are_the_edges() {
 }
 
 #[test]
-fn a_broken_timestamp_is_refused_with_its_fault() {
+fn an_invalid_timestamp_is_refused_with_a_reason() {
     let text = |seconds, nanos| time::system_time(&stamp(seconds, nanos)).unwrap_err().to_string();
     assert_eq!(text(FIRST - 1, 0), "the timestamp is before the year 1");
     assert_eq!(text(i64::MIN, i32::MIN), "the timestamp is before the year 1");
@@ -69,7 +69,7 @@ fn a_broken_timestamp_is_refused_with_its_fault() {
 }
 
 #[test]
-fn a_broken_duration_is_refused_with_its_fault() {
+fn an_invalid_duration_is_refused_with_a_reason() {
     let text =
         |seconds, nanos| time::std_duration(&length(seconds, nanos)).unwrap_err().to_string();
     assert_eq!(text(-1, 0), "the duration must not be negative");
@@ -112,7 +112,7 @@ fn valid_durations_round_trip() {
 }
 
 #[test]
-fn no_timestamp_panics_and_none_is_bent() {
+fn no_timestamp_panics_or_changes_its_value() {
     check(|draw| {
         let timestamp = stamp(draw.i64(), draw.i32());
         if let Ok(time) = time::system_time(&timestamp) {
@@ -122,7 +122,7 @@ fn no_timestamp_panics_and_none_is_bent() {
 }
 
 #[test]
-fn no_duration_panics_and_none_is_bent() {
+fn no_duration_panics_or_changes_its_value() {
     check(|draw| {
         let duration = length(draw.i64(), draw.i32());
         if let Ok(std) = time::std_duration(&duration) {
@@ -132,9 +132,9 @@ fn no_duration_panics_and_none_is_bent() {
 }
 
 #[test]
-fn every_length_has_a_form_or_an_error() {
+fn every_duration_converts_or_is_an_error() {
     check(|draw| {
-        // Half of them are short enough.
+        // About half of the values are in range.
         let most = if draw.bool() { u64::MAX } else { 315_576_000_001 };
         let (seconds, nanos) = (draw.0.u64(..=most), draw.0.u32(..1_000_000_000));
         let std = Duration::new(seconds, nanos);
@@ -146,7 +146,7 @@ fn every_length_has_a_form_or_an_error() {
 }
 
 #[test]
-fn windows_hold_their_ends() {
+fn dvr_windows_hold_their_ends() {
     check(|draw| {
         let (start, seconds) = (draw.0.i64(FIRST..LAST), draw.0.i64(1..1_000_000));
         let end = (start + seconds).min(LAST);
@@ -167,7 +167,7 @@ fn at(seconds: u64) -> SystemTime {
 }
 
 #[test]
-fn windows_are_cut_from_ranges_and_from_now() {
+fn dvr_windows_are_built_from_ranges_and_from_now() {
     let [five, nine] = [Some(stamp(5, 0)), Some(stamp(9, 0))];
     assert_eq!(DvrWindow::between(at(5)..at(9)), Ok(interval(five, nine)));
     assert_eq!(DvrWindow::between(at(5)..), Ok(interval(five, None)));
@@ -177,7 +177,7 @@ fn windows_are_cut_from_ranges_and_from_now() {
 }
 
 #[test]
-fn a_window_that_is_none_is_refused_with_its_field() {
+fn an_invalid_dvr_window_is_refused_with_its_field() {
     let text = |window: Result<DvrWindow, livestream_client::rpc::InvalidField>| {
         window.unwrap_err().to_string()
     };
@@ -202,7 +202,7 @@ fn a_window_that_is_none_is_refused_with_its_field() {
 }
 
 #[test]
-fn slices_are_cut_from_ranges_and_from_now() {
+fn clip_slices_are_built_from_ranges_and_from_now() {
     let slice = TimeSlice { markin_time: Some(stamp(5, 0)), markout_time: Some(stamp(9, 0)) };
     let slice = Slice { kind: Some(slice::Kind::TimeSlice(slice)) };
     assert_eq!(Slice::between(at(5)..at(9)).as_ref(), Ok(&slice));
@@ -237,7 +237,7 @@ fn channel(uri: &str) -> Channel {
 }
 
 #[test]
-fn the_address_of_a_recording_is_as_the_service_forms_it() {
+fn the_dvr_output_uri_matches_the_services() {
     for uri in ["gs://my-bucket/outputs", "gs://my-bucket/outputs/"] {
         let uri = |key| channel(uri).dvr_output_uri("my-dvr-session", key).unwrap();
         assert_eq!(uri("main"), "gs://my-bucket/outputs/dvr/my-dvr-session/main.m3u8");
@@ -251,7 +251,7 @@ fn the_address_of_a_recording_is_as_the_service_forms_it() {
 }
 
 #[test]
-fn an_address_that_cannot_be_formed_is_refused_with_its_field() {
+fn an_impossible_dvr_output_uri_is_refused_with_its_field() {
     let text = |result: Result<String, livestream_client::rpc::InvalidField>| {
         result.unwrap_err().to_string()
     };

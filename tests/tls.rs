@@ -1,5 +1,5 @@
-//! Encryption end to end, on real sockets: whom the client trusts, what it shows, and that it speaks
-//! HTTP/2 or nothing.
+//! TLS on real sockets: which certificates the client trusts, the certificate that it sends, and
+//! ALPN for HTTP/2.
 
 mod peer;
 
@@ -21,16 +21,16 @@ async fn call(builder: Builder<LivestreamClient>) -> Result<(), Error> {
     builder.build()?.get_channel(&channel()).await.map(drop)
 }
 
-/// The call never got through; says why.
+/// The error of a call that fails before it is sent, with its causes.
 async fn refusal(builder: Builder<LivestreamClient>) -> String {
-    let error = call(builder).await.expect_err("this connection must not come about");
+    let error = call(builder).await.expect_err("the connection is refused");
     assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     assert!(!error.may_have_run(), "nothing was sent: {error:?}");
     chain(&error)
 }
 
 #[tokio::test]
-async fn an_authority_of_ones_own_is_trusted_by_name_and_by_address() {
+async fn a_custom_ca_is_trusted_by_name_and_by_address() {
     let authority = Authority::new();
     let peer = Peer::new();
     let at = peer.listen_tls(authority.server(&["h2"])).await;
@@ -41,7 +41,7 @@ async fn an_authority_of_ones_own_is_trusted_by_name_and_by_address() {
 }
 
 #[tokio::test]
-async fn a_stranger_is_refused_and_the_cause_is_told() {
+async fn a_certificate_of_an_unknown_ca_is_refused_with_its_cause() {
     let (authority, stranger) = (Authority::new(), Authority::stranger());
     let peer = Peer::new();
     let at = peer.listen_tls(stranger.server(&["h2"])).await;
@@ -54,13 +54,13 @@ async fn a_stranger_is_refused_and_the_cause_is_told() {
 }
 
 #[tokio::test]
-async fn whom_nobody_vouches_for_is_asked_once() {
+async fn a_certificate_of_an_unknown_ca_is_not_retried() {
     let stranger = Authority::stranger();
     let peer = Peer::new();
     let at = peer.listen_tls(stranger.server(&["h2"])).await;
-    let patient = client(at, Tls::new()).retry(RetryPolicy::default().with_seed(1));
-    let error = call(patient).await.expect_err("a stranger");
-    assert_eq!(error.attempts(), 1, "no attempt later would end otherwise: {error:?}");
+    let with_retries = client(at, Tls::new()).retry(RetryPolicy::default().with_seed(1));
+    let error = call(with_retries).await.expect_err("an unknown issuer");
+    assert_eq!(error.attempts(), 1, "a retry would fail in the same way: {error:?}");
     assert!(error.elapsed() < Duration::from_secs(5), "{error:?}");
 }
 
@@ -68,10 +68,10 @@ async fn whom_nobody_vouches_for_is_asked_once() {
 async fn a_certificate_for_another_host_is_refused() {
     let authority = Authority::new();
     let at = Peer::new().listen_tls(authority.server(&["h2"])).await;
-    let elsewhere =
+    let other_host =
         client(at, trusting(&authority)).endpoint(format!("https://[::1]:{}", at.port()));
     let why = refusal(
-        elsewhere
+        other_host
             .connector(tower::service_fn(move |_: http::Uri| tokio::net::TcpStream::connect(at))),
     )
     .await;
@@ -79,23 +79,25 @@ async fn a_certificate_for_another_host_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_shows_its_certificate_where_it_is_asked_for() {
+async fn a_client_certificate_is_sent_on_request() {
     let authority = Authority::new();
     let peer = Peer::new();
     let at = peer.listen_tls(authority.server_of_clients()).await;
     let (chain, key) = authority.client();
-    let shown = trusting(&authority).with_identity_pem(chain, key).expect("they fit");
-    call(client(at, shown)).await.expect("known");
+    let shown =
+        trusting(&authority).with_identity_pem(chain, key).expect("the key fits the certificate");
+    call(client(at, shown)).await.expect("a known client certificate");
 
     refusal(client(at, trusting(&authority))).await;
     let (chain, key) = Authority::stranger().client();
-    let unknown = trusting(&authority).with_identity_pem(chain, key).expect("they fit");
+    let unknown =
+        trusting(&authority).with_identity_pem(chain, key).expect("the key fits the certificate");
     refusal(client(at, unknown)).await;
     assert_eq!(peer.calls().len(), 1);
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_speak_http2_is_refused() {
+async fn a_server_without_http2_in_alpn_is_refused() {
     let authority = Authority::new();
     for protocols in [&[][..], &["http/1.1"]] {
         let peer = Peer::new();
@@ -107,17 +109,17 @@ async fn a_server_that_does_not_speak_http2_is_refused() {
 }
 
 #[tokio::test]
-async fn what_speaks_no_tls_at_all_is_refused() {
+async fn a_server_without_tls_is_refused() {
     let at = Peer::new().listen().await;
     let why = refusal(client(at, Tls::new())).await;
     assert!(why.contains("no TLS connection"), "{why}");
 }
 
 #[test]
-fn what_is_no_certificate_or_key_is_refused_when_it_is_given() {
+fn an_invalid_certificate_or_key_is_refused_by_the_builder() {
     let (chain, key) = Authority::new().client();
     let text = |outcome: Result<Tls, Error>| {
-        let error = outcome.expect_err("this is not what it should be");
+        let error = outcome.expect_err("not a valid certificate or key");
         assert_eq!(error.code(), Code::InvalidArgument);
         error.to_string()
     };
@@ -129,21 +131,22 @@ fn what_is_no_certificate_or_key_is_refused_when_it_is_given() {
     assert!(text(Tls::new().with_ca_pem(garbled)).contains("cannot be read"));
 
     let (_, other) = Authority::stranger().client();
-    let unfit = Tls::new().with_identity_pem(chain, other).expect("each can be read");
-    let builder = LivestreamClient::builder().endpoint("https://localhost").anonymous().tls(unfit);
-    let error = builder.build().expect_err("the key is another's");
+    let mismatched = Tls::new().with_identity_pem(chain, other).expect("each can be read");
+    let builder =
+        LivestreamClient::builder().endpoint("https://localhost").anonymous().tls(mismatched);
+    let error = builder.build().expect_err("the key belongs to another certificate");
     assert_eq!(error.code(), Code::InvalidArgument, "{error:?}");
     assert!(error.to_string().contains("do not fit"), "{error}");
 }
 
 #[cfg(feature = "native-roots")]
 #[tokio::test]
-async fn the_systems_roots_are_added_to_ones_own() {
+async fn native_roots_are_added_to_a_custom_ca() {
     let authority = Authority::new();
     let at = Peer::new().listen_tls(authority.server(&["h2"])).await;
     let with_own = trusting(&authority);
     match with_own.clone().with_native_roots() {
-        Ok(both) => call(client(at, both)).await.expect("one's own authority is still trusted"),
+        Ok(both) => call(client(at, both)).await.expect("the custom authority is still trusted"),
         Err(error) => assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}"),
     }
 }

@@ -1,5 +1,5 @@
-//! What a tracing subscriber gets to see of a call, an operation and a connection. That no secret is
-//! among it, `secrets.rs` shows.
+//! The spans and events of calls, operations and connections. `secrets.rs` shows that they contain
+//! no secret.
 
 mod peer;
 
@@ -38,16 +38,16 @@ use tracing::{
 
 const OURS: &str = "livestream_client::";
 
-/// Keeps all spans and events of this crate, and what surrounds them.
+/// Records all spans and events of this crate, and the spans around them.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Seen>>);
 
 #[derive(Default)]
 struct Seen {
     entries: Vec<Entry>,
-    /// All spans, whoever's; the id of a span is one more than its index.
+    /// All spans, also those of other crates. The id of a span is its index plus one.
     spans: Vec<Span>,
-    /// The spans that the thread is in, from outside to inside.
+    /// The spans that the thread has entered, outermost first.
     entered: Vec<usize>,
 }
 
@@ -166,7 +166,7 @@ impl Seen {
 }
 
 impl Recorder {
-    /// Records this thread, on which a test runs with all its tasks.
+    /// Records this thread. A test runs on it with all its tasks.
     fn start() -> (Self, DefaultGuard) {
         let recorder = Self::default();
         let guard = subscriber::set_default(recorder.clone());
@@ -188,12 +188,12 @@ impl Recorder {
     #[track_caller]
     fn one(&self, target: &str, name: &str) -> Entry {
         let all = self.all(target, name);
-        let [one] = &all[..] else { panic!("not one {name:?} of {target}: {all:?}") };
+        let [one] = &all[..] else { panic!("expected one {name:?} of {target}: {all:?}") };
         one.clone()
     }
 
-    /// The one entry of this name, once other tasks have come to it.
-    async fn comes(&self, target: &str, name: &str) -> Entry {
+    /// The one entry of this name. Waits for other tasks to record it.
+    async fn wait_for(&self, target: &str, name: &str) -> Entry {
         let begun = Instant::now();
         while self.all(target, name).is_empty() && begun.elapsed() < Duration::from_secs(20) {
             yield_now().await;
@@ -229,8 +229,8 @@ fn rtmp() -> Input {
 
 type Below = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
 
-/// A client whose first attempt is answered UNAVAILABLE.
-fn unlucky(emulator: &Emulator) -> LivestreamClient {
+/// A client whose first attempt gets UNAVAILABLE.
+fn client_with_one_failure(emulator: &Emulator) -> LivestreamClient {
     let is_first = Arc::new(AtomicBool::new(true));
     let layer = layer_fn(move |below: Below| {
         let is_first = is_first.clone();
@@ -251,7 +251,7 @@ fn unlucky(emulator: &Emulator) -> LivestreamClient {
 #[tokio::test(start_paused = true)]
 async fn a_call_is_one_span_and_an_attempt_one_event() {
     let (recorder, _guard) = Recorder::start();
-    let client = unlucky(&Emulator::new());
+    let client = client_with_one_failure(&Emulator::new());
     let create = client.create_input(&location(), rtmp(), "camera");
     let id = create.request().request_id.clone();
     let operation = create.into_future().instrument(info_span!(target: "a program", "setup")).await;
@@ -271,7 +271,7 @@ async fn a_call_is_one_span_and_an_attempt_one_event() {
         ("request_id", &id),
         ("attempts", "2"),
     ]);
-    assert_eq!(call.field("otel.status_code"), None, "a retry is no error");
+    assert_eq!(call.field("otel.status_code"), None, "a retry is not an error");
     assert_eq!(call.within.as_deref(), Some("setup"));
 
     let first = recorder.one("calls", "tried again");
@@ -289,7 +289,7 @@ async fn a_call_is_one_span_and_an_attempt_one_event() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_has_its_code_and_why_it_was_the_last() {
+async fn a_failed_call_has_its_code_and_the_stop_reason() {
     let (recorder, _guard) = Recorder::start();
     let client = Emulator::new().client();
     client.get_input(&camera()).await.expect_err("there is none");
@@ -308,7 +308,7 @@ async fn a_failure_has_its_code_and_why_it_was_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_dropped_is_cancelled() {
+async fn the_span_of_a_dropped_call_is_cancelled() {
     let (recorder, _guard) = Recorder::start();
     let client = Peer::new().taking(Duration::from_secs(60)).client().build().expect("a client");
     let call = client.get_input(&camera());
@@ -318,7 +318,7 @@ async fn a_call_that_is_dropped_is_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_raw_stub_s_call_is_a_span_too() {
+async fn a_call_of_a_raw_stub_has_a_span() {
     let (recorder, _guard) = Recorder::start();
     let mut stub = LivestreamServiceClient::new(Emulator::new().client().stack());
     let get = GetInputRequest { name: camera().to_string() };
@@ -329,7 +329,7 @@ async fn a_raw_stub_s_call_is_a_span_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn polls_tell_the_operation() {
+async fn poll_events_name_the_operation() {
     let (recorder, _guard) = Recorder::start();
     let client = Emulator::builder().speed(1).build().client();
     let mut create =
@@ -340,7 +340,7 @@ async fn polls_tell_the_operation() {
     let polls = recorder.all("operations", "polled");
     let (last, before) = polls.split_last().expect("it is polled");
     last.assert_fields(&[("operation", operation), ("is_done", "true")]);
-    assert!(!before.is_empty(), "an input is not there at once");
+    assert!(!before.is_empty(), "an input takes some time");
     for poll in before {
         poll.assert_fields(&[("operation", operation), ("is_done", "false")]);
     }
@@ -357,7 +357,7 @@ async fn polls_tell_the_operation() {
 }
 
 #[tokio::test]
-async fn a_connection_is_told_of_from_its_opening_to_its_end() {
+async fn connection_events_cover_open_goaway_and_close() {
     let (recorder, _guard) = Recorder::start();
     let peer = Peer::new();
     let client = peer.client().build().expect("a client");
@@ -367,15 +367,15 @@ async fn a_connection_is_told_of_from_its_opening_to_its_end() {
     assert!(recorder.all("connections", "GOAWAY").is_empty());
 
     peer.drain();
-    let goaway = recorder.comes("connections", "GOAWAY").await;
+    let goaway = recorder.wait_for("connections", "GOAWAY").await;
     goaway.assert_fields(&[server[0], ("why", "NO_ERROR")]);
-    let closed = recorder.comes("connections", "closed").await;
+    let closed = recorder.wait_for("connections", "closed").await;
     closed.assert_fields(&server);
-    assert_eq!(closed.field("why"), None, "nothing went wrong");
+    assert_eq!(closed.field("why"), None, "the connection closed normally");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_is_found_dead_says_so() {
+async fn a_connection_closed_by_keepalive_has_a_reason() {
     let (recorder, _guard) = Recorder::start();
     let peer = Peer::new().taking(Duration::from_secs(600));
     let second = Duration::from_secs(1);
@@ -384,12 +384,12 @@ async fn a_connection_that_is_found_dead_says_so() {
     peer.until_in_flight(1).await;
     peer.fall_silent();
     call.await.expect("no panic").expect_err("the connection is dead");
-    let closed = recorder.comes("connections", "closed").await;
+    let closed = recorder.wait_for("connections", "closed").await;
     closed.assert_fields(&[("why", "a ping went unanswered")]);
 }
 
 #[tokio::test]
-async fn a_connection_that_does_not_come_to_be_says_so() {
+async fn a_failed_connection_has_a_reason() {
     let (recorder, _guard) = Recorder::start();
     let refuse = service_fn(|_: http::Uri| ready(Err::<tokio::net::TcpStream, _>("refused")));
     let client = LivestreamClient::builder()

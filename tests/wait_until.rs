@@ -1,7 +1,7 @@
-//! Waiting for a state: it ends early and says why, keeps its limit, outlasts outages, and looks
-//! less often the longer nothing changes.
+//! `wait_until`: it ends early if the state cannot be reached, keeps its limit, survives outages,
+//! and polls less often the longer nothing changes.
 
-mod wire;
+mod support;
 
 use livestream_client::{
     model::{
@@ -21,32 +21,32 @@ use std::{
     },
     time::Duration,
 };
+use support::{
+    Observed,
+    fixture::{Fixture, frequent_polls, sleep_seconds},
+};
 use tokio::time::Instant;
 use tokio_stream::StreamExt;
 use tonic::{Code, Status};
-use wire::{
-    Observed,
-    studio::{Studio, often, pass},
-};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// What tokio's timers may be late by.
+/// The maximum delay of a tokio timer.
 const TICK: Duration = Duration::from_millis(2);
 
 #[tokio::test(start_paused = true)]
-async fn wait_until_returns_the_error_message_of_a_resource_that_fails() {
-    let studio = Studio::open();
-    let Studio { emulator, client, channel, .. } = &studio;
-    studio.go_on_air().await;
-    let create = client.create_dvr_session(channel, studio.session(600, 7200), "match");
-    create.wait().await.expect("a good session");
-    let name = channel.dvr_session("match").expect("a name");
+async fn wait_until_ends_with_the_message_of_a_failed_resource() {
+    let fixture = Fixture::new();
+    let Fixture { emulator, client, channel, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let create = client.create_dvr_session(channel, fixture.session(600, 7200), "match");
+    create.wait().await.expect("a valid session");
+    let name = channel.dvr_session("match").expect("a valid name");
 
     let begun = Instant::now();
     let wait = client.wait_until(&name, dvr_session::State::Live);
     let fail = async {
-        pass(10).await;
-        emulator.fail(&name, Status::data_loss("the disk is full")).expect("it is to come");
+        sleep_seconds(10).await;
+        emulator.fail(&name, Status::data_loss("the disk is full")).expect("it is scheduled");
     };
     let (waited, ()) = tokio::join!(wait, fail);
     let error = waited.expect_err("it never goes live");
@@ -56,27 +56,28 @@ async fn wait_until_returns_the_error_message_of_a_resource_that_fails() {
     let message = "cannot reach Live: the state is Failed: the disk is full";
     assert_eq!(error.message(), message);
 
-    // To wait for the failure itself is no failure.
-    client.wait_until(&name, dvr_session::State::Failed).await.expect("that is what it is");
+    // Waiting for the failed state itself succeeds.
+    client.wait_until(&name, dvr_session::State::Failed).await.expect("it has failed");
 }
 
 #[tokio::test(start_paused = true)]
-async fn wait_until_returns_not_found_for_a_missing_resource() {
-    let Studio { client, channel, .. } = &Studio::open();
-    let name = channel.clip("goal").expect("a name");
-    let none = client.wait_until(&name, clip::State::Succeeded).await.expect_err("not there");
+async fn wait_until_ends_for_a_resource_that_does_not_exist() {
+    let Fixture { client, channel, .. } = &Fixture::new();
+    let name = channel.clip("goal").expect("a valid name");
+    let none =
+        client.wait_until(&name, clip::State::Succeeded).await.expect_err("it does not exist");
     assert!(none.is_not_found(), "{none}");
     assert_eq!(none.message(), "cannot reach Succeeded: the resource does not exist");
 }
 
 #[tokio::test(start_paused = true)]
-async fn wait_until_returns_not_found_when_the_channel_is_deleted() {
-    let studio = Studio::open();
-    let Studio { client, channel, .. } = &studio;
-    studio.make_channel().await;
+async fn wait_until_ends_when_the_channel_is_deleted() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel, .. } = &fixture;
+    fixture.create_channel().await;
     let wait = client.wait_until(channel, StreamingState::Streaming);
     let delete = async {
-        pass(5).await;
+        sleep_seconds(5).await;
         client.delete_channel(channel).wait().await.expect("it is stopped");
     };
     let (waited, ()) = tokio::join!(wait, delete);
@@ -86,15 +87,15 @@ async fn wait_until_returns_not_found_when_the_channel_is_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wait_until_ends_at_another_final_state() {
-    let studio = Studio::open();
-    let Studio { client, channel, .. } = &studio;
-    studio.go_on_air().await;
+async fn wait_until_ends_for_an_event_in_a_final_state() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel, .. } = &fixture;
+    fixture.create_streaming_channel().await;
     let duration = Some(prost_types::Duration { seconds: 30, nanos: 0 });
     let task = Some(Task::AdBreak(AdBreakTask { duration }));
     let event = Event { task, execute_now: true, ..Event::default() };
-    client.create_event(channel, event, "ads").await.expect("a good event");
-    let name = channel.event("ads").expect("a name");
+    client.create_event(channel, event, "ads").await.expect("a valid event");
+    let name = channel.event("ads").expect("a valid name");
     client.wait_until(&name, event::State::Succeeded).await.expect("it runs to its end");
 
     let error = client.wait_until(&name, event::State::Running).await.expect_err("too late");
@@ -103,16 +104,16 @@ async fn wait_until_ends_at_another_final_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wait_until_ends_at_its_limit_and_reports_the_last_state() {
-    let studio = Studio::with(Emulator::builder().encoder_delay(None));
-    let Studio { client, channel, .. } = &studio;
-    studio.make_channel().await;
+async fn wait_until_ends_at_its_limit_and_reports_the_current_state() {
+    let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
+    let Fixture { client, channel, .. } = &fixture;
+    fixture.create_channel().await;
     client.start_channel(channel).wait().await.expect("it is stopped");
 
     let begun = Instant::now();
-    let policy = often().with_limit(90 * SECOND);
+    let policy = frequent_polls().with_limit(90 * SECOND);
     let wait = client.wait_until_with(channel, StreamingState::Streaming, policy);
-    let error = wait.await.expect_err("no encoder comes");
+    let error = wait.await.expect_err("no encoder connects");
     let late = begun.elapsed().checked_sub(90 * SECOND).expect("not before its limit");
     assert!(late <= TICK, "{late:?} late");
     assert!(error.is_deadline_exceeded(), "{error}");
@@ -122,58 +123,57 @@ async fn wait_until_ends_at_its_limit_and_reports_the_last_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn watch_polls_less_often_until_the_next_change() {
-    let studio = Studio::with(Emulator::builder().encoder_delay(None));
-    let Studio { client, channel, log, .. } = &studio;
-    studio.make_channel().await;
+async fn a_watch_polls_less_often_while_nothing_changes_and_faster_after_a_change() {
+    let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
+    let Fixture { client, channel, log, .. } = &fixture;
+    fixture.create_channel().await;
     let before = log.count(GetChannelRequest::METHOD);
     let mut changes = client.watch_with(channel, PollPolicy::default());
-    let first = changes.next().await.expect("a first state").expect("there");
+    let first = changes.next().await.expect("a first state").expect("it exists");
     assert_eq!(first.streaming_state(), StreamingState::Stopped);
-    assert_eq!(log.count(GetChannelRequest::METHOD) - before, 1, "the first look is at once");
+    assert_eq!(log.count(GetChannelRequest::METHOD) - before, 1, "the first poll is immediate");
 
     let start = async {
-        pass(600).await;
+        sleep_seconds(600).await;
         drop(client.start_channel(channel).await.expect("it is stopped"));
     };
     let (second, ()) = tokio::join!(changes.next(), start);
-    let second = second.expect("a change").expect("there");
+    let second = second.expect("a change").expect("it exists");
     assert_eq!(second.streaming_state(), StreamingState::Starting);
     let gaps = log.gaps(GetChannelRequest::METHOD).split_off(before);
     for (quiet, gap) in gaps.iter().enumerate() {
-        let exponent = i32::try_from(quiet).expect("few looks");
+        let exponent = i32::try_from(quiet).expect("few polls");
         let ceiling = SECOND.mul_f64(1.5_f64.powi(exponent).min(20.0));
         let bounds = ceiling / 2..=ceiling + TICK;
-        assert!(bounds.contains(gap), "look {quiet} after {gap:?}, not in {bounds:?}");
+        assert!(bounds.contains(gap), "poll {quiet} after {gap:?}, not in {bounds:?}");
     }
-    // 600 s at 10 to 20 s each, and the shorter ones at the beginning.
-    assert!((30..=70).contains(&gaps.len()), "{} looks", gaps.len());
+    // 600 s with pauses of 10 to 20 s, and shorter pauses at the beginning.
+    assert!((30..=70).contains(&gaps.len()), "{} polls", gaps.len());
 
     let seen = log.count(GetChannelRequest::METHOD);
-    let third = changes.next().await.expect("a change").expect("there");
+    let third = changes.next().await.expect("a change").expect("it exists");
     assert_eq!(third.streaming_state(), StreamingState::AwaitingInput);
     let gap = log.gaps(GetChannelRequest::METHOD)[seen - 1];
-    assert!(gap <= SECOND + TICK, "the pauses start anew, but {gap:?}");
+    assert!(gap <= SECOND + TICK, "the pauses start again at one second, not {gap:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn wait_until_continues_while_the_service_is_unavailable() {
+async fn an_outage_does_not_end_wait_until() {
     let emulator = Emulator::builder().speed(1).build();
     let is_out = Arc::new(AtomicBool::new(false));
     let fails = is_out.clone();
-    let observed = Observed::new(emulator.service()).failing(move |_| {
-        fails.load(Ordering::Relaxed).then(|| Status::unavailable("out for repairs"))
-    });
+    let observed = Observed::new(emulator.service())
+        .failing(move |_| fails.load(Ordering::Relaxed).then(|| Status::unavailable("an outage")));
     let retry = RetryPolicy::new(Backoff::new(SECOND, SECOND, 1.0)).with_max_attempts(3);
-    let client = observed.client_builder().retry(retry).poll_policy(often()).build();
-    let studio = Studio { client: client.expect("good settings"), ..Studio::open() };
-    let (client, channel) = (&studio.client, &studio.channel);
-    studio.make_channel().await;
+    let client = observed.client_builder().retry(retry).poll_policy(frequent_polls()).build();
+    let fixture = Fixture { client: client.expect("valid settings"), ..Fixture::new() };
+    let (client, channel) = (&fixture.client, &fixture.channel);
+    fixture.create_channel().await;
     drop(client.start_channel(channel).await.expect("it is stopped"));
 
     is_out.store(true, Ordering::Relaxed);
     let repair = async {
-        pass(1200).await;
+        sleep_seconds(1200).await;
         is_out.store(false, Ordering::Relaxed);
     };
     let wait = client.wait_until(channel, StreamingState::Streaming);
@@ -182,12 +182,12 @@ async fn wait_until_continues_while_the_service_is_unavailable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wait_until_ends_at_once_without_permission() {
+async fn permission_denied_ends_wait_until_at_once() {
     let emulator = Emulator::builder().latency(Latency::CreateChannel, SECOND).speed(1).build();
     let observed = Observed::new(emulator.service())
         .failing(|path| path.ends_with("GetChannel").then(|| Status::permission_denied("no")));
-    let studio = Studio { client: observed.client(), ..Studio::open() };
-    let wait = studio.client.wait_until(&studio.channel, StreamingState::Streaming);
+    let fixture = Fixture { client: observed.client(), ..Fixture::new() };
+    let wait = fixture.client.wait_until(&fixture.channel, StreamingState::Streaming);
     assert_eq!(wait.await.expect_err("not allowed").code(), Code::PermissionDenied);
     assert_eq!(observed.log().total(), 1);
 }

@@ -19,10 +19,13 @@
     reason = "an async fn keeps its arguments twice, and allocators are slow above a kilobyte"
 )]
 
+#[cfg(feature = "adc")]
+mod adc;
 mod body;
 pub(crate) mod call;
 pub(crate) mod client;
 pub(crate) mod context;
+pub mod credentials;
 pub(crate) mod error;
 pub(crate) mod name;
 pub(crate) mod net;

@@ -1,7 +1,7 @@
-//! Properties, checked on drawn values. Each case has a seed of its own, so that a failure is the same
-//! on every machine and on every run.
+//! Property tests on random values. Each case has its own seed, so that a failure repeats on every
+//! machine and in every run.
 
-// Each test binary uses its own part of this.
+// Each test binary uses a part of this module.
 #![allow(dead_code, unreachable_pub)]
 
 use fastrand::Rng;
@@ -9,7 +9,7 @@ use std::{ops::Range, thread};
 
 const CASES: u64 = 512;
 
-/// Checks a property on many draws. A failure names its case.
+/// Checks a property on many random cases. A failure prints the number of its case.
 pub fn check(property: impl Fn(&mut Draw)) {
     for number in 0..CASES {
         let case = Case(number);
@@ -28,7 +28,7 @@ impl Drop for Case {
     }
 }
 
-/// A source of values; the methods that this one lacks are those of the generator within.
+/// A source of random values; its field is the generator, for values that have no method here.
 pub struct Draw(pub Rng);
 
 impl Draw {
@@ -45,7 +45,7 @@ impl Draw {
         self.bool().then(|| value(self))
     }
 
-    /// As many values as the range allows, its end excluded.
+    /// A list with a random length in the range.
     pub fn list<T, C: FromIterator<T>>(
         &mut self,
         length: Range<usize>,
@@ -55,13 +55,13 @@ impl Draw {
         (0..length).map(|_| value(self)).collect()
     }
 
-    /// Characters of `alphabet`, as many as the range allows.
+    /// Characters of `alphabet`, with a random length in the range.
     pub fn of(&mut self, alphabet: &str, length: Range<usize>) -> String {
         let alphabet = alphabet.chars().collect::<Vec<_>>();
         self.list(length, |draw| draw.pick(&alphabet))
     }
 
-    /// Any integer. One in four is at an edge, where mistakes are.
+    /// Any integer. One in four is at an edge, where mistakes are likely.
     pub fn i64(&mut self) -> i64 {
         match self.0.u8(..4) {
             0 => self.pick(&[i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX]),
@@ -82,8 +82,8 @@ impl Draw {
         self.list(length, |draw| draw.0.char(..))
     }
 
-    /// Text as it may be printed: mostly ASCII, with characters that formats give a meaning to, and
-    /// of any script.
+    /// Printable text: mostly ASCII, with characters that have a meaning in JSON or YAML, and
+    /// characters of any script.
     pub fn text(&mut self, length: Range<usize>) -> String {
         const SPECIAL: &[char] = &[
             '"', '\'', '\\', '/', ':', '#', '-', '{', '}', '[', ']', '&', '*', '!', '|', '>', '%',

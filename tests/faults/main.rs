@@ -1,21 +1,23 @@
-//! What goes wrong between a client and the service, fault by fault, on real sockets.
+//! Faults between the client and the service, most of them on real sockets.
 //!
-//! Each test is a row of one table: a fault on one side, and on the other the code, the number of
-//! attempts (as the server counts them and as the error tells them), whether the request may have
-//! been carried out, and that the call ended within its deadline and 50 ms.
+//! Each test injects a fault and checks the code, the number of attempts (as the server counts them
+//! and as the error reports them), whether the request may have been carried out, and that the call
+//! ends at most 50 ms after its deadline.
 //!
-//! Two servers misbehave here, because a well-kept one refuses to: `server` speaks HTTP/2 by h2 and
-//! answers each call as a script says, `wire` writes single frames by hand.
+//! There are two faulty servers: `server` speaks HTTP/2 through h2 and answers each call by a
+//! script; `frames` writes single frames by hand, in sequences that h2 does not send.
 
-mod answers;
+mod backoff;
+mod deadlines;
+mod disconnects;
+mod frames;
 mod goaway;
-mod leaving;
-mod lost;
+#[path = "../support/grpc.rs"]
+mod grpc;
+mod responses;
+mod retries;
 mod server;
-mod stalls;
 mod tokens;
-mod waits;
-mod wire;
 
 use livestream_client::{
     Builder, Call, Error, LivestreamClient,
@@ -24,7 +26,7 @@ use livestream_client::{
     proto::google::longrunning::Operation,
 };
 use std::{pin::pin, time::Duration};
-use tokio::time::Instant;
+use tokio::{net::TcpListener, time::Instant};
 
 const CHANNEL: &str = "projects/p/locations/us-central1/channels/news";
 const INPUT: &str = "projects/p/locations/us-central1/inputs/camera";
@@ -37,12 +39,12 @@ const fn millis(count: u64) -> Duration {
 fn client_for(port: u16) -> Builder<LivestreamClient> {
     LivestreamClient::builder()
         .endpoint(format!("http://127.0.0.1:{port}"))
-        .retry(quickly())
+        .retry(short_backoff())
         .budget(Budget::unlimited())
         .timeouts(Timeouts::new(millis(2000)))
 }
 
-fn quickly() -> RetryPolicy {
+fn short_backoff() -> RetryPolicy {
     RetryPolicy::new(Backoff::new(millis(2), millis(5), 1.3))
 }
 
@@ -51,12 +53,12 @@ fn read(client: &LivestreamClient) -> Call<GetChannelRequest> {
     client.call(GetChannelRequest { name: CHANNEL.into() })
 }
 
-/// A mutation that carries a `request_id`, unless the client was told to send none.
+/// A mutation with a `request_id`, unless the client is built without request ids.
 fn start(client: &LivestreamClient) -> Call<StartChannelRequest> {
     client.call(StartChannelRequest { name: CHANNEL.into(), ..Default::default() })
 }
 
-/// A mutation that has no `request_id`.
+/// A mutation without a `request_id`.
 fn preview(client: &LivestreamClient) -> Call<PreviewInputRequest> {
     client.call(PreviewInputRequest { name: INPUT.into() })
 }
@@ -70,8 +72,15 @@ fn operation() -> Operation {
     Operation { name, ..Default::default() }
 }
 
-/// Holds a call to its deadline: it has to end within 50 ms of a timer of that length, which the
-/// machine's other work delays as much as it delays the call.
+/// A listener on loopback and its port.
+async fn listen() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
+    let port = listener.local_addr().expect("bound").port();
+    (listener, port)
+}
+
+/// Awaits a call and asserts that it ends at most 50 ms after its deadline. A timer measures the
+/// deadline: a busy machine delays the timer as much as the call.
 async fn within<C: IntoFuture>(deadline: Duration, call: C) -> C::Output {
     let mut call = pin!(call.into_future());
     tokio::select! {
@@ -86,9 +95,9 @@ async fn within<C: IntoFuture>(deadline: Duration, call: C) -> C::Output {
     output
 }
 
-/// Asserts what a failed call tells of itself.
+/// Asserts the code, the attempts and the `may_have_run` of an error.
 #[track_caller]
 fn assert_failed(error: &Error, code: tonic::Code, attempts: u32, may_have_run: bool) {
-    let told = (error.code(), error.attempts(), error.may_have_run());
-    assert_eq!(told, (code, attempts, may_have_run), "{error:?}");
+    let actual = (error.code(), error.attempts(), error.may_have_run());
+    assert_eq!(actual, (code, attempts, may_have_run), "{error:?}");
 }

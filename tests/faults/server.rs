@@ -1,13 +1,13 @@
-//! A server whose every answer is scripted, down to the resets and the broken connections.
+//! A server with scripted responses, including resets and broken connections.
 
-use crate::client_for;
-use bytes::{BufMut, Bytes, BytesMut};
+use crate::{channel, client_for, grpc::frame, operation};
+use bytes::{Bytes, BytesMut};
 use h2::{
     Reason, SendStream,
     server::{Connection, SendResponse},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request};
-use livestream_client::{Builder, LivestreamClient};
+use livestream_client::{Builder, LivestreamClient, model::PreviewInputResponse};
 use prost::Message;
 use std::{
     future::poll_fn,
@@ -28,44 +28,44 @@ use tokio::{
 };
 use tonic::Code;
 
-/// What the server does with the call that it is given.
+/// What the server does with a call.
 type Script = Arc<dyn Fn(Exchange) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// A server on loopback that runs until it is dropped, its connections included.
+/// A server on loopback. Dropping it closes its connections.
 pub(crate) struct Server {
     port: u16,
     seen: Arc<Seen>,
     accepting: JoinHandle<()>,
 }
 
-/// What the server has seen so far.
+/// The requests and connections so far.
 #[derive(Default)]
 pub(crate) struct Seen {
-    requests: Mutex<Vec<Arrived>>,
+    requests: Mutex<Vec<ReceivedRequest>>,
     connections: AtomicUsize,
     open: AtomicUsize,
     changed: Notify,
 }
 
-/// One request as it arrived.
+/// One request as the server received it.
 #[derive(Clone)]
-pub(crate) struct Arrived {
+pub(crate) struct ReceivedRequest {
     pub(crate) head: Arc<request::Parts>,
     pub(crate) body: Bytes,
     pub(crate) at: Instant,
 }
 
-/// One request, and all that can be done about it.
+/// One request and the ways to answer it.
 pub(crate) struct Exchange {
     /// How many requests the server has seen, this one included.
     pub(crate) number: usize,
-    pub(crate) arrived: Arrived,
+    pub(crate) request: ReceivedRequest,
     reply: SendResponse<Bytes>,
     hang_up: Arc<Notify>,
 }
 
 impl Server {
-    /// Answers each call as `script` says.
+    /// Starts a server that answers each call by `script`.
     pub(crate) async fn start<F, Fut>(script: F) -> Self
     where
         F: Fn(Exchange) -> Fut + Send + Sync + 'static,
@@ -74,7 +74,7 @@ impl Server {
         Self::on(TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports"), script)
     }
 
-    /// As [`start`](Self::start), on a port of one's own.
+    /// Like [`start`](Self::start), on this listener.
     pub(crate) fn on<F, Fut>(listener: TcpListener, script: F) -> Self
     where
         F: Fn(Exchange) -> Fut + Send + Sync + 'static,
@@ -87,8 +87,8 @@ impl Server {
         Self { port, seen, accepting }
     }
 
-    /// As [`start`](Self::start), without sockets: a paused clock stands still while such a server
-    /// works. The client reaches it through the connector.
+    /// Like [`start`](Self::start), in memory, so that a paused clock stands still while the server
+    /// works. The client uses a connector.
     pub(crate) fn in_memory<F, Fut>(script: F) -> (Self, Builder<LivestreamClient>)
     where
         F: Fn(Exchange) -> Fut + Send + Sync + 'static,
@@ -116,7 +116,7 @@ impl Server {
         (server, builder)
     }
 
-    /// Stops listening, and breaks all connections.
+    /// Stops listening and breaks all connections.
     pub(crate) async fn stop(mut self) {
         self.accepting.abort();
         let _ = (&mut self.accepting).await;
@@ -132,7 +132,7 @@ impl Server {
     }
 
     /// The requests so far, in their order.
-    pub(crate) fn requests(&self) -> Vec<Arrived> {
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
         self.seen.requests.lock().expect("no test panics under the lock").clone()
     }
 
@@ -146,7 +146,7 @@ impl Server {
     }
 
     /// Returns once no connection is left.
-    pub(crate) async fn deserted(&self) {
+    pub(crate) async fn until_no_connections(&self) {
         loop {
             let changed = self.seen.changed.notified();
             if self.seen.open.load(Ordering::SeqCst) == 0 {
@@ -164,7 +164,7 @@ impl Drop for Server {
 }
 
 async fn accept(listener: TcpListener, script: Script, seen: Arc<Seen>) {
-    // The connections end with this set, and it with the server.
+    // Dropping the server drops this set, which closes the connections.
     let mut connections = JoinSet::new();
     while let Ok((socket, _)) = listener.accept().await {
         let _ = socket.set_nodelay(true);
@@ -172,10 +172,10 @@ async fn accept(listener: TcpListener, script: Script, seen: Arc<Seen>) {
     }
 }
 
-/// A connection that is counted while it is there.
-struct Present(Arc<Seen>);
+/// Counts a connection while it is open.
+struct OpenConnection(Arc<Seen>);
 
-impl Present {
+impl OpenConnection {
     fn new(seen: Arc<Seen>) -> Self {
         seen.connections.fetch_add(1, Ordering::SeqCst);
         seen.open.fetch_add(1, Ordering::SeqCst);
@@ -183,20 +183,20 @@ impl Present {
     }
 }
 
-impl Drop for Present {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::SeqCst);
         self.0.changed.notify_waiters();
     }
 }
 
-/// However a connection ends is the script's or the client's doing.
+/// Serves one connection until the script or the client ends it. No caller needs the result.
 async fn serve(
     socket: impl AsyncRead + AsyncWrite + Send + Unpin,
     script: Script,
     seen: Arc<Seen>,
 ) -> Result<(), h2::Error> {
-    let _present = Present::new(seen.clone());
+    let _open = OpenConnection::new(seen.clone());
     let hang_up = Arc::new(Notify::new());
     let mut calls = JoinSet::new();
     let mut connection: Connection<_, Bytes> = h2::server::handshake(socket).await?;
@@ -209,19 +209,19 @@ async fn serve(
         let (request, reply) = accepted?;
         let (script, seen, hang_up) = (script.clone(), seen.clone(), hang_up.clone());
         calls.spawn(async move {
-            // A request that is withdrawn while it arrives is no attempt.
-            let Ok(arrived) = arrive(request).await else { return };
+            // A request that is cancelled before it is complete does not count as an attempt.
+            let Ok(request) = receive(request).await else { return };
             let number = {
                 let mut requests = seen.requests.lock().expect("no test panics under the lock");
-                requests.push(arrived.clone());
+                requests.push(request.clone());
                 requests.len()
             };
-            script(Exchange { number, arrived, reply, hang_up }).await;
+            script(Exchange { number, request, reply, hang_up }).await;
         });
     }
 }
 
-async fn arrive(request: Request<h2::RecvStream>) -> Result<Arrived, h2::Error> {
+async fn receive(request: Request<h2::RecvStream>) -> Result<ReceivedRequest, h2::Error> {
     let at = Instant::now();
     let (head, mut stream) = request.into_parts();
     let mut body = BytesMut::new();
@@ -230,17 +230,17 @@ async fn arrive(request: Request<h2::RecvStream>) -> Result<Arrived, h2::Error> 
         stream.flow_control().release_capacity(chunk.len())?;
         body.extend_from_slice(&chunk);
     }
-    Ok(Arrived { head: Arc::new(head), body: body.freeze(), at })
+    Ok(ReceivedRequest { head: Arc::new(head), body: body.freeze(), at })
 }
 
-impl Arrived {
+impl ReceivedRequest {
     /// A header's value; empty where there is none.
     pub(crate) fn header(&self, name: &str) -> &str {
         let value = self.head.headers.get(name).map(|value| value.to_str());
         value.transpose().expect("headers here are visible ASCII").unwrap_or_default()
     }
 
-    /// What the attempt is said to have left.
+    /// The time that `grpc-timeout` leaves for the attempt.
     pub(crate) fn timeout(&self) -> Duration {
         let text = self.header("grpc-timeout");
         let (digits, unit) = text.split_at_checked(text.len() - 1).expect("a number and a unit");
@@ -254,45 +254,54 @@ impl Arrived {
         }
     }
 
-    /// The message that the body frames.
+    /// The message in the body.
     pub(crate) fn message<M: Message + Default>(&self) -> M {
         M::decode(self.body.slice(5..)).expect("the body holds the request message")
     }
 }
 
 impl Exchange {
-    /// Answers well, with this message.
+    /// Responds with this message and the status OK.
     pub(crate) fn succeed(self, message: &impl Message) {
         let mut stream = self.begin();
         send(&mut stream, framed(message));
         finish(stream, &[("grpc-status", "0")]);
     }
 
-    /// Fails before any message: the status stands in the headers (trailers-only).
+    /// Responds with a message of the method's response type.
+    pub(crate) fn succeed_by_method(self) {
+        match self.request.head.uri.path().rsplit('/').next() {
+            Some("GetChannel") => self.succeed(&channel()),
+            Some("StartChannel") => self.succeed(&operation()),
+            _ => self.succeed(&PreviewInputResponse::default()),
+        }
+    }
+
+    /// Responds with this code in the headers (trailers-only).
     pub(crate) fn fail(self, code: Code) {
         self.fail_with(&[("grpc-status", &(code as i32).to_string())]);
     }
 
-    /// As [`fail`](Self::fail), with these headers and a content type.
+    /// Like [`fail`](Self::fail), with these headers besides the content type.
     pub(crate) fn fail_with(mut self, headers: &[(&str, &str)]) {
         let mut response = grpc_head();
         response.headers_mut().extend(header_map(headers));
-        // The client may have left before.
+        // The client may have cancelled the call.
         let _ = self.reply.send_response(response, true);
     }
 
-    /// Sends the headers of a gRPC answer, and leaves the rest to the script.
+    /// Sends the headers of a gRPC response. The script sends the rest.
     pub(crate) fn begin(self) -> SendStream<Bytes> {
         self.respond(grpc_head())
     }
 
-    /// Sends a page, as a proxy or a load balancer does.
-    pub(crate) fn page(self, status: u16) {
+    /// Responds with an HTML page, as a proxy or a load balancer does.
+    pub(crate) fn respond_html(self, status: u16) {
         let mut response = Response::new(());
         *response.status_mut() = status.try_into().expect("a valid status");
         response.headers_mut().extend(header_map(&[("content-type", "text/html")]));
         let mut stream = self.respond(response);
-        // The client may have lost interest after the headers.
+        // The client may reset the stream after the headers.
         let _ = stream.send_data("<html>go away</html>".into(), true);
     }
 
@@ -300,7 +309,7 @@ impl Exchange {
         self.reply.send_response(response, false).expect("the stream is open")
     }
 
-    /// Resets the stream before anything is answered.
+    /// Resets the stream before any response.
     pub(crate) fn reset(mut self, reason: Reason) {
         self.reply.send_reset(reason);
     }
@@ -310,13 +319,13 @@ impl Exchange {
         self.hang_up.notify_one();
     }
 
-    /// The way to break the connection later.
-    pub(crate) fn line(&self) -> Arc<Notify> {
+    /// A handle that breaks the connection later.
+    pub(crate) fn connection_breaker(&self) -> Arc<Notify> {
         self.hang_up.clone()
     }
 
-    /// Says nothing until the client resets the stream, and tells how it did.
-    pub(crate) async fn abandoned(mut self) -> Result<Reason, h2::Error> {
+    /// Sends nothing, and returns the reason once the client resets the stream.
+    pub(crate) async fn until_reset(mut self) -> Result<Reason, h2::Error> {
         poll_fn(|cx| self.reply.poll_reset(cx)).await
     }
 }
@@ -331,7 +340,7 @@ pub(crate) fn send(stream: &mut SendStream<Bytes>, data: impl Into<Bytes>) {
     stream.send_data(data.into(), false).expect("the stream is open");
 }
 
-/// Ends an answer with these trailers.
+/// Ends a response with these trailers.
 pub(crate) fn finish(mut stream: SendStream<Bytes>, trailers: &[(&str, &str)]) {
     stream.send_trailers(header_map(trailers)).expect("the stream is open");
 }
@@ -346,9 +355,5 @@ fn header_map(pairs: &[(&str, &str)]) -> HeaderMap {
 
 /// A message in its gRPC frame.
 pub(crate) fn framed(message: &impl Message) -> Bytes {
-    let mut frame = BytesMut::new();
-    frame.put_u8(0);
-    frame.put_u32(message.encoded_len().try_into().expect("a test's answer is small"));
-    message.encode(&mut frame).expect("the buffer grows");
-    frame.freeze()
+    frame(&message.encode_to_vec())
 }

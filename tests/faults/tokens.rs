@@ -1,12 +1,12 @@
-//! Tokens: a fresh one for each attempt, and a clear word where there is none.
+//! Tokens: each attempt fetches one, and a call without a token fails with its cause.
 
 use super::{
     assert_failed, channel, millis, preview, read,
-    server::{Arrived, Server},
+    server::{ReceivedRequest, Server},
     within,
 };
 use google_cloud_auth::{
-    credentials::{CacheableResource, CredentialsProvider, EntityTag},
+    credentials::{CacheableResource, Credentials, CredentialsProvider, EntityTag},
     errors::CredentialsError,
 };
 use http::{Extensions, HeaderMap, HeaderValue, header::AUTHORIZATION};
@@ -21,10 +21,10 @@ use tonic::Code;
 
 const DEADLINE: std::time::Duration = millis(2000);
 
-/// What the credentials give when asked for the n-th time, from 1.
+/// The response of the credentials to one request for a token.
 enum Token {
     Fresh(&'static str),
-    /// The one that the client already has, if it has one.
+    /// The token that the client already has.
     Unchanged,
     Missing {
         is_transient: bool,
@@ -32,19 +32,19 @@ enum Token {
     Pending,
 }
 
-/// Credentials by a script.
-struct Scripted {
+/// Credentials with a script, which gets the number of the request, from 1.
+struct ScriptedCredentials {
     asked: AtomicUsize,
     script: fn(usize) -> Token,
 }
 
-impl fmt::Debug for Scripted {
+impl fmt::Debug for ScriptedCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Scripted")
+        f.write_str("ScriptedCredentials")
     }
 }
 
-impl CredentialsProvider for Scripted {
+impl CredentialsProvider for ScriptedCredentials {
     async fn headers(
         &self,
         known: Extensions,
@@ -56,7 +56,10 @@ impl CredentialsProvider for Scripted {
                 Ok(CacheableResource::New { entity_tag: EntityTag::new(), data })
             }
             Token::Unchanged => {
-                assert!(known.get::<EntityTag>().is_some(), "the client says what it has");
+                assert!(
+                    known.get::<EntityTag>().is_some(),
+                    "the client sends the tag of its token"
+                );
                 Ok(CacheableResource::NotModified)
             }
             Token::Missing { is_transient } => {
@@ -71,12 +74,12 @@ impl CredentialsProvider for Scripted {
     }
 }
 
-fn credentials(script: fn(usize) -> Token) -> Scripted {
-    Scripted { asked: AtomicUsize::new(0), script }
+fn credentials(script: fn(usize) -> Token) -> Credentials {
+    ScriptedCredentials { asked: AtomicUsize::new(0), script }.into()
 }
 
-/// Fails the first request of each three, and the second.
-async fn third_time_lucky() -> Server {
+/// A server that fails the first two of every three requests.
+async fn fail_two_of_three() -> Server {
     Server::start(|exchange| async {
         match exchange.number % 3 {
             0 => exchange.succeed(&channel()),
@@ -86,13 +89,13 @@ async fn third_time_lucky() -> Server {
     .await
 }
 
-fn tokens(requests: &[Arrived]) -> Vec<&str> {
-    requests.iter().map(|arrived| arrived.header("authorization")).collect()
+fn tokens(requests: &[ReceivedRequest]) -> Vec<&str> {
+    requests.iter().map(|request| request.header("authorization")).collect()
 }
 
 #[tokio::test]
 async fn a_token_that_expires_between_attempts_is_replaced() {
-    let server = third_time_lucky().await;
+    let server = fail_two_of_three().await;
     let credentials = credentials(|asked| match asked {
         1 => Token::Fresh("old"),
         2 => Token::Unchanged,
@@ -104,7 +107,7 @@ async fn a_token_that_expires_between_attempts_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_fetched_for_a_while_is_asked_for_again() {
+async fn a_token_that_is_briefly_unavailable_is_fetched_again() {
     let server = Server::start(|exchange| async { exchange.succeed(&channel()) }).await;
     let credentials = credentials(|asked| match asked {
         ..3 => Token::Missing { is_transient: true },
@@ -116,11 +119,11 @@ async fn a_token_that_cannot_be_fetched_for_a_while_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_token_that_stays_away_while_there_is_time_leaves_nothing_sent() {
+async fn a_call_whose_token_stays_unavailable_sends_nothing() {
     let server = Server::start(|exchange| async { exchange.succeed(&channel()) }).await;
     let missing = credentials(|_| Token::Missing { is_transient: true });
     let client = server.client().credentials(missing).build().expect("a client");
-    let call = preview(&client).retry(super::quickly().with_max_attempts(3));
+    let call = preview(&client).retry(super::short_backoff().with_max_attempts(3));
     let error = within(DEADLINE, call).await.expect_err("no token");
     assert_failed(&error, Code::Unavailable, 3, false);
 
@@ -133,7 +136,7 @@ async fn a_token_that_stays_away_while_there_is_time_leaves_nothing_sent() {
 }
 
 #[tokio::test]
-async fn credentials_that_fail_for_good_say_why() {
+async fn a_permanent_credentials_error_keeps_its_cause() {
     let server = Server::start(|exchange| async { exchange.succeed(&channel()) }).await;
     let credentials = credentials(|_| Token::Missing { is_transient: false });
     let client = server.client().credentials(credentials).build().expect("a client");

@@ -1,5 +1,5 @@
-//! The API's JSON form: documents in the shapes of the REST reference mean what they say and come
-//! back equal, in JSON, YAML and TOML; what is wrong is named by line and path.
+//! The API's JSON form: documents in the shapes of the REST reference round-trip in JSON, YAML and
+//! TOML, and errors name line and path.
 
 #![allow(clippy::unwrap_used)]
 
@@ -39,8 +39,8 @@ samples! {
     operation_metadata operation_done operation_deleted operation_failed
 }
 
-/// The document reads as the message, and the message is written as the document; so is either in
-/// YAML and TOML.
+/// Checks that the document reads as the message, that the message is written as the document, and
+/// the same in YAML and TOML.
 fn check_sample<T>(text: &str, message: &T)
 where
     T: Message + Name + Default + Clone + PartialEq + Debug,
@@ -62,7 +62,7 @@ where
 }
 
 #[test]
-fn the_file_of_the_example_comes_back_as_it_is() {
+fn the_example_channel_file_round_trips() {
     let text = include_str!("../../examples/data/channel.json");
     let channel: Channel = json::from_str(text).unwrap();
     let document: Value = serde_json::from_str(text).unwrap();
@@ -70,7 +70,7 @@ fn the_file_of_the_example_comes_back_as_it_is() {
 }
 
 #[test]
-fn a_channel_kept_as_yaml_is_read_as_people_write_it() {
+fn a_channel_is_read_from_hand_written_yaml() {
     let channel: Channel = json::read(yaml_serde::Deserializer::from_str(
         "
 # Plain scalars: a number, a boolean, a time and a word that YAML 1.1 took for a boolean.
@@ -100,7 +100,7 @@ muxStreams: null
 }
 
 #[test]
-fn written_text_is_the_same_each_time() {
+fn json_and_yaml_output_is_deterministic() {
     let labels = (0..100).map(|i| (format!("label-{i}"), String::new())).collect();
     let channel = Channel { labels, name: "n".into(), ..Default::default() };
     let again: Channel = json::from_str(&json::to_string(&channel).unwrap()).unwrap();
@@ -112,7 +112,7 @@ fn written_text_is_the_same_each_time() {
 }
 
 #[test]
-fn an_error_in_json_names_line_and_path() {
+fn a_json_error_names_line_and_path() {
     let video = |h264: &str| {
         format!(
             "{{\n  \"elementaryStreams\": [\n    {{}},\n    {{\"videoStream\": {{\"h264\": {{\n      {h264}\n    }}}}}}\n  ]\n}}"
@@ -196,7 +196,7 @@ fn an_error_in_json_names_line_and_path() {
 }
 
 #[test]
-fn an_error_in_another_format_names_the_path_once() {
+fn a_yaml_or_toml_error_names_the_path_once() {
     let yaml = "manifests:\n- key: hls\n- type: HSL\n";
     let error = json::read::<Channel, _>(yaml_serde::Deserializer::from_str(yaml)).unwrap_err();
     assert_eq!(
@@ -215,7 +215,7 @@ fn an_error_in_another_format_names_the_path_once() {
 }
 
 #[test]
-fn an_error_becomes_one_of_an_invalid_request() {
+fn a_json_error_converts_to_invalid_argument() {
     let text = r#"{"manifests": [{"type": "HSL"}]}"#;
     let error: livestream_client::Error = json::from_str::<Channel>(text).unwrap_err().into();
     assert_eq!(error.field(), Some("manifests[0].type"));
@@ -229,7 +229,7 @@ fn an_error_becomes_one_of_an_invalid_request() {
 }
 
 #[test]
-fn what_a_newer_service_adds_is_skipped_on_request() {
+fn unknown_fields_and_enum_values_are_skipped_on_request() {
     let text = r#"{
         "name": "n", "hologramConfig": {"depth": [3]}, "streamingState": "HOVERING",
         "manifests": [{"key": "hls", "latency": "low"}], "logConfig": {"logSeverity": "DEBUG"}
@@ -249,7 +249,7 @@ fn what_a_newer_service_adds_is_skipped_on_request() {
 }
 
 #[test]
-fn an_enum_value_is_read_by_name_or_number_and_an_unknown_one_survives() {
+fn an_enum_is_read_by_name_or_number_and_an_unknown_value_is_kept() {
     let state = |value: Value| {
         let channel: Channel = json::from_value(json!({"streamingState": value})).unwrap();
         (channel.streaming_state, json::to_value(&channel).unwrap())
@@ -264,7 +264,7 @@ fn an_enum_value_is_read_by_name_or_number_and_an_unknown_one_survives() {
 }
 
 #[test]
-fn a_time_that_has_no_json_form_is_refused_with_its_path() {
+fn a_timestamp_without_json_form_is_refused_with_its_path() {
     let odd = "nanos are out of range or have the wrong sign";
     let cases = [
         (253_402_300_799, 999_999_999, None),
@@ -298,7 +298,7 @@ fn a_time_that_has_no_json_form_is_refused_with_its_path() {
 }
 
 #[test]
-fn a_duration_that_has_no_json_form_is_refused_with_its_path() {
+fn a_duration_without_json_form_is_refused_with_its_path() {
     let odd = "nanos are out of range or have the wrong sign";
     let cases = [
         (315_576_000_000, 999_999_999, Ok("315576000000.999999999s")),
@@ -329,7 +329,7 @@ fn a_duration_that_has_no_json_form_is_refused_with_its_path() {
 }
 
 #[test]
-fn numbers_that_json_lacks_are_words() {
+fn nan_and_infinity_are_json_strings() {
     let odd = NormalizedCoordinate { x: f64::NAN, y: f64::NEG_INFINITY };
     assert_eq!(json::to_value(&odd).unwrap(), json!({"x": "NaN", "y": "-Infinity"}));
     let read: NormalizedCoordinate = json::from_str(r#"{"x": "NaN", "y": "-Infinity"}"#).unwrap();
@@ -337,7 +337,7 @@ fn numbers_that_json_lacks_are_words() {
 }
 
 #[test]
-fn whole_numbers_stand_without_a_fraction() {
+fn whole_floats_are_written_without_a_fraction() {
     let written = |x, y| json::to_string(&NormalizedCoordinate { x, y }).unwrap();
     assert_eq!(written(60.0, 59.94), r#"{"x":60,"y":59.94}"#);
     assert_eq!(written(-3.0, 1e300), r#"{"x":-3,"y":1e+300}"#);
@@ -366,7 +366,7 @@ fn an_any_of_an_unknown_type_is_refused_with_its_path() {
 }
 
 #[test]
-fn secrets_are_written_as_the_wire_has_them() {
+fn secrets_are_written_to_json_in_full() {
     let preview = PreviewInputResponse {
         uri: "https://preview.example".into(),
         bearer_token: "t0k3n".into(),
@@ -379,7 +379,7 @@ fn secrets_are_written_as_the_wire_has_them() {
 }
 
 #[test]
-fn a_message_is_a_field_of_a_program_s_own_configuration() {
+fn a_message_can_be_a_field_of_a_serde_struct() {
     #[derive(Serialize, Deserialize, PartialEq, Debug)]
     struct Configuration {
         project: String,

@@ -1,5 +1,4 @@
-//! Whatever a message holds, its JSON and YAML mean the same message; and no text makes the reader
-//! panic.
+//! Random messages round-trip through JSON and YAML, and no text makes the reader panic.
 
 use crate::{
     draw::{Draw, check},
@@ -23,18 +22,18 @@ use std::{collections::HashMap, fmt::Debug};
 use tonic_types::pb::ErrorInfo;
 
 #[test]
-fn dvr_sessions_survive() {
-    check(|draw| check_survival(&session(draw)));
+fn dvr_sessions_round_trip() {
+    check(|draw| check_round_trip(&session(draw)));
 }
 
 #[test]
-fn events_survive() {
-    check(|draw| check_survival(&event(draw)));
+fn events_round_trip() {
+    check(|draw| check_round_trip(&event(draw)));
 }
 
-/// Of floating point numbers, only those that equal themselves can be compared.
+/// Not NaN, which does not equal itself.
 #[test]
-fn numbers_survive() {
+fn floats_round_trip() {
     const EDGES: [f64; 10] = [
         0.0,
         -0.0,
@@ -51,15 +50,15 @@ fn numbers_survive() {
         let x = f64::from_bits(draw.0.u64(..));
         let x = if x.is_finite() { x } else { draw.pick(&EDGES) };
         let y = draw.0.i64(-1_000_000_000..1_000_000_000);
-        check_survival(&NormalizedCoordinate { x, y: y as f64 });
+        check_round_trip(&NormalizedCoordinate { x, y: y as f64 });
     });
     for x in EDGES {
-        check_survival(&NormalizedCoordinate { x, y: -x });
+        check_round_trip(&NormalizedCoordinate { x, y: -x });
     }
 }
 
 #[test]
-fn no_time_makes_the_writer_panic() {
+fn no_timestamp_or_duration_makes_the_json_writer_panic() {
     check(|draw| {
         let (seconds, nanos) = (draw.i64(), draw.i32());
         let time = Timestamp { seconds, nanos };
@@ -73,9 +72,9 @@ fn no_time_makes_the_writer_panic() {
     });
 }
 
-/// What reads as a time can be written, and then reads as the same time.
+/// A text that reads as a time can be written, and reads as the same time again.
 #[test]
-fn no_text_makes_the_reader_panic() {
+fn no_text_makes_the_json_reader_panic() {
     check(|draw| {
         for text in [draw.text(0..33), nearly_time(draw), nearly_duration(draw), time_text(draw)] {
             check_text::<Timestamp>(&text);
@@ -98,7 +97,7 @@ fn nearly_duration(draw: &mut Draw) -> String {
     format!("\"{sign}{seconds}{}s\"", fraction.unwrap_or_default())
 }
 
-/// The form of a time, whose numbers may be out of range.
+/// Text in the form of a time, with numbers that can be out of range.
 fn time_text(draw: &mut Draw) -> String {
     fn number(draw: &mut Draw, most: u8) -> String {
         format!("{:02}", draw.0.u8(..=most))
@@ -114,7 +113,7 @@ fn time_text(draw: &mut Draw) -> String {
     format!("\"{date}T{time}{fraction}{zone}\"")
 }
 
-fn check_survival<T>(message: &T)
+fn check_round_trip<T>(message: &T)
 where
     T: Message + Name + Default + Clone + PartialEq + Debug,
 {
@@ -201,7 +200,7 @@ fn nanos(draw: &mut Draw) -> i32 {
 }
 
 fn status(draw: &mut Draw) -> Status {
-    // One entry at most: the bytes inside of an `Any` are compared as they are.
+    // At most one entry: the bytes of an `Any` are compared as they are, and map order varies.
     let info = |draw: &mut Draw| {
         let (reason, domain, metadata) = (text(draw), text(draw), labels(draw, 1));
         samples::error_info(&ErrorInfo { reason, domain, metadata })

@@ -1,4 +1,4 @@
-//! The messages of `tests/data/json`, built by hand: what each document has to mean.
+//! The messages of `tests/data/json`, built by hand.
 
 use livestream_client::{
     model::{
@@ -33,12 +33,12 @@ const CHANNEL: &str = "projects/northern-lights/locations/europe-west1/channels/
 const TARGET: &str =
     "projects/481516/locations/europe-west1/channels/harbour-live/dvrSessions/evening";
 
-/// A time of the second of March 2026, UTC.
+/// A time on 2 March 2026, UTC.
 fn at(hour: i64, minute: i64, second: i64, nanos: i32) -> Option<Timestamp> {
     day(20_514, hour, minute, second, nanos)
 }
 
-/// A time on a day that is counted from 1970.
+/// A time on a day, counted from 1 January 1970.
 fn day(day: i64, hour: i64, minute: i64, second: i64, nanos: i32) -> Option<Timestamp> {
     Some(Timestamp { seconds: ((day * 24 + hour) * 60 + minute) * 60 + second, nanos })
 }

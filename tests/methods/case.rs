@@ -1,4 +1,4 @@
-//! One case: a call of a client, what it has to send, and what its answer has to become.
+//! One case: a call of a client, the expected request, and the expected result.
 
 use crate::recorder::{Recorder, Sent};
 use livestream_client::{
@@ -20,15 +20,15 @@ use uuid::Uuid;
 pub(crate) struct Case<C> {
     /// The RPC's name.
     pub(crate) name: &'static str,
-    /// What `x-goog-request-params` has to say.
+    /// The expected value of `x-goog-request-params`.
     pub(crate) route: String,
-    /// Sends the call, checks request and answer, and yields what was sent.
+    /// Sends the call, checks request and result, and returns the sent request.
     pub(crate) run: Pin<Box<dyn Future<Output = Sent>>>,
     client: PhantomData<C>,
 }
 
 impl<C: Client + 'static> Case<C> {
-    /// An RPC that answers at once.
+    /// An RPC that returns its result directly.
     pub(crate) fn unary<R>(
         name: &'static str,
         (field, value): (&str, &str),
@@ -49,7 +49,7 @@ impl<C: Client + 'static> Case<C> {
         Self { name, route: route(field, value), run, client: PhantomData }
     }
 
-    /// An RPC that starts an operation; here one that is done at once.
+    /// An RPC that starts an operation, which is done at once here.
     pub(crate) fn long_running<R>(
         name: &'static str,
         (field, value): (&str, &str),
@@ -78,7 +78,7 @@ impl<C: Client + 'static> Case<C> {
     }
 }
 
-/// The routing header of a resource name, in which only `/` and `:` are not unreserved.
+/// The routing header of a resource name, in which only `/` and `:` need escaping.
 fn route(field: &str, value: &str) -> String {
     format!("{field}={}", value.replace('/', "%2F").replace(':', "%3A"))
 }
@@ -89,7 +89,7 @@ fn connect<C: Client + 'static>(answer: &impl prost::Message) -> (Recorder, C) {
     (recorder, client.expect("a client over a channel of one's own needs nothing else"))
 }
 
-/// The request is the expected one, but for a `request_id` that the client has filled in.
+/// Asserts that the request is as expected, except for a `request_id` that the client has set.
 fn check_request<R: Rpc + Debug + PartialEq>(name: &str, recorder: &Recorder, expected: R) -> Sent {
     let sent = recorder.take_only();
     let mut request = sent.message::<R>();

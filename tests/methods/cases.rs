@@ -1,4 +1,5 @@
-//! The table of the Live Stream API. Requests are written without `request_id`: the client fills it in where there is one.
+//! The table of the Live Stream API. Requests are written without `request_id`, which the client
+//! sets.
 
 use crate::resources::*;
 use livestream_client::{LivestreamClient, model::*};

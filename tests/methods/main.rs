@@ -1,10 +1,9 @@
-//! Every RPC that this crate speaks has a method, and every method sends what the service
-//! definition says.
+//! Every RPC of this crate has a method, and every method sends the request of the service
+//! definition.
 //!
-//! The table in `cases` is written by hand, so it is a second opinion on what `build.rs` reads from
-//! the annotations: path, routed field, request and answer. It has to cover exactly the methods of
-//! [`METHODS`]: an RPC that is added to a service definition fails here until it has a method and a
-//! case.
+//! The table in `cases` is written by hand, so it checks what `build.rs` reads from the
+//! annotations: path, routing field, request and response. It covers exactly the methods of
+//! [`METHODS`]: a new RPC in a service definition fails here until it has a method and a case.
 
 mod case;
 mod cases;
@@ -51,14 +50,14 @@ fn all_cases() -> Vec<Case> {
 }
 
 #[test]
-fn there_is_a_case_for_every_method_and_for_nothing_else() {
+fn the_cases_cover_exactly_the_methods() {
     let covered = all_cases().iter().map(|c| (c.service, c.name)).collect::<BTreeSet<_>>();
     let spoken = METHODS.iter().map(|m| (m.service(), m.name())).collect::<BTreeSet<_>>();
     assert_eq!(covered, spoken);
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_method_sends_what_the_service_definition_says() {
+async fn every_method_sends_the_request_of_the_service_definition() {
     for Case { service, name, route, run } in all_cases() {
         let sent = run.await;
         assert_eq!(sent.method, http::Method::POST, "{name}");
@@ -71,7 +70,7 @@ async fn every_method_sends_what_the_service_definition_says() {
     }
 }
 
-/// How long a call may take that says nothing else.
+/// The default timeout of a call.
 fn time_of(service: &str, name: &str) -> Duration {
     Duration::from_secs(match (service, name) {
         (STREAMS, "CreateCluster") => 600,
@@ -113,7 +112,7 @@ async fn a_call_by_its_request_has_the_default_timeout_of_the_typed_method() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_longer_time_of_a_method_gives_way_to_the_callers() {
+async fn the_callers_timeout_overrides_the_longer_timeout_of_a_method() {
     use livestream_client::{
         policy::Timeouts,
         proto::google::longrunning::Operation,

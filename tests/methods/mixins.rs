@@ -1,4 +1,4 @@
-//! The tables of the two services that every API mixes in: each client has their methods.
+//! The tables of the two services that every API mixes in. Each client has their methods.
 
 use crate::resources::*;
 use livestream_client::{
@@ -13,7 +13,7 @@ use livestream_client::{
     visionai::StreamsClient,
 };
 
-/// The tables for one client: methods of one name, on types that no trait joins.
+/// The tables for one client. No trait connects the clients' methods of the same name.
 macro_rules! mixins {
     ($module:ident, $client:ty) => {
         pub(crate) mod $module {

@@ -1,5 +1,5 @@
-//! A service that keeps what it is sent and gives one fixed answer: a user's own channel, in the
-//! client's eyes.
+//! A service that records its requests and gives one fixed response. The client uses it as a custom
+//! channel.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue};
@@ -20,7 +20,7 @@ pub(crate) struct Recorder {
     sent: Arc<Mutex<Vec<Sent>>>,
 }
 
-/// One request as it arrived.
+/// One request as the service received it.
 pub(crate) struct Sent {
     pub(crate) method: http::Method,
     pub(crate) path: String,
@@ -37,7 +37,7 @@ impl Recorder {
         Self { answer: frame.freeze(), sent: Arc::default() }
     }
 
-    /// The one request that arrived; there is none left then.
+    /// Removes and returns the only request.
     pub(crate) fn take_only(&self) -> Sent {
         let mut sent = self.sent.lock().expect("no test panics under the lock");
         assert_eq!(sent.len(), 1, "one call sends one request");
@@ -86,7 +86,7 @@ impl Sent {
         values.map(|value| value.to_str().expect("the value is visible ASCII")).collect()
     }
 
-    /// What `grpc-timeout` says.
+    /// The value of `grpc-timeout`.
     pub(crate) fn timeout(&self) -> Duration {
         let [text] = self.header("grpc-timeout")[..] else { panic!("one grpc-timeout expected") };
         let (digits, unit) = text.split_at(text.len() - 1);

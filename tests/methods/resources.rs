@@ -1,7 +1,7 @@
-//! The resources that the table is about, by name, by typed name and as messages.
+//! The resources of the table: names, typed names and messages.
 //!
-//! The project has a domain, so that names hold what has to be escaped (`/` and `:`) and what must
-//! not be (`.`, `-` and `_`).
+//! The project has a domain, so that names contain characters that need escaping (`/` and `:`) and
+//! characters that must not be escaped (`.`, `-` and `_`).
 
 use livestream_client::{
     model::{Asset, Channel, Clip, DvrSession, Event, Input, Pool},

@@ -1,5 +1,5 @@
-//! The table of Vision AI's streams. Requests are written without `request_id`: the client fills it
-//! in where there is one.
+//! The table of Vision AI's streams. Requests are written without `request_id`, which the client
+//! sets.
 
 use crate::resources::{FILTER, LOCATION, ORDER, mask, name};
 use livestream_client::visionai::{StreamsClient, model::*};

@@ -1,4 +1,4 @@
-//! What a program that traces and logs everything would write, of one thread.
+//! A recorder of everything that one thread traces and logs.
 
 use std::{
     cell::RefCell,
@@ -17,19 +17,19 @@ thread_local! {
     static TEXT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Writes down all that this thread traces and logs.
+/// Records everything that this thread traces and logs.
 pub struct Log(DefaultGuard);
 
 impl Log {
     pub fn start() -> Self {
-        // Fails where another test of the process has set the same one.
+        // This fails if another test of the process has already set the logger.
         let _ = log::set_logger(&Writer);
         log::set_max_level(log::LevelFilter::Trace);
         TEXT.set(Some(String::new()));
         Self(subscriber::set_default(Writer))
     }
 
-    /// Ends it.
+    /// Stops the recording and returns its text.
     pub fn text(self) -> String {
         TEXT.take().expect("it was started on this thread")
     }
@@ -37,27 +37,27 @@ impl Log {
 
 struct Writer;
 
-/// Writes a line, unless nobody wants it.
+/// Writes a line if this thread is recording.
 fn write(head: &dyn Display, target: &str, rest: &str) {
     TEXT.with_borrow_mut(|text| {
         if let Some(text) = text {
-            writeln!(text, "{head} {target}:{rest}").expect("memory takes all");
+            writeln!(text, "{head} {target}:{rest}").expect("a string takes all text");
         }
     });
 }
 
-/// Fields, each with all that it tells.
+/// The fields with their values; an error includes its causes.
 #[derive(Default)]
 struct Fields(String);
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        write!(self.0, " {}={value:?}", field.name()).expect("memory takes all");
+        write!(self.0, " {}={value:?}", field.name()).expect("a string takes all text");
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let text = super::chain(value);
-        write!(self.0, " {}={text} {value:?}", field.name()).expect("memory takes all");
+        write!(self.0, " {}={text} {value:?}", field.name()).expect("a string takes all text");
     }
 }
 

@@ -1,7 +1,7 @@
-//! The other end of the wire: a server that answers every call with an empty message and keeps what
-//! it saw, and what stands between it and a client: certificates, proxies, a wire tap.
+//! A server that answers every call with an empty message and records the calls. The submodules
+//! have certificates, proxies, a tap on the connection, a token service and a log recorder.
 
-// Each test binary uses its own part of this.
+// Each test binary uses a part of this module.
 #![allow(dead_code, unreachable_pub)]
 
 pub mod log;
@@ -31,7 +31,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tower::Service;
 
-/// A server; clones are the same one.
+/// A server; clones share its state.
 #[derive(Clone)]
 pub struct Peer {
     max_streams: Option<u32>,
@@ -51,13 +51,13 @@ struct Seen {
     most_streams: usize,
 }
 
-/// What all connections that are open now are told to do.
+/// An order to all connections that are open now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Order {
     Serve,
-    /// Send a GOAWAY, and finish what has begun.
+    /// Send a GOAWAY and finish the calls in flight.
     Drain,
-    /// Keep the connection, and never read from it or write to it again.
+    /// Keep the connection open, but stop reading from it and writing to it.
     FallSilent,
 }
 
@@ -106,7 +106,7 @@ impl Peer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         let (peer, wrap) = (self.clone(), Arc::new(wrap));
-        // A thread of its own: a test's runtimes may end while the server goes on.
+        // The server has its own thread, so that it outlives the runtimes of a test.
         let listener = listener.into_std().expect("nothing else uses it");
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -126,7 +126,7 @@ impl Peer {
         address
     }
 
-    /// Opens connections in memory.
+    /// A connector that opens connections in memory.
     pub fn connector(
         &self,
     ) -> impl Service<
@@ -147,7 +147,7 @@ impl Peer {
         })
     }
 
-    /// A client without credentials whose connections lead here, in memory.
+    /// A client without credentials that connects to this server in memory.
     pub fn client(&self) -> Builder<LivestreamClient> {
         LivestreamClient::builder()
             .endpoint("http://service.test")
@@ -230,15 +230,15 @@ impl Peer {
                 changes.changed().await.expect("the sender is held here");
             }
         };
-        timeout(Duration::from_secs(20), met).await.expect("the server comes to this state");
+        timeout(Duration::from_secs(20), met).await.expect("the server reaches this state");
     }
 
-    /// All connections get a GOAWAY.
+    /// Sends a GOAWAY on all connections.
     pub fn drain(&self) {
         self.order.send_replace(Order::Drain);
     }
 
-    /// All connections are left open, and dead.
+    /// Leaves all connections open but unresponsive.
     pub fn fall_silent(&self) {
         self.order.send_replace(Order::FallSilent);
     }
@@ -253,17 +253,17 @@ impl Peer {
         self.until(|seen| seen.open == connections).await;
     }
 
-    /// The connections opened since the server began.
+    /// The number of connections opened so far.
     pub fn opened(&self) -> usize {
         self.count(|seen| seen.opened)
     }
 
-    /// The most connections at once.
+    /// The maximum number of connections at once.
     pub fn most_open(&self) -> usize {
         self.count(|seen| seen.most_open)
     }
 
-    /// The most calls at once on any one connection.
+    /// The maximum number of concurrent calls on any one connection.
     pub fn most_streams(&self) -> usize {
         self.count(|seen| seen.most_streams)
     }
@@ -282,11 +282,11 @@ impl Peer {
 }
 
 async fn next(orders: &mut watch::Receiver<Order>) -> Order {
-    orders.changed().await.expect("the peer that sends them is served here");
+    orders.changed().await.expect("the peer holds the sender");
     *orders.borrow_and_update()
 }
 
-/// What the tests ask for.
+/// The channel that the tests request.
 pub fn channel() -> ChannelName {
     ChannelName::new("p", "us-central1", "c").expect("valid")
 }
@@ -309,8 +309,8 @@ pub fn is_child() -> bool {
     env::var_os(CHILD).is_some()
 }
 
-/// Runs one test of this binary again, in a process with this environment and no other; the test
-/// finds out by [`is_child`].
+/// Runs one test of this binary again, in a process whose environment holds only these variables.
+/// [`is_child`] is true in that process.
 #[track_caller]
 pub fn in_child(test: &str, variables: &[(&str, &str)]) {
     let this = env::current_exe().expect("a test runs from a file");

@@ -1,5 +1,4 @@
-//! What stands between a client and a server: proxies that lead to one address whatever name they
-//! are asked for, and a tap that keeps every byte.
+//! Proxies that connect to one address for every requested name, and a tap that records every byte.
 
 use std::{
     io,
@@ -11,12 +10,12 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// A proxy, of either kind; clones are the same one.
+/// An HTTP or SOCKS5 proxy; clones share its state.
 #[derive(Clone, Default)]
 pub struct Proxy(Arc<Mutex<Vec<String>>>);
 
 impl Proxy {
-    /// What each client asked for, in its words.
+    /// The request of each client, as it was sent.
     pub fn asked(&self) -> Vec<String> {
         self.0.lock().expect("no test panics under the lock").clone()
     }
@@ -25,30 +24,31 @@ impl Proxy {
         self.0.lock().expect("no test panics under the lock").push(asked.into());
     }
 
-    /// An HTTP proxy that knows `CONNECT`.
-    pub async fn listen_http(&self, leads_to: SocketAddr) -> SocketAddr {
+    /// Listens as an HTTP proxy with the method `CONNECT`.
+    pub async fn listen_http(&self, target: SocketAddr) -> SocketAddr {
         let proxy = self.clone();
-        listen(move |client| proxy.clone().tunnel(client, leads_to)).await
+        listen(move |client| proxy.clone().tunnel(client, target)).await
     }
 
-    async fn tunnel(self, mut client: TcpStream, leads_to: SocketAddr) -> io::Result<()> {
+    async fn tunnel(self, mut client: TcpStream, target: SocketAddr) -> io::Result<()> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(client.read_u8().await?);
         }
         self.note(String::from_utf8_lossy(&head));
-        let mut server = TcpStream::connect(leads_to).await?;
+        let mut server = TcpStream::connect(target).await?;
         client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
         copy_bidirectional(&mut client, &mut server).await.map(drop)
     }
 
-    /// A SOCKS5 proxy without authentication ([RFC 1928](https://www.rfc-editor.org/rfc/rfc1928)).
-    pub async fn listen_socks(&self, leads_to: SocketAddr) -> SocketAddr {
+    /// Listens as a SOCKS5 proxy without authentication
+    /// ([RFC 1928](https://www.rfc-editor.org/rfc/rfc1928)).
+    pub async fn listen_socks(&self, target: SocketAddr) -> SocketAddr {
         let proxy = self.clone();
-        listen(move |client| proxy.clone().relay(client, leads_to)).await
+        listen(move |client| proxy.clone().relay(client, target)).await
     }
 
-    async fn relay(self, mut client: TcpStream, leads_to: SocketAddr) -> io::Result<()> {
+    async fn relay(self, mut client: TcpStream, target: SocketAddr) -> io::Result<()> {
         let mut greeting = [0; 2];
         client.read_exact(&mut greeting).await?;
         client.read_exact(&mut vec![0; greeting[1].into()]).await?;
@@ -65,25 +65,25 @@ impl Proxy {
             other => format!("{other:?}"),
         };
         self.note(format!("{host}:{}", client.read_u16().await?));
-        let mut server = TcpStream::connect(leads_to).await?;
+        let mut server = TcpStream::connect(target).await?;
         client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
         copy_bidirectional(&mut client, &mut server).await.map(drop)
     }
 }
 
-/// Every byte that went by.
+/// A tap that records every byte in both directions.
 #[derive(Clone, Default)]
 pub struct Tape(Arc<Mutex<Vec<u8>>>);
 
 impl Tape {
-    /// Listens on loopback; the connection beyond is as it was.
-    pub async fn listen(&self, leads_to: SocketAddr) -> SocketAddr {
+    /// Listens on loopback and forwards every connection to `target`.
+    pub async fn listen(&self, target: SocketAddr) -> SocketAddr {
         let tape = self.clone();
-        listen(move |client| tape.clone().join(client, leads_to)).await
+        listen(move |client| tape.clone().join(client, target)).await
     }
 
-    async fn join(self, client: TcpStream, leads_to: SocketAddr) -> io::Result<()> {
-        let server = TcpStream::connect(leads_to).await?;
+    async fn join(self, client: TcpStream, target: SocketAddr) -> io::Result<()> {
+        let server = TcpStream::connect(target).await?;
         let (mut from_client, mut to_client) = client.into_split();
         let (mut from_server, mut to_server) = server.into_split();
         tokio::join!(

@@ -1,4 +1,4 @@
-//! Certificate authorities of the tests' own: `tests/data/tls/README.md` says how they were made.
+//! Certificate authorities for tests; `tests/data/tls/README.md` says how they were made.
 
 use std::sync::Arc;
 use tokio_rustls::rustls::{
@@ -8,7 +8,7 @@ use tokio_rustls::rustls::{
     server::WebPkiClientVerifier,
 };
 
-/// An authority, and what it has issued.
+/// An authority and the certificates that it has issued.
 pub struct Authority {
     pem: &'static str,
     /// Certificate and key, as PEM.
@@ -34,7 +34,7 @@ impl Authority {
         }
     }
 
-    /// Another authority, which nobody trusts who trusts the first.
+    /// Another authority, unrelated to the first.
     pub fn stranger() -> Self {
         Self {
             pem: include_str!("../data/tls/stranger.pem"),
@@ -58,7 +58,7 @@ impl Authority {
         self.build(alpn, false)
     }
 
-    /// The same, which asks its clients for a certificate of this authority.
+    /// A server that also requires a client certificate of this authority.
     pub fn server_of_clients(&self) -> ServerConfig {
         self.build(&["h2"], true)
     }

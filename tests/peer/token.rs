@@ -1,4 +1,4 @@
-//! A token service on loopback, as OAuth 2.0 has it.
+//! An OAuth 2.0 token service on loopback.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-/// Answers every request with the same status and body, and keeps what it was asked.
+/// Answers every request with the same status and body, and records the requests.
 pub struct TokenService {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
@@ -21,7 +21,8 @@ impl TokenService {
         let (kept, body) = (asked.clone(), body.to_owned());
         thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
-                let request = serve(stream, status, &body).expect("the client stays");
+                let request =
+                    serve(stream, status, &body).expect("the client keeps the connection open");
                 kept.lock().expect("no test panics under the lock").push(request);
             }
         });

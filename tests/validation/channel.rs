@@ -1,4 +1,4 @@
-//! The rules of a channel as a whole, and ladders, which keep them.
+//! The rules of a whole channel, and ladders, which build valid channels.
 
 use super::{broken, seconds};
 use livestream_client::{
@@ -23,7 +23,7 @@ use livestream_client::{
 };
 use std::time::Duration;
 
-/// A channel that has one of everything; video at 0 and 1, audio at 2.
+/// A channel with at least one of every element; video at 0 and 1, audio at 2.
 pub(crate) fn whole() -> Channel {
     let input = |id| InputName::new("p", "us-central1", id).unwrap();
     let rungs = [
@@ -92,7 +92,7 @@ pub(crate) fn whole() -> Channel {
 }
 
 #[test]
-fn a_channel_has_an_output_in_cloud_storage_and_a_name_of_a_channel() {
+fn a_channel_has_an_output_in_cloud_storage_and_a_channel_name() {
     let uri = |channel: &mut Channel, uri: &str| {
         channel.output.as_mut().unwrap().uri = uri.into();
     };
@@ -154,7 +154,7 @@ fn keys_have_1_to_63_characters_and_begin_and_end_with_a_letter_or_digit() {
 }
 
 #[test]
-fn no_key_is_doubled() {
+fn duplicate_keys_are_refused() {
     broken(
         &whole,
         |c| c.input_attachments[1].key = "studio".into(),
@@ -217,7 +217,7 @@ fn no_key_is_doubled() {
 }
 
 #[test]
-fn an_unnamed_manifest_takes_the_name_of_its_type() {
+fn a_manifest_without_file_name_takes_the_default_of_its_type() {
     broken(
         &whole,
         |c| {
@@ -230,7 +230,7 @@ fn an_unnamed_manifest_takes_the_name_of_its_type() {
 }
 
 #[test]
-fn inputs_are_named_and_have_one_backup_at_most() {
+fn input_attachments_name_an_input_and_at_most_one_backup() {
     broken(
         &whole,
         |c| c.input_attachments[0].input = String::new(),
@@ -260,7 +260,7 @@ fn inputs_are_named_and_have_one_backup_at_most() {
 }
 
 #[test]
-fn overlays_are_placed_within_the_picture() {
+fn static_overlays_lie_within_the_picture() {
     fn overlay(channel: &mut Channel) -> &mut StaticOverlay {
         &mut channel.static_overlays[0]
     }
@@ -326,7 +326,7 @@ fn the_utc_offset_is_in_whole_seconds_up_to_18_hours() {
 }
 
 #[test]
-fn retention_is_not_negative() {
+fn the_retention_window_is_not_negative() {
     let retention = RetentionConfig { retention_window_duration: Some(seconds(-1)) };
     broken(
         &whole,
@@ -336,7 +336,7 @@ fn retention_is_not_negative() {
 }
 
 #[test]
-fn ladders_give_channels_that_keep_the_rules() {
+fn ladders_build_valid_channels() {
     for ladder in [Ladder::sd(), Ladder::hd(), Ladder::uhd(), Ladder::uhd().frame_rate(59.94)] {
         let channel = ladder.channel("gs://bucket/").build().unwrap();
         assert_eq!(channel.violations(), []);
@@ -356,7 +356,7 @@ fn ladders_give_channels_that_keep_the_rules() {
 }
 
 #[test]
-fn rungs_of_one_height_are_told_apart_by_bit_rate() {
+fn ladder_renditions_of_equal_height_are_keyed_by_bit_rate() {
     let rung = |bitrate| Rendition::new(1280, 720, 30.0, bitrate);
     let channel = Ladder::of([rung(3_000_000), rung(1_500_000)]).channel("gs://b/").build();
     let channel = channel.unwrap();
@@ -365,7 +365,7 @@ fn rungs_of_one_height_are_told_apart_by_bit_rate() {
 }
 
 #[test]
-fn a_ladder_can_have_several_sounds_and_only_one_manifest() {
+fn a_ladder_can_have_several_audio_streams_and_a_single_manifest() {
     let stereo = AudioStream { bitrate_bps: 96_000, ..Default::default() };
     let ladder = Ladder::sd().audio([("english", stereo.clone()), ("french", stereo)]);
     let builder = ladder.channel("gs://bucket/").manifests([ManifestType::Hls]);
@@ -377,7 +377,7 @@ fn a_ladder_can_have_several_sounds_and_only_one_manifest() {
 }
 
 #[test]
-fn a_ladder_that_breaks_rules_is_refused_with_all_of_them() {
+fn an_invalid_ladder_is_refused_with_every_violation() {
     let builder = Ladder::of([Rendition::new(1281, 720, 30.0, 16_000_000)]).channel("");
     let violations = builder.segments(Duration::from_secs(5)).build().unwrap_err();
     assert_eq!(

@@ -20,7 +20,7 @@ fn time(seconds: u64) -> SystemTime {
 }
 
 #[test]
-fn clips_and_sessions_name_a_manifest_of_a_channel_that_keeps_its_output() {
+fn clips_and_dvr_sessions_name_a_manifest_of_a_channel_with_retention() {
     let channel = whole();
     let context = Context::new().on(&channel);
     broken_in(
@@ -52,7 +52,7 @@ fn clips_and_sessions_name_a_manifest_of_a_channel_that_keeps_its_output() {
 }
 
 #[test]
-fn a_clip_is_no_longer_than_the_retention() {
+fn a_clip_is_at_most_as_long_as_the_retention_window() {
     let channel = whole();
     let context = Context::new().on(&channel);
     broken_in(
@@ -71,7 +71,7 @@ fn a_clip_is_no_longer_than_the_retention() {
 }
 
 #[test]
-fn a_clip_holds_what_is_past_and_kept() {
+fn a_clip_lies_in_the_past_and_within_the_retention_window() {
     let channel = whole();
     let past = "is in the future, but a clip contains only past content";
     let context = Context::new().at(time(1060));
@@ -91,7 +91,7 @@ fn a_clip_holds_what_is_past_and_kept() {
 }
 
 #[test]
-fn an_event_lies_10_seconds_ahead() {
+fn an_event_executes_at_least_10_seconds_ahead() {
     let context = Context::new().at(time(1000));
     broken_in(context, &unmute, |e| (e.execute_now, e.execution_time) = (false, at(1010)), &[]);
     broken_in(

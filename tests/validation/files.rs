@@ -1,4 +1,4 @@
-//! The configurations of the examples, and those that the service answers with, break no rule.
+//! The configurations of the examples and the resources from the service are valid.
 
 use livestream_client::{
     json,
@@ -15,13 +15,13 @@ fn check<T: Validate + prost::Message + prost::Name + Default>(file: &str) {
 }
 
 #[test]
-fn the_examples_channel_keeps_the_rules() {
+fn the_example_channel_is_valid() {
     check::<Channel>("examples/data/channel.json");
 }
 
-/// Without the sample of a channel, which has every field but could not run.
+/// Except for the sample channel, which has every field but is not a valid configuration.
 #[test]
-fn what_the_service_answers_keeps_the_rules() {
+fn resources_from_the_service_are_valid() {
     check::<Asset>("tests/data/json/asset.json");
     check::<Clip>("tests/data/json/clip.json");
     check::<DvrSession>("tests/data/json/dvr_session.json");

@@ -1,5 +1,5 @@
-//! Each documented rule is broken by one configuration, and reported by path and text; nothing else
-//! is reported with it.
+//! Each documented rule is broken by one configuration, which is reported by path and text. Nothing
+//! else is reported.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,10 +13,10 @@ mod tracks;
 
 use livestream_client::validation::{Context, Validate};
 
-/// What breaks a rule, and the end of what is then said.
+/// An edit that breaks a rule, and the end of the message.
 type Case<T> = (fn(&mut T), &'static str);
 
-/// Breaks a rule in a message that breaks none, and expects exactly these violations.
+/// Edits a valid message and asserts exactly these violations.
 #[track_caller]
 fn broken<T: Validate>(valid: &impl Fn() -> T, edit: impl FnOnce(&mut T), expected: &[&str]) {
     broken_in(Context::new(), valid, edit, expected);

@@ -12,7 +12,7 @@ use livestream_client::model::{
     srt_push_output_endpoint::PassphraseSource,
 };
 
-/// The whole channel, as HLS over one `ts` stream of the first video and the audio.
+/// The whole channel as HLS with one `ts` stream of the first video and the audio.
 fn over_ts() -> Channel {
     let mut channel = whole();
     channel.manifests.truncate(1);
@@ -24,7 +24,7 @@ fn over_ts() -> Channel {
 }
 
 #[test]
-fn mux_streams_hold_what_their_container_takes() {
+fn mux_streams_hold_only_streams_that_their_container_supports() {
     let streams = |keys: &'static [&str]| {
         move |c: &mut Channel| {
             let keys = keys.iter().map(|key| (*key).to_owned());
@@ -75,7 +75,7 @@ fn mux_streams_hold_what_their_container_takes() {
 }
 
 #[test]
-fn segments_are_2_to_20_seconds_long_and_whole_multiples_of_a_group_of_pictures() {
+fn segments_are_2_to_20_seconds_long_and_whole_multiples_of_a_gop() {
     let segments = |span: prost_types::Duration| {
         move |c: &mut Channel| {
             for mux in &mut c.mux_streams {
@@ -184,7 +184,7 @@ fn manifests_have_a_type_and_list_streams_of_one_kind() {
 }
 
 #[test]
-fn manifests_hold_at_least_3_segments_and_keep_them_for_no_negative_time() {
+fn manifests_have_at_least_3_segments_and_no_negative_keep_duration() {
     broken(
         &whole,
         |c| c.manifests[0].max_segment_count = 2,
@@ -198,7 +198,7 @@ fn manifests_hold_at_least_3_segments_and_keep_them_for_no_negative_time() {
 }
 
 #[test]
-fn distribution_streams_hold_one_sound_and_at_most_one_picture() {
+fn distribution_streams_hold_one_audio_and_at_most_one_video_stream() {
     let at = "`distribution_streams[1]";
     broken(
         &whole,
@@ -239,7 +239,7 @@ fn distribution_streams_hold_one_sound_and_at_most_one_picture() {
 }
 
 #[test]
-fn distributions_push_a_stream_of_their_protocol() {
+fn distributions_push_a_stream_that_fits_their_protocol() {
     fn push(channel: &mut Channel, at: usize) -> &mut Distribution {
         &mut channel.distributions[at]
     }
@@ -322,7 +322,7 @@ fn sprite_sheets_are_within_limits() {
 }
 
 #[test]
-fn encryptions_have_a_key_a_mode_and_systems_that_go_with_it() {
+fn encryptions_have_a_key_a_mode_and_matching_drm_systems() {
     fn encryption(channel: &mut Channel) -> &mut Encryption {
         &mut channel.encryptions[0]
     }
@@ -388,7 +388,7 @@ fn encryptions_have_a_key_a_mode_and_systems_that_go_with_it() {
 }
 
 #[test]
-fn streams_are_encrypted_in_a_mode_of_their_container_and_manifest() {
+fn the_encryption_mode_fits_the_container_and_the_manifest() {
     broken(
         &over_ts,
         |c| c.mux_streams[0].encryption_id = "drm".into(),

@@ -1,4 +1,5 @@
-//! Requests: the paths begin at the request, and an update is held only to what it changes.
+//! Requests: paths begin at the request, and an update is validated only in the fields that it
+//! changes.
 
 use super::{
     broken,
@@ -22,7 +23,7 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
 }
 
 #[test]
-fn a_create_request_is_held_to_the_rules_of_its_resource() {
+fn a_create_request_is_validated_with_the_rules_of_its_resource() {
     let create = || CreateChannelRequest { channel: Some(whole()), ..Default::default() };
     broken(&create, |r| r.channel = None, &["`channel` is required"]);
     broken(
@@ -32,7 +33,7 @@ fn a_create_request_is_held_to_the_rules_of_its_resource() {
     );
 }
 
-/// Logs more, and holds nothing else.
+/// An update of the log configuration alone.
 fn update() -> UpdateChannelRequest {
     let channel = Channel { log_config: Some(LogConfig::default()), ..Default::default() };
     UpdateChannelRequest {
@@ -47,7 +48,7 @@ fn channel(request: &mut UpdateChannelRequest) -> &mut Channel {
 }
 
 #[test]
-fn an_update_is_held_only_to_what_it_changes() {
+fn an_update_is_validated_only_in_the_fields_that_it_changes() {
     let no_folder = Some(Output { uri: "news".into() });
     let wrong = "`channel.output.uri` is `news`, but must be a Cloud Storage folder such as \
      `gs://my-bucket/folder`";
@@ -60,7 +61,7 @@ fn an_update_is_held_only_to_what_it_changes() {
     broken(&update, |r| r.update_mask = None, &[]);
     broken(&update, |r| r.update_mask = mask(&["output"]), &["`channel.output.uri` is required"]);
 
-    // What no update changes is not held against it.
+    // Fields that no update changes are not validated.
     broken(&update, |r| channel(r).static_overlays = vec![Default::default()], &[]);
     broken(
         &update,
@@ -72,7 +73,7 @@ fn an_update_is_held_only_to_what_it_changes() {
 }
 
 #[test]
-fn an_update_refers_to_what_it_does_not_hold() {
+fn an_update_can_refer_to_streams_outside_of_its_mask() {
     let manifest = Manifest { r#type: 1, mux_streams: vec!["hd".into()], ..Default::default() };
     let edit = |r: &mut UpdateChannelRequest| {
         channel(r).manifests = vec![manifest.clone()];
@@ -93,7 +94,7 @@ fn an_update_refers_to_what_it_does_not_hold() {
 }
 
 #[test]
-fn a_mask_names_only_what_the_update_can_change() {
+fn an_update_mask_names_only_mutable_fields() {
     let list = "`input_attachments`, `input_config`, `output`, `elementary_streams`, \
                 `mux_streams`, `manifests`, `sprite_sheets`, `log_config`, `timecode_config`, \
                 `encryptions`, `retention_config`";
@@ -115,7 +116,7 @@ fn a_mask_names_only_what_the_update_can_change() {
 }
 
 #[test]
-fn updates_of_sessions_inputs_and_pools_are_held_to_their_rules() {
+fn updates_of_dvr_sessions_inputs_and_pools_are_validated() {
     let update = || UpdateDvrSessionRequest {
         update_mask: mask(&["dvr_windows"]),
         dvr_session: Some(DvrSession { dvr_manifests: Vec::new(), ..session() }),
@@ -157,7 +158,7 @@ fn updates_of_sessions_inputs_and_pools_are_held_to_their_rules() {
 }
 
 #[tokio::test]
-async fn a_checked_call_is_refused_with_all_fields_and_never_sent() {
+async fn a_validated_call_reports_every_invalid_field_and_is_not_sent() {
     let builder = LivestreamClient::builder().endpoint("http://127.0.0.1:1");
     let client = builder.anonymous().build().unwrap();
     let location = LocationName::new("p", "us-central1").unwrap();
@@ -185,7 +186,7 @@ async fn a_checked_call_is_refused_with_all_fields_and_never_sent() {
 }
 
 #[test]
-fn a_request_that_holds_all_is_valid() {
+fn a_complete_request_is_valid() {
     let request = UpdateChannelRequest { channel: Some(whole()), ..Default::default() };
     assert_eq!(request.violations(), []);
 }

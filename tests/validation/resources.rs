@@ -1,4 +1,4 @@
-//! The rules that inputs, events, clips, DVR sessions, assets and pools show by themselves.
+//! The rules of inputs, events, clips, DVR sessions, assets and pools that need no other resource.
 
 use super::{broken, seconds};
 use livestream_client::model::{
@@ -30,7 +30,7 @@ fn camera() -> Input {
 }
 
 #[test]
-fn an_input_has_a_protocol_and_is_pushed_to_from_cidr_blocks() {
+fn an_input_has_a_type_and_cidr_blocks_as_security_rules() {
     broken(&camera, |i| i.r#type = 0, &["`type` is required: `RTMP_PUSH` or `SRT_PUSH`"]);
     let allow = |block: &str| {
         let ip_ranges = vec!["10.0.0.0/8".to_owned(), block.to_owned()];
@@ -49,7 +49,7 @@ fn an_input_has_a_protocol_and_is_pushed_to_from_cidr_blocks() {
 }
 
 #[test]
-fn an_inputs_treatment_is_within_limits() {
+fn the_preprocessing_config_of_an_input_is_within_limits() {
     let config = |config: PreprocessingConfig| {
         move |input: &mut Input| input.preprocessing_config = Some(config)
     };
@@ -87,7 +87,7 @@ pub(crate) fn unmute() -> Event {
 }
 
 #[test]
-fn an_event_has_one_time_of_its_own_or_none() {
+fn an_event_has_either_execution_time_or_execute_now() {
     broken(
         &unmute,
         |e| e.execution_time = at(1),
@@ -104,12 +104,12 @@ fn an_event_has_one_time_of_its_own_or_none() {
         |e| (e.execute_now, e.execution_time) = (false, Some(broken_clock)),
         &["`execution_time` has -1 nanos, but must have 0 to 999999999"],
     );
-    // As the service gives back an event that ran at once.
+    // The service returns an event with `execute_now` in this form.
     broken(&unmute, |e| (e.create_time, e.execution_time) = (at(1), at(2)), &[]);
 }
 
 #[test]
-fn an_event_has_a_whole_task() {
+fn an_event_has_a_complete_task() {
     let asset = "projects/p/locations/us-central1/assets/slate";
     let slate = |duration: Option<prost_types::Duration>, asset: &str| {
         Some(Task::Slate(SlateTask { duration, asset: asset.into() }))
@@ -261,7 +261,7 @@ fn logo() -> Asset {
 }
 
 #[test]
-fn an_asset_is_a_file_with_the_checksum_of_4_bytes() {
+fn an_asset_has_a_file_uri_and_a_4_byte_checksum() {
     broken(&logo, |a| a.resource = None, &["`resource` is required: `video` or `image`"]);
     for uri in ["gs://bucket", "gs://bucket/", "gs:///logo.png", "logo.png"] {
         let video = VideoAsset { uri: uri.into() };
@@ -289,7 +289,7 @@ pub(crate) fn pool() -> Pool {
 }
 
 #[test]
-fn a_pool_names_its_network_with_the_number_of_a_project() {
+fn a_pool_network_contains_the_project_number() {
     let network = |name: &str| Some(NetworkConfig { peered_network: name.into() });
     broken(&pool, |p| p.network_config = network(""), &[]);
     broken(

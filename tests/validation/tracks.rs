@@ -61,7 +61,7 @@ fn text(channel: &mut Channel) -> &mut TextStream {
 }
 
 #[test]
-fn a_track_has_a_kind_and_video_a_codec() {
+fn an_elementary_stream_has_a_kind_and_video_has_a_codec() {
     broken(
         &with_text,
         |c| c.elementary_streams[3].elementary_stream = None,
@@ -79,7 +79,7 @@ fn a_track_has_a_kind_and_video_a_codec() {
 }
 
 #[test]
-fn pictures_have_even_sides_within_limits() {
+fn video_width_and_height_are_even_and_within_limits() {
     let at = |text: &str| format!("`elementary_streams[0].video_stream.h264.{text}");
     let cases: [Case<H264CodecSettings>; 8] = [
         (|v| v.width_pixels = 0, "width_pixels` is required"),
@@ -97,7 +97,7 @@ fn pictures_have_even_sides_within_limits() {
     for (edit, text) in cases {
         broken(&whole, |c| edit(h264(c)), &[&at(text)]);
     }
-    // The size of H.265 may be left to the input, but not be odd.
+    // H.265 can take its size from the input, but a size must be even.
     broken(
         &whole,
         |c| (h265(c).width_pixels, h265(c).height_pixels) = (0, 361),
@@ -106,7 +106,7 @@ fn pictures_have_even_sides_within_limits() {
 }
 
 #[test]
-fn frame_rates_end_at_60_or_120() {
+fn the_frame_rate_is_at_most_60_or_120() {
     let rate =
         |rate: &str, most| format!("is {rate}, but must be greater than 0 and at most {most}");
     for (wrong, text) in
@@ -124,7 +124,7 @@ fn frame_rates_end_at_60_or_120() {
 }
 
 #[test]
-fn bit_rates_end_with_the_size_of_the_picture() {
+fn the_maximum_bit_rate_depends_on_the_resolution() {
     let cases = [
         (720, 0, "is required"),
         (720, 9_999, "is 9999, but must be at least 10000"),
@@ -150,7 +150,7 @@ fn bit_rates_end_with_the_size_of_the_picture() {
 }
 
 #[test]
-fn groups_of_pictures_are_2_to_20_seconds_long_and_all_the_same() {
+fn gops_are_2_to_20_seconds_long_and_all_the_same() {
     let both = |c: &mut Channel, gop: GopMode, rate: f64| {
         (h264(c).gop_mode, h264(c).frame_rate) = (Some(gop), rate);
         h265(c).frame_rate = rate;
@@ -208,7 +208,7 @@ fn groups_of_pictures_are_2_to_20_seconds_long_and_all_the_same() {
          a GOP of 2 s",
         ],
     );
-    // 60 frames at 29.97 a second last 2.002 s: three of them make a segment of 6.006 s.
+    // 60 frames at 29.97 frames a second last 2.002 s, so three GOPs make a segment of 6.006 s.
     let mut channel = whole();
     both(&mut channel, GopMode::GopFrameCount(60), 30_000.0 / 1001.0);
     for mux in &mut channel.mux_streams {
@@ -219,7 +219,7 @@ fn groups_of_pictures_are_2_to_20_seconds_long_and_all_the_same() {
 }
 
 #[test]
-fn the_encoders_other_settings_are_within_limits() {
+fn other_encoder_settings_are_within_limits() {
     let at = |text: &str| format!("`elementary_streams[0].video_stream.h264.{text}");
     let cases: [Case<H264CodecSettings>; 8] = [
         (|v| v.vbv_size_bits = -1, "vbv_size_bits` is -1, but must not be negative"),
@@ -255,7 +255,7 @@ fn the_encoders_other_settings_are_within_limits() {
 }
 
 #[test]
-fn audio_is_within_limits_unless_it_is_passed_through() {
+fn audio_settings_are_within_limits_unless_passed_through() {
     let cases: [Case<AudioStream>; 7] = [
         (|a| a.codec = "mp3".into(), "codec` is `mp3`, but must be one of `aac`"),
         (|a| a.bitrate_bps = 0, "bitrate_bps` is required"),

@@ -1,4 +1,4 @@
-//! What a failure becomes: its code, the vendor's own words, and never a key.
+//! Failures: the code, the vendor's message, and no key in either.
 
 use crate::{ID, Reply, Vendor, answer, create, keys, list, over, vendor::ACCESS_KEY};
 use livestream_client::{
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tonic::Code;
 
-/// HTTP status, the vendor's code, and what both mean.
+/// HTTP status, the vendor's code, and the gRPC code for both.
 const FAILURES: &[(u16, &str, Code)] = &[
     (400, "InvalidParam", Code::InvalidArgument),
     (400, "InvalidParameter", Code::InvalidArgument),
@@ -31,7 +31,7 @@ const FAILURES: &[(u16, &str, Code)] = &[
     (400, "SomethingNew", Code::Unknown),
 ];
 
-/// HTTP statuses that mean something by themselves.
+/// HTTP statuses that determine the code without a vendor's code.
 const STATUSES: &[(u16, Code)] = &[
     (429, Code::ResourceExhausted),
     (502, Code::Unavailable),
@@ -47,7 +47,7 @@ fn once(vendor: &Vendor) -> TimeShift {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_in_the_body_is_a_failure_whatever_http_says() {
+async fn an_error_in_the_body_is_a_failure_with_any_http_status() {
     let vendor = Vendor::new();
     let mut client = once(&vendor).client();
     for (status, code, expected) in FAILURES {
@@ -63,7 +63,7 @@ async fn an_error_in_the_body_is_a_failure_whatever_http_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_http_failure_is_one_whatever_the_body_says() {
+async fn an_http_failure_is_an_error_with_any_body() {
     let vendor = Vendor::new();
     let mut client = once(&vendor).client();
     for (http, expected) in STATUSES {
@@ -84,7 +84,7 @@ async fn an_http_failure_is_one_whatever_the_body_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_none_is_an_error() {
+async fn a_malformed_response_is_an_error() {
     let vendor = Vendor::new();
     let mut client = once(&vendor).client();
     for body in ["", "{}", "[]", "null", "hello", r#"{"ResponseMetadata": 1}"#] {
@@ -100,7 +100,7 @@ async fn an_answer_that_is_none_is_an_error() {
         assert!(status.message().contains("ListTimeShiftPresetV2 cannot be parsed"), "{status}");
         assert_eq!(status.metadata().get(REQUEST_ID).unwrap(), ID);
     }
-    // An error of an odd shape is an error still.
+    // An error of an unexpected shape is an error, too.
     for error in [json!({}), json!({"Code": 7, "Message": null})] {
         let body = json!({"ResponseMetadata": {"RequestId": ID, "Error": error}});
         vendor.reply([Reply::Answer(200, body.to_string())]);
@@ -110,7 +110,7 @@ async fn an_answer_that_is_none_is_an_error() {
 }
 
 #[tokio::test]
-async fn no_connection_is_unavailable_and_says_to_where() {
+async fn a_failed_connection_is_unavailable_and_names_the_endpoint() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let origin = format!("http://{closed}");
     let service =
@@ -123,7 +123,7 @@ async fn no_connection_is_unavailable_and_says_to_where() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_key_is_ever_shown() {
+async fn debug_and_errors_redact_access_key_and_session_token() {
     const TOKEN: &str = "STS2EXAMPLETOKEN==";
     const SECRET: &str = "not+the/secret=of-this-one";
     let vendor = Vendor::with_session_token(TOKEN);
@@ -133,7 +133,7 @@ async fn no_key_is_ever_shown() {
     let mut shown = vec![format!("{builder:?}")];
     let service = builder.build().unwrap();
     let mut client = service.client();
-    // It quotes what was signed, the session token included.
+    // The message quotes the signed text, which includes the session token.
     let mismatch = client.create_time_shift_preset(create()).await.unwrap_err();
     assert!(mismatch.message().contains("x-security-token:[redacted]"), "{mismatch}");
     shown.extend([format!("{service:?}"), format!("{client:?}"), format!("{mismatch:?}")]);

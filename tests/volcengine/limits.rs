@@ -1,4 +1,4 @@
-//! Retries, time and pace, by a paused clock.
+//! Retries, deadlines and the rate limit, on a paused clock.
 
 use crate::{ID, Reply, Vendor, answer, create, delete, list, over, update};
 use livestream_client::{
@@ -30,7 +30,7 @@ fn unavailable() -> Reply {
 }
 
 #[tokio::test(start_paused = true)]
-async fn listing_is_tried_again() {
+async fn list_is_retried() {
     let vendor = Vendor::new();
     vendor.reply([unavailable(), Reply::HangUp, Reply::Answer(502, String::new())]);
     let mut client = over(&vendor).build().unwrap().client();
@@ -43,7 +43,7 @@ async fn listing_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_else_is_tried_again() {
+async fn mutations_are_not_retried() {
     for reply in [unavailable(), Reply::HangUp, Reply::Answer(502, String::new())] {
         let vendor = Vendor::new();
         let mut client = over(&vendor).build().unwrap().client();
@@ -60,7 +60,7 @@ async fn nothing_else_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_service_ends_the_call_in_time() {
+async fn a_call_to_a_silent_service_ends_at_its_deadline() {
     for (told, reply, expected) in [
         (None, Reply::Stall, 60),
         (None, Reply::StallInBody, 60),
@@ -84,7 +84,7 @@ async fn a_silent_service_ends_the_call_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_takes_too_long_is_followed_by_another_where_that_is_safe() {
+async fn an_attempt_timeout_is_retried_only_for_list() {
     let vendor = Vendor::new();
     vendor.reply([Reply::Stall, Reply::StallInBody]);
     let timeouts = Timeouts::new(30 * SECOND).with_attempt(5 * SECOND);
@@ -101,9 +101,9 @@ async fn an_attempt_that_takes_too_long_is_followed_by_another_where_that_is_saf
     assert_eq!(vendor.seen().len(), 4);
 }
 
-/// tonic enforces no `grpc-timeout` in process: the service does.
+/// tonic does not enforce `grpc-timeout` in process, so the service does.
 #[tokio::test(start_paused = true)]
-async fn without_layers_above_the_service_watches_its_time_itself() {
+async fn without_layers_the_service_enforces_grpc_timeout_itself() {
     for (told, expected) in [(Some(2), 2), (None, 7)] {
         let vendor = Vendor::new();
         vendor.reply([Reply::StallInBody]);
@@ -122,9 +122,9 @@ async fn without_layers_above_the_service_watches_its_time_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_never_comes_is_given_up() {
+async fn a_connection_that_never_opens_ends_at_the_connect_timeout() {
     let never = service_fn(|_| pending::<Result<DuplexStream, Infallible>>());
-    // Whoever holds the other end never says a word, so that TLS cannot begin.
+    // The other end stays silent, so that the TLS handshake cannot begin.
     let silent = service_fn(|_| async {
         let (near, far) = duplex(1 << 16);
         tokio::spawn(async move {
@@ -145,7 +145,7 @@ async fn a_connection_that_never_comes_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_second_sees_more_requests_than_its_limit() {
+async fn the_rate_limit_holds_in_every_second() {
     for (limit, expected) in [(None, [10, 10, 5, 0]), (Some(4), [4, 4, 4, 4])] {
         let vendor = Vendor::new();
         let mut builder = over(&vendor);
@@ -171,7 +171,7 @@ async fn no_second_sees_more_requests_than_its_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_for_a_turn_is_part_of_the_time() {
+async fn waiting_for_the_rate_limit_counts_toward_the_deadline() {
     let vendor = Vendor::new();
     let service = over(&vendor).requests_per_second(1).build().unwrap();
     let mut client = service.client();
@@ -184,7 +184,7 @@ async fn waiting_for_a_turn_is_part_of_the_time() {
 }
 
 #[tokio::test]
-async fn it_can_be_served_as_a_gateway() {
+async fn the_service_can_be_served_as_a_gateway() {
     let vendor = Vendor::new();
     let service = TimeShift::builder()
         .access_key(crate::keys())
@@ -197,7 +197,7 @@ async fn it_can_be_served_as_a_gateway() {
     let server = TimeShiftServiceServer::new(service);
     tokio::spawn(Server::builder().serve_with_incoming(server, incoming));
 
-    // No keys on this side.
+    // The client of the gateway has no keys.
     let over = LivestreamClient::builder().endpoint(gateway).build().unwrap().stack();
     let mut client = TimeShiftServiceClient::new(over);
     client.create_time_shift_preset(create()).await.unwrap();

@@ -17,14 +17,14 @@ use livestream_client::volcengine::{
 };
 use vendor::{ACCESS_KEY, Reply, SECRET_KEY, Vendor};
 
-/// The request id in every answer here.
+/// The request id in every response.
 const ID: &str = "20240102030405010203040506070809";
 
 fn keys() -> AccessKey {
     AccessKey::new(ACCESS_KEY, SECRET_KEY).unwrap()
 }
 
-/// Over connections in memory.
+/// A builder of a service that connects to the vendor in memory.
 fn over(vendor: &Vendor) -> Builder {
     TimeShift::builder()
         .access_key(keys())
@@ -32,7 +32,7 @@ fn over(vendor: &Vendor) -> Builder {
         .connector(vendor.connector())
 }
 
-/// An answer of the vendor with this metadata next to the request id, and this result.
+/// A response of the vendor with this error besides the request id, and this result.
 fn answer(status: u16, error: Option<(&str, &str)>, result: serde_json::Value) -> Reply {
     let mut body = serde_json::json!({"ResponseMetadata": {"RequestId": ID}, "Result": result});
     if let Some((code, message)) = error {

@@ -1,4 +1,4 @@
-//! What is sent, what is refused before, and what is made of the answers.
+//! The fields of requests, validation before sending, and the reading of responses.
 
 use crate::{ID, Reply, Vendor, answer, create, delete, list, over, update};
 use livestream_client::volcengine::{
@@ -57,7 +57,7 @@ async fn each_action_sends_its_fields_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_length_that_is_not_offered_is_refused_with_those_that_are() {
+async fn an_unsupported_max_shift_time_is_refused_with_the_supported_values() {
     let vendor = Vendor::new();
     let mut client = over(&vendor).build().unwrap().client();
     for seconds in [86_401, 0, -1, i64::MAX] {
@@ -83,13 +83,13 @@ async fn a_length_that_is_not_offered_is_refused_with_those_that_are() {
     }
 }
 
-/// The field that the typed details name.
+/// The field in the typed error details.
 fn violated(status: &Status) -> String {
     status.get_details_bad_request().unwrap().field_violations[0].field.clone()
 }
 
 #[tokio::test(start_paused = true)]
-async fn fields_that_no_document_allows_are_refused_before_anything_is_sent() {
+async fn undocumented_field_values_are_refused_before_anything_is_sent() {
     let vendor = Vendor::new();
     let mut client = over(&vendor).build().unwrap().client();
 
@@ -132,7 +132,7 @@ async fn fields_that_no_document_allows_are_refused_before_anything_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_tell_names_and_the_request_id() {
+async fn responses_hold_preset_names_and_the_request_id() {
     let vendor = Vendor::new();
     let mut client = over(&vendor).build().unwrap().client();
     let created = client.create_time_shift_preset(create()).await.unwrap();
@@ -155,7 +155,7 @@ async fn answers_tell_names_and_the_request_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_may_hold_what_requests_may_not() {
+async fn responses_can_hold_values_that_requests_cannot() {
     let vendor = Vendor::new();
     let odd = json!({"List": [
         {"Vhost": "", "App": "a/b".repeat(50), "Stream": "s p a c e", "MaxShiftTime": 86_401,
@@ -192,7 +192,7 @@ async fn answers_may_hold_what_requests_may_not() {
         assert!(empty.presets.is_empty());
     }
 
-    // No action but listing needs a result.
+    // Only listing needs a result.
     for result in [Value::Null, json!(""), json!([]), json!({"PresetName": null})] {
         vendor.reply([answer(200, None, result.clone()), answer(200, None, result.clone())]);
         let created = client.create_time_shift_preset(create()).await.unwrap().into_inner();

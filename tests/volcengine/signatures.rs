@@ -1,5 +1,5 @@
-//! Only what is signed as it must be gets through. That the crate's signatures are those of the
-//! vectors is tested next to them.
+//! The stand-in accepts only valid signatures. The unit tests of the signing code compare the
+//! crate's signatures with the vectors.
 
 use crate::{
     list, over,
@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use tonic::Code;
 
-/// The requests of the vectors as they would arrive, with their session tokens and dates.
+/// The requests of the vectors as a server receives them, with their session tokens and dates.
 fn vectors() -> Vec<(Raw, String, i64)> {
     let vectors = include_str!("../data/volcengine_signatures.json");
     let vectors = serde_json::from_str::<Value>(vectors).unwrap();
@@ -36,7 +36,7 @@ fn vectors() -> Vec<(Raw, String, i64)> {
 }
 
 #[test]
-fn the_stand_in_accepts_every_vector_for_900_seconds() {
+fn the_stand_in_accepts_every_signature_vector_for_900_seconds() {
     for (raw, token, sent) in vectors() {
         for (off, is_accepted) in
             [(0, true), (900, true), (-900, true), (901, false), (-901, false)]
@@ -51,7 +51,7 @@ fn the_stand_in_accepts_every_vector_for_900_seconds() {
 }
 
 #[test]
-fn the_stand_in_refuses_any_tampered_byte() {
+fn the_stand_in_refuses_a_signature_over_any_tampered_byte() {
     fn flip(text: &str, at: usize) -> String {
         let mut bytes = text.as_bytes().to_vec();
         bytes[at] ^= 1;
@@ -91,7 +91,7 @@ fn the_stand_in_refuses_any_tampered_byte() {
 }
 
 #[tokio::test]
-async fn requests_over_tcp_are_accepted() {
+async fn signed_requests_over_tcp_are_accepted() {
     let vendor = Vendor::new();
     let service = TimeShift::builder().access_key(crate::keys()).endpoint(vendor.listen().await);
     let mut client = service.build().unwrap().client();

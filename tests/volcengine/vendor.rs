@@ -1,7 +1,8 @@
-//! A stand-in for the vendor's service, for tests and examples: it keeps presets in memory, and
-//! refuses any request that the vendor would refuse.
+//! A stand-in for the vendor's service, for tests and examples. It keeps presets in memory and
+//! refuses every request that the vendor would refuse.
 //!
-//! The signature is verified from what arrived alone, by code that shares nothing with the crate's.
+//! It verifies the signature from the received request alone, with code that shares nothing with
+//! the crate's.
 
 use hmac::{Hmac, KeyInit, Mac};
 use prost_types::Timestamp;
@@ -21,11 +22,11 @@ use tokio::{
 };
 use tower::{Service, service_fn};
 
-/// The keys that it knows. It grants them everything.
+/// The keys that it accepts, with every permission.
 pub(crate) const ACCESS_KEY: &str = "AKLTEXAMPLE";
 pub(crate) const SECRET_KEY: &str = "c2VjcmV0";
 
-/// How far a request's date may be off, in seconds.
+/// The maximum difference of a request's date, in seconds.
 const WINDOW: i64 = 900;
 
 #[derive(Clone, Default)]
@@ -33,22 +34,22 @@ pub(crate) struct Vendor(Arc<State>);
 
 #[derive(Default)]
 struct State {
-    /// The token that must come along; empty for none.
+    /// The session token that requests must have; empty for none.
     session_token: String,
-    /// By how many seconds its clock is ahead.
+    /// The number of seconds that its clock is ahead.
     ahead: i64,
     script: Mutex<VecDeque<Reply>>,
     seen: Mutex<Vec<Seen>>,
     presets: Mutex<Vec<Value>>,
 }
 
-/// What it does with the next request that it accepts, instead of carrying it out.
+/// Replaces the outcome of the next request that it accepts.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     Answer(u16, String),
-    /// It never answers.
+    /// It never responds.
     Stall,
-    /// It announces an answer, and never ends it.
+    /// It begins a response and never ends it.
     StallInBody,
     HangUp,
 }
@@ -61,7 +62,7 @@ pub(crate) struct Seen {
     pub(crate) at: Instant,
 }
 
-/// A request as it arrived; names of headers in lower case.
+/// A request as received; header names are in lower case.
 #[derive(Clone, Debug)]
 pub(crate) struct Raw {
     pub(crate) method: String,
@@ -70,7 +71,7 @@ pub(crate) struct Raw {
     pub(crate) body: Vec<u8>,
 }
 
-/// An HTTP status, the vendor's code, and why.
+/// An HTTP status, the vendor's code, and the reason.
 pub(crate) type Refusal = (u16, &'static str, String);
 
 impl Vendor {
@@ -78,22 +79,22 @@ impl Vendor {
         Self::default()
     }
 
-    /// Asks for a session token too.
+    /// Also requires a session token.
     pub(crate) fn with_session_token(token: &str) -> Self {
         Self(Arc::new(State { session_token: token.to_owned(), ..State::default() }))
     }
 
-    /// Has a clock of its own.
+    /// Sets its clock ahead.
     pub(crate) fn with_clock_ahead(seconds: i64) -> Self {
         Self(Arc::new(State { ahead: seconds, ..State::default() }))
     }
 
-    /// Adds to what it does with the next requests.
+    /// Sets the replies to the next requests.
     pub(crate) fn reply(&self, replies: impl IntoIterator<Item = Reply>) {
         self.0.script.lock().unwrap().extend(replies);
     }
 
-    /// What it has accepted so far.
+    /// The requests that it has accepted so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.0.seen.lock().unwrap().clone()
     }
@@ -160,7 +161,7 @@ impl Vendor {
         }
     }
 
-    /// What is left out of a request is left out of its preset.
+    /// A field that a request leaves out is left out of its preset.
     fn carry_out(&self, action: &str, mut body: Value) -> Value {
         let mut presets = self.0.presets.lock().unwrap();
         let is_same = |preset: &Value, keys: &[&str]| keys.iter().all(|k| preset[k] == body[k]);
@@ -195,7 +196,7 @@ impl Vendor {
     }
 }
 
-/// An answer in the vendor's envelope.
+/// A response in the vendor's envelope.
 fn answer(status: u16, action: &str, metadata: Value, result: Value) -> Reply {
     let mut body = json!({"ResponseMetadata": metadata, "Result": result});
     body["ResponseMetadata"]["RequestId"] = json!("20240102030405010203040506070809");
@@ -203,7 +204,7 @@ fn answer(status: u16, action: &str, metadata: Value, result: Value) -> Reply {
     Reply::Answer(status, body.to_string())
 }
 
-/// The action that a request asks for, if it is signed as it must be.
+/// The action of a request, if its signature is valid.
 pub(crate) fn verify(request: &Raw, session_token: &str, now: i64) -> Result<String, Refusal> {
     let refuse = |status, code, message: &str| Err((status, code, message.to_owned()));
     let mismatch = |message: String| (401, "SignatureDoesNotMatch", message);
@@ -314,7 +315,7 @@ async fn receive(io: &mut (impl AsyncRead + Unpin)) -> Option<Raw> {
     Some(Raw { method, target, headers, body })
 }
 
-/// Nobody may be there any more to hear it.
+/// Ignores errors, since the client may have disconnected.
 async fn send(io: &mut (impl AsyncWrite + Unpin), status: u16, body: &str, length: usize) {
     let head = format!("HTTP/1.1 {status} -\r\ncontent-length: {length}\r\n\r\n");
     let _ = io.write_all(format!("{head}{body}").as_bytes()).await;

@@ -23,7 +23,8 @@ macro_rules! client {
         }
 
         impl $client {
-            /// Creates a client with Application Default Credentials, or for the emulator that
+            /// Creates a client with Application Default Credentials (feature `adc`), or for
+            /// the emulator that
             #[doc = concat!("`", $emulator, "` names (`host:port`, plaintext, no credentials).")]
             ///
             /// # Errors

@@ -6,9 +6,14 @@ mod mixins;
 pub(crate) use declare::client;
 pub(crate) use mixins::mixins;
 
+#[cfg(feature = "adc")]
+use crate::gax::adc::application_default;
+#[cfg(not(feature = "adc"))]
+use crate::gax::credentials::application_default;
 use crate::gax::{
     call::Core,
     context::Classify,
+    credentials::Credentials,
     error::{BoxError, Error},
     net::{
         bottom::{Bottom, BoxChannel, box_channel},
@@ -21,15 +26,9 @@ use crate::gax::{
     },
     policy::{Budget, CallPolicy, PollPolicy, RetryPolicy, Timeouts},
     rpc::Idempotency,
-    stack::{
-        self,
-        auth::{AuthLayer, application_default},
-        buffer::Buffer,
-        headers::HeadersLayer,
-    },
+    stack::{self, auth::AuthLayer, buffer::Buffer, headers::HeadersLayer},
 };
 use bytes::Bytes;
-use google_cloud_auth::credentials::Credentials;
 use http::{HeaderValue, Request, Response, Uri};
 use http_body::Body as HttpBody;
 use std::{env, fmt, marker::PhantomData, sync::Arc, time::Duration};
@@ -161,8 +160,12 @@ impl<C: Client> Builder<C> {
         self
     }
 
-    /// Calls as whom these credentials say, instead of by
-    /// [Application Default Credentials](https://cloud.google.com/docs/authentication/application-default-credentials).
+    /// Calls with these credentials instead of
+    /// [Application Default Credentials](https://cloud.google.com/docs/authentication/application-default-credentials):
+    /// a [`TokenSource`](crate::gax::credentials::TokenSource) of your own, such as a closure, or
+    /// credentials of `google-cloud-auth` (feature `adc`).
+    ///
+    #[doc = include_str!("../../guide/examples/credentials.md")]
     pub fn credentials(mut self, credentials: impl Into<Credentials>) -> Self {
         self.identity = Some(Identity::Given(credentials.into()));
         self
@@ -321,7 +324,9 @@ impl<C: Client> Builder<C> {
     ///
     /// # Errors
     /// Fails if the endpoint or a setting is invalid, if tokens would go over plaintext, or if there are
-    /// no credentials. Application Default Credentials need a Tokio runtime: call this inside one.
+    /// no credentials. Application Default Credentials need a Tokio runtime: call this inside one. They need
+    /// the feature `adc` too: without it, `https` needs [`credentials`](Self::credentials) or
+    /// [`anonymous`](Self::anonymous).
     pub fn build(mut self) -> Result<C, Error> {
         set_by_variable(&mut self.universe_domain, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
         set_by_variable(&mut self.quota_project, "GOOGLE_CLOUD_QUOTA_PROJECT");

@@ -134,7 +134,8 @@ fn crypto_provider() -> Result<Arc<CryptoProvider>, Error> {
     })
 }
 
-/// google-cloud-auth signs with the process's default provider, and panics where there is none.
+/// Gives the process a default provider, if it has none.
+#[cfg(feature = "adc")]
 pub(crate) fn install_crypto_provider() {
     if CryptoProvider::get_default().is_none()
         && let Some(provider) = built_in_provider()

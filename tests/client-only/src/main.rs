@@ -1,7 +1,8 @@
-//! A refused stream is sent again in a build without tonic's server: what is refused was not carried
-//! out, and may be repeated whatever it is.
+//! A refused stream is retried in a build without tonic's server feature. A refused request was not
+//! carried out, so every request can be retried.
 //!
-//! Run it with `cargo run --manifest-path tests/client-only/Cargo.toml`; it panics if that fails.
+//! Run it with `cargo run --manifest-path tests/client-only/Cargo.toml`; it panics if a check
+//! fails.
 
 use bytes::Bytes;
 use h2::Reason;
@@ -20,23 +21,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let (client, server) = refusing_once().await?;
     let error = client.call(PreviewInputRequest { name: name.clone() }).await.err();
-    assert!(error.is_none(), "an unkeyed mutation was not sent again: {error:?}");
+    assert!(error.is_none(), "a mutation without a request_id was not retried: {error:?}");
     drop(client);
-    assert_eq!(server.await??, 2, "one refusal, one answer");
+    assert_eq!(server.await??, 2, "one refusal, one response");
 
     let (client, server) = refusing_once().await?;
     let mut stub = LivestreamServiceClient::new(client.stack());
     let status = stub.preview_input(PreviewInputRequest { name }).await.err();
-    assert!(status.is_none(), "a raw stub's request was not sent again: {status:?}");
+    assert!(status.is_none(), "a raw stub's request was not retried: {status:?}");
     drop((client, stub));
-    assert_eq!(server.await??, 2, "one refusal, one answer");
+    assert_eq!(server.await??, 2, "one refusal, one response");
 
-    println!("refused streams are sent again in a client-only build");
+    println!("refused streams are retried in a client-only build");
     Ok(())
 }
 
-/// A server that refuses the first stream of its one connection and answers the others, with a
-/// client for it; the task yields how many streams there were.
+/// A server that refuses the first stream of its one connection and answers the others, and a
+/// client for it. The task returns the number of streams.
 async fn refusing_once()
 -> Result<(LivestreamClient, JoinHandle<Result<u32, h2::Error>>), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -1,13 +1,13 @@
-//! Examples of the client's documentation that need what nothing else needs, run here: who builds an
-//! example or a test of the client does without YAML and a subscriber.
+//! Examples of the client's documentation that need YAML or a subscriber. They are tests of this
+//! package, so that the client's own examples and tests build without these dependencies.
 //!
-//! The documentation shows them in their places, where rustdoc passes them over as tests.
+//! The client's documentation shows the same examples, but does not run them.
 
-/// YAML, of the module `json`.
+/// YAML, from the module `json`.
 #[doc = include_str!("../../../src/json/yaml.md")]
 pub mod json {}
 
-/// Spans and events, of the guide.
+/// Spans and events, from the guide.
 ///
 #[doc = include_str!("../../../src/guide/observability.md")]
 pub mod observability {}

@@ -1,2 +1,2 @@
-// The guide's examples look for this file in the folder of their package.
+// The guide's examples include this file from the folder of their package.
 include!("../../../../src/guide/studio.rs");

@@ -1,17 +1,15 @@
-//! Callers that leave before the answer, clients that are dropped, and servers that come and go.
+//! Cancelled calls, dropped clients, and servers that restart.
 
 use super::{
-    channel, millis, operation, preview, read,
+    channel, listen, millis, preview, read,
     server::{Exchange, Server},
     start, within,
 };
 use h2::Reason;
-use livestream_client::{
-    LivestreamClient, PoolLimits, model::PreviewInputResponse, policy::Timeouts,
-};
+use livestream_client::{LivestreamClient, PoolLimits, policy::Timeouts};
 use std::{future::IntoFuture, net::SocketAddr, sync::Arc};
 use tokio::{
-    net::{TcpListener, TcpSocket},
+    net::TcpSocket,
     sync::{Notify, mpsc},
     task::JoinSet,
     time::timeout,
@@ -20,12 +18,12 @@ use tokio::{
 const DEADLINE: std::time::Duration = millis(2000);
 
 /// Room for one call at a time.
-fn one() -> PoolLimits {
+fn one_place() -> PoolLimits {
     PoolLimits::default().with_max_connections(1).with_max_calls_per_connection(1)
 }
 
 #[tokio::test]
-async fn a_dropped_call_resets_its_stream_and_frees_its_place() {
+async fn a_dropped_call_sends_rst_stream_and_frees_its_place() {
     let arrived = Arc::new(Notify::new());
     let (resets, mut reset) = mpsc::unbounded_channel();
     let server = Server::start({
@@ -34,10 +32,10 @@ async fn a_dropped_call_resets_its_stream_and_frees_its_place() {
             let (arrived, resets) = (arrived.clone(), resets.clone());
             async move {
                 match exchange.number {
-                    // Dropped before the headers, and after them.
+                    // The first call is dropped before the response headers, the second after them.
                     1 => {
                         arrived.notify_one();
-                        let _ = resets.send(exchange.abandoned().await.ok());
+                        let _ = resets.send(exchange.until_reset().await.ok());
                     }
                     2 => {
                         let mut stream = exchange.begin();
@@ -51,42 +49,46 @@ async fn a_dropped_call_resets_its_stream_and_frees_its_place() {
         }
     })
     .await;
-    let client = server.client().pool(one()).build().expect("a client");
+    let client = server.client().pool(one_place()).build().expect("a client");
     for _ in 0..2 {
         let call = tokio::spawn(read(&client).into_future());
         arrived.notified().await;
-        // One more waits for the place, and leaves too.
+        // Another call waits for the place and is dropped too.
         assert!(timeout(millis(20), read(&client)).await.is_err(), "there is one place");
         call.abort();
         assert!(call.await.is_err_and(|e| e.is_cancelled()));
         assert_eq!(reset.recv().await.flatten(), Some(Reason::CANCEL));
     }
-    within(DEADLINE, read(&client)).await.expect("the place is free");
-    assert_eq!((server.attempts(), server.connections()), (3, 1), "nothing was sent for the idle");
+    within(DEADLINE, read(&client)).await.expect("there is a free place");
+    assert_eq!(
+        (server.attempts(), server.connections()),
+        (3, 1),
+        "the calls that waited sent nothing"
+    );
 }
 
 #[tokio::test]
-async fn a_call_that_runs_out_of_time_resets_its_stream_too() {
+async fn a_call_at_its_deadline_sends_rst_stream_and_frees_its_place() {
     let (resets, mut reset) = mpsc::unbounded_channel();
     let server = Server::start(move |exchange| {
         let resets = resets.clone();
         async move {
             match exchange.number {
-                1 => drop(resets.send(exchange.abandoned().await.ok())),
+                1 => drop(resets.send(exchange.until_reset().await.ok())),
                 _ => exchange.succeed(&channel()),
             }
         }
     })
     .await;
-    let client = server.client().pool(one()).build().expect("a client");
+    let client = server.client().pool(one_place()).build().expect("a client");
     let error = within(millis(100), read(&client).timeout(millis(100))).await;
     assert!(error.expect_err("no answer").is_deadline_exceeded());
     assert_eq!(reset.recv().await.flatten(), Some(Reason::CANCEL));
-    within(DEADLINE, read(&client)).await.expect("the place is free");
+    within(DEADLINE, read(&client)).await.expect("there is a free place");
 }
 
 #[tokio::test]
-async fn a_dropped_client_leaves_nothing_running() {
+async fn a_dropped_client_closes_its_connection() {
     let server = Server::start(|exchange| async { exchange.succeed(&channel()) }).await;
     let client = server.client().build().expect("a client");
     within(DEADLINE, read(&client)).await.expect("an answer");
@@ -95,20 +97,19 @@ async fn a_dropped_client_leaves_nothing_running() {
     within(DEADLINE, read(&clone)).await.expect("a clone keeps the connection");
     assert_eq!(server.connections(), 1);
     drop(clone);
-    timeout(DEADLINE, server.deserted()).await.expect("the connection is closed");
+    timeout(DEADLINE, server.until_no_connections()).await.expect("the connection is closed");
 }
 
 #[tokio::test]
-async fn a_client_dropped_while_it_connects_leaves_nothing_running() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
-    let port = listener.local_addr().expect("bound").port();
+async fn a_client_dropped_while_it_connects_closes_the_connection() {
+    let (listener, port) = listen().await;
     let client = super::client_for(port).connect_timeout(millis(100)).build().expect("a client");
     let call = tokio::spawn(read(&client).into_future());
     let (socket, _) = listener.accept().await.expect("a connection");
     call.abort();
     drop(client);
     let closed = async {
-        // The client's preface, and then the end.
+        // Reads the client's preface and then the end of the stream.
         let mut bytes = [0; 256];
         loop {
             socket.readable().await.expect("a socket");
@@ -119,23 +120,15 @@ async fn a_client_dropped_while_it_connects_leaves_nothing_running() {
             }
         }
     };
-    timeout(DEADLINE, closed).await.expect("given up by its own limit");
-}
-
-fn answer(exchange: Exchange) {
-    match exchange.arrived.head.uri.path().rsplit('/').next() {
-        Some("GetChannel") => exchange.succeed(&channel()),
-        Some("StartChannel") => exchange.succeed(&operation()),
-        _ => exchange.succeed(&PreviewInputResponse::default()),
-    }
+    timeout(DEADLINE, closed).await.expect("the connect timeout closes it");
 }
 
 #[tokio::test]
-async fn a_server_that_restarts_under_load_loses_no_call_that_may_be_repeated() {
+async fn a_server_restart_under_load_fails_no_retryable_call() {
     const RESTARTS: usize = 5;
     let script = |exchange: Exchange| async {
         tokio::time::sleep(millis(3)).await;
-        answer(exchange);
+        exchange.succeed_by_method();
     };
     let mut server = Server::start(script).await;
     let address = SocketAddr::from(([127, 0, 0, 1], server.port()));
@@ -160,23 +153,23 @@ async fn a_server_that_restarts_under_load_loses_no_call_that_may_be_repeated() 
     }
     tokio::time::sleep(millis(60)).await;
     done.notify_waiters();
-    let unsure = workers.join_all().await.into_iter().sum::<usize>();
-    println!("{unsure} unkeyed mutations were cut off by {RESTARTS} restarts");
+    let cut_off = workers.join_all().await.into_iter().sum::<usize>();
+    println!("{cut_off} mutations without a request_id were cut off by {RESTARTS} restarts");
 }
 
-/// Calls until told to stop; yields how many unkeyed mutations were cut off.
+/// Makes calls until `done`; returns how many mutations without a request_id were cut off.
 async fn work(client: LivestreamClient, done: Arc<Notify>) -> usize {
-    let mut unsure = 0;
+    let mut cut_off = 0;
     let mut done = std::pin::pin!(done.notified());
     loop {
-        read(&client).await.expect("a read is repeated");
-        let _started = start(&client).await.expect("a keyed mutation is repeated");
+        read(&client).await.expect("a read is retried");
+        let _started = start(&client).await.expect("a mutation with a request_id is retried");
         if let Err(error) = preview(&client).await {
-            assert!(error.may_have_run(), "it could have been repeated: {error:?}");
-            unsure += 1;
+            assert!(error.may_have_run(), "it could have been retried: {error:?}");
+            cut_off += 1;
         }
         if timeout(millis(0), &mut done).await.is_ok() {
-            return unsure;
+            return cut_off;
         }
     }
 }

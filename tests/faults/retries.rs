@@ -1,8 +1,8 @@
-//! Requests that surely never arrived are sent again; those that may have been carried out are sent
-//! again only where the service can tell a repeat.
+//! A request that certainly never arrived is retried. A request that may have been carried out is
+//! retried only if the service can recognise the repeat.
 
 use super::{
-    assert_failed, channel, client_for, millis, operation, preview, read,
+    assert_failed, channel, client_for, millis, preview, read,
     server::{Exchange, Server, framed, send},
     start, within,
 };
@@ -11,8 +11,7 @@ use http::{HeaderValue, header::CONNECTION};
 use livestream_client::{
     methods::classify,
     model::{
-        GetChannelRequest, PreviewInputRequest, PreviewInputResponse,
-        livestream_service_client::LivestreamServiceClient,
+        GetChannelRequest, PreviewInputRequest, livestream_service_client::LivestreamServiceClient,
     },
     policy::CallPolicy,
     stack::PolicyLayer,
@@ -33,54 +32,45 @@ use tower::Layer;
 
 const DEADLINE: std::time::Duration = millis(2000);
 
-/// Answers each method with what it answers with.
-fn succeed(exchange: Exchange) {
-    match exchange.arrived.head.uri.path().rsplit('/').next() {
-        Some("GetChannel") => exchange.succeed(&channel()),
-        Some("StartChannel") => exchange.succeed(&operation()),
-        _ => exchange.succeed(&PreviewInputResponse::default()),
-    }
-}
-
-/// Does `fault` to the first request, and answers all others.
-async fn once(fault: fn(Exchange)) -> Server {
+/// A server that responds to the first request with `fault` and answers all others.
+async fn fault_once(fault: fn(Exchange)) -> Server {
     Server::start(move |exchange| async move {
-        if exchange.number == 1 { fault(exchange) } else { succeed(exchange) }
+        if exchange.number == 1 { fault(exchange) } else { exchange.succeed_by_method() }
     })
     .await
 }
 
 #[tokio::test]
-async fn a_refused_stream_is_sent_again_whatever_it_carries() {
+async fn refused_stream_is_retried_for_every_request() {
     let refuse: fn(Exchange) = |exchange| exchange.reset(Reason::REFUSED_STREAM);
 
-    let server = once(refuse).await;
+    let server = fault_once(refuse).await;
     let client = server.client().build().expect("a client");
-    within(DEADLINE, read(&client)).await.expect("sent again");
+    within(DEADLINE, read(&client)).await.expect("retried");
     assert_eq!(server.attempts(), 2);
 
-    let server = once(refuse).await;
+    let server = fault_once(refuse).await;
     let client = server.client().build().expect("a client");
-    within(DEADLINE, preview(&client)).await.expect("sent again");
+    within(DEADLINE, preview(&client)).await.expect("retried");
     assert_eq!(server.attempts(), 2);
 
-    let server = once(refuse).await;
+    let server = fault_once(refuse).await;
     let client = server.client().without_request_ids().build().expect("a client");
-    let _started = within(DEADLINE, start(&client)).await.expect("sent again");
+    let _started = within(DEADLINE, start(&client)).await.expect("retried");
     assert_eq!(server.attempts(), 2);
 }
 
 #[tokio::test]
-async fn streams_refused_to_the_end_are_known_not_to_have_run() {
+async fn refused_stream_on_every_attempt_has_not_run() {
     let server = Server::start(|exchange| async { exchange.reset(Reason::REFUSED_STREAM) }).await;
     let client = server.client().build().expect("a client");
-    let call = preview(&client).retry(super::quickly().with_max_attempts(3));
+    let call = preview(&client).retry(super::short_backoff().with_max_attempts(3));
     let error = within(DEADLINE, call).await.expect_err("never accepted");
     assert_failed(&error, Code::Unavailable, 3, false);
     assert_eq!(server.attempts(), 3);
 }
 
-/// What befalls the first request after it has arrived; the answer may have begun.
+/// Faults that follow a complete request; in some, the response has begun.
 const AFTER_ARRIVAL: [fn(Exchange); 5] = [
     |exchange| exchange.reset(Reason::INTERNAL_ERROR),
     |exchange| exchange.reset(Reason::CANCEL),
@@ -91,7 +81,7 @@ const AFTER_ARRIVAL: [fn(Exchange); 5] = [
         stream.send_reset(Reason::INTERNAL_ERROR);
     },
     |exchange| {
-        let line = exchange.line();
+        let line = exchange.connection_breaker();
         let mut stream = exchange.begin();
         send(&mut stream, framed(&channel()).slice(..3));
         line.notify_one();
@@ -99,41 +89,41 @@ const AFTER_ARRIVAL: [fn(Exchange); 5] = [
 ];
 
 #[tokio::test]
-async fn a_read_or_a_keyed_mutation_survives_the_loss_of_its_answer() {
+async fn a_read_or_a_mutation_with_request_id_is_retried_after_a_lost_response() {
     for fault in AFTER_ARRIVAL {
-        let server = once(fault).await;
+        let server = fault_once(fault).await;
         let client = server.client().build().expect("a client");
-        within(DEADLINE, read(&client)).await.expect("sent again");
+        within(DEADLINE, read(&client)).await.expect("retried");
         assert_eq!(server.attempts(), 2);
 
-        let server = once(fault).await;
+        let server = fault_once(fault).await;
         let client = server.client().build().expect("a client");
-        let _started = within(DEADLINE, start(&client)).await.expect("sent again");
+        let _started = within(DEADLINE, start(&client)).await.expect("retried");
         let [first, second] = server.requests().try_into().ok().expect("two attempts");
         assert_eq!(first.body, second.body, "the request_id holds");
     }
 }
 
 #[tokio::test]
-async fn an_unkeyed_mutation_whose_answer_is_lost_fails_and_says_that_it_may_have_run() {
+async fn a_mutation_without_request_id_fails_after_a_lost_response_and_may_have_run() {
     for fault in AFTER_ARRIVAL {
-        let server = once(fault).await;
+        let server = fault_once(fault).await;
         let client = server.client().build().expect("a client");
-        let error = within(DEADLINE, preview(&client)).await.expect_err("not sent again");
+        let error = within(DEADLINE, preview(&client)).await.expect_err("not retried");
         assert_failed(&error, Code::Unavailable, 1, true);
         assert!(error.to_string().contains("may have been carried out"), "{error}");
         assert_eq!(server.attempts(), 1);
 
-        let server = once(fault).await;
+        let server = fault_once(fault).await;
         let client = server.client().without_request_ids().build().expect("a client");
-        let error = within(DEADLINE, start(&client)).await.expect_err("not sent again");
+        let error = within(DEADLINE, start(&client)).await.expect_err("not retried");
         assert_failed(&error, Code::Unavailable, 1, true);
         assert_eq!(server.attempts(), 1);
     }
 }
 
 #[tokio::test]
-async fn a_keyed_mutation_that_is_lost_at_first_and_refused_later_may_have_run() {
+async fn a_mutation_that_is_lost_first_and_refused_later_may_have_run() {
     let server = Server::start(|exchange| async {
         match exchange.number {
             1 => exchange.hang_up(),
@@ -146,12 +136,17 @@ async fn a_keyed_mutation_that_is_lost_at_first_and_refused_later_may_have_run()
     assert_failed(&error, Code::FailedPrecondition, 2, true);
 }
 
-#[tokio::test]
-async fn refused_connections_are_tried_again() {
-    // Bound, but not listening: the port is ours, and refuses.
+/// A socket that is bound but does not listen: its port refuses connections.
+fn bound_socket() -> (TcpSocket, SocketAddr) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has ports");
     let address = socket.local_addr().expect("bound");
+    (socket, address)
+}
+
+#[tokio::test]
+async fn refused_connections_are_retried() {
+    let (_socket, address) = bound_socket();
     let dials = Arc::new(AtomicUsize::new(0));
     let counted = dials.clone();
     let connector = tower::service_fn(move |_: http::Uri| {
@@ -159,63 +154,63 @@ async fn refused_connections_are_tried_again() {
         TcpStream::connect(address)
     });
     let builder = client_for(address.port()).connector(connector);
-    let client = builder.retry(super::quickly().with_max_attempts(4)).build().expect("a client");
-    let error = within(DEADLINE, preview(&client)).await.expect_err("nobody listens");
+    let client =
+        builder.retry(super::short_backoff().with_max_attempts(4)).build().expect("a client");
+    let error = within(DEADLINE, preview(&client)).await.expect_err("the port refuses");
     assert_failed(&error, Code::Unavailable, 4, false);
     assert_eq!(dials.load(Ordering::SeqCst), 4, "each attempt dials once");
 }
 
 #[tokio::test]
-async fn a_server_that_comes_up_late_gets_the_call() {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has ports");
-    let port = socket.local_addr().expect("bound").port();
+async fn a_call_reaches_a_server_that_starts_late() {
+    let (socket, address) = bound_socket();
+    let port = address.port();
     let client = client_for(port).build().expect("a client");
     let call = tokio::spawn(within(DEADLINE, preview(&client)));
     // At least one attempt is refused before the server listens.
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
     tokio::task::yield_now().await;
     let listener = socket.listen(16).expect("the port is ours");
-    let server = Server::on(listener, |exchange| async { succeed(exchange) });
-    call.await.expect("no panic").expect("sent once there is a server");
+    let server = Server::on(listener, |exchange| async { exchange.succeed_by_method() });
+    call.await.expect("no panic").expect("retried until the server listens");
     assert_eq!(server.attempts(), 1);
 }
 
 #[tokio::test]
-async fn a_connection_dropped_before_anything_was_sent_is_opened_again() -> io::Result<()> {
+async fn a_connection_closed_before_any_request_is_reopened() -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
     let server = tokio::spawn(async move {
         for _ in 0..2 {
             drop(listener.accept().await?);
         }
-        io::Result::Ok(Server::on(listener, |exchange| async { succeed(exchange) }))
+        io::Result::Ok(Server::on(listener, |exchange| async { exchange.succeed_by_method() }))
     });
     let client = client_for(port).build().expect("a client");
-    within(DEADLINE, preview(&client)).await.expect("the third connection holds");
+    within(DEADLINE, preview(&client)).await.expect("the third connection stays open");
     let server = server.await.expect("no panic")?;
     assert_eq!((server.attempts(), server.connections()), (1, 1));
-    let arrived = &server.requests()[0];
-    assert_eq!(arrived.message::<PreviewInputRequest>().name, super::INPUT);
+    let request = &server.requests()[0];
+    assert_eq!(request.message::<PreviewInputRequest>().name, super::INPUT);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_request_that_http2_cannot_carry_is_refused_at_once() {
-    let server = Server::start(|exchange| async { succeed(exchange) }).await;
+async fn a_header_that_http2_forbids_is_refused_without_retry() {
+    let server = Server::start(|exchange| async { exchange.succeed_by_method() }).await;
     let client = server.client().build().expect("a client");
     let call = preview(&client).header(CONNECTION, HeaderValue::from_static("close"));
     let error = within(DEADLINE, call).await.expect_err("HTTP/2 has no such header");
     assert_failed(&error, Code::InvalidArgument, 1, false);
-    within(DEADLINE, preview(&client)).await.expect("the connection is none the worse for it");
+    within(DEADLINE, preview(&client)).await.expect("the connection stays usable");
     assert_eq!((server.attempts(), server.connections()), (1, 1));
 }
 
-/// A service that answers UNAVAILABLE once, and is never ready again.
+/// A service that responds UNAVAILABLE once and is never ready again.
 #[derive(Clone, Default)]
-struct Ailing(Arc<AtomicUsize>);
+struct NeverReadyAgain(Arc<AtomicUsize>);
 
-impl tower::Service<http::Request<Body>> for Ailing {
+impl tower::Service<http::Request<Body>> for NeverReadyAgain {
     type Response = http::Response<Body>;
     type Error = io::Error;
     type Future = Ready<Result<http::Response<Body>, io::Error>>;
@@ -229,18 +224,18 @@ impl tower::Service<http::Request<Body>> for Ailing {
 
     fn call(&mut self, _: http::Request<Body>) -> Self::Future {
         self.0.fetch_add(1, Ordering::Relaxed);
-        ready(Ok(Status::unavailable("ailing").into_http()))
+        ready(Ok(Status::unavailable("try again").into_http()))
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_layer_below_that_is_not_ready_again_ends_the_call_with_a_code() {
-    let ailing = Ailing::default();
-    let service = PolicyLayer::new(CallPolicy::new(), classify).layer(ailing.clone());
+async fn an_inner_service_that_is_never_ready_again_ends_the_call_with_unavailable() {
+    let inner = NeverReadyAgain::default();
+    let service = PolicyLayer::new(CallPolicy::new(), classify).layer(inner.clone());
     let origin = "http://in.process".parse().expect("an origin");
     let mut stub = LivestreamServiceClient::with_origin(service, origin);
     let request = GetChannelRequest { name: super::CHANNEL.into() };
     let status = stub.get_channel(request).await.expect_err("never ready again");
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-    assert_eq!(ailing.0.load(Ordering::Relaxed), 1);
+    assert_eq!(inner.0.load(Ordering::Relaxed), 1);
 }

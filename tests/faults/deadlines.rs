@@ -1,7 +1,7 @@
-//! A call ends when its time is up, wherever the other side stops.
+//! A call ends at its deadline, wherever the server stalls.
 
 use super::{
-    assert_failed, channel, client_for, millis, preview, read,
+    assert_failed, channel, client_for, listen, millis, preview, read,
     server::{Server, framed, send},
     start, within,
 };
@@ -19,18 +19,18 @@ use tonic::Code;
 const DEADLINE: Duration = millis(300);
 
 #[tokio::test]
-async fn a_connection_that_never_opens() {
+async fn a_call_whose_connection_never_opens_ends_at_its_deadline() {
     let (listener, _queue) = full_backlog().await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let client = client_for(port).build().expect("a client");
     let error = within(DEADLINE, read(&client).timeout(DEADLINE)).await.expect_err("no answer");
     assert_failed(&error, Code::DeadlineExceeded, 1, false);
-    // What never had a connection was never sent.
+    // Without a connection, nothing was sent.
     let error = within(DEADLINE, start(&client).timeout(DEADLINE)).await.expect_err("no answer");
     assert_failed(&error, Code::DeadlineExceeded, 1, false);
 }
 
-/// A listener that takes no more connections, not even into its queue.
+/// A listener with a full queue: it accepts no further connection.
 async fn full_backlog() -> io::Result<(TcpListener, Vec<TcpStream>)> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
@@ -44,7 +44,7 @@ async fn full_backlog() -> io::Result<(TcpListener, Vec<TcpStream>)> {
 }
 
 #[tokio::test]
-async fn a_connector_that_never_resolves() {
+async fn a_call_through_a_stalled_connector_ends_at_its_deadline() {
     let connector = tower::service_fn(|_: http::Uri| pending::<Result<DuplexStream, io::Error>>());
     let client = client_for(1).connector(connector).build().expect("a client");
     let error = within(DEADLINE, preview(&client).timeout(DEADLINE)).await.expect_err("no answer");
@@ -52,19 +52,18 @@ async fn a_connector_that_never_resolves() {
 }
 
 #[tokio::test]
-async fn an_attempt_without_a_connection_is_followed_by_another() {
+async fn an_attempt_without_a_connection_is_retried() {
     let connector = tower::service_fn(|_: http::Uri| pending::<Result<DuplexStream, io::Error>>());
     let timeouts = Timeouts::new(DEADLINE).with_attempt(millis(50));
     let client = client_for(1).connector(connector).timeouts(timeouts).build().expect("a client");
     let error = within(DEADLINE, preview(&client)).await.expect_err("no answer");
     assert_eq!((error.code(), error.may_have_run()), (Code::DeadlineExceeded, false));
-    assert!(error.attempts() > 1, "never sent, so it may be sent again: {error:?}");
+    assert!(error.attempts() > 1, "it was never sent, so it is retried: {error:?}");
 }
 
 #[tokio::test]
-async fn a_tls_handshake_that_nobody_answers() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
-    let port = listener.local_addr().expect("bound").port();
+async fn a_stalled_tls_handshake_ends_at_the_deadline_or_the_connect_timeout() {
+    let (listener, port) = listen().await;
     let held = tokio::spawn(async move {
         let mut held = Vec::new();
         while let Ok((socket, _)) = listener.accept().await {
@@ -76,19 +75,19 @@ async fn a_tls_handshake_that_nobody_answers() {
     let error = within(DEADLINE, read(&client).timeout(DEADLINE)).await.expect_err("no answer");
     assert_failed(&error, Code::DeadlineExceeded, 1, false);
 
-    // The limit on connecting covers the handshake too, and leaves time for other attempts.
+    // The connect timeout covers the TLS handshake and leaves time for further attempts.
     let builder = client_for(port).endpoint(format!("https://127.0.0.1:{port}")).anonymous();
     let client = builder.connect_timeout(millis(100)).build().expect("a client");
-    let call = preview(&client).retry(super::quickly().with_max_attempts(2));
+    let call = preview(&client).retry(super::short_backoff().with_max_attempts(2));
     let error = within(DEADLINE, call.timeout(DEADLINE)).await.expect_err("no connection");
     assert_failed(&error, Code::Unavailable, 2, false);
     held.abort();
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing() {
+async fn a_call_to_a_silent_server_ends_at_its_deadline() {
     let server = Server::start(|exchange| async {
-        let _ = exchange.abandoned().await;
+        let _ = exchange.until_reset().await;
     })
     .await;
     let client = server.client().timeouts(Timeouts::new(DEADLINE)).build().expect("a client");
@@ -100,7 +99,7 @@ async fn a_server_that_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_body_that_stalls_after_the_headers() {
+async fn a_body_that_stalls_after_the_headers_ends_at_the_deadline() {
     let server = Server::start(|exchange| async {
         let _stream = exchange.begin();
         pending::<()>().await;
@@ -115,7 +114,7 @@ async fn a_body_that_stalls_after_the_headers() {
 }
 
 #[tokio::test]
-async fn a_message_that_stalls_half_way_and_trailers_that_never_come() {
+async fn a_partial_message_or_missing_trailers_end_at_the_deadline() {
     let server = Server::start(|exchange| async {
         let message = framed(&channel());
         let length = if exchange.number == 1 { message.len() / 2 } else { message.len() };
@@ -126,17 +125,17 @@ async fn a_message_that_stalls_half_way_and_trailers_that_never_come() {
     .await;
     let client = server.client().timeouts(Timeouts::new(DEADLINE)).build().expect("a client");
     for attempts in 1..=2 {
-        let error = within(DEADLINE, read(&client)).await.expect_err("no whole answer");
+        let error = within(DEADLINE, read(&client)).await.expect_err("no complete response");
         assert_failed(&error, Code::DeadlineExceeded, 1, false);
         assert_eq!(server.attempts(), attempts);
     }
 }
 
 #[tokio::test]
-async fn an_attempt_that_stalls_leaves_time_for_the_next() {
+async fn an_attempt_timeout_leaves_time_for_the_next_attempt() {
     let server = Server::start(|exchange| async {
         if exchange.number == 1 {
-            let _ = exchange.abandoned().await;
+            let _ = exchange.until_reset().await;
         } else {
             exchange.succeed(&channel());
         }
@@ -148,11 +147,12 @@ async fn an_attempt_that_stalls_leaves_time_for_the_next() {
     assert_eq!(server.attempts(), 2);
 }
 
-/// As a tonic server does, which then says CANCELLED; others say DEADLINE_EXCEEDED.
+/// A tonic server that enforces `grpc-timeout` responds CANCELLED; others respond
+/// DEADLINE_EXCEEDED.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_enforces_the_deadline_too() {
+async fn a_server_that_enforces_grpc_timeout_yields_deadline_exceeded() {
     let server = Server::start(|exchange| async {
-        tokio::time::sleep(exchange.arrived.timeout()).await;
+        tokio::time::sleep(exchange.request.timeout()).await;
         let code = if exchange.number % 2 == 0 { Code::Cancelled } else { Code::DeadlineExceeded };
         exchange.fail(code);
     })
@@ -163,27 +163,27 @@ async fn a_server_that_enforces_the_deadline_too() {
         for _ in 0..15 {
             calls.spawn(read(&client).timeout(millis(20)).into_future());
         }
-        // Whoever is first, the caller hears the same.
+        // The caller gets the same error, whether the server or the client is first.
         for result in calls.join_all().await {
             let error = result.expect_err("no answer");
             assert_failed(&error, Code::DeadlineExceeded, 1, false);
         }
     }
-    // An attempt that the server gives up leaves time for the next all the same.
+    // An attempt that the server ends leaves time for the next one.
     let call = read(&client).attempt_timeout(millis(20)).timeout(millis(200));
     let error = within(millis(200), call).await.expect_err("no answer");
     assert_eq!(error.code(), Code::DeadlineExceeded, "{error:?}");
     assert!(error.attempts() > 2, "{error:?}");
 }
 
-/// What is told of a deadline is rounded down, so that who keeps it may give up a little before us.
+/// `grpc-timeout` is rounded down, so a server that enforces it can be earlier than the client.
 #[tokio::test(start_paused = true)]
-async fn a_server_that_gives_up_when_it_was_told_to_is_late_too() {
+async fn cancelled_at_the_rounded_grpc_timeout_is_deadline_exceeded() {
     let service = tower::service_fn(|request: http::Request<tonic::body::Body>| async move {
         assert_eq!(request.headers()["grpc-timeout"], "1999m");
         tokio::time::sleep(millis(1999)).await;
-        let given_up = tonic::Status::cancelled("Timeout expired");
-        Ok::<_, Infallible>(given_up.into_http::<tonic::body::Body>())
+        let cancelled = tonic::Status::cancelled("Timeout expired");
+        Ok::<_, Infallible>(cancelled.into_http::<tonic::body::Body>())
     });
     let client = LivestreamClient::builder().channel(service).build().expect("a client");
     let call = read(&client).timeout(Duration::from_micros(1_999_900));

@@ -1,12 +1,13 @@
-//! An outage is not multiplied: with the service down, a thousand callers send hardly more requests
-//! than they make calls.
+//! The retry budget: when the service is down, a thousand callers send at most 1.2 requests for
+//! each call.
 //!
-//! All of them share one client and its retry budget, by default 100 retries and a tenth of one more
-//! with each success.
+//! The callers share one client and its retry budget. The default budget is 100 retries, and each
+//! success adds a tenth of a retry.
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use http_body_util::{BodyExt, Full};
+#[path = "support/grpc.rs"]
+mod grpc;
+
+use http::Response;
 use livestream_client::{
     Error, LivestreamClient,
     model::GetChannelRequest,
@@ -26,14 +27,14 @@ use tokio::{
     net::{TcpSocket, TcpStream},
     task::JoinSet,
 };
-use tonic::body::Body;
+use tonic::{Status, body::Body};
 
 const CALLERS: usize = 1000;
 
-/// 1.2 requests a call.
+/// 1.2 requests for each call.
 const MOST: usize = CALLERS * 12 / 10;
 
-/// Every caller calls once, all at the same time.
+/// Makes one call for each caller, all at the same time.
 async fn call_all(client: &LivestreamClient) -> Vec<Result<(), Error>> {
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
@@ -48,7 +49,7 @@ fn attempts(results: &[Result<(), Error>]) -> usize {
     results.iter().map(|result| result.as_ref().map_or_else(Error::attempts, |()| 1) as usize).sum()
 }
 
-/// A service that counts requests, and is down or not.
+/// A service that counts its requests, and can be down.
 #[derive(Default)]
 struct Service {
     requests: AtomicUsize,
@@ -70,36 +71,29 @@ impl Service {
     }
 }
 
-/// An empty channel, or UNAVAILABLE.
+/// An empty channel, or UNAVAILABLE if the service is down.
 fn answer(is_up: bool) -> Response<Body> {
-    let head = Response::builder().header("content-type", "application/grpc");
-    if !is_up {
-        return head.header("grpc-status", "14").body(Body::empty()).expect("valid headers");
-    }
-    let status = (HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
-    let trailers = [status].into_iter().collect::<HeaderMap>();
-    let body = Full::new(Bytes::from_static(&[0; 5])).with_trailers(ready(Some(Ok(trailers))));
-    head.body(Body::new(body)).expect("a valid header")
+    if is_up { grpc::response(&[]) } else { Status::unavailable("down").into_http() }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_says_unavailable_gets_no_more_than_the_budget() {
+async fn the_retry_budget_limits_requests_to_an_unavailable_service() {
     let service = Arc::new(Service::default());
     let client = service.client();
     let results = call_all(&client).await;
     let failed = |result: &Result<_, Error>| result.as_ref().is_err_and(Error::is_unavailable);
     assert!(results.iter().all(failed));
     let sent = service.requests();
-    assert_eq!(sent, attempts(&results), "each error tells its attempts");
+    assert_eq!(sent, attempts(&results), "each error reports its attempts");
     assert!((CALLERS..=MOST).contains(&sent), "{sent} requests for {CALLERS} calls");
 
-    // The budget is spent: as long as the service is down, a call is one request.
+    // The budget is spent: while the service is down, each call sends one request.
     for round in 1..=3 {
         call_all(&client).await;
         assert_eq!(service.requests() - sent, round * CALLERS);
     }
 
-    // Successes fill it again, for the next outage.
+    // Successes refill the budget for the next outage.
     service.is_up.store(true, Ordering::SeqCst);
     let results = call_all(&client).await;
     assert!(results.iter().all(Result::is_ok));
@@ -111,8 +105,8 @@ async fn a_service_that_says_unavailable_gets_no_more_than_the_budget() {
 }
 
 #[tokio::test]
-async fn refused_connections_are_not_dialled_for_every_call() {
-    // Bound, but not listening: the port is ours, and refuses.
+async fn the_retry_budget_and_shared_dials_limit_refused_connections() {
+    // The socket is bound but does not listen, so its port refuses connections.
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has ports");
     let address = socket.local_addr().expect("bound");
@@ -134,7 +128,7 @@ async fn refused_connections_are_not_dialled_for_every_call() {
     assert!(results.iter().all(failed));
     let attempts = attempts(&results);
     assert!((CALLERS..=MOST).contains(&attempts), "{attempts} attempts for {CALLERS} calls");
-    // Calls that wait for a connection at the same time wait for the same one.
+    // Calls that wait for a connection at the same time share one dial.
     let dials = dials.load(Ordering::SeqCst);
     assert!(dials <= attempts / 2, "{dials} dials for {attempts} attempts");
 }

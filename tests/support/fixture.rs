@@ -1,5 +1,5 @@
-//! An emulator on tokio's paused time, a client of it whose requests are counted, and short ways to
-//! resources in some state.
+//! An emulator on tokio's paused clock, a client whose requests are logged, and functions that
+//! bring resources into a state.
 
 use super::{Log, Observed};
 use livestream_client::{
@@ -24,7 +24,7 @@ use std::{
 use tokio::task::JoinHandle;
 use tokio_stream::StreamExt;
 
-pub(crate) struct Studio {
+pub(crate) struct Fixture {
     pub(crate) emulator: Emulator,
     pub(crate) client: LivestreamClient,
     pub(crate) log: Log,
@@ -32,44 +32,49 @@ pub(crate) struct Studio {
     pub(crate) channel: ChannelName,
 }
 
-impl Studio {
-    pub(crate) fn open() -> Self {
+impl Fixture {
+    pub(crate) fn new() -> Self {
         Self::with(Emulator::builder())
     }
 
-    /// Virtual time is tokio's, which stands still unless a test waits.
+    /// The emulator's time follows tokio's clock, which stands still unless a test waits.
     pub(crate) fn with(emulator: Builder) -> Self {
         let emulator = emulator.speed(1).build();
         let observed = Observed::new(emulator.service());
-        let client = observed.client_builder().poll_policy(often()).build().expect("good settings");
-        let location = LocationName::new("p", "us-central1").expect("a name");
-        let channel = location.channel("news").expect("a name");
+        let client = observed
+            .client_builder()
+            .poll_policy(frequent_polls())
+            .build()
+            .expect("valid settings");
+        let location = LocationName::new("p", "us-central1").expect("a valid name");
+        let channel = location.channel("news").expect("a valid name");
         Self { emulator, client, log: observed.log(), location, channel }
     }
 
-    /// The channel, `STOPPED`, with retention and an encoder of its own.
-    pub(crate) async fn make_channel(&self) {
+    /// Creates the channel with a retention window. Its state is `STOPPED`.
+    pub(crate) async fn create_channel(&self) {
         let config = channel();
         let create = self.client.create_channel(&self.location, config, self.channel.id());
-        create.wait().await.expect("a good channel");
+        create.wait().await.expect("a valid channel");
     }
 
-    /// The same, `STREAMING`.
-    pub(crate) async fn go_on_air(&self) {
-        self.make_channel().await;
+    /// Creates the channel and starts it. Its state is `STREAMING`.
+    pub(crate) async fn create_streaming_channel(&self) {
+        self.create_channel().await;
         self.client.start_channel(&self.channel).wait().await.expect("it is stopped");
         let streaming = self.client.wait_until(&self.channel, StreamingState::Streaming);
-        streaming.await.expect("an encoder comes");
+        streaming.await.expect("the emulator connects an encoder");
     }
 
-    /// A resource once it is in a state, and whoever follows it has had time to see that.
+    /// Waits until a resource is in a state, and one second longer so that every watch sees it.
     pub(crate) async fn reach<N: Watched>(&self, name: &N, state: N::State) -> N::Resource {
-        let reached = self.client.wait_until(name, state).await.expect("it comes to that");
-        pass(1).await;
+        let reached =
+            self.client.wait_until(name, state).await.expect("the resource reaches the state");
+        sleep_seconds(1).await;
         reached
     }
 
-    /// A time some seconds from now, or before now.
+    /// The time `seconds` from now; a negative number is in the past.
     pub(crate) fn at(&self, seconds: i64) -> Option<prost_types::Timestamp> {
         let mut time = prost_types::Timestamp::from(self.emulator.now());
         time.seconds += seconds;
@@ -81,7 +86,7 @@ impl Studio {
         DvrWindow { kind: Some(dvr_window::Kind::TimeInterval(interval)) }
     }
 
-    /// A recording between two times, in seconds from now.
+    /// A DVR session between two times, in seconds from now.
     pub(crate) fn session(&self, from: i64, to: i64) -> DvrSession {
         DvrSession {
             dvr_manifests: vec![DvrManifest { manifest_key: "main".into(), ..Default::default() }],
@@ -90,7 +95,7 @@ impl Studio {
         }
     }
 
-    /// A clip of the last seconds.
+    /// A clip of the last `seconds`.
     pub(crate) fn clip(&self, seconds: i64) -> Clip {
         let slice = TimeSlice { markin_time: self.at(-seconds), markout_time: self.at(0) };
         Clip {
@@ -103,16 +108,16 @@ impl Studio {
         }
     }
 
-    /// Watches a resource in the background, from its first state to its end.
+    /// Watches the state of a resource in the background until the watch ends.
     pub(crate) fn follow<N: Watched>(&self, name: &N) -> Followed<N::State> {
         self.follow_by(name, N::state)
     }
 
-    /// Watches something else of a resource.
+    /// Watches another property of a resource.
     pub(crate) fn follow_by<N: Watched, S: Send + 'static>(
         &self,
         name: &N,
-        look: fn(&N::Resource) -> S,
+        property: fn(&N::Resource) -> S,
     ) -> Followed<S> {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (changes, written) = (self.client.watch(name), seen.clone());
@@ -120,7 +125,7 @@ impl Studio {
             let mut changes = changes;
             loop {
                 match changes.next().await.expect("a watch ends with an error") {
-                    Ok(resource) => written.lock().expect("not poisoned").push(look(&resource)),
+                    Ok(resource) => written.lock().expect("not poisoned").push(property(&resource)),
                     Err(end) => return end,
                 }
             }
@@ -129,7 +134,7 @@ impl Studio {
     }
 }
 
-/// What a watch has told so far.
+/// The values that a watch has seen so far.
 pub(crate) struct Followed<S> {
     seen: Arc<Mutex<Vec<S>>>,
     task: JoinHandle<livestream_client::Error>,
@@ -140,7 +145,7 @@ impl<S: Clone> Followed<S> {
         self.seen.lock().expect("not poisoned").clone()
     }
 
-    /// The states up to the end of the resource, and the error that the watch ended with.
+    /// All states, and the error that ended the watch.
     pub(crate) async fn end(self) -> (Vec<S>, livestream_client::Error) {
         let end = self.task.await.expect("the watch does not panic");
         let states = self.seen.lock().expect("not poisoned").clone();
@@ -148,14 +153,14 @@ impl<S: Clone> Followed<S> {
     }
 }
 
-/// Polls some times a second, so that no state of a second or more is missed.
-pub(crate) fn often() -> PollPolicy {
+/// Polls several times a second, so that a watch misses no state that lasts a second.
+pub(crate) fn frequent_polls() -> PollPolicy {
     let backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(400), 1.5);
     PollPolicy::new(backoff, Duration::from_secs(3600))
 }
 
-/// Lets seconds pass.
-pub(crate) async fn pass(seconds: u64) {
+/// Sleeps in virtual time.
+pub(crate) async fn sleep_seconds(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 

@@ -1,4 +1,4 @@
-//! Answers that say no, that say it late, or that no gRPC service gives.
+//! Responses with an error, with an error after a message, and responses that are not valid gRPC.
 
 use super::{
     CHANNEL, assert_failed, channel, millis, preview, read,
@@ -18,12 +18,12 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 const DEADLINE: std::time::Duration = millis(2000);
 
-/// Every call ends so.
-async fn always(answer: fn(Exchange)) -> Server {
+/// A server that responds to every call in the same way.
+async fn respond_always(answer: fn(Exchange)) -> Server {
     Server::start(move |exchange| async move { answer(exchange) }).await
 }
 
-/// The trailers of a status with details: a reason, as every error of Google's services has one.
+/// The trailers of a status with an `ErrorInfo`, which every error of Google's services has.
 fn refusal() -> Vec<(&'static str, String)> {
     let details = ErrorDetails::with_error_info("CHANNEL_RUNNING", "livestream", []);
     let status = Status::with_error_details(Code::FailedPrecondition, "stop it first", details);
@@ -34,7 +34,7 @@ fn refusal() -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn an_error_in_the_headers_or_in_late_trailers_keeps_its_code_and_details() {
+async fn an_error_in_headers_or_trailers_keeps_its_code_and_details() {
     let server = Server::start(|exchange| async {
         let refusal = refusal();
         let refusal = refusal.iter().map(|(name, value)| (*name, &**value)).collect::<Vec<_>>();
@@ -55,12 +55,12 @@ async fn an_error_in_the_headers_or_in_late_trailers_keeps_its_code_and_details(
         assert_failed(&error, Code::FailedPrecondition, 1, false);
         assert_eq!(error.message(), "stop it first");
         assert_eq!(error.reason(), Some("CHANNEL_RUNNING"));
-        assert_eq!(server.attempts(), attempts, "a refusal is final");
+        assert_eq!(server.attempts(), attempts, "a refused call is not retried");
     }
 }
 
 #[tokio::test]
-async fn an_answer_without_a_status_is_a_clear_error() {
+async fn a_response_without_grpc_status_is_unknown() {
     let server = Server::start(|exchange| async {
         let mut stream = exchange.begin();
         send(&mut stream, framed(&channel()));
@@ -77,33 +77,33 @@ async fn an_answer_without_a_status_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn a_page_of_html_tells_what_answered() {
-    let server = always(|exchange| exchange.page(200)).await;
+async fn an_html_response_is_an_error_that_names_its_content_type() {
+    let server = respond_always(|exchange| exchange.respond_html(200)).await;
     let client = server.client().build().expect("a client");
-    let error = within(DEADLINE, read(&client)).await.expect_err("no gRPC");
+    let error = within(DEADLINE, read(&client)).await.expect_err("not a gRPC response");
     assert_failed(&error, Code::Unknown, 1, false);
     assert!(error.message().contains("text/html"), "{error}");
 
-    let server = always(|exchange| exchange.page(404)).await;
+    let server = respond_always(|exchange| exchange.respond_html(404)).await;
     let client = server.client().build().expect("a client");
-    let error = within(DEADLINE, start(&client)).await.expect_err("no gRPC");
+    let error = within(DEADLINE, start(&client)).await.expect_err("not a gRPC response");
     assert_failed(&error, Code::Unimplemented, 1, false);
     assert_eq!(server.attempts(), 1);
 }
 
 #[tokio::test]
-async fn a_proxys_503_is_unavailable_and_tried_again() {
+async fn an_http_503_is_unavailable_and_retried() {
     let server = Server::start(|exchange| async {
-        if exchange.number < 3 { exchange.page(503) } else { exchange.succeed(&channel()) }
+        if exchange.number < 3 { exchange.respond_html(503) } else { exchange.succeed(&channel()) }
     })
     .await;
     let client = server.client().build().expect("a client");
     within(DEADLINE, read(&client)).await.expect("the third attempt succeeds");
     assert_eq!(server.attempts(), 3);
 
-    let server = always(|exchange| exchange.page(503)).await;
+    let server = respond_always(|exchange| exchange.respond_html(503)).await;
     let client = server.client().build().expect("a client");
-    let call = start(&client).retry(super::quickly().with_max_attempts(3));
+    let call = start(&client).retry(super::short_backoff().with_max_attempts(3));
     let error = within(DEADLINE, call).await.expect_err("unavailable");
     assert_failed(&error, Code::Unavailable, 3, true);
     let error = within(DEADLINE, preview(&client)).await.expect_err("unavailable");
@@ -112,7 +112,7 @@ async fn a_proxys_503_is_unavailable_and_tried_again() {
 }
 
 #[tokio::test]
-async fn a_malformed_status_is_unknown_and_shown() {
+async fn a_malformed_grpc_status_is_unknown_and_shown() {
     for raw in ["gone", "17", "-1", "", "0x0", "00", "05", "+5", "99999999999999999999"] {
         let server = Server::start(move |exchange| async move {
             if exchange.number == 1 {
@@ -134,13 +134,13 @@ async fn a_malformed_status_is_unknown_and_shown() {
     }
 }
 
-/// What is wrong with the details: not base64, not a `google.rpc.Status`, or a detail in it that is
-/// not what it says it is.
+/// Malformed details: not base64, not a `google.rpc.Status`, and a detail that does not decode as
+/// its type.
 const MALFORMED_DETAILS: [&str; 3] =
     ["%%%", "/////w", "Gi0KKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5FcnJvckluZm8SAf8"];
 
 #[tokio::test]
-async fn malformed_details_go_and_the_code_stays() {
+async fn malformed_status_details_are_dropped_and_the_code_is_kept() {
     for details in MALFORMED_DETAILS {
         let server = Server::start(move |exchange| async move {
             let status = [
@@ -160,7 +160,7 @@ async fn malformed_details_go_and_the_code_stays() {
             assert_failed(&error, Code::FailedPrecondition, 1, false);
             assert_eq!((error.message(), error.reason()), ("no", None));
         }
-        // tonic's own parser panics on what is not base64: a raw stub never sees it.
+        // tonic's parser panics on invalid base64, so the stack keeps it from a raw stub.
         let mut stub = LivestreamServiceClient::new(client.stack());
         for _ in 0..2 {
             let request = GetChannelRequest { name: CHANNEL.into() };
@@ -173,7 +173,7 @@ async fn malformed_details_go_and_the_code_stays() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_decoded_has_run_and_tells_its_attempts() {
+async fn a_response_that_cannot_be_decoded_may_have_run_and_reports_its_attempts() {
     const NOT_A_MESSAGE: &[u8] = &[0, 0, 0, 0, 1, 0xff];
     for answer in [NOT_A_MESSAGE, &NOT_A_MESSAGE[..3], &[]] {
         let server = Server::start(move |exchange| async move {
@@ -198,8 +198,8 @@ async fn an_answer_that_cannot_be_decoded_has_run_and_tells_its_attempts() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_not_text_leaves_the_code_alone() {
-    let server = always(|exchange| {
+async fn a_grpc_message_that_is_not_utf8_keeps_its_code() {
+    let server = respond_always(|exchange| {
         exchange.fail_with(&[("grpc-status", "9"), ("grpc-message", "caf%C3%A9 %FF%zz")]);
     })
     .await;
@@ -210,14 +210,15 @@ async fn a_message_that_is_not_text_leaves_the_code_alone() {
 }
 
 #[tokio::test]
-async fn an_answer_beyond_the_limit_is_not_read_and_not_asked_for_again() {
+async fn a_response_beyond_max_response_size_is_neither_read_nor_retried() {
     const LIMIT: usize = 1 << 20;
     let offered = Arc::new(AtomicUsize::new(0));
     let counted = offered.clone();
     let server = Server::start(move |exchange| {
         let offered = counted.clone();
         async move {
-            // A gigabyte is announced first; then it comes without an announcement.
+            // The first response announces a gigabyte; the second exceeds the length that it
+            // announces.
             let prefix = if exchange.number == 1 { 1_u32 << 30 } else { 1 << 10 };
             let mut stream = exchange.begin();
             send(&mut stream, [&[0][..], &prefix.to_be_bytes()].concat());
@@ -243,14 +244,15 @@ async fn an_answer_beyond_the_limit_is_not_read_and_not_asked_for_again() {
         assert!(error.message().contains("limit"), "{error}");
         assert_eq!(server.attempts(), attempts);
     }
-    // What was read, and what the stream's window lets the server send unread.
+    // The bytes that are read, and those that the stream's window lets the server send unread.
     let most = 2 * (LIMIT + (2 << 20) + (1 << 16));
     let offered = offered.load(Ordering::SeqCst);
     assert!(offered <= most, "the client took {offered} bytes");
 
-    // A service that answers has carried the request out, however long its answer.
+    // A service that responds may have carried out the request, whatever the length of the
+    // response.
     let error = within(DEADLINE, preview(&client)).await.expect_err("too long");
     assert_failed(&error, Code::OutOfRange, 1, true);
-    // The connection is none the worse for it.
+    // The connection stays usable.
     assert_eq!(server.connections(), 1);
 }

@@ -1,4 +1,4 @@
-//! Streams of requests through the client's stack: they pass untouched, and wait for nothing.
+//! Bidirectional streams pass through the client's stack unchanged and without buffering.
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -15,7 +15,7 @@ use tokio::{
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
 
-/// Answers at once, then sends back whatever comes.
+/// Responds with headers at once, then sends back all data.
 async fn echo(stream: TcpStream) {
     let mut connection = h2::server::handshake(stream).await.expect("an HTTP/2 client");
     while let Some(Ok((request, mut respond))) = connection.accept().await {
@@ -31,7 +31,7 @@ async fn echo(stream: TcpStream) {
     }
 }
 
-/// A request whose body is what is sent into the channel.
+/// A request whose body is the data sent into the channel.
 fn chat() -> (mpsc::UnboundedSender<&'static str>, Request<Body>) {
     let (say, said) = mpsc::unbounded_channel::<&'static str>();
     let frames = stream::unfold(said, |mut said| async move {
@@ -43,7 +43,7 @@ fn chat() -> (mpsc::UnboundedSender<&'static str>, Request<Body>) {
 }
 
 #[tokio::test]
-async fn both_sides_talk_in_turns_and_a_dropped_call_frees_its_place() {
+async fn a_bidirectional_stream_alternates_and_a_dropped_call_frees_its_place() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {
@@ -63,13 +63,13 @@ async fn both_sides_talk_in_turns_and_a_dropped_call_frees_its_place() {
             let mut body = answer.into_body();
             for text in ["first", "second"] {
                 say.send(text).expect("the request goes on");
-                let frame = body.frame().await.expect("not over").expect("no error");
+                let frame = body.frame().await.expect("the stream is open").expect("no error");
                 assert_eq!(frame.into_data().expect("data"), text);
             }
-            // The request has not ended when the answer is dropped.
+            // The request has not ended when the response is dropped.
             drop(body);
             say.closed().await;
         };
-        timeout(Duration::from_secs(10), talk).await.expect("nobody waits for the other for ever");
+        timeout(Duration::from_secs(10), talk).await.expect("neither side waits for the other");
     }
 }

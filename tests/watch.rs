@@ -1,6 +1,6 @@
-//! Every state that a resource can be in is reached, and seen by a watch, in virtual time.
+//! A watch sees every state of every kind of resource, in virtual time.
 
-mod wire;
+mod support;
 
 use livestream_client::{
     model::{
@@ -18,14 +18,18 @@ use livestream_client::{
 use livestream_emulator::Emulator;
 use prost_types::FieldMask;
 use std::{collections::BTreeSet, fmt::Debug};
+use support::fixture::{Fixture, sleep_seconds};
 use tonic::Status;
-use wire::studio::{Studio, pass};
 
-/// Whether the states seen are all that the definition has, but for the unspecified one.
+/// Asserts that the states are all states of the definition except the unspecified one.
 fn assert_all<S: TryFrom<i32> + Into<i32> + Debug>(seen: impl IntoIterator<Item = S>) {
     let all = (1..100).filter(|number| S::try_from(*number).is_ok());
     let seen = seen.into_iter().map(Into::into);
-    assert_eq!(seen.collect::<BTreeSet<i32>>(), all.collect(), "seen, and all there are");
+    assert_eq!(
+        seen.collect::<BTreeSet<i32>>(),
+        all.collect(),
+        "the states seen and all defined states"
+    );
 }
 
 fn mask(path: &str) -> FieldMask {
@@ -33,27 +37,27 @@ fn mask(path: &str) -> FieldMask {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_channel_is_seen_in_all_its_states() {
+async fn a_watch_sees_all_states_of_a_channel() {
     use StreamingState as S;
-    let studio = Studio::with(Emulator::builder().encoder_delay(None));
-    let Studio { emulator, client, channel, .. } = &studio;
-    studio.make_channel().await;
-    let followed = studio.follow(channel);
-    pass(60).await;
+    let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
+    let Fixture { emulator, client, channel, .. } = &fixture;
+    fixture.create_channel().await;
+    let followed = fixture.follow(channel);
+    sleep_seconds(60).await;
 
     client.start_channel(channel).wait().await.expect("it is stopped");
-    pass(60).await;
-    emulator.connect_encoder(channel).expect("there");
-    studio.reach(channel, S::Streaming).await;
+    sleep_seconds(60).await;
+    emulator.connect_encoder(channel).expect("it exists");
+    fixture.reach(channel, S::Streaming).await;
     emulator.fail(channel, Status::permission_denied("the bucket is closed")).expect("it runs");
-    let failed = studio.reach(channel, S::StreamingError).await;
+    let failed = fixture.reach(channel, S::StreamingError).await;
     assert_eq!(failed.streaming_error.expect("a reason").message, "the bucket is closed");
     emulator.recover(channel).expect("it is in error");
-    studio.reach(channel, S::Streaming).await;
-    emulator.set_streaming_state(channel, S::StreamingNoInput).expect("there");
-    studio.reach(channel, S::StreamingNoInput).await;
+    fixture.reach(channel, S::Streaming).await;
+    emulator.set_streaming_state(channel, S::StreamingNoInput).expect("it exists");
+    fixture.reach(channel, S::StreamingNoInput).await;
     client.stop_channel(channel).wait().await.expect("it runs");
-    pass(60).await;
+    sleep_seconds(60).await;
     client.delete_channel(channel).wait().await.expect("it is stopped");
 
     let (states, end) = followed.end().await;
@@ -74,31 +78,31 @@ async fn a_channel_is_seen_in_all_its_states() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dvr_session_is_seen_in_all_its_states() {
+async fn a_watch_sees_all_states_of_a_dvr_session() {
     use dvr_session::State as S;
-    let studio = Studio::open();
-    let Studio { client, channel, .. } = &studio;
-    studio.go_on_air().await;
+    let fixture = Fixture::new();
+    let Fixture { client, channel, .. } = &fixture;
+    fixture.create_streaming_channel().await;
     let create = async |id: &str, session: DvrSession| -> DvrSessionName {
         let create = client.create_dvr_session(channel, session, id);
-        drop(create.await.expect("a good session"));
-        channel.dvr_session(id).expect("a name")
+        drop(create.await.expect("a valid session"));
+        channel.dvr_session(id).expect("a valid name")
     };
 
-    // Cut short while it is live, which makes it pause before its manifest is made anew.
-    let short = create("short", studio.session(60, 7200)).await;
-    let followed = studio.follow(&short);
-    studio.reach(&short, S::Live).await;
-    pass(60).await;
-    let mut change = client.get_dvr_session(&short).await.expect("there");
+    // Shortened while it is live, which makes it pause before its manifest is written again.
+    let short = create("short", fixture.session(60, 7200)).await;
+    let followed = fixture.follow(&short);
+    fixture.reach(&short, S::Live).await;
+    sleep_seconds(60).await;
+    let mut change = client.get_dvr_session(&short).await.expect("it exists");
     let Some(Kind::TimeInterval(interval)) = &mut change.dvr_windows[0].kind else {
-        panic!("a window of time")
+        panic!("a time interval")
     };
-    interval.end_time = studio.at(-10);
-    client.update_dvr_session(change, mask("dvr_windows")).wait().await.expect("it may end");
-    studio.reach(&short, S::Finished).await;
-    pass(60).await;
-    client.delete_dvr_session(&short).wait().await.expect("it is over");
+    interval.end_time = fixture.at(-10);
+    client.update_dvr_session(change, mask("dvr_windows")).wait().await.expect("a valid window");
+    fixture.reach(&short, S::Finished).await;
+    sleep_seconds(60).await;
+    client.delete_dvr_session(&short).wait().await.expect("it has finished");
     let (states, end) = followed.end().await;
     let course = [
         S::Pending,
@@ -114,15 +118,15 @@ async fn a_dvr_session_is_seen_in_all_its_states() {
     assert!(end.is_not_found(), "{end}");
     let mut all = states;
 
-    // Stopped by an update of the channel: one that has recorded something, one that has not.
-    let begun = create("begun", studio.session(0, 7200)).await;
-    let to_come = create("to-come", studio.session(7200, 9000)).await;
-    let followed = [studio.follow(&begun), studio.follow(&to_come)];
-    studio.reach(&to_come, S::Scheduled).await;
+    // Stopped by an update of the channel: one session has recorded something, the other has not.
+    let begun = create("begun", fixture.session(0, 7200)).await;
+    let to_come = create("to-come", fixture.session(7200, 9000)).await;
+    let followed = [fixture.follow(&begun), fixture.follow(&to_come)];
+    fixture.reach(&to_come, S::Scheduled).await;
     let change = Channel { name: channel.to_string(), ..Channel::default() };
-    client.update_channel(change, mask("log_config")).wait().await.expect("a good change");
-    studio.reach(&begun, S::Finished).await;
-    let failed = studio.reach(&to_come, S::Failed).await;
+    client.update_channel(change, mask("log_config")).wait().await.expect("a valid change");
+    fixture.reach(&begun, S::Finished).await;
+    let failed = fixture.reach(&to_come, S::Failed).await;
     assert!(failed.error.expect("a reason").message.contains("its channel was updated"));
     let [begun, to_come] = followed.map(|followed| followed.states());
     assert_eq!(begun, [S::Pending, S::Live, S::Stopping, S::PostProcessing, S::Finished]);
@@ -132,15 +136,15 @@ async fn a_dvr_session_is_seen_in_all_its_states() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_is_seen_in_all_its_states() {
+async fn a_watch_sees_all_states_of_an_event() {
     use event::State as S;
-    let studio = Studio::open();
-    let Studio { emulator, client, channel, .. } = &studio;
-    studio.go_on_air().await;
+    let fixture = Fixture::new();
+    let Fixture { emulator, client, channel, .. } = &fixture;
+    fixture.create_streaming_channel().await;
     let create = async |id: &str, task: Task| {
-        let event = Event { task: Some(task), execution_time: studio.at(30), ..Event::default() };
-        client.create_event(channel, event, id).await.expect("a good event");
-        channel.event(id).expect("a name")
+        let event = Event { task: Some(task), execution_time: fixture.at(30), ..Event::default() };
+        client.create_event(channel, event, id).await.expect("a valid event");
+        channel.event(id).expect("a valid name")
     };
     let ad_break = |seconds| {
         let duration = Some(prost_types::Duration { seconds, nanos: 0 });
@@ -149,16 +153,16 @@ async fn an_event_is_seen_in_all_its_states() {
 
     let shown = create("shown", ad_break(60)).await;
     let broken = create("broken", ad_break(60)).await;
-    let followed = [studio.follow(&shown), studio.follow(&broken)];
-    pass(10).await;
-    emulator.fail(&broken, Status::internal("no markers")).expect("it is to come");
-    studio.reach(&shown, S::Succeeded).await;
+    let followed = [fixture.follow(&shown), fixture.follow(&broken)];
+    sleep_seconds(10).await;
+    emulator.fail(&broken, Status::internal("no markers")).expect("it is scheduled");
+    fixture.reach(&shown, S::Succeeded).await;
 
     let cut = create("cut", ad_break(3600)).await;
-    let stopped = studio.follow(&cut);
-    studio.reach(&cut, S::Running).await;
+    let stopped = fixture.follow(&cut);
+    fixture.reach(&cut, S::Running).await;
     create("back", Task::ReturnToProgram(ReturnToProgramTask {})).await;
-    studio.reach(&cut, S::Stopped).await;
+    fixture.reach(&cut, S::Stopped).await;
 
     let [shown, broken] = followed.map(|followed| followed.states());
     let stopped = stopped.states();
@@ -169,22 +173,22 @@ async fn an_event_is_seen_in_all_its_states() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clip_is_seen_in_all_its_states() {
+async fn a_watch_sees_all_states_of_a_clip() {
     use clip::State as S;
-    let studio = Studio::open();
-    let Studio { emulator, client, channel, .. } = &studio;
-    studio.go_on_air().await;
-    pass(300).await;
+    let fixture = Fixture::new();
+    let Fixture { emulator, client, channel, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    sleep_seconds(300).await;
     let create = async |id: &str| {
-        let create = client.create_clip(channel, studio.clip(60), id);
-        drop(create.await.expect("a good clip"));
-        channel.clip(id).expect("a name")
+        let create = client.create_clip(channel, fixture.clip(60), id);
+        drop(create.await.expect("a valid clip"));
+        channel.clip(id).expect("a valid name")
     };
     let (goal, lost) = (create("goal").await, create("lost").await);
-    let followed = [studio.follow(&goal), studio.follow(&lost)];
-    studio.reach(&lost, S::Creating).await;
+    let followed = [fixture.follow(&goal), fixture.follow(&lost)];
+    fixture.reach(&lost, S::Creating).await;
     emulator.fail(&lost, Status::data_loss("a segment is gone")).expect("it is under way");
-    studio.reach(&goal, S::Succeeded).await;
+    fixture.reach(&goal, S::Succeeded).await;
 
     let [goal, lost] = followed.map(|followed| followed.states());
     assert_eq!(goal, [S::Pending, S::Creating, S::Succeeded]);
@@ -193,25 +197,25 @@ async fn a_clip_is_seen_in_all_its_states() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_asset_is_seen_in_all_its_states() {
+async fn a_watch_sees_all_states_of_an_asset() {
     use asset::State as S;
-    let studio = Studio::open();
-    let Studio { emulator, client, location, .. } = &studio;
+    let fixture = Fixture::new();
+    let Fixture { emulator, client, location, .. } = &fixture;
     emulator.put_object("gs://bucket/broken.mp4", 1000, 1);
     let create = async |id: &str, crc32c: &str| -> AssetName {
         let video = VideoAsset { uri: format!("gs://bucket/{id}.mp4") };
         let (resource, crc32c) = (Some(Resource::Video(video)), crc32c.to_owned());
         let asset = Asset { resource, crc32c, ..Asset::default() };
-        drop(client.create_asset(location, asset, id).await.expect("a good asset"));
-        location.asset(id).expect("a name")
+        drop(client.create_asset(location, asset, id).await.expect("a valid asset"));
+        location.asset(id).expect("a valid name")
     };
     let (slate, broken) = (create("slate", "").await, create("broken", "AAAAAg==").await);
-    let followed = [studio.follow(&slate), studio.follow(&broken)];
-    studio.reach(&slate, S::Active).await;
-    let failed = studio.reach(&broken, S::Error).await;
+    let followed = [fixture.follow(&slate), fixture.follow(&broken)];
+    fixture.reach(&slate, S::Active).await;
+    let failed = fixture.reach(&broken, S::Error).await;
     assert!(failed.error.expect("a reason").message.contains("checksum"));
     for name in [&slate, &broken] {
-        client.delete_asset(name).wait().await.expect("nobody uses it");
+        client.delete_asset(name).wait().await.expect("no channel uses it");
     }
 
     let [slate, broken] = followed;
@@ -224,10 +228,10 @@ async fn an_asset_is_seen_in_all_its_states() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watched_channel_tells_of_all_states_of_its_distributions() {
+async fn a_watch_sees_all_states_of_a_distribution() {
     use distribution::State as S;
-    let studio = Studio::with(Emulator::builder().encoder_delay(None));
-    let Studio { emulator, client, channel, location, .. } = &studio;
+    let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
+    let Fixture { emulator, client, channel, location, .. } = &fixture;
     let config = Channel {
         distribution_streams: vec![DistributionStream {
             key: "all".into(),
@@ -243,22 +247,24 @@ async fn a_watched_channel_tells_of_all_states_of_its_distributions() {
             })),
             ..Default::default()
         }],
-        ..wire::studio::channel()
+        ..support::fixture::channel()
     };
-    client.create_channel(location, config, "news").wait().await.expect("a good channel");
-    let followed = studio.follow_by(channel, |channel| channel.distributions[0].state());
-    pass(10).await;
+    client.create_channel(location, config, "news").wait().await.expect("a valid channel");
+    let followed = fixture.follow_by(channel, |channel| channel.distributions[0].state());
+    sleep_seconds(10).await;
     client.start_channel(channel).wait().await.expect("it is stopped");
-    pass(10).await;
+    sleep_seconds(10).await;
     client.start_distribution(channel, ["partner"]).wait().await.expect("it is ready");
-    pass(10).await;
-    emulator.connect_encoder(channel).expect("there");
-    pass(10).await;
-    emulator.fail_distribution(channel, "partner", Status::unavailable("it hangs up")).expect("on");
-    pass(10).await;
+    sleep_seconds(10).await;
+    emulator.connect_encoder(channel).expect("it exists");
+    sleep_seconds(10).await;
+    emulator
+        .fail_distribution(channel, "partner", Status::unavailable("it hangs up"))
+        .expect("it is distributing");
+    sleep_seconds(10).await;
 
     let mut states = followed.states();
-    // The channel's own states come in between.
+    // The watch also reports changes of the channel's own state.
     states.dedup();
     let course = [S::NotReady, S::Ready, S::AwaitingInput, S::Distributing, S::Error];
     assert_eq!(states, course);

@@ -1,7 +1,7 @@
-//! HTTP/2 by hand: single frames, in an order that no server library would write.
+//! Single HTTP/2 frames, in sequences that no server library sends.
 //!
-//! Requests are not read beyond their frames' heads: HPACK stays shut. Answers spell their headers
-//! out, which HPACK allows.
+//! Of a request, only the frame headers are read; nothing here decodes HPACK. Responses encode
+//! their headers as literals, which HPACK allows.
 
 use bytes::{BufMut, BytesMut};
 use std::io;
@@ -11,7 +11,7 @@ use tokio::{
 };
 
 /// A connection from the client, after both sides have sent their settings.
-pub(crate) struct Wire(BufReader<TcpStream>);
+pub(crate) struct RawConnection(BufReader<TcpStream>);
 
 /// Frame types ([RFC 9113](https://www.rfc-editor.org/rfc/rfc9113#section-6)).
 const DATA: u8 = 0;
@@ -24,20 +24,20 @@ const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-impl Wire {
-    /// Takes the next connection through its first frames.
+impl RawConnection {
+    /// Accepts the next connection, reads the client's preface and sends the settings.
     pub(crate) async fn accept(listener: &TcpListener) -> io::Result<Self> {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
-        let mut wire = Self(BufReader::new(socket));
+        let mut connection = Self(BufReader::new(socket));
         let mut preface = [0; 24];
-        wire.0.read_exact(&mut preface).await?;
+        connection.0.read_exact(&mut preface).await?;
         assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        wire.write(SETTINGS, 0, 0, &[]).await?;
-        Ok(wire)
+        connection.write(SETTINGS, 0, 0, &[]).await?;
+        Ok(connection)
     }
 
-    /// Reads until a request is there in full, and yields its stream.
+    /// Reads until a request is complete, and returns its stream id.
     pub(crate) async fn request(&mut self) -> io::Result<u32> {
         loop {
             let (kind, flags, stream, payload) = self.read().await?;
@@ -55,7 +55,7 @@ impl Wire {
         while self.read().await.is_ok() {}
     }
 
-    /// Takes no streams above `last`: those have not been, and will not be, looked at.
+    /// Sends a GOAWAY: the server has not processed any stream above `last`, and never will.
     pub(crate) async fn go_away(&mut self, last: u32) -> io::Result<()> {
         let mut payload = last.to_be_bytes().to_vec();
         payload.extend(0_u32.to_be_bytes());
@@ -91,7 +91,7 @@ impl Wire {
     }
 }
 
-/// Header fields without indexing, and without Huffman's code
+/// Encodes header fields as literals, without indexing and without Huffman coding
 /// ([RFC 7541](https://www.rfc-editor.org/rfc/rfc7541#section-6.2.2)).
 fn literals(fields: &[(&str, &str)]) -> Vec<u8> {
     let text = |text: &str| {

@@ -1,5 +1,5 @@
-//! When attempts are made: after the waits that the service or the policy asks for, and never past
-//! the deadline.
+//! The times of attempts: after the delay that the service or the policy sets, and never after the
+//! deadline.
 
 use super::{
     assert_failed, channel, millis, operation, read,
@@ -18,8 +18,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 const DEADLINE: Duration = millis(2000);
 
-/// Fails, and asks by `RetryInfo` to be tried again after `delay`.
-fn ask_to_wait(exchange: Exchange, delay: Duration) {
+/// Responds UNAVAILABLE with a `RetryInfo` of `delay`.
+fn fail_with_retry_info(exchange: Exchange, delay: Duration) {
     let details = ErrorDetails::with_retry_info(Some(delay));
     let status = Status::with_error_details(Code::Unavailable, "", details);
     let details = BASE64_STANDARD.encode(status.details());
@@ -27,22 +27,22 @@ fn ask_to_wait(exchange: Exchange, delay: Duration) {
 }
 
 #[tokio::test]
-async fn retry_info_is_waited_for() {
+async fn retry_info_delays_the_next_attempt() {
     let server = Server::start(|exchange| async {
         match exchange.number {
-            1 => ask_to_wait(exchange, millis(2000)),
+            1 => fail_with_retry_info(exchange, millis(2000)),
             _ => exchange.succeed(&channel()),
         }
     })
     .await;
     let client = server.client().build().expect("a client");
-    within(millis(5000), read(&client).timeout(millis(5000))).await.expect("tried again");
+    within(millis(5000), read(&client).timeout(millis(5000))).await.expect("retried");
     let [first, second] = server.requests().try_into().ok().expect("two attempts");
     assert!(second.at - first.at >= millis(2000), "{:?}", second.at - first.at);
 }
 
 #[tokio::test]
-async fn pushback_is_waited_for_and_wins_over_the_backoff() {
+async fn pushback_delays_the_next_attempt_and_overrides_the_backoff() {
     let server = Server::start(|exchange| async {
         match exchange.number {
             1 => exchange.fail_with(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", "150")]),
@@ -52,25 +52,26 @@ async fn pushback_is_waited_for_and_wins_over_the_backoff() {
     .await;
     let slow = RetryPolicy::new(Backoff::new(millis(60_000), millis(60_000), 1.0));
     let client = server.client().retry(slow).build().expect("a client");
-    within(DEADLINE, read(&client)).await.expect("tried again");
+    within(DEADLINE, read(&client)).await.expect("retried");
     let [first, second] = server.requests().try_into().ok().expect("two attempts");
     assert!(second.at - first.at >= millis(150), "{:?}", second.at - first.at);
 }
 
 #[tokio::test]
-async fn a_wait_beyond_the_deadline_is_not_begun() {
-    let server = Server::start(|exchange| async { ask_to_wait(exchange, millis(2000)) }).await;
+async fn retry_info_beyond_the_deadline_ends_the_call_at_once() {
+    let server =
+        Server::start(|exchange| async { fail_with_retry_info(exchange, millis(2000)) }).await;
     let client = server.client().build().expect("a client");
     let begun = Instant::now();
     let call = read(&client).timeout(millis(1000));
     let error = within(millis(1000), call).await.expect_err("unavailable");
     assert_failed(&error, Code::Unavailable, 1, false);
-    assert!(begun.elapsed() < millis(500), "it waited {:?} for nothing", begun.elapsed());
+    assert!(begun.elapsed() < millis(500), "it waited {:?}", begun.elapsed());
     assert_eq!(server.attempts(), 1);
 }
 
 #[tokio::test]
-async fn a_service_that_asks_not_to_be_asked_again_is_not() {
+async fn negative_pushback_stops_retries() {
     let server = Server::start(|exchange| async {
         exchange.fail_with(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", "-1")]);
     })
@@ -85,16 +86,17 @@ async fn a_service_that_asks_not_to_be_asked_again_is_not() {
 async fn no_attempt_begins_after_the_deadline() {
     const THREE: Duration = millis(3000);
     // The service asks for 2 s twice: the second wait would end at 4 s.
-    let server = Server::start(|exchange| async { ask_to_wait(exchange, millis(2000)) }).await;
+    let server =
+        Server::start(|exchange| async { fail_with_retry_info(exchange, millis(2000)) }).await;
     let asked = async {
         let client = server.client().timeouts(Timeouts::new(THREE)).build().expect("a client");
         let begun = Instant::now();
         let error = within(THREE, read(&client)).await.expect_err("unavailable");
         assert_failed(&error, Code::Unavailable, 2, false);
         assert_eq!(server.attempts(), 2);
-        assert!(server.requests().iter().all(|arrived| arrived.at - begun <= THREE));
+        assert!(server.requests().iter().all(|request| request.at - begun <= THREE));
     };
-    // The backoff draws waits of up to 2 s.
+    // The backoff draws delays of up to 2 s.
     let drawn = async {
         let server = Server::start(|exchange| async { exchange.fail(Code::Unavailable) }).await;
         let backoff = RetryPolicy::new(Backoff::new(millis(2000), millis(2000), 1.0));
@@ -103,14 +105,14 @@ async fn no_attempt_begins_after_the_deadline() {
         let begun = Instant::now();
         let error = within(THREE, read(&client)).await.expect_err("unavailable");
         assert_failed(&error, Code::Unavailable, server.attempts(), false);
-        assert!(server.requests().iter().all(|arrived| arrived.at - begun <= THREE));
+        assert!(server.requests().iter().all(|request| request.at - begun <= THREE));
     };
-    // The second attempt has 1 s left, and says so.
+    // The second attempt has 1 s left, which it sends as `grpc-timeout`.
     let silent = async {
         let server = Server::start(|exchange| async {
             match exchange.number {
-                1 => ask_to_wait(exchange, millis(2000)),
-                _ => drop(exchange.abandoned().await),
+                1 => fail_with_retry_info(exchange, millis(2000)),
+                _ => drop(exchange.until_reset().await),
             }
         })
         .await;
@@ -125,7 +127,7 @@ async fn no_attempt_begins_after_the_deadline() {
 }
 
 #[tokio::test]
-async fn each_attempt_says_what_it_really_has() {
+async fn each_attempt_sends_its_remaining_time_as_grpc_timeout() {
     let server = Server::start(|exchange| async {
         match exchange.number {
             ..4 => exchange.fail_with(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", "30")]),
@@ -135,20 +137,20 @@ async fn each_attempt_says_what_it_really_has() {
     .await;
     let client = server.client().build().expect("a client");
     within(DEADLINE, read(&client)).await.expect("the fourth attempt succeeds");
-    let told = server.requests().iter().map(|arrived| arrived.timeout()).collect::<Vec<_>>();
-    assert!(told[0] <= DEADLINE && told.len() == 4, "{told:?}");
-    for pair in told.windows(2) {
-        assert!(pair[1] + millis(30) <= pair[0], "{told:?}");
+    let timeouts = server.requests().iter().map(|request| request.timeout()).collect::<Vec<_>>();
+    assert!(timeouts[0] <= DEADLINE && timeouts.len() == 4, "{timeouts:?}");
+    for pair in timeouts.windows(2) {
+        assert!(pair[1] + millis(30) <= pair[0], "{timeouts:?}");
     }
 
-    // An attempt's own limit is what it has, until less is left of the call's.
+    // The attempt timeout applies until the call has less time left.
     let call = read(&client).attempt_timeout(millis(500));
     within(DEADLINE, call).await.expect("the fifth request succeeds");
     assert_eq!(server.requests()[4].timeout(), millis(500));
 }
 
 #[tokio::test]
-async fn attempts_send_the_same_bytes_and_calls_do_not() {
+async fn attempts_share_a_request_id_and_calls_do_not() {
     let server = Server::start(|exchange| async {
         match exchange.number % 3 {
             0 => exchange.succeed(&operation()),
@@ -164,10 +166,10 @@ async fn attempts_send_the_same_bytes_and_calls_do_not() {
     }
     let requests = server.requests();
     assert_eq!(requests.len(), 6);
-    for (arrived, id) in requests.chunks(3).zip(&ids) {
-        for attempt in arrived {
+    for (attempts, id) in requests.chunks(3).zip(&ids) {
+        for attempt in attempts {
             assert_eq!(attempt.message::<StartChannelRequest>().request_id, *id);
-            assert_eq!(attempt.body, arrived[0].body);
+            assert_eq!(attempt.body, attempts[0].body);
         }
         assert!(uuid::Uuid::try_parse(id).is_ok_and(|id| id.get_version_num() == 4), "{id}");
     }
@@ -178,35 +180,35 @@ async fn attempts_send_the_same_bytes_and_calls_do_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_are_drawn_from_below_the_backoffs_ceiling() {
+async fn backoff_delays_are_random_below_the_ceiling() {
     const ATTEMPTS: u32 = 6;
     let backoff = Backoff::new(millis(1000), millis(3000), 2.0);
     let (server, builder) =
         Server::in_memory(|exchange| async { exchange.fail(Code::Unavailable) });
     let retry = RetryPolicy::new(backoff).with_max_attempts(ATTEMPTS);
     let client = builder.retry(retry).build().expect("a client");
-    let mut waits = BTreeSet::new();
+    let mut delays = BTreeSet::new();
     for _ in 0..8 {
         let before = server.requests().len();
         let error = read(&client).timeout(millis(60_000)).await.expect_err("unavailable");
         assert_failed(&error, Code::Unavailable, ATTEMPTS, false);
         for (pair, attempts) in server.requests()[before..].windows(2).zip(1..) {
-            let wait = pair[1].at - pair[0].at;
-            // The clock's ticks are milliseconds.
+            let delay = pair[1].at - pair[0].at;
+            // tokio's clock has ticks of one millisecond.
             let most = backoff.ceiling(attempts) + millis(1);
-            assert!(wait <= most, "{wait:?} after attempt {attempts}, {most:?} at most");
-            waits.insert(wait.as_millis());
+            assert!(delay <= most, "{delay:?} after attempt {attempts}, {most:?} at most");
+            delays.insert(delay.as_millis());
         }
     }
-    // Forty even draws: fewer than half of them alike, and not all in one half of the range.
-    assert!(waits.len() > 20, "the waits are drawn, not fixed: {waits:?}");
-    assert!(waits.first() < Some(&500) && waits.last() > Some(&1500), "{waits:?}");
+    // Forty even draws: at least half of them differ, and both halves of the range occur.
+    assert!(delays.len() > 20, "the delays are not random: {delays:?}");
+    assert!(delays.first() < Some(&500) && delays.last() > Some(&1500), "{delays:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_ends_on_the_deadlines_own_tick_is_followed_by_no_attempt() {
+async fn a_delay_that_ends_at_the_deadline_is_followed_by_no_attempt() {
     let (server, builder) = Server::in_memory(|exchange| async {
-        ask_to_wait(exchange, Duration::from_micros(999_900));
+        fail_with_retry_info(exchange, Duration::from_micros(999_900));
     });
     let client = builder.timeouts(Timeouts::new(millis(1000))).build().expect("a client");
     let begun = Instant::now();

@@ -1,11 +1,11 @@
-//! What the client talks to in tests: a service that a test scripts, and any service under
-//! observation.
+//! Services for tests: one with scripted responses, and a wrapper that logs the requests of any
+//! service and can fail them.
 #![allow(dead_code, reason = "no test binary uses all of it")]
 
-pub(crate) mod studio;
+pub(crate) mod fixture;
+pub(crate) mod grpc;
 
-use bytes::{BufMut, BytesMut};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use livestream_client::{
     Builder, LivestreamClient,
     rpc::{Method, Rpc},
@@ -28,7 +28,7 @@ type Response = http::Response<Body>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Answer = Arc<dyn Fn(bytes::Bytes) -> BoxFuture<Result<Vec<u8>, Status>> + Send + Sync>;
 
-/// A service that answers as a test says; UNIMPLEMENTED where it says nothing.
+/// A service with scripted responses; it answers UNIMPLEMENTED to all other requests.
 #[derive(Clone, Default)]
 pub(crate) struct Scripted(HashMap<&'static str, Answer>);
 
@@ -45,7 +45,7 @@ impl Scripted {
         self.on_async(move |request| std::future::ready(answer(request)))
     }
 
-    /// Answers the requests of one type, in its own time.
+    /// Answers the requests of one type with an async function.
     pub(crate) fn on_async<R: Rpc, F>(
         mut self,
         answer: impl Fn(R) -> F + Send + Sync + 'static,
@@ -78,29 +78,13 @@ impl Service<Request> for Scripted {
             let Some(answer) = answer else {
                 return Ok(Status::unimplemented("not in the script").into_http());
             };
-            let body = request.into_body().collect().await.expect("a whole body").to_bytes();
+            let body = request.into_body().collect().await.expect("a complete body").to_bytes();
             Ok(match answer(body).await {
-                Ok(message) => framed(&message),
+                Ok(message) => grpc::response(&message),
                 Err(status) => status.into_http(),
             })
         })
     }
-}
-
-fn framed(message: &[u8]) -> Response {
-    let mut frame = BytesMut::new();
-    frame.put_u8(0);
-    frame.put_u32(message.len().try_into().expect("a test's answer is small"));
-    frame.put_slice(message);
-    let trailers = http::HeaderMap::from_iter([(
-        http::HeaderName::from_static("grpc-status"),
-        http::HeaderValue::from_static("0"),
-    )]);
-    let body = Full::new(frame.freeze()).with_trailers(async { Some(Ok(trailers)) });
-    let mut response = Response::new(Body::new(body));
-    let grpc = http::HeaderValue::from_static("application/grpc");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, grpc);
-    response
 }
 
 /// A service that keeps a log of its requests, and fails some of them.
@@ -122,7 +106,7 @@ where
         Self { inner, log: Log::default(), fault: Arc::new(|_| None) }
     }
 
-    /// Fails the requests for which this says so, by their path.
+    /// Fails a request if `fault` returns a status for its path.
     pub(crate) fn failing(
         mut self,
         fault: impl Fn(&str) -> Option<Status> + Send + Sync + 'static,
@@ -136,7 +120,7 @@ where
     }
 
     pub(crate) fn client(&self) -> LivestreamClient {
-        self.client_builder().build().expect("nothing of it can be refused")
+        self.client_builder().build().expect("the settings are valid")
     }
 
     pub(crate) fn client_builder(&self) -> Builder<LivestreamClient> {
@@ -168,7 +152,7 @@ where
     }
 }
 
-/// What was asked of a service, and when.
+/// The path and the time of every request to a service.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<(Instant, String)>>>);
 
@@ -187,7 +171,7 @@ impl Log {
         of_method.map(|(time, _)| *time).collect()
     }
 
-    /// How long it was between the requests of one method.
+    /// The time between successive requests of one method.
     pub(crate) fn gaps(&self, method: &Method) -> Vec<Duration> {
         self.times(method).windows(2).map(|pair| pair[1] - pair[0]).collect()
     }

@@ -67,6 +67,7 @@ pub(crate) fn into_tonic(request: Request<RequestBody>) -> Request<Body> {
 }
 
 /// A request that may belong to an attempt with a deadline.
+#[doc(hidden)]
 pub trait AttemptDeadline {
     /// The deadline of the attempt, if there is one.
     fn attempt_deadline(&self) -> Option<Instant>;

@@ -16,7 +16,7 @@ use std::{
 const FLOORS: &[&[&str]] = &[
     &["proto"],
     &["gax::name", "gax::rpc", "gax::error", "gax::policy", "gax::credentials"],
-    &["gax::transport_error", "gax::body", "gax::context"],
+    &["gax::transport_error", "gax::body", "gax::context", "gax::details"],
     &["gax::observe"],
     &["gax::net", "gax::stack", "gax::adc"],
     &["gax::call", "gax::page", "gax::poll", "gax::operation"],

@@ -26,6 +26,7 @@ pub(crate) mod call;
 pub(crate) mod client;
 pub(crate) mod context;
 pub mod credentials;
+mod details;
 pub(crate) mod error;
 pub(crate) mod name;
 pub(crate) mod net;

@@ -5,10 +5,14 @@ use super::{
     server::{Exchange, Server, finish, framed, send},
     start, within,
 };
+use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
-use livestream_client::model::{
-    GetChannelRequest, livestream_service_client::LivestreamServiceClient,
+use livestream_client::{
+    model::{GetChannelRequest, livestream_service_client::LivestreamServiceClient},
+    policy::RetryPolicy,
+    proto::google::rpc,
 };
+use prost::Message;
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -131,6 +135,44 @@ async fn a_malformed_grpc_status_is_unknown_and_shown() {
             assert!(error.message().contains(&format!("{raw:?}")), "{error}");
         }
         assert_eq!(server.attempts(), 2);
+    }
+}
+
+/// Status details with a `RetryInfo` whose delay no duration can hold.
+fn retry_info_out_of_range(seconds: i64) -> String {
+    let delay = prost_types::Duration { seconds, nanos: i32::MIN };
+    let info = tonic_types::pb::RetryInfo { retry_delay: Some(delay) };
+    let detail = prost_types::Any {
+        type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(),
+        value: info.encode_to_vec(),
+    };
+    let info = tonic_types::pb::ErrorInfo { reason: "BUSY".to_owned(), ..Default::default() };
+    let reason = prost_types::Any {
+        type_url: "type.googleapis.com/google.rpc.ErrorInfo".to_owned(),
+        value: info.encode_to_vec(),
+    };
+    let (code, message) = (Code::Unavailable as i32, "busy".to_owned());
+    let status = rpc::Status { code, message, details: vec![detail, reason] };
+    BASE64_STANDARD.encode(status.encode_to_vec())
+}
+
+#[tokio::test]
+async fn a_retry_info_out_of_range_is_dropped_and_the_other_details_are_kept() {
+    for seconds in [i64::MIN, -1, i64::MAX] {
+        let details = retry_info_out_of_range(seconds);
+        let server = Server::start(move |exchange| {
+            let details = details.clone();
+            async move {
+                exchange.fail_with(&[("grpc-status", "14"), ("grpc-status-details-bin", &details)]);
+            }
+        })
+        .await;
+        let client = server.client().build().expect("a client");
+        let call = read(&client).retry(RetryPolicy::never());
+        let error = within(DEADLINE, call).await.expect_err("unavailable");
+        assert_failed(&error, Code::Unavailable, 1, false);
+        assert_eq!(error.reason(), Some("BUSY"), "{seconds}");
+        assert!(error.details().retry_info().is_none(), "{seconds}");
     }
 }
 

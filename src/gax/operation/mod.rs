@@ -13,6 +13,7 @@ pub use shared::SharedWaits;
 use crate::{
     gax::{
         call::{Call, CallKind, Core},
+        details,
         error::{CallStats, Error},
         name::OperationName,
         observe,
@@ -254,12 +255,13 @@ where
 
 /// The error of an operation. An error with code OK is an error too.
 fn failure(status: &rpc::Status) -> Error {
-    let details = status.encode_to_vec().into();
+    let status = details::readable(status.clone());
     let code = match Code::from_i32(status.code) {
         Code::Ok => Code::Unknown,
         code => code,
     };
-    Error::from_status(Status::with_details(code, status.message.clone(), details))
+    let details = status.encode_to_vec().into();
+    Error::from_status(Status::with_details(code, status.message, details))
 }
 
 /// A clone is another handle on the same operation, with the same state.

@@ -3,7 +3,7 @@
 //! The result is a well-formed gRPC response. HTTP errors, missing or malformed statuses and
 //! malformed details are corrected here, so that no stub above has to survive them.
 
-use crate::gax::{error::BoxError, policy::Sent, transport_error::TransportError};
+use crate::gax::{details, error::BoxError, policy::Sent, transport_error::TransportError};
 use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
@@ -185,9 +185,15 @@ fn correct_status(headers: &mut HeaderMap) -> Option<Code> {
     if let Some(message) = headers.get(MESSAGE).and_then(legible) {
         headers.insert(MESSAGE, message);
     }
-    let is_base64 = |value: &HeaderValue| BASE64.decode(value).is_ok();
-    if headers.get(DETAILS).is_some_and(|value| !is_base64(value)) {
-        headers.remove(DETAILS);
+    match headers.get(DETAILS).map(|value| BASE64.decode(value)) {
+        Some(Ok(status)) => {
+            if let Some(readable) = details::without_unreadable(&status) {
+                let encoded = HeaderValue::try_from(BASE64.encode(readable));
+                headers.insert(DETAILS, encoded.expect("base64 is ASCII"));
+            }
+        }
+        Some(Err(_)) => drop(headers.remove(DETAILS)),
+        None => {}
     }
     Some(code)
 }

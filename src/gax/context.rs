@@ -42,9 +42,14 @@ pub(crate) fn before_sending<T>(
 ) -> impl Future<Output = Result<T, TransportError>> {
     let Some(deadline) = deadline else { return Either::Left(wait) };
     Either::Right(timeout_at(deadline, wait).map(move |outcome| {
-        outcome.unwrap_or_else(|_| {
-            let message = format!("time ran out before there was {what}");
-            Err(TransportError::new(Code::DeadlineExceeded, Sent::No, message))
-        })
+        // The wait may have ended together with the time.
+        let outcome = outcome.ok().filter(|outcome| outcome.is_err() || Instant::now() < deadline);
+        outcome.unwrap_or_else(|| Err(not_sent(&format!("before there was {what}"))))
     }))
+}
+
+/// The error of a request that was not sent because its time had run out.
+pub(crate) fn not_sent(when: &str) -> TransportError {
+    let message = format!("time ran out {when}");
+    TransportError::new(Code::DeadlineExceeded, Sent::No, message)
 }

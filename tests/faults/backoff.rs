@@ -4,7 +4,7 @@
 use super::{
     assert_failed, channel, millis, operation, read,
     server::{Exchange, Server},
-    start, within,
+    short_backoff, start, within,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use livestream_client::{
@@ -68,6 +68,17 @@ async fn retry_info_beyond_the_deadline_ends_the_call_at_once() {
     assert_failed(&error, Code::Unavailable, 1, false);
     assert!(begun.elapsed() < millis(500), "it waited {:?}", begun.elapsed());
     assert_eq!(server.attempts(), 1);
+}
+
+#[tokio::test]
+async fn retry_info_beyond_max_server_delay_stops_retries() {
+    let server =
+        Server::start(|exchange| async { fail_with_retry_info(exchange, millis(300)) }).await;
+    let impatient = short_backoff().with_max_server_delay(millis(100));
+    let client = server.client().retry(impatient).build().expect("a client");
+    let error = within(DEADLINE, read(&client)).await.expect_err("unavailable");
+    assert_failed(&error, Code::Unavailable, 1, false);
+    assert_eq!(server.attempts(), 1, "no attempt earlier than the service asked for");
 }
 
 #[tokio::test]

@@ -6,11 +6,12 @@ use super::{
     start, within,
 };
 use bytes::Bytes;
-use livestream_client::{LivestreamClient, policy::Timeouts};
-use std::{convert::Infallible, future::pending, io, net::SocketAddr, time::Duration};
+use livestream_client::{LivestreamClient, PoolLimits, policy::Timeouts};
+use std::{convert::Infallible, future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::DuplexStream,
     net::{TcpListener, TcpSocket, TcpStream},
+    sync::Notify,
     task::JoinSet,
     time::timeout,
 };
@@ -129,6 +130,47 @@ async fn a_partial_message_or_missing_trailers_end_at_the_deadline() {
         assert_failed(&error, Code::DeadlineExceeded, 1, false);
         assert_eq!(server.attempts(), attempts);
     }
+}
+
+#[tokio::test]
+async fn a_call_whose_deadline_has_passed_is_not_sent() {
+    let server = Server::start(|exchange| async { exchange.succeed_by_method() }).await;
+    let client = server.client().build().expect("a client");
+    within(DEADLINE, read(&client)).await.expect("the connection is open");
+    for timeout in [Duration::ZERO, Duration::from_nanos(1)] {
+        for error in [
+            within(timeout, read(&client).timeout(timeout)).await.expect_err("no time"),
+            within(timeout, preview(&client).timeout(timeout)).await.expect_err("no time"),
+        ] {
+            assert_failed(&error, Code::DeadlineExceeded, 0, false);
+        }
+    }
+    assert_eq!(server.attempts(), 1, "only the first call");
+}
+
+#[tokio::test]
+async fn a_call_whose_deadline_passes_while_it_waits_for_a_place_is_not_sent() {
+    let (first, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (begun, released) = (first.clone(), release.clone());
+    let server = Server::start(move |exchange| {
+        let (begun, released) = (begun.clone(), released.clone());
+        async move {
+            begun.notify_one();
+            released.notified().await;
+            exchange.succeed_by_method();
+        }
+    })
+    .await;
+    let one = PoolLimits::default().with_max_connections(1).with_max_calls_per_connection(1);
+    let client = server.client().pool(one).build().expect("a client");
+    let blocking = tokio::spawn(read(&client).into_future());
+    first.notified().await;
+    let call = preview(&client).timeout(millis(200));
+    let error = within(millis(200), call).await.expect_err("no place");
+    assert_failed(&error, Code::DeadlineExceeded, 1, false);
+    release.notify_one();
+    blocking.await.expect("no panic").expect("a response");
+    assert_eq!(server.attempts(), 1, "the second call is not sent late");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::gax::{
     body::{AttemptDeadline, RequestBody},
-    context::{BoxFuture, CallContext, before_sending},
+    context::{BoxFuture, CallContext, before_sending, not_sent},
     error::BoxError,
     observe,
     transport_error::TransportError,
@@ -146,6 +146,9 @@ impl Connections {
                     Ok(lease) => lease,
                     Err(turn) => before_sending(deadline, "a connection", turn).await?,
                 };
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    return Err(not_sent("before the request was sent").into());
+                }
                 match lease.slot.sender.send(request) {
                     Ok(response) => break (lease, response),
                     Err(unsent) => request = unsent,

@@ -72,7 +72,7 @@ pub(crate) enum Stop {
     Attempts,
     /// The wait would outlast the call's time.
     Deadline,
-    /// The service asks for no further attempt.
+    /// The service asks for no further attempt, or for a longer wait than the policy allows.
     Pushback,
     /// The retry budget is empty: the service is failing for every caller.
     Budget,
@@ -99,8 +99,11 @@ pub(crate) fn decide(
     let own = retry.backoff().wait(attempt.attempts, jitter);
     let wait = match attempt.server_delay {
         ServerDelay::Never => return Decision::Stop(Stop::Pushback),
+        // An attempt earlier than the service asks for would be worse than none.
+        ServerDelay::After(delay) if delay > retry.max_server_delay() => {
+            return Decision::Stop(Stop::Pushback);
+        }
         ServerDelay::After(delay) => {
-            let delay = delay.min(retry.max_server_delay());
             // A service that asks for no wait several times must not be called in a loop.
             if attempt.attempts > 1 { delay.max(own) } else { delay }
         }
@@ -237,7 +240,9 @@ mod tests {
         let base = attempt(Idempotency::Safe, Code::Unavailable, Sent::Answered);
         let asked = |server_delay| by_default(Attempt { server_delay, ..base });
         assert_eq!(asked(ServerDelay::After(2 * SECOND)), Decision::RetryAfter(2 * SECOND));
-        assert_eq!(asked(ServerDelay::After(61 * SECOND)), Decision::Stop(Stop::Deadline));
+        let short = Attempt { remaining: 2 * SECOND, ..base };
+        let beyond = Attempt { server_delay: ServerDelay::After(3 * SECOND), ..short };
+        assert_eq!(by_default(beyond), Decision::Stop(Stop::Deadline));
         assert_eq!(asked(ServerDelay::Never), Decision::Stop(Stop::Pushback));
 
         let long = Attempt {
@@ -245,7 +250,7 @@ mod tests {
             remaining: 7200 * SECOND,
             ..base
         };
-        assert_eq!(by_default(long), Decision::RetryAfter(60 * SECOND), "capped");
+        assert_eq!(by_default(long), Decision::Stop(Stop::Pushback), "not earlier than asked");
 
         let at_once = Attempt { server_delay: ServerDelay::After(Duration::ZERO), ..base };
         assert_eq!(by_default(at_once), Decision::RetryAfter(Duration::ZERO));

@@ -35,7 +35,7 @@ impl RetryPolicy {
     }
 
     /// The longest wait that the service may ask for, with `RetryInfo` or with
-    /// `grpc-retry-pushback-ms`; 60 s unless set. A longer one is shortened to this.
+    /// `grpc-retry-pushback-ms`; 60 s unless set. If it asks for a longer one, the call ends.
     pub const fn with_max_server_delay(mut self, limit: Duration) -> Self {
         self.max_server_delay = limit;
         self

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::gax::{
     body::RequestBody,
-    context::{BoxFuture, CallContext, after},
+    context::{BoxFuture, CallContext, after, not_sent},
     error::{BoxError, CallStats},
     observe,
     policy::{Attempt, CallPolicy, Decision, Sent, ServerDelay, decide, may_have_run},
@@ -104,6 +104,10 @@ where
         let mut stats = CallStats::default();
         let mut observed = observe::Call::begin(&head);
         let outcome = loop {
+            if Instant::now() >= deadline {
+                observed.ended(Code::DeadlineExceeded);
+                break Err(not_sent("before the request was sent"));
+            }
             stats.attempts += 1;
             let limits = Limits::new(&context, deadline);
             let request = rebuild(&head, &message, context, &limits);

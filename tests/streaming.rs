@@ -15,7 +15,7 @@ use tokio::{
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
 
-/// Responds with headers at once, then sends back all data.
+/// Responds with headers at once, then sends back all data, and ends with the request.
 async fn echo(stream: TcpStream) {
     let mut connection = h2::server::handshake(stream).await.expect("an HTTP/2 client");
     while let Some(Ok((request, mut respond))) = connection.accept().await {
@@ -27,6 +27,7 @@ async fn echo(stream: TcpStream) {
                 let _ = body.flow_control().release_capacity(data.len());
                 answer.send_data(data, false).expect("open");
             }
+            let _ = answer.send_data(Bytes::new(), true);
         });
     }
 }
@@ -72,4 +73,35 @@ async fn a_bidirectional_stream_alternates_and_a_dropped_call_frees_its_place() 
         };
         timeout(Duration::from_secs(10), talk).await.expect("neither side waits for the other");
     }
+}
+
+#[tokio::test]
+async fn a_streamed_body_beyond_the_flow_control_window_is_sent_piece_by_piece() {
+    const PIECE: usize = 1 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(echo(stream));
+        }
+    });
+    let client = LivestreamClient::builder().endpoint(format!("http://{address}"));
+    let mut stack = client.build().expect("a client").stack();
+
+    // h2's default window is 64 KiB: the capacity for a whole piece is never granted.
+    let pieces = (0..3).map(|_| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![7; PIECE]))));
+    let body = Body::new(StreamBody::new(stream::iter(pieces)));
+    let request = Request::post("/test.Echo/Chat").body(body).expect("a valid request");
+    let echoed = async {
+        let response = stack.ready().await.expect("ready").call(request).await.expect("answered");
+        let mut body = response.into_body();
+        let mut received = 0;
+        while received < 3 * PIECE {
+            let frame = body.frame().await.expect("the stream is open").expect("no error");
+            received += frame.into_data().expect("data").len();
+        }
+        received
+    };
+    let received = timeout(Duration::from_secs(10), echoed).await.expect("the stream progresses");
+    assert_eq!(received, 3 * PIECE);
 }

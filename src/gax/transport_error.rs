@@ -43,6 +43,15 @@ impl TransportError {
         self
     }
 
+    /// The failure came after the response headers. They prove that the server saw the request, whatever
+    /// a later frame claims.
+    pub(crate) fn after_headers(mut self) -> Self {
+        if self.sent == Sent::No {
+            self.sent = Sent::Maybe;
+        }
+        self
+    }
+
     /// The time for one attempt, or for the call, ran out; the request may be on its way.
     pub(crate) fn timed_out(limit: Duration) -> Self {
         // The rest of a call's time is a number with nanoseconds.
@@ -162,7 +171,10 @@ fn classify_h2(error: &h2::Error) -> Found {
     }
     match error.reason() {
         Some(h2::Reason::REFUSED_STREAM) => Found::new(Code::Unavailable, Sent::No),
-        Some(h2::Reason::ENHANCE_YOUR_CALM) => Found::new(Code::ResourceExhausted, Sent::Maybe),
+        // Made by this side, it is not the server's quota.
+        Some(h2::Reason::ENHANCE_YOUR_CALM) if error.is_remote() => {
+            Found::new(Code::ResourceExhausted, Sent::Maybe)
+        }
         Some(h2::Reason::INADEQUATE_SECURITY) => Found::new(Code::PermissionDenied, Sent::Maybe),
         _ => Found::new(Code::Unavailable, Sent::Maybe),
     }
@@ -196,6 +208,9 @@ mod tests {
 
         let reset = wrapped(Box::new(h2::Error::from(h2::Reason::REFUSED_STREAM)));
         assert_eq!((reset.code(), reset.sent), (Code::Unavailable, Sent::No));
+
+        let local = wrapped(Box::new(h2::Error::from(h2::Reason::ENHANCE_YOUR_CALM)));
+        assert_eq!((local.code(), local.sent), (Code::Unavailable, Sent::Maybe), "not a quota");
 
         let odd = wrapped("odd".into());
         assert_eq!((odd.code(), odd.sent), (Code::Unknown, Sent::Maybe));

@@ -17,6 +17,7 @@ pub(crate) struct RawConnection(BufReader<TcpStream>);
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
+const RST_STREAM: u8 = 3;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 
@@ -69,6 +70,11 @@ impl RawConnection {
         self.write(HEADERS, END_HEADERS, stream, &head).await?;
         self.write(DATA, 0, stream, message).await?;
         self.write(HEADERS, END_HEADERS | END_STREAM, stream, &trailers).await
+    }
+
+    /// Sends an RST_STREAM with this error code.
+    pub(crate) async fn reset(&mut self, stream: u32, code: u32) -> io::Result<()> {
+        self.write(RST_STREAM, 0, stream, &code.to_be_bytes()).await
     }
 
     async fn read(&mut self) -> io::Result<(u8, u8, u32, Vec<u8>)> {

@@ -240,6 +240,20 @@ async fn a_response_that_cannot_be_decoded_may_have_run_and_reports_its_attempts
 }
 
 #[tokio::test]
+async fn response_headers_beyond_64_kib_are_refused() {
+    let server = respond_always(|exchange| {
+        let message = "x".repeat(100 << 10);
+        exchange.fail_with(&[("grpc-status", "9"), ("grpc-message", &message)]);
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    let call = read(&client).retry(RetryPolicy::never());
+    let error = within(DEADLINE, call).await.expect_err("too much");
+    assert!(error.message().len() < 1000, "{} bytes", error.message().len());
+    assert_ne!(error.code(), Code::FailedPrecondition, "{error:?}");
+}
+
+#[tokio::test]
 async fn a_grpc_message_that_is_not_utf8_keeps_its_code() {
     let server = respond_always(|exchange| {
         exchange.fail_with(&[("grpc-status", "9"), ("grpc-message", "caf%C3%A9 %FF%zz")]);
@@ -282,7 +296,7 @@ async fn a_response_beyond_max_response_size_is_neither_read_nor_retried() {
     let client = server.client().max_response_size(LIMIT).build().expect("a client");
     for attempts in 1..=2 {
         let error = within(DEADLINE, read(&client)).await.expect_err("too long");
-        assert_failed(&error, Code::OutOfRange, 1, false);
+        assert_failed(&error, Code::ResourceExhausted, 1, false);
         assert!(error.message().contains("limit"), "{error}");
         assert_eq!(server.attempts(), attempts);
     }
@@ -294,7 +308,7 @@ async fn a_response_beyond_max_response_size_is_neither_read_nor_retried() {
     // A service that responds may have carried out the request, whatever the length of the
     // response.
     let error = within(DEADLINE, preview(&client)).await.expect_err("too long");
-    assert_failed(&error, Code::OutOfRange, 1, true);
+    assert_failed(&error, Code::ResourceExhausted, 1, true);
     // The connection stays usable.
     assert_eq!(server.connections(), 1);
 }

@@ -2,7 +2,9 @@
 //! retried only if the service can recognise the repeat.
 
 use super::{
-    assert_failed, channel, client_for, millis, preview, read,
+    assert_failed, channel, client_for,
+    frames::RawConnection,
+    listen, millis, preview, read,
     server::{Exchange, Server, framed, send},
     start, within,
 };
@@ -13,7 +15,7 @@ use livestream_client::{
     model::{
         GetChannelRequest, PreviewInputRequest, livestream_service_client::LivestreamServiceClient,
     },
-    policy::CallPolicy,
+    policy::{CallPolicy, RetryPolicy},
     stack::PolicyLayer,
 };
 use std::{
@@ -58,6 +60,75 @@ async fn refused_stream_is_retried_for_every_request() {
     let client = server.client().without_request_ids().build().expect("a client");
     let _started = within(DEADLINE, start(&client)).await.expect("retried");
     assert_eq!(server.attempts(), 2);
+}
+
+/// A server that sends the headers of its first response, then resets the stream.
+async fn reset_after_headers(reason: Reason) -> Server {
+    Server::start(move |exchange| async move {
+        if exchange.number == 1 {
+            let mut stream = exchange.begin();
+            until_written().await;
+            stream.send_reset(reason);
+        } else {
+            exchange.succeed_by_method();
+        }
+    })
+    .await
+}
+
+/// Lets the task of the server's connection write the headers, which a reset would replace.
+async fn until_written() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn refused_stream_after_the_response_headers_does_not_prove_that_nothing_ran() {
+    let server = reset_after_headers(Reason::REFUSED_STREAM).await;
+    let client = server.client().build().expect("a client");
+    let error = within(DEADLINE, preview(&client)).await.expect_err("the response was lost");
+    assert_failed(&error, Code::Unavailable, 1, true);
+    assert_eq!(server.attempts(), 1, "a mutation without request_id is not sent twice");
+
+    let server = reset_after_headers(Reason::REFUSED_STREAM).await;
+    let client = server.client().build().expect("a client");
+    within(DEADLINE, read(&client)).await.expect("a read is retried");
+    assert_eq!(server.attempts(), 2);
+}
+
+#[tokio::test]
+async fn rst_stream_no_error_after_the_response_headers_is_a_lost_response() {
+    let server = reset_after_headers(Reason::NO_ERROR).await;
+    let client = server.client().build().expect("a client");
+    within(DEADLINE, read(&client)).await.expect("a read is retried");
+    assert_eq!(server.attempts(), 2);
+
+    let server = reset_after_headers(Reason::NO_ERROR).await;
+    let client = server.client().build().expect("a client");
+    let error = within(DEADLINE, preview(&client)).await.expect_err("the response was lost");
+    assert_failed(&error, Code::Unavailable, 1, true);
+}
+
+/// RFC 9113, section 8.1: a server may answer in full, and then reset the stream with NO_ERROR
+/// because it does not need the rest of the request.
+#[tokio::test]
+async fn rst_stream_no_error_after_a_complete_response_is_a_success() {
+    const NO_ERROR: u32 = 0;
+    let (listener, port) = listen().await;
+    let serving = tokio::spawn(async move {
+        let mut connection = RawConnection::accept(&listener).await?;
+        let stream = connection.request().await?;
+        connection.succeed(stream, &framed(&channel())).await?;
+        connection.reset(stream, NO_ERROR).await?;
+        connection.closed().await;
+        io::Result::Ok(())
+    });
+    let client = client_for(port).build().expect("a client");
+    let call = read(&client).retry(RetryPolicy::never());
+    assert_eq!(within(DEADLINE, call).await.expect("a whole response"), channel());
+    drop(client);
+    serving.await.expect("no panic").expect("the client followed the script");
 }
 
 #[tokio::test]

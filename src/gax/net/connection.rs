@@ -52,12 +52,16 @@ pub(crate) struct Driver {
 const STREAM_WINDOW: u32 = 2 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
+/// The limit on the headers or the trailers of a response, in bytes. h2 allows 16 MiB.
+const MAX_HEADER_LIST: u32 = 64 << 10;
+
 /// Shakes hands, and waits for the server's settings. A connection that breaks before them has
 /// certainly carried no request, and after them the server's stream limit is known.
 pub(crate) async fn handshake(io: BoxIo) -> Result<(Sender, Driver), BoxError> {
     let (send, mut connection) = client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(MAX_HEADER_LIST)
         .enable_push(false)
         .initial_max_send_streams(0)
         .handshake(io)
@@ -241,8 +245,6 @@ impl HttpBody for Incoming {
                 let _ = stream.flow_control().release_capacity(data.len());
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
-            // The server ends a stream so when it answers before it has read the request.
-            Some(Err(e)) if e.reason() == Some(Reason::NO_ERROR) => Poll::Ready(None),
             Some(Err(e)) => Poll::Ready(Some(Err(e))),
             None => {
                 let trailers = ready!(stream.poll_trailers(cx));

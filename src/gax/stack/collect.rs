@@ -130,7 +130,7 @@ where
     let mut more = BytesMut::new();
     let mut trailers = None;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| TransportError::from_error(e.into()))?;
+        let frame = frame.map_err(|e| TransportError::from_error(e.into()).after_headers())?;
         match frame.into_data() {
             Ok(chunk) if data.is_empty() => data = chunk,
             Ok(chunk) => {
@@ -162,7 +162,7 @@ fn announced_length(data: &[u8]) -> Option<usize> {
 
 fn too_large(length: usize, max_size: usize) -> TransportError {
     let message = format!("an answer of {length} bytes is above the limit of {max_size}");
-    TransportError::new(Code::OutOfRange, Sent::Answered, message)
+    TransportError::new(Code::ResourceExhausted, Sent::Answered, message)
 }
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");

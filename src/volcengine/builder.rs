@@ -3,18 +3,14 @@
 use super::{AccessKey, Inner, MAX_RESPONSE, TimeShift, https, rate_limiter::RateLimiter};
 use crate::gax::{
     error::{BoxError, Error},
-    net::{
-        dial::{BoxIo, Dial},
-        endpoint::Endpoint,
-        tls::Tls,
-    },
+    net::{dial::Dial, endpoint::Endpoint, tls::Tls},
     policy::{Budget, CallPolicy, RetryPolicy, Timeouts},
 };
 use http::Uri;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::Code;
-use tower::{Service, ServiceExt, util::BoxCloneSyncService};
+use tower::Service;
 
 const ORIGIN: &str = "https://live.volcengineapi.com";
 
@@ -97,10 +93,7 @@ impl Builder {
         S::Future: Send,
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let boxed = connector
-            .map_response(|io| Box::new(io) as BoxIo)
-            .map_err(Into::into as fn(S::Error) -> BoxError);
-        self.dial = Some(Dial::Custom(BoxCloneSyncService::new(boxed)));
+        self.dial = Some(Dial::custom(connector));
         self
     }
 

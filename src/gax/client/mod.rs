@@ -19,7 +19,7 @@ use crate::gax::{
         bottom::{Bottom, BoxChannel, box_channel},
         connection::Keepalive,
         connector::Connector,
-        dial::BoxIo,
+        dial::Dial,
         endpoint::{Endpoint, without_user},
         pool::{Connections, PoolLimits},
         tls::Tls,
@@ -100,7 +100,7 @@ pub struct Builder<C> {
     allows_plaintext_tokens: bool,
     tls: Tls,
     proxy: Option<String>,
-    dial: Option<BoxCloneSyncService<Uri, BoxIo, BoxError>>,
+    dial: Option<Dial>,
     channel: Option<BoxChannel>,
     layers: Vec<Wrap>,
     connect_timeout: Duration,
@@ -219,10 +219,7 @@ impl<C: Client> Builder<C> {
         S::Future: Send,
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let boxed = connector
-            .map_response(|io| Box::new(io) as BoxIo)
-            .map_err(Into::into as fn(S::Error) -> BoxError);
-        self.dial = Some(BoxCloneSyncService::new(boxed));
+        self.dial = Some(Dial::custom(connector));
         self
     }
 

@@ -8,11 +8,7 @@ use super::{
     endpoint::Endpoint,
     tls::Tls,
 };
-use crate::gax::{
-    error::{BoxError, Error},
-    policy::Sent,
-    transport_error::TransportError,
-};
+use crate::gax::{error::Error, policy::Sent, transport_error::TransportError};
 use http::Uri;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio_rustls::{
@@ -23,7 +19,6 @@ use tokio_rustls::{
     },
 };
 use tonic::Code;
-use tower::util::BoxCloneSyncService;
 
 /// Opens byte streams to one endpoint.
 #[derive(Clone, Debug)]
@@ -60,9 +55,9 @@ impl Connector {
         Ok(self)
     }
 
-    /// Lets `connect` open the bare stream; TLS still goes over it where the endpoint has `https`.
-    pub(crate) fn with_dial(mut self, dial: BoxCloneSyncService<Uri, BoxIo, BoxError>) -> Self {
-        self.dial = Dial::Custom(dial);
+    /// Opens byte streams in this way. TLS runs over them if the endpoint is `https`.
+    pub(crate) fn with_dial(mut self, dial: Dial) -> Self {
+        self.dial = dial;
         self
     }
 

@@ -60,6 +60,20 @@ impl Dial {
         Ok(Self::Tcp(Arc::new(matcher)))
     }
 
+    /// Opens byte streams with a service of the user's own.
+    pub(crate) fn custom<S, IO>(connector: S) -> Self
+    where
+        S: Service<Uri, Response = IO> + Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let boxed = connector
+            .map_response(|io| Box::new(io) as BoxIo)
+            .map_err(Into::into as fn(S::Error) -> BoxError);
+        Self::Custom(BoxCloneSyncService::new(boxed))
+    }
+
     /// Opens a byte stream to this host.
     pub(crate) async fn open(&self, target: &Uri) -> Result<BoxIo, BoxError> {
         match self {

@@ -1,12 +1,12 @@
-//! The main job: an input and a channel are set up, the channel goes on air, a DVR session records it,
-//! a clip is cut, and everything is deleted again.
+//! The main job: creates an input and a channel, puts the channel on air, records it with a DVR session,
+//! cuts a clip, and deletes everything again.
 //!
 //! ```sh
 //! cargo run --example quickstart
 //! ```
 //!
-//! The service is an emulator in this process: there is no account, and no bill. Against the real
-//! service, the client comes from `LivestreamClient::new()?`; the calls stay as they are.
+//! The service is an emulator in this process, so you need no account and pay nothing. For the real
+//! service, create the client with `LivestreamClient::new()?`. The calls stay the same.
 
 mod support;
 
@@ -18,7 +18,7 @@ use livestream_emulator::Emulator;
 use std::time::Duration;
 use support::{Result, Studio, channel, rtmp_input};
 
-/// How many times as fast as ours the service's time runs.
+/// The speed of the emulator's clock, as a multiple of real time.
 const SPEED: u32 = 300;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -26,23 +26,23 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[tokio::main]
 async fn main() -> Result {
     println!(
-        "The service is an emulator in this process. Its time runs {SPEED} times as fast as yours,"
+        "The service is an emulator in this process. Its clock runs {SPEED} times as fast as real"
     );
-    println!("and its clock is the one that times the steps.\n");
+    println!("time, and measures the steps below.\n");
     let studio = Studio::at_speed(Emulator::builder(), SPEED)?;
 
     let news = go_on_air(&studio).await?;
     record(&studio, &news).await?;
-    println!("The show goes on, and the emulator's clock is put forward by 5 minutes.");
+    println!("The channel stays on air. The emulator's clock is advanced by 5 minutes.");
     studio.emulator.advance(5 * MINUTE);
     cut(&studio, &news).await?;
     print_all(&studio).await?;
     delete_all(&studio).await?;
-    println!("\nAll that was created is deleted.");
+    println!("\nAll resources are deleted.");
     Ok(())
 }
 
-/// An input, which an encoder sends to, and a channel that makes it a stream for viewers.
+/// Creates an input, to which an encoder sends, and a channel that makes it a stream for viewers.
 async fn go_on_air(studio: &Studio) -> Result<ChannelName> {
     let Studio { client, location, .. } = studio;
     let camera = location.input("camera")?;
@@ -60,7 +60,7 @@ async fn go_on_air(studio: &Studio) -> Result<ChannelName> {
     Ok(news)
 }
 
-/// A DVR session: viewers can go back to the start of the show for as long as it lasts.
+/// Creates a DVR session: viewers can go back to its start.
 async fn record(studio: &Studio, channel: &ChannelName) -> Result {
     let session = DvrSession::of_manifest("hls", [DvrWindow::next(2 * HOUR, studio.now())?]);
     let create = studio.client.create_dvr_session(channel, session, "tonight");
@@ -69,7 +69,7 @@ async fn record(studio: &Studio, channel: &ChannelName) -> Result {
     Ok(())
 }
 
-/// A clip of the last minute: a copy that outlives the channel's retention.
+/// Creates a clip of the last minute: a copy that stays when the channel's retention ends.
 async fn cut(studio: &Studio, channel: &ChannelName) -> Result {
     let minute = Slice::last(MINUTE, studio.now())?;
     let clip = Clip::of_manifest("hls", "gs://my-bucket/clips/highlight", [minute]);
@@ -82,7 +82,7 @@ async fn cut(studio: &Studio, channel: &ChannelName) -> Result {
 async fn print_all(studio: &Studio) -> Result {
     let Studio { client, location, .. } = studio;
     let row = |name: &str, state: &str| println!("  {:<42} {state}", short(name));
-    println!("\nWhat there is now:");
+    println!("\nResources:");
     for input in client.list_inputs(location).items().collect().await? {
         row(&input.name, "");
     }
@@ -105,7 +105,7 @@ fn short(name: &str) -> &str {
     name.splitn(5, '/').last().unwrap_or(name)
 }
 
-/// Children first: a channel is deleted after what belongs to it, and an input after its channels.
+/// Deletes the children of the channel first, then the channel, then the input that it uses.
 async fn delete_all(studio: &Studio) -> Result {
     let Studio { client, location, .. } = studio;
     let (camera, news) = (location.input("camera")?, location.channel("evening-news")?);

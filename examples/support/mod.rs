@@ -1,4 +1,4 @@
-//! What the examples share: the resources that they set up, and how they show a long operation.
+//! Code that the examples share: it creates resources, and shows long operations.
 #![allow(dead_code, reason = "each example uses a part of it")]
 
 use livestream_client::{
@@ -17,7 +17,7 @@ use std::{
 
 pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// A service in this process, a client of it, and a place to work in.
+/// An emulator in this process, a client of it, and a location.
 pub struct Studio {
     pub emulator: Emulator,
     pub client: LivestreamClient,
@@ -29,24 +29,24 @@ impl Studio {
         Self::with(Emulator::builder())
     }
 
-    /// Ten minutes of the service's time pass in half a second of ours.
+    /// Uses a clock in which ten minutes pass in half a second.
     pub fn with(emulator: livestream_emulator::Builder) -> Result<Self> {
         Self::at_speed(emulator, 1200)
     }
 
-    /// The service's time runs so many times as fast as ours.
+    /// Uses a clock that runs `speed` times as fast as real time.
     pub fn at_speed(emulator: livestream_emulator::Builder, speed: u32) -> Result<Self> {
         let emulator = emulator.speed(speed).build();
         let client = client_of(&emulator)?;
         Ok(Self { emulator, client, location: LocationName::new("my-project", "us-central1")? })
     }
 
-    /// The service's time: it runs faster than ours. Against the real service: `SystemTime::now()`.
+    /// The emulator's time. With the real service, use `SystemTime::now()`.
     pub fn now(&self) -> SystemTime {
         self.emulator.now()
     }
 
-    /// Says what begins and, once it is done, how long it took by the service's clock.
+    /// Prints a step when it begins, and how long it took on the emulator's clock when it is done.
     pub async fn step<T, E>(
         &self,
         what: &str,
@@ -65,14 +65,14 @@ impl Studio {
     }
 }
 
-/// Says what begins, on a line that its end will complete.
+/// Prints the begin of a line, which the end of the step completes.
 fn begin(what: &str) {
     print!("{:<36}", format!("{what} ..."));
-    // Without a terminal, what is not flushed is seen too late; who reads no output misses nothing.
+    // Without a flush, a step without a terminal shows up only when it is done.
     let _ = io::stdout().flush();
 }
 
-/// A client that polls as often as the service's time runs fast. Against the real service:
+/// A client that polls often, because the emulator's clock is fast. With the real service, use
 /// `LivestreamClient::new()`.
 pub fn client_of(emulator: &Emulator) -> Result<LivestreamClient> {
     let often = Backoff::new(Duration::from_millis(20), Duration::from_millis(20), 1.0);
@@ -87,7 +87,7 @@ pub fn rtmp_input() -> Input {
     input
 }
 
-/// A channel with one HD rendition in HLS, whose past is kept for `retention`.
+/// A channel with one HD rendition in HLS, which keeps its content for `retention`.
 pub fn channel(input: &InputName, retention: Duration) -> Channel {
     Ladder::of([Rendition::new(1280, 720, 30.0, 3_000_000)])
         .channel("gs://my-bucket/evening-news")

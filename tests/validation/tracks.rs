@@ -1,15 +1,18 @@
 //! The rules of elementary streams.
 
 use super::{Case, broken, channel::whole, seconds};
-use livestream_client::model::{
-    AudioStream, Channel, ElementaryStream, TextStream,
-    audio_stream::AudioMapping,
-    elementary_stream::ElementaryStream as Track,
-    text_stream::TextMapping,
-    video_stream::{
-        CodecSettings, H264CodecSettings, H265CodecSettings, h264_codec_settings::GopMode,
-        h265_codec_settings,
+use livestream_client::{
+    model::{
+        AudioStream, Channel, ElementaryStream, TextStream,
+        audio_stream::AudioMapping,
+        elementary_stream::ElementaryStream as Track,
+        text_stream::TextMapping,
+        video_stream::{
+            CodecSettings, H264CodecSettings, H265CodecSettings, h264_codec_settings::GopMode,
+            h265_codec_settings,
+        },
     },
+    validation::Validate,
 };
 
 fn h264(channel: &mut Channel) -> &mut H264CodecSettings {
@@ -396,4 +399,17 @@ fn text_is_mapped_from_known_inputs_and_caption_channels() {
             "{at}.input_cea_channel` requires the codec `webvtt`, but the codec is `cea608`"
         )],
     );
+}
+
+#[test]
+fn a_frame_rate_near_zero_is_refused_without_overflow() {
+    for rate in [-1e-300, 1e-300, f64::NAN, f64::NEG_INFINITY] {
+        let mut channel = whole();
+        (h264(&mut channel).gop_mode, h264(&mut channel).frame_rate) =
+            (Some(GopMode::GopFrameCount(60)), rate);
+        let violations = channel.violations();
+        let frame_rate = "elementary_streams[0].video_stream.h264.frame_rate";
+        let is_refused = violations.iter().any(|violation| violation.field() == frame_rate);
+        assert_eq!(is_refused, rate != 1e-300, "{rate}: {violations:?}");
+    }
 }

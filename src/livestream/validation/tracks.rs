@@ -113,8 +113,11 @@ impl Encoder {
             None => Some(DEFAULT_GOP),
             Some(Gop::Duration(duration)) => time::duration_nanos(&duration).ok(),
             Some(Gop::Frames(count)) => {
+                /// Above this, a length only shows that the frame rate is wrong, which is reported.
+                const MAX_SECONDS: f64 = 1e9;
                 let seconds = f64::from(count) / self.frame_rate;
-                seconds.is_finite().then_some((seconds * NANOS_PER_SECOND as f64) as i128)
+                let is_length = (0.0..MAX_SECONDS).contains(&seconds);
+                is_length.then_some((seconds * NANOS_PER_SECOND as f64) as i128)
             }
         }
     }

@@ -4,7 +4,13 @@
 
 mod peer;
 
-use livestream_client::{Error, LivestreamClient, PoolLimits, policy::RetryPolicy};
+use futures_util::FutureExt;
+use livestream_client::{
+    Error, LivestreamClient, PoolLimits,
+    model::{StartChannelRequest, channel::StreamingState},
+    name::LocationName,
+    policy::RetryPolicy,
+};
 use peer::{Peer, chain, channel};
 use std::{
     pin::pin,
@@ -233,4 +239,33 @@ fn a_call_outside_a_runtime_fails_and_names_tokio() {
     };
     assert_eq!(error.code(), Code::FailedPrecondition);
     assert!(error.to_string().contains("Tokio runtime"), "{error}");
+}
+
+#[test]
+fn waits_outside_a_runtime_fail_and_name_tokio() {
+    let client = LivestreamClient::builder().endpoint("http://127.0.0.1:1").build();
+    let client = client.expect("no credentials, so no runtime is needed");
+    let location = LocationName::new("p", "l").expect("a name");
+    let name = location.operation("operation-1").expect("a name");
+    let resumed = || client.resume::<StartChannelRequest>(&name);
+    let errors = [
+        resumed().wait().now_or_never().expect("at once").map(drop).expect_err("no runtime"),
+        client
+            .shared_waits(&location)
+            .wait(resumed())
+            .now_or_never()
+            .expect("at once")
+            .map(drop)
+            .expect_err("no runtime"),
+        client
+            .wait_until(&location.channel("c").expect("a name"), StreamingState::Streaming)
+            .now_or_never()
+            .expect("at once")
+            .map(drop)
+            .expect_err("no runtime"),
+    ];
+    for error in errors {
+        assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
+        assert!(error.message().contains("Tokio runtime"), "{error}");
+    }
 }

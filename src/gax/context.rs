@@ -8,7 +8,10 @@ use crate::gax::{
 };
 use futures_util::{FutureExt, future::Either};
 use std::{pin::Pin, time::Duration};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
 use tonic::Code;
 
 pub(crate) type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
@@ -25,6 +28,14 @@ pub(crate) struct CallContext {
     pub(crate) retry: RetryPolicy,
     /// The deadline of the current attempt, once there is one.
     pub(crate) deadline: Option<Instant>,
+}
+
+/// Refuses to go on outside a Tokio runtime, where timers and connections would panic.
+pub(crate) fn require_runtime() -> Result<(), TransportError> {
+    Handle::try_current().map(drop).map_err(|_| {
+        let message = "calls and waits need a Tokio runtime: make them inside one";
+        TransportError::new(Code::FailedPrecondition, Sent::No, message).permanent()
+    })
 }
 
 /// `now + wait`, or thirty years from now if that overflows.

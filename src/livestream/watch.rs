@@ -8,10 +8,12 @@ use super::LivestreamClient;
 use crate::{
     gax::{
         call::Call,
+        context::require_runtime,
         error::Error,
         policy::PollPolicy,
         poll::Poller,
         rpc::{Rpc, UnaryKind},
+        transport_error::TransportError,
     },
     model::{Asset, Channel, Clip, DvrSession, Event, asset, channel, clip, dvr_session, event},
     name::{AssetName, ChannelName, ClipName, DvrSessionName, EventName, ResourceName},
@@ -134,6 +136,7 @@ impl LivestreamClient {
         state: N::State,
         policy: PollPolicy,
     ) -> Result<N::Resource, Error> {
+        require_runtime().map_err(TransportError::into_error)?;
         let mut watch = Watch::new(self, name, policy);
         let reached = timeout(policy.limit(), watch.until(state)).await;
         reached.unwrap_or_else(|_| {

@@ -13,6 +13,7 @@ pub use shared::SharedWaits;
 use crate::{
     gax::{
         call::{Call, CallKind, Core},
+        context::require_runtime,
         details,
         error::{CallStats, Error},
         name::OperationName,
@@ -187,6 +188,7 @@ where
 
     /// One poll of a wait that is answered, within the wait's limit.
     async fn refresh_in_time(&mut self, poller: &mut Poller) -> Result<(), Error> {
+        require_runtime().map_err(|e| self.error(e.into_error()))?;
         let polled = timeout(poller.remaining(), async {
             loop {
                 poller.pause(|polls, pause| observe::pausing(&self.name, polls, pause)).await;

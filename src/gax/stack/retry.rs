@@ -9,7 +9,7 @@ use super::{
 };
 use crate::gax::{
     body::RequestBody,
-    context::{BoxFuture, CallContext, after, not_sent},
+    context::{BoxFuture, CallContext, after, not_sent, require_runtime},
     error::{BoxError, CallStats},
     observe,
     policy::{Attempt, CallPolicy, Decision, Sent, ServerDelay, decide, may_have_run},
@@ -24,10 +24,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{
-    runtime::Handle,
-    time::{Instant, sleep, timeout_at},
-};
+use tokio::time::{Instant, sleep, timeout_at};
 use tonic::Code;
 use tonic_types::StatusExt;
 use tower::Service;
@@ -95,9 +92,7 @@ where
     B::Error: Into<BoxError>,
 {
     async move {
-        if Handle::try_current().is_err() {
-            return Err(needs_runtime());
-        }
+        require_runtime()?;
         let begun = Instant::now();
         let deadline = after(begun, context.timeouts.total());
         let mut jitter = context.retry.jitter();
@@ -132,12 +127,6 @@ where
         stats.elapsed = begun.elapsed();
         with_stats(outcome, stats)
     }
-}
-
-/// Timers and connections would panic outside a runtime.
-fn needs_runtime() -> TransportError {
-    let message = "calls need a Tokio runtime: make them inside one";
-    TransportError::new(Code::FailedPrecondition, Sent::No, message).permanent()
 }
 
 /// How long one attempt may take.

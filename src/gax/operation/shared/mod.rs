@@ -21,6 +21,7 @@ use super::Operation;
 use crate::{
     gax::{
         call::{Call, Core},
+        context::require_runtime,
         error::Error,
         name::{OperationName, ResourceName},
         policy::PollPolicy,
@@ -77,6 +78,7 @@ impl SharedWaits {
             if let Some(result) = operation.result()? {
                 return Ok(result);
             }
+            require_runtime().map_err(|e| operation.error(e.into_error()))?;
             match timeout(operation.policy.limit(), outcome(&shared, operation.name())).await {
                 Ok(state) => operation.state = Some(state.map_err(|e| operation.error(e))?),
                 Err(_) => return Err(operation.expired(shared.waiters.last_poll_error())),

@@ -160,6 +160,26 @@ async fn each_attempt_sends_its_remaining_time_as_grpc_timeout() {
     assert_eq!(server.requests()[4].timeout(), millis(500));
 }
 
+/// gRFC A6: a retry says how many attempts came before it; a first attempt does not.
+#[tokio::test]
+async fn a_retry_carries_grpc_previous_rpc_attempts() {
+    let server = Server::start(|exchange| async {
+        match exchange.number {
+            1 | 2 => exchange.fail(Code::Unavailable),
+            _ => exchange.succeed(&channel()),
+        }
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    within(DEADLINE, read(&client)).await.expect("retried");
+    let previous = server.requests().into_iter().map(|request| {
+        let value = request.head.headers.get("grpc-previous-rpc-attempts");
+        value.map(|value| value.to_str().expect("ASCII").to_owned())
+    });
+    let expected = [None, Some("1".to_owned()), Some("2".to_owned())];
+    assert_eq!(previous.collect::<Vec<_>>(), expected);
+}
+
 #[tokio::test]
 async fn attempts_share_a_request_id_and_calls_do_not() {
     let server = Server::start(|exchange| async {

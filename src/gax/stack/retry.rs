@@ -17,7 +17,7 @@ use crate::gax::{
     transport_error::TransportError,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request};
 use http_body::Body as HttpBody;
 use std::{
     sync::Arc,
@@ -105,7 +105,11 @@ where
             }
             stats.attempts += 1;
             let limits = Limits::new(&context, deadline);
-            let request = rebuild(&head, &message, context, &limits);
+            let mut request = rebuild(&head, &message, context, &limits);
+            if stats.attempts > 1 {
+                let previous = HeaderValue::from(stats.attempts - 1);
+                request.headers_mut().insert(PREVIOUS_ATTEMPTS, previous);
+            }
             let attempt = attempt(&mut service, request, limits, policy.max_response_size);
             let outcome = observed.over(attempt).await;
             if is_success(&outcome) {
@@ -128,6 +132,10 @@ where
         with_stats(outcome, stats)
     }
 }
+
+/// The number of attempts before this one
+/// ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md)).
+const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 
 /// How long one attempt may take.
 struct Limits {

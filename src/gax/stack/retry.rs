@@ -98,11 +98,11 @@ where
         let mut jitter = context.retry.jitter();
         let mut stats = CallStats::default();
         let mut observed = observe::Call::begin(&head);
+        if Instant::now() >= deadline {
+            observed.ended(Code::DeadlineExceeded);
+            return Err(not_sent("before the request was sent"));
+        }
         let outcome = loop {
-            if Instant::now() >= deadline {
-                observed.ended(Code::DeadlineExceeded);
-                break Err(not_sent("before the request was sent"));
-            }
             stats.attempts += 1;
             let limits = Limits::new(&context, deadline);
             let mut request = rebuild(&head, &message, context, &limits);

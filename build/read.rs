@@ -163,7 +163,7 @@ impl Resource {
         all.iter().filter(|other| self.below(other).is_some()).max_by_key(|other| other.len())
     }
 
-    /// What the pattern has after that of the other resource.
+    /// The rest of the pattern after that of the other resource.
     fn below(&self, other: &Self) -> Option<&str> {
         self.pattern.strip_prefix(&other.pattern)?.strip_prefix('/')
     }

@@ -1,6 +1,6 @@
-//! What the service knows of a running channel and of its encoders beyond the resources.
+//! The state of a running channel and of its encoders that no resource holds.
 
-/// What is known of the encoder at a source. Most sources have no entry.
+/// The state of the encoder at a source. Most sources have no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Feed {
     /// The encoder sends.

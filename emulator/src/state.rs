@@ -47,7 +47,7 @@ pub(super) struct State {
     pub(super) vision: VisionTables,
     /// What a channel does beyond what its resource shows, by channel name.
     pub(super) pipelines: HashMap<String, Pipeline>,
-    /// What is known of the encoders, by source: the name of an input, or of a channel that has
+    /// The state of the encoders, by source: the name of an input, or of a channel that has
     /// an encoder of its own.
     pub(super) feeds: HashMap<String, Feed>,
     /// The known files in Cloud Storage, by URI.

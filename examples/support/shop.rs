@@ -1,4 +1,4 @@
-//! What the Vision AI examples share: a shop with two cameras, set up and torn down.
+//! Code that the Vision AI examples share: it creates and deletes a shop with two cameras.
 #![allow(dead_code, reason = "each example uses a part of it")]
 
 use crate::support::{Result, show};

@@ -28,7 +28,7 @@ use tokio::{
 };
 use tonic::Code;
 
-/// What the server does with a call.
+/// The script: how the server handles a call.
 type Script = Arc<dyn Fn(Exchange) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// A server on loopback. Dropping it closes its connections.

@@ -1,4 +1,4 @@
-//! What is in a cluster: the common rules of streams, events, series and channels.
+//! The resources in a cluster: the common rules of streams, events, series and channels.
 
 use super::links::{self, cluster_of};
 use crate::{

@@ -1,6 +1,6 @@
-//! What the parts of a name may hold.
+//! The characters and the lengths that the parts of a name may have.
 
-/// A part of a name, by what stands for it in the pattern.
+/// Checks a part of a name by the rule for its variable in the pattern.
 pub(super) fn check_variable(variable: &str, value: &str) -> Result<(), &'static str> {
     match variable {
         "project" => {
@@ -17,8 +17,9 @@ pub(super) fn check_variable(variable: &str, value: &str) -> Result<(), &'static
     }
 }
 
-/// Ids as the loosest document of the API has them: the service definition allows lower-case
-/// letters, digits and inner hyphens; the reference of DVR sessions also capitals and underscores.
+/// Checks an id by the least strict document of the API. The service definition allows lower-case
+/// letters, digits and inner hyphens. The reference of DVR sessions also allows capitals and
+/// underscores.
 pub(crate) fn check_id(value: &str) -> Result<(), &'static str> {
     check_chars(value, 63, b"-_", ID_RULE)
 }
@@ -27,14 +28,14 @@ const ID_RULE: &str = "may hold ASCII letters, digits, - and _ only";
 
 fn check_chars(
     value: &str,
-    most: usize,
+    max: usize,
     marks: &[u8],
     rule: &'static str,
 ) -> Result<(), &'static str> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || marks.contains(&byte);
     if value.is_empty() {
         Err("is empty")
-    } else if value.len() > most {
+    } else if value.len() > max {
         Err("is too long")
     } else if !value.bytes().all(is_allowed) {
         Err(rule)

@@ -13,8 +13,8 @@ use std::{fmt, hash::Hash, str::FromStr, sync::Arc};
 
 /// A typed resource name ([AIP-122](https://google.aip.dev/122)).
 ///
-/// Clones share one allocation. Order, equality and hash are those of the text. Sealed: the kinds of
-/// names are those of the services.
+/// Clones share one allocation. Names compare, sort and hash as their text. This trait is sealed: the
+/// service definitions determine the types of names.
 pub trait ResourceName:
     sealed::Sealed
     + Clone
@@ -36,14 +36,14 @@ pub trait ResourceName:
     /// The whole name as text.
     fn as_str(&self) -> &str;
 
-    /// The name that a checked text is.
+    /// Makes a name of a text that was checked before.
     #[doc(hidden)]
     fn from_checked(text: Arc<str>) -> Self;
 
-    /// Whether the text is a name of this kind.
+    /// Checks that the text is a name of this type.
     ///
     /// # Errors
-    /// Which part of the text is at fault, and why.
+    /// The part of the text that is invalid, and why.
     fn check(text: &str) -> Result<(), InvalidName> {
         check(Self::TYPE, Self::PATTERN, text)
     }
@@ -53,7 +53,7 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
-/// A text that is not a name of the kind asked for; tells which part is at fault.
+/// The error for a text that is not a name of the wanted type. It says which part is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidName {
     resource_type: &'static str,
@@ -64,9 +64,9 @@ pub struct InvalidName {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum NameErrorKind {
-    /// A fixed segment reads otherwise.
+    /// A fixed segment of the pattern has another text.
     Segment { expected: &'static str, found: String },
-    /// A variable holds what its kind never does.
+    /// The value of a variable is invalid.
     Variable { variable: &'static str, reason: &'static str },
     /// The text ends before the pattern does.
     Short { missing: &'static str },
@@ -153,7 +153,7 @@ fn find_fault(pattern: &'static str, text: &str) -> Option<NameErrorKind> {
     Some(NameErrorKind::Long { rest: format!("/{rest}") })
 }
 
-/// As `split('/')`, which is made for longer texts: every call checks a name.
+/// The same as `split('/')`, but faster for short texts: every call checks a name.
 fn segments(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -220,7 +220,7 @@ pub(crate) fn build_child<N: ResourceName>(parent: &str, id: &str) -> Result<N, 
     }
 }
 
-/// A name in the making: on the stack, so that the finished one costs one allocation.
+/// The buffer in which a name is built. It is on the stack, so that a name costs one allocation.
 type Text = SmallVec<[u8; 384]>;
 
 fn shared(text: &[u8]) -> Arc<str> {

@@ -8,8 +8,10 @@
 //!
 //! A connection knows nothing of the pool that keeps it.
 
-use crate::gax::transport_error::TransportError;
-use crate::gax::{body::RequestBody, error::BoxError, net::dial::BoxIo, policy::Sent};
+use crate::gax::{
+    body::RequestBody, error::BoxError, net::dial::BoxIo, policy::Sent,
+    transport_error::TransportError,
+};
 use bytes::Bytes;
 use h2::{
     Ping, PingPong, Reason, RecvStream, SendStream,

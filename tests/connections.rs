@@ -24,6 +24,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, advance},
 };
+use tokio_stream::StreamExt;
 use tonic::Code;
 
 const TAKES: Duration = Duration::from_millis(50);
@@ -268,4 +269,31 @@ fn waits_outside_a_runtime_fail_and_name_tokio() {
         assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
         assert!(error.message().contains("Tokio runtime"), "{error}");
     }
+}
+
+#[test]
+fn calls_and_waits_in_a_runtime_without_timers_fail_and_name_them() {
+    let without_timers = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let peer = Peer::new();
+    let client = peer.client().build().expect("valid");
+    let location = LocationName::new("p", "l").expect("a name");
+    let name = location.operation("operation-1").expect("a name");
+    let resumed = || client.resume::<StartChannelRequest>(&name);
+    let channel = location.channel("c").expect("a name");
+    let errors = without_timers.expect("a runtime").block_on(async {
+        [
+            client.get_channel(&channel).await.map(drop),
+            resumed().wait().await.map(drop),
+            resumed().progress().next().await.expect("an item").map(drop),
+            client.shared_waits(&location).wait(resumed()).await.map(drop),
+            client.wait_until(&channel, StreamingState::Streaming).await.map(drop),
+            client.watch(&channel).next().await.expect("an item").map(drop),
+        ]
+    });
+    for outcome in errors {
+        let error = outcome.expect_err("there are no timers");
+        assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
+        assert!(error.message().contains("enable_time"), "{error}");
+    }
+    assert_eq!(peer.opened(), 0);
 }

@@ -142,7 +142,7 @@ where
     /// The error of the operation; [`Code::Cancelled`] if it was cancelled; DEADLINE_EXCEEDED, with the
     /// operation's name, if the policy's limit is reached first; INTERNAL if the result is not a `T`;
     /// NOT_FOUND if the operation's record was deleted. The wait continues while the service cannot be
-    /// reached.
+    /// reached, but not if its certificate is not trusted.
     pub async fn wait(&mut self) -> Result<T, Error> {
         let mut poller = Poller::new(self.policy);
         loop {
@@ -157,7 +157,8 @@ where
     /// until it is done.
     ///
     /// The stream ends after the state with [`Progress::result`], or with an error as from
-    /// [`wait`](Self::wait).
+    /// [`wait`](Self::wait). Metadata that cannot be read does not end it: see
+    /// [`Progress::metadata_error`].
     ///
     #[doc = include_str!("../../guide/examples/progress.md")]
     pub fn progress(self) -> impl Stream<Item = Result<Progress<T, M>, Error>> + Send + Unpin
@@ -178,8 +179,13 @@ where
                 if !is_new {
                     operation.refresh_in_time(&mut poller).await?;
                 }
-                let (metadata, result) = (operation.metadata()?, operation.result()?);
-                let progress = Progress { metadata, result, elapsed: poller.elapsed() };
+                let result = operation.result()?;
+                let (metadata, metadata_error) = match operation.metadata() {
+                    Ok(metadata) => (metadata, None),
+                    Err(error) => (None, Some(error)),
+                };
+                let elapsed = poller.elapsed();
+                let progress = Progress { metadata, metadata_error, result, elapsed };
                 let rest = progress.result.is_none().then_some((operation, poller));
                 Ok(Some((progress, rest)))
             }
@@ -302,11 +308,14 @@ impl<T, M> CallKind<longrunning::Operation> for LongRunningKind<T, M> {
 }
 
 /// One state of an operation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Progress<T, M> {
-    /// The metadata, if the service sent any.
+    /// The metadata, if the service sent any that can be read.
     pub metadata: Option<M>,
+    /// Why the metadata that the service sent cannot be read: it is not an `M`, or not a message at
+    /// all. The operation goes on, and so does the stream.
+    pub metadata_error: Option<Error>,
     /// The result, in the final state.
     pub result: Option<T>,
     /// How long the wait has taken so far.

@@ -367,9 +367,8 @@ impl<C: Client> Builder<C> {
                 application_default(&self.scopes, quota_project, domain)?
             }
         };
-        // Through a proxy or a connector, what is meant for this machine may leave it.
-        let stays_here = endpoint.is_loopback() && self.proxy.is_none() && self.dial.is_none();
-        let is_private = endpoint.is_encrypted() || stays_here || self.channel.is_some();
+        let has_detour = self.proxy.is_some() || self.dial.is_some();
+        let is_private = endpoint.keeps_secrets(has_detour) || self.channel.is_some();
         if !is_private && !self.allows_plaintext_tokens {
             let message = format!(
                 "tokens are not sent over plaintext to {endpoint}: use https, \

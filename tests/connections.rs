@@ -297,3 +297,16 @@ fn calls_and_waits_in_a_runtime_without_timers_fail_and_name_them() {
     }
     assert_eq!(peer.opened(), 0);
 }
+
+#[test]
+fn a_call_in_a_runtime_without_io_fails_and_does_not_hang() {
+    let without_io = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let outcome = without_io.expect("a runtime").block_on(async {
+        let client = LivestreamClient::builder().endpoint("http://127.0.0.1:1");
+        let client = client.retry(RetryPolicy::never()).build().expect("valid");
+        client.get_channel(&channel()).timeout(Duration::from_secs(30)).await.map(drop)
+    });
+    let error = outcome.expect_err("no connection can be opened");
+    assert_eq!(error.code(), Code::Unavailable, "{error:?}");
+    assert!(error.elapsed() < Duration::from_secs(10), "{error:?}");
+}

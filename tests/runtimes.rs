@@ -65,12 +65,11 @@ fn a_shared_wait_continues_while_the_polling_runtime_is_parked() {
 
     let (parked, second) = (runtime(), runtime());
     let polls = || service.log().count(GetOperationRequest::METHOD);
-    let first = parked.block_on(async {
-        let first = tokio::spawn(waits.wait(resume(&client, "first")));
+    let first = parked.spawn(waits.wait(resume(&client, "first")));
+    parked.block_on(async {
         while polls() == 0 {
             yield_now().await;
         }
-        first
     });
     assert!(polls() > 0, "the first runtime polls");
     are_done.store(true, Ordering::Relaxed);
@@ -104,16 +103,15 @@ fn a_parked_poller_of_shared_waits_ends_when_it_wakes_up_replaced() {
     let waits = client.shared_waits(&location());
     let (parked, second) = (runtime(), runtime());
     let polls = || service.log().count(GetOperationRequest::METHOD);
-    let first = parked.block_on(async {
-        let first = tokio::spawn(waits.wait(resume(&client, "first")));
+    let first = parked.spawn(waits.wait(resume(&client, "first")));
+    parked.block_on(async {
         while polls() == 0 {
             yield_now().await;
         }
-        first
     });
     // The second runtime takes over, and is parked in turn.
-    let other = second.block_on(async {
-        let other = tokio::spawn(waits.wait(resume(&client, "second")));
+    let other = second.spawn(waits.wait(resume(&client, "second")));
+    second.block_on(async {
         let before = polls();
         let more = async {
             while polls() < before + 4 {
@@ -121,7 +119,6 @@ fn a_parked_poller_of_shared_waits_ends_when_it_wakes_up_replaced() {
             }
         };
         timeout(Duration::from_secs(180), more).await.expect("the second runtime polls");
-        other
     });
     // On the first runtime again, one task polls for both waits.
     parked.block_on(async {

@@ -5,7 +5,6 @@
 //! not deep for the wire format, and values and other formats have no limit. A document from elsewhere
 //! could therefore overflow the stack, which ends the process.
 
-use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage, Value};
 use prost_types::Any;
 use serde::de::{

@@ -5,7 +5,10 @@ mod support;
 
 use livestream_client::{
     LivestreamClient, Operation,
-    model::{ChannelOperationResponse, OperationMetadata, StartChannelRequest},
+    model::{
+        Channel, ChannelOperationResponse, ListChannelsRequest, ListChannelsResponse,
+        OperationMetadata, StartChannelRequest,
+    },
     name::LocationName,
     policy::PollPolicy,
     proto::google::longrunning::{self, GetOperationRequest, operation},
@@ -26,6 +29,7 @@ use tokio::{
     task::yield_now,
     time::{sleep, timeout},
 };
+use tokio_stream::StreamExt;
 
 fn runtime() -> Runtime {
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build();
@@ -129,4 +133,35 @@ fn a_parked_poller_of_shared_waits_ends_when_it_wakes_up_replaced() {
         first.await.expect("no panic").expect("done");
     });
     second.block_on(other).expect("no panic").expect("done");
+}
+
+#[test]
+fn a_listing_goes_on_in_a_second_runtime() {
+    let page = |request: ListChannelsRequest| {
+        let next = match &*request.page_token {
+            "" => "1",
+            "1" => "2",
+            _ => "",
+        };
+        let name = format!("page {}", request.page_token);
+        let channels = vec![Channel { name, ..Channel::default() }];
+        let next_page_token = next.to_owned();
+        Ok(ListChannelsResponse { channels, next_page_token, ..Default::default() })
+    };
+    for is_ended in [false, true] {
+        let client = Observed::new(Scripted::new().on(page)).client();
+        let mut channels = client.list_channels(&location()).items();
+        let mut next_on = |runtime: &Runtime| {
+            let next = async { timeout(Duration::from_secs(180), channels.next()).await };
+            let item = runtime.block_on(next).expect("in time");
+            item.map(|channel| channel.expect("answered").name)
+        };
+        let (first, second) = (runtime(), runtime());
+        // The next page is on its way when the runtime stops.
+        assert_eq!(next_on(&first).as_deref(), Some("page "));
+        let first = (!is_ended).then_some(first);
+        assert_eq!(next_on(&second).as_deref(), Some("page 1"), "is_ended: {is_ended}");
+        assert_eq!(next_on(first.as_ref().unwrap_or(&second)).as_deref(), Some("page 2"));
+        assert_eq!(next_on(&second), None);
+    }
 }

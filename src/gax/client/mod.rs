@@ -17,10 +17,10 @@ use crate::gax::{
     error::{BoxError, Error},
     net::{
         bottom::{Bottom, BoxChannel, box_channel},
-        connection::Keepalive,
         connector::Connector,
         dial::Dial,
         endpoint::{Endpoint, without_user},
+        liveness::{Keepalive, MIN_PING_INTERVAL},
         pool::{Connections, PoolLimits},
         tls::Tls,
     },
@@ -259,11 +259,18 @@ impl<C: Client> Builder<C> {
         self
     }
 
-    /// Pings a connection that carries calls every `interval`, and closes it if no acknowledgement
-    /// comes within `timeout`: 30 s and 10 s unless set, at least 100 ms each.
+    /// Pings a connection that carries calls every `interval`, and closes it if nothing comes within
+    /// `timeout`: 30 s and 10 s unless set, at least 10 s and 100 ms. The interval doubles when a server
+    /// says that it is too short
+    /// ([gRFC A8](https://github.com/grpc/proposal/blob/master/A8-client-side-keepalive.md)). `timeout`
+    /// is TCP's user timeout as well
+    /// ([gRFC A18](https://github.com/grpc/proposal/blob/master/A18-tcp-user-timeout.md)).
+    ///
+    /// Besides, a connection that is silent for a second while a call waits is pinged once, and takes
+    /// no new calls until something arrives.
     pub fn keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
-        const LEAST: Duration = Duration::from_millis(100);
-        let (interval, timeout) = (interval.max(LEAST), timeout.max(LEAST));
+        let interval = interval.max(MIN_PING_INTERVAL);
+        let timeout = timeout.max(Duration::from_millis(100));
         self.keepalive = Some(Keepalive { interval, timeout });
         self
     }
@@ -388,7 +395,9 @@ impl<C: Client> Builder<C> {
         let mut bottom = match self.channel.take() {
             Some(channel) => Bottom::Channel(channel),
             None => {
-                let mut connector = Connector::new(endpoint, &self.tls, self.connect_timeout)?;
+                let user_timeout = self.keepalive.map(|keepalive| keepalive.timeout);
+                let mut connector = Connector::new(endpoint, &self.tls, self.connect_timeout)?
+                    .with_user_timeout(user_timeout);
                 if let Some(proxy) = &self.proxy {
                     connector = connector.with_proxy(proxy)?;
                 }

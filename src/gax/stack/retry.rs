@@ -96,7 +96,7 @@ where
         let begun = Instant::now();
         let deadline = after(begun, context.timeouts.total());
         let mut jitter = context.retry.jitter();
-        let mut stats = CallStats::default();
+        let (mut stats, mut was_unseen) = (CallStats::default(), false);
         let mut observed = observe::Call::begin(&head);
         if Instant::now() >= deadline {
             observed.ended(Code::DeadlineExceeded);
@@ -118,15 +118,20 @@ where
                 break outcome;
             }
             let failed = attempt_outcome(&outcome, &context, &mut stats, begun, deadline);
+            let failed = Attempt { was_unseen, ..failed };
             let decision = decide(&context.retry, &failed, &policy.budget, jitter.f64());
             observed.failed(&failed, decision);
-            let Decision::RetryAfter(wait) = decision else { break outcome };
-            sleep(wait).await;
+            match decision {
+                Decision::RetryTransparently => was_unseen = true,
+                Decision::RetryAfter(wait) => sleep(wait).await,
+                Decision::Stop(_) => break outcome,
+            }
             // A timer may be late. An attempt must not be.
             if Instant::now() >= deadline {
                 observed.ended(failed.code);
                 break outcome;
             }
+            stats.attempts -= u32::from(decision == Decision::RetryTransparently);
         };
         stats.elapsed = begun.elapsed();
         with_stats(outcome, stats)
@@ -237,6 +242,7 @@ fn attempt_outcome<B>(
         remaining: deadline.saturating_duration_since(Instant::now()),
         elapsed: begun.elapsed(),
         may_have_run: stats.may_have_run,
+        was_unseen: false,
     }
 }
 

@@ -1,8 +1,10 @@
 //! The builder of a client: its endpoint, its credentials, its connections and its policy.
 
+mod connect;
 mod declare;
 mod mixins;
 
+pub use connect::Preparation;
 pub(crate) use declare::client;
 pub(crate) use mixins::mixins;
 
@@ -53,7 +55,7 @@ pub trait Client: sealed::Sealed + Sized {
     fn classify(path: &str) -> Option<Idempotency>;
 
     #[doc(hidden)]
-    fn over(core: Arc<Core>) -> Self;
+    fn over(core: Arc<Core>, preparation: Preparation) -> Self;
 }
 
 pub(crate) mod sealed {
@@ -337,14 +339,19 @@ impl<C: Client> Builder<C> {
         let endpoint = self.find_endpoint()?;
         let auth = self.authenticate(&endpoint)?;
         let headers = HeadersLayer::new(endpoint.uri()).expect("an endpoint is a whole origin");
-        let bottom = self.take_bottom(endpoint)?;
+        let (bottom, connections) = self.take_bottom(endpoint)?;
+        let limit = self.policy.timeouts.total();
+        let preparation = Preparation { auth: auth.clone(), connections, limit };
         let stack = stack::stack(&headers, self.policy.clone(), &auth, bottom);
-        Ok(C::over(Arc::new(Core {
-            stack,
-            policy: self.policy,
-            fills_request_ids: self.fills_request_ids,
-            poll: self.poll,
-        })))
+        Ok(C::over(
+            Arc::new(Core {
+                stack,
+                policy: self.policy,
+                fills_request_ids: self.fills_request_ids,
+                poll: self.poll,
+            }),
+            preparation,
+        ))
     }
 
     fn find_endpoint(&mut self) -> Result<Endpoint, Error> {
@@ -391,9 +398,9 @@ impl<C: Client> Builder<C> {
         Ok(AuthLayer::new(credentials).with_quota_project(project))
     }
 
-    fn take_bottom(&mut self, endpoint: Endpoint) -> Result<Bottom, Error> {
-        let mut bottom = match self.channel.take() {
-            Some(channel) => Bottom::Channel(channel),
+    fn take_bottom(&mut self, endpoint: Endpoint) -> Result<(Bottom, Option<Connections>), Error> {
+        let (mut bottom, connections) = match self.channel.take() {
+            Some(channel) => (Bottom::Channel(channel), None),
             None => {
                 let user_timeout = self.keepalive.map(|keepalive| keepalive.timeout);
                 let mut connector = Connector::new(endpoint, &self.tls, self.connect_timeout)?
@@ -404,13 +411,14 @@ impl<C: Client> Builder<C> {
                 if let Some(dial) = self.dial.take() {
                     connector = connector.with_dial(dial);
                 }
-                Bottom::Connections(Connections::new(connector, self.pool, self.keepalive))
+                let connections = Connections::new(connector, self.pool, self.keepalive);
+                (Bottom::Connections(connections.clone()), Some(connections))
             }
         };
         for wrap in self.layers.drain(..) {
             bottom = Bottom::Channel(wrap(bottom.into_channel()));
         }
-        Ok(bottom)
+        Ok((bottom, connections))
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     collect::{ResponseBody, collect},
     grpc_timeout,
     ready::call_when_ready,
+    stream::pass,
 };
 use crate::gax::{
     body::RequestBody,
@@ -67,12 +68,13 @@ where
                 let policy = self.policy.clone();
                 Box::pin(run(inner, policy, head, message, context))
             }
-            body @ RequestBody::Stream(_) => Box::pin(async move {
-                let request = Request::from_parts(head, body);
-                let response = call_when_ready(&mut inner, request).await;
-                let response = response.map_err(TransportError::from_error)?;
-                Ok(response.map(|body| ResponseBody::Streaming(Box::pin(body))))
-            }),
+            body @ RequestBody::Stream(_) => {
+                let limit = self.policy.timeouts.total();
+                Box::pin(async move {
+                    let response = pass(&mut inner, Request::from_parts(head, body), limit).await?;
+                    Ok(response.map(ResponseBody::Streaming))
+                })
+            }
         }
     }
 }

@@ -69,6 +69,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> RawConnection<IO> {
         self.write(SETTINGS, 0, 0, &payload).await
     }
 
+    /// Sends settings that let the client send as much as it wants.
+    pub(crate) async fn open_windows(&mut self) -> io::Result<()> {
+        const MAX_WINDOW: u32 = i32::MAX as u32;
+        self.settings(&[(INITIAL_WINDOW_SIZE, MAX_WINDOW)]).await?;
+        let increment = MAX_WINDOW - 65_535;
+        self.write(WINDOW_UPDATE, 0, 0, &increment.to_be_bytes()).await
+    }
+
     /// Acknowledges a ping.
     pub(crate) async fn pong(&mut self, payload: &[u8]) -> io::Result<()> {
         self.write(PING, ACK, 0, payload).await

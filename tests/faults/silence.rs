@@ -271,10 +271,7 @@ async fn a_connection_whose_peer_stops_reading_closes_after_the_client_is_droppe
     let call = tokio::spawn(client.call(huge).timeout(Duration::from_secs(5)).into_future());
     let mut connection = RawConnection::over(dialled.recv().await.expect("a connection")).await;
     let connection = connection.as_mut().expect("the preface");
-    connection
-        .settings(&[(super::frames::INITIAL_WINDOW_SIZE, i32::MAX as u32)])
-        .await
-        .expect("open");
+    connection.open_windows().await.expect("it is open");
     let error = call.await.expect("no panic").expect_err("the server does not read");
     assert_eq!(error.code(), Code::DeadlineExceeded, "{error:?}");
     drop(client);
@@ -283,6 +280,25 @@ async fn a_connection_whose_peer_stops_reading_closes_after_the_client_is_droppe
         sleep(Duration::ZERO).await;
     }
     assert_eq!(Arc::strong_count(&open), 1, "only the test is left");
+}
+
+#[tokio::test]
+async fn a_mutation_has_not_run_if_its_connection_ended_before_a_byte_was_written() {
+    let (connector, mut dialled, _) = connector();
+    let client = client().connector(connector).build().expect("a client");
+    let serving = async {
+        let mut connection = RawConnection::over(dialled.recv().await?).await.ok()?;
+        connection.settings(&[]).await.ok()?;
+        let stream = connection.request().await.ok()?;
+        connection.succeed(stream, &framed(&channel())).await.ok()?;
+        Some(connection)
+    };
+    let (answer, connection) = tokio::join!(read(&client).into_future(), serving);
+    answer.expect("an answer");
+    // Nothing runs between the end of the connection and the call.
+    drop((connection, dialled));
+    let error = preview(&client).await.expect_err("there is no server any more");
+    super::assert_failed(&error, Code::Unavailable, 1, false);
 }
 
 #[tokio::test]

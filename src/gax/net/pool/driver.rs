@@ -262,6 +262,7 @@ impl TimerTask {
                 return;
             };
             tokio::select! {
+                biased;
                 () = sleep_until(next) => {}
                 () = changed.notified() => continue,
             }

@@ -22,7 +22,7 @@ use std::{
 use tokio::{
     runtime::{self, Runtime},
     task::JoinSet,
-    time::{Instant, advance},
+    time::{Instant, advance, sleep},
 };
 use tokio_stream::StreamExt;
 use tonic::Code;
@@ -151,7 +151,7 @@ async fn keepalive_detects_a_silent_server_while_a_call_waits() {
     peer.until_in_flight(1).await;
     peer.fall_silent();
     let error = call.await.expect("no panic").expect_err("the server is silent");
-    assert_eq!(begun.elapsed().as_secs(), 15, "a ping after 10 s, and its timeout 5 s later");
+    assert_eq!(begun.elapsed().as_secs(), 2, "a ping after 1 s, and no answer for as long");
     assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     assert!(error.may_have_run(), "it was sent: {error:?}");
 }
@@ -171,6 +171,55 @@ async fn keepalive_with_zero_durations_keeps_a_healthy_connection() {
     let client = peer.client().keep_alive(Duration::ZERO, Duration::ZERO).build().expect("valid");
     flood(&client, 1).await;
     assert_eq!(peer.opened(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_close_after_a_minute_and_the_last_after_five() {
+    let peer = Peer::new().taking(TAKES);
+    let client = peer.client().build().expect("valid");
+    flood(&client, 1_000).await;
+    assert!(peer.most_open() >= 10, "{}", peer.most_open());
+    sleep(Duration::from_secs(59)).await;
+    assert_eq!(peer.open(), peer.most_open(), "none has been idle for a minute");
+    sleep(Duration::from_secs(2)).await;
+    peer.until_open(1).await;
+    sleep(Duration::from_secs(238)).await;
+    assert_eq!(peer.open(), 1);
+    sleep(Duration::from_secs(2)).await;
+    peer.until_open(0).await;
+    flood(&client, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_at_its_max_age_is_replaced_without_losing_a_call() {
+    let peer = Peer::new().taking(TAKES);
+    let age = Duration::from_secs(600);
+    let client = peer.client().pool(pool(1).with_max_age(age)).build().expect("valid");
+    let begun = Instant::now();
+    while begun.elapsed() < 3 * age {
+        flood(&client, 1).await;
+        advance(Duration::from_secs(10)).await;
+    }
+    assert!((3..=4).contains(&peer.opened()), "{} connections", peer.opened());
+    assert!(peer.most_open() <= 2, "the old one stays until the new one is open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_beyond_the_wait_queue_is_resource_exhausted_and_not_sent() {
+    let peer = Peer::new().allowing(1).taking(TAKES);
+    let limits = pool(1).with_max_waiting(1);
+    let client = peer.client().pool(limits).build().expect("valid");
+    client.connect().await.expect("a connection");
+    let calls = [0, 1, 2].map(|_| tokio::spawn(client.get_channel(&channel()).into_future()));
+    let mut outcomes = Vec::new();
+    for call in calls {
+        outcomes.push(call.await.expect("no panic"));
+    }
+    let error = outcomes.pop().expect("three").expect_err("two are in front of it");
+    assert_eq!(error.code(), Code::ResourceExhausted, "{error:?}");
+    assert!(!error.may_have_run());
+    assert!(outcomes.into_iter().all(|outcome| outcome.is_ok()));
+    assert_eq!(peer.calls().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

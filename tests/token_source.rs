@@ -124,6 +124,8 @@ async fn a_token_is_sent_only_within_the_universe_domain_of_its_source() {
             assert_eq!(asked.load(Ordering::SeqCst), 1, "an agreement is remembered");
             continue;
         }
+        let error = client.connect().await.expect_err("another universe");
+        assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
         for outcome in outcomes {
             let error = outcome.expect_err("another universe");
             assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");

@@ -3,7 +3,7 @@
 //! Proxies come from the usual variables (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` and their lower-case
 //! forms).
 
-use super::endpoint::{Endpoint, LOCALHOST};
+use super::{endpoint::Endpoint, happy_eyeballs::Tcp};
 use crate::gax::{
     context::BoxFuture,
     error::{BoxError, Error},
@@ -11,25 +11,15 @@ use crate::gax::{
 use http::{Uri, uri};
 use hyper_util::{
     client::{
-        legacy::connect::{
-            HttpConnector,
-            dns::Name,
-            proxy::{SocksV4, SocksV5, Tunnel},
-        },
+        legacy::connect::proxy::{SocksV4, SocksV5, Tunnel},
         proxy::matcher::{Intercept, Matcher},
     },
     rt::TokioIo,
 };
-use std::{
-    convert::Infallible,
-    future::ready,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::Code;
-use tower::{Service, ServiceExt, service_fn, util::BoxCloneSyncService};
+use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
 /// A byte stream to a server.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -81,45 +71,32 @@ impl Dial {
         Self::Custom(BoxCloneSyncService::new(boxed))
     }
 
-    /// Opens a byte stream to this host.
-    pub(crate) async fn open(&self, target: &Uri) -> Result<BoxIo, BoxError> {
+    /// Opens a byte stream to this host. TCP gives it up if bytes stay unacknowledged for
+    /// `user_timeout`.
+    pub(crate) async fn open(
+        &self,
+        target: &Uri,
+        user_timeout: Option<Duration>,
+    ) -> Result<BoxIo, BoxError> {
         match self {
-            Self::Tcp(proxies) => dial_tcp(proxies, target).await,
+            Self::Tcp(proxies) => dial_tcp(proxies, target, Tcp { user_timeout }).await,
             Self::Custom(dial) => dial.clone().oneshot(target.clone()).await,
         }
     }
 }
 
-async fn dial_tcp(proxies: &Matcher, target: &Uri) -> Result<BoxIo, BoxError> {
+async fn dial_tcp(proxies: &Matcher, target: &Uri, tcp: Tcp) -> Result<BoxIo, BoxError> {
     let target = with_port(target)?;
     match proxies.intercept(&target) {
-        // Tokens go to this name over plaintext: no resolver may send them elsewhere.
-        None if target.host() == Some(LOCALHOST) => {
-            let resolver = service_fn(|_: Name| ready(Ok::<_, Infallible>(LOOPBACK.into_iter())));
-            open(set_up(HttpConnector::new_with_resolver(resolver)), target).await
-        }
-        None => open(set_up(HttpConnector::new()), target).await,
-        Some(proxy) => dial_proxy(set_up(HttpConnector::new()), &proxy, target).await,
+        None => open(tcp, target).await,
+        Some(proxy) => dial_proxy(tcp, &proxy, target).await,
     }
-}
-
-/// The addresses of `localhost`. The connector fills in the port.
-const LOOPBACK: [SocketAddr; 2] = [
-    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
-];
-
-fn set_up<R>(mut tcp: HttpConnector<R>) -> HttpConnector<R> {
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_keepalive(Some(Duration::from_secs(60)));
-    tcp
 }
 
 /// The schemes of supported proxies.
 const PROXIES: &[&str] = &["http", "socks4", "socks4a", "socks5", "socks5h"];
 
-async fn dial_proxy(tcp: HttpConnector, proxy: &Intercept, target: Uri) -> Result<BoxIo, BoxError> {
+async fn dial_proxy(tcp: Tcp, proxy: &Intercept, target: Uri) -> Result<BoxIo, BoxError> {
     let at = proxy.uri().clone();
     match at.scheme_str() {
         Some("http") => {
@@ -174,24 +151,4 @@ where
         let io = connector.oneshot(target).await.map_err(Into::into)?;
         Ok(Box::new(io.into_inner()) as BoxIo)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::net::TcpListener;
-
-    #[tokio::test]
-    async fn localhost_is_dialled_on_loopback_addresses_alone() {
-        assert!(LOOPBACK.iter().all(|address| address.ip().is_loopback()));
-        for address in LOOPBACK {
-            // A system without IPv6 has no such address.
-            let Ok(listener) = TcpListener::bind(address).await else { continue };
-            let port = listener.local_addr().expect("it is bound").port();
-            let endpoint = Endpoint::new(format!("http://localhost:{port}")).expect("valid");
-            Dial::to(&endpoint).open(endpoint.uri()).await.expect("the listener is found");
-            let (_, from) = listener.accept().await.expect("a connection");
-            assert!(from.ip().is_loopback(), "{from}");
-        }
-    }
 }

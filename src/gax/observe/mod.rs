@@ -117,16 +117,19 @@ impl Connection {
         }
     }
 
-    /// Runs the connection to its end. `refusal` says why it takes no more calls, once it does not.
+    /// Reports that the connection takes no more calls. Calls that are in progress may go on for a long
+    /// time.
     #[inline]
-    pub(crate) async fn over(
-        self,
-        driving: impl Future<Output = Result<(), BoxError>>,
-        refusal: impl Fn() -> Option<h2::Error>,
-    ) {
+    pub(crate) fn refused(&self, why: &h2::Error) {
         #[cfg(feature = "tracing")]
-        let driving = spans::drive(&self.server, driving, refusal);
-        let _ = driving.await;
+        spans::refused(&self.server, why);
+    }
+
+    /// Reports the end of the connection.
+    #[inline]
+    pub(crate) fn closed(self, why: Result<(), BoxError>) {
+        #[cfg(feature = "tracing")]
+        spans::closed(&self.server, &why);
     }
 }
 

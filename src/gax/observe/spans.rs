@@ -13,7 +13,7 @@ use crate::gax::{
     rpc::Rpc,
 };
 use http::{Request, Uri, request::Parts};
-use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tonic::Code;
 use tracing::{
     Instrument, Level, Span, debug,
@@ -87,6 +87,9 @@ impl Call {
             Decision::RetryAfter(delay) => {
                 debug!(target: CALLS, attempt = attempts, ?code, ?sent, ?delay, "tried again");
             }
+            Decision::RetryTransparently => {
+                debug!(target: CALLS, attempt = attempts, ?code, ?sent, "sent again");
+            }
             Decision::Stop(stop) => {
                 debug!(target: CALLS, attempt = attempts, ?code, ?sent, ?stop, "given up");
             }
@@ -131,28 +134,15 @@ pub(super) fn unopened(server: &Uri, why: &str) {
     connection!(server, "not opened", why = why);
 }
 
-/// Drives a connection. Reports its GOAWAY when it arrives, because calls that are in progress may go
-/// on for a long time.
-pub(super) async fn drive(
-    server: &Uri,
-    driving: impl Future<Output = Result<(), BoxError>>,
-    refusal: impl Fn() -> Option<h2::Error>,
-) -> Result<(), BoxError> {
-    let (mut driving, mut is_told) = (pin!(driving), false);
-    let ended = poll_fn(|cx| {
-        let polled = driving.as_mut().poll(cx);
-        if !is_told
-            && LevelFilter::current() >= Level::DEBUG
-            && let Some(e) = refusal().filter(|e| e.is_go_away() && e.is_remote())
-        {
-            is_told = true;
-            connection!(server, "GOAWAY", why = e.reason().map(field::debug));
-        }
-        polled
-    })
-    .await;
+/// Reports a GOAWAY when it arrives.
+pub(super) fn refused(server: &Uri, why: &h2::Error) {
+    if why.is_go_away() && why.is_remote() {
+        connection!(server, "GOAWAY", why = why.reason().map(field::debug));
+    }
+}
+
+pub(super) fn closed(server: &Uri, ended: &Result<(), BoxError>) {
     connection!(server, "closed", why = ended.as_ref().err().map(words));
-    ended
 }
 
 /// The text of an error, without the debug data that the server sent in its GOAWAY.

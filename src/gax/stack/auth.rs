@@ -4,7 +4,7 @@ use super::ready::call_when_ready;
 use crate::gax::{
     body::AttemptDeadline,
     context::{BoxFuture, before_sending},
-    credentials::{Credentials, DEFAULT_UNIVERSE_DOMAIN, TokenError},
+    credentials::{Credentials, DEFAULT_UNIVERSE_DOMAIN, Token, TokenError},
     error::BoxError,
     policy::Sent,
     transport_error::TransportError,
@@ -69,6 +69,12 @@ impl AuthLayer {
         self.edit(|signer| signer.universe_domain = domain.into())
     }
 
+    /// Fetches a token, so that the next call finds one.
+    pub(crate) async fn prepare(&self) -> Result<(), TransportError> {
+        let Some(signer) = &self.0 else { return Ok(()) };
+        signer.token().await.map(drop)
+    }
+
     /// Bills `project` for the calls' quota, whatever the credentials say.
     pub(crate) fn with_quota_project(self, project: Option<HeaderValue>) -> Self {
         self.edit(|signer| signer.quota_project = project)
@@ -128,8 +134,7 @@ where
 
 impl Signer {
     async fn sign(&self, headers: &mut HeaderMap) -> Result<(), TransportError> {
-        let token = self.credentials.token().await.map_err(refused)?;
-        self.require_same_universe().await?;
+        let token = self.token().await?;
         // The call's own project goes before the client's, and that before the credentials'.
         let project = headers.get(USER_PROJECT).or(self.quota_project.as_ref()).cloned();
         for (name, value) in token.headers() {
@@ -139,6 +144,13 @@ impl Signer {
             headers.insert(USER_PROJECT, project);
         }
         Ok(())
+    }
+
+    /// A token that may be sent to this universe.
+    async fn token(&self) -> Result<Token, TransportError> {
+        let token = self.credentials.token().await.map_err(refused)?;
+        self.require_same_universe().await?;
+        Ok(token)
     }
 
     /// Only an agreement is remembered: credentials may learn later what they belong to.

@@ -8,6 +8,7 @@
 use super::{
     call::Call,
     error::Error,
+    observe,
     rpc::{Filtered, Ordered, Page, Paged},
 };
 use futures_core::Stream;
@@ -147,7 +148,7 @@ fn start<T: Send + 'static>(
     fetch: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Pin<Box<dyn Future<Output = Result<T, Error>> + Send>> {
     match Handle::try_current() {
-        Ok(runtime) => Box::pin(Started(runtime.spawn(fetch))),
+        Ok(runtime) => Box::pin(Started(runtime.spawn(observe::inherit(fetch)))),
         Err(_) => Box::pin(fetch),
     }
 }

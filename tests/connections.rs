@@ -150,7 +150,7 @@ async fn keepalive_detects_a_silent_server_while_a_call_waits() {
     peer.until_in_flight(1).await;
     peer.fall_silent();
     let error = call.await.expect("no panic").expect_err("the server is silent");
-    assert_eq!(begun.elapsed().as_secs(), 15, "a ping after 10 s, and its timeout 5 s later");
+    assert_eq!(begun.elapsed().as_secs(), 2, "a ping after 1 s, and no answer for as long");
     assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     assert!(error.may_have_run(), "it was sent: {error:?}");
 }

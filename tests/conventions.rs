@@ -113,19 +113,22 @@ fn check(method: &Method, outcome: &Outcome, entries: &[Entry]) {
     check_attributes(method, outcome, outcome.code, call);
     call.assert_fields(&[
         ("otel.name", method_name(method)),
-        ("attempts", &outcome.attempts.len().to_string()),
+        ("attempts", &outcome.previous.last().map_or(0, |previous| previous + 1).to_string()),
     ]);
 
     let attempts = spans("attempt").collect::<Vec<_>>();
     assert_eq!(attempts.len(), outcome.attempts.len(), "{outcome:?}: {entries:?}");
     let mut transparent = 0;
-    for ((previous, code), attempt) in (0..).zip(&outcome.attempts).zip(attempts) {
-        check_attributes(method, outcome, *code, attempt);
+    for (at, attempt) in attempts.into_iter().enumerate() {
+        check_attributes(method, outcome, outcome.attempts[at], attempt);
         assert_eq!(attempt.parent, call.span, "an attempt is a child of its call");
-        attempt.assert_fields(&[("previous-rpc-attempts", &previous.to_string())]);
+        attempt.assert_fields(&[("previous-rpc-attempts", &outcome.previous[at].to_string())]);
         transparent += u32::from(attempt.field("transparent-retry") == Some("true"));
-        if previous > 0 {
-            attempt.assert_fields(&[("gcp.grpc.resend_count", &previous.to_string())]);
+        if at > 0 {
+            attempt.assert_fields(&[
+                ("gcp.grpc.resend_count", &at.to_string()),
+                ("retry.reason", &code_name(outcome.attempts[at - 1])),
+            ]);
             assert!(attempt.field("retry.delay").is_some(), "{attempt:?}");
         }
     }

@@ -167,7 +167,7 @@ fn check(method: &Method, outcome: &Outcome, store: &MetricsStore) {
             expect(key);
         }
     }
-    let is_idle = retries + transparent_retries > 0 || outcome.name.contains("between attempts");
+    let is_idle = retries > 0 || outcome.name.contains("between attempts");
     if is_idle {
         let key = format!("grpc.client.call.retry_delay{{{of_grpc}}}");
         assert!(samples[&key][0] > 0.0, "{outcome:?}: {samples:?}");

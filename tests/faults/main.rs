@@ -20,7 +20,7 @@ mod server;
 mod tokens;
 
 use livestream_client::{
-    Builder, Call, Error, LivestreamClient,
+    Builder, Call, Error, LivestreamClient, PoolLimits,
     model::{Channel, GetChannelRequest, PreviewInputRequest, StartChannelRequest},
     policy::{Backoff, Budget, RetryPolicy, Timeouts},
     proto::google::longrunning::Operation,
@@ -42,6 +42,12 @@ fn client_for(port: u16) -> Builder<LivestreamClient> {
         .retry(short_backoff())
         .budget(Budget::unlimited())
         .timeouts(Timeouts::new(millis(2000)))
+        .pool(pool())
+}
+
+/// A pool that connects again at once after a failure.
+fn pool() -> PoolLimits {
+    PoolLimits::default().with_reconnect_backoff(millis(0), millis(0))
 }
 
 fn short_backoff() -> RetryPolicy {

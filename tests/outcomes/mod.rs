@@ -27,6 +27,8 @@ pub struct Outcome {
     pub code: Code,
     /// The code of each attempt.
     pub attempts: Vec<Code>,
+    /// The number of attempts before each, without transparent retries.
+    pub previous: Vec<u32>,
     pub retries: u32,
     pub transparent_retries: u32,
     answers: Vec<Answer>,
@@ -43,6 +45,8 @@ enum Answer {
     Nothing,
     /// There is no connection.
     Refused,
+    /// The server refuses the stream.
+    Unseen,
     /// The connection breaks.
     Lost,
     /// No answer comes.
@@ -59,6 +63,7 @@ impl Outcome {
             name: name.into(),
             code,
             attempts: answers.iter().map(|(_, code)| *code).collect(),
+            previous: (0..).take(answers.len()).collect(),
             retries: 0,
             transparent_retries: 0,
             answers: answers.iter().map(|(answer, _)| *answer).collect(),
@@ -82,13 +87,16 @@ impl Outcome {
             all.push(Self::new(name, code, &[(answer, code)]));
         }
         let refused = (Answer::Refused, Code::Unavailable);
-        let script = [refused, refused, answered(Code::Ok)];
-        let transparent = Self::new("transparent retries", Code::Ok, &script);
-        all.push(Self { transparent_retries: 2, ..transparent });
+        let retried = Self::new("retry", Code::Ok, &[refused, answered(Code::Ok)]);
+        all.push(Self { retries: 1, ..retried });
+        let unseen = (Answer::Unseen, Code::Unavailable);
+        let transparent = Self::new("transparent retry", Code::Ok, &[unseen, answered(Code::Ok)]);
+        all.push(Self { transparent_retries: 1, previous: vec![0, 0], ..transparent });
         if method.idempotency() == Idempotency::Safe {
-            let script = [answered(Code::Unavailable), refused, answered(Code::NotFound)];
-            let retried = Self::new("retries", Code::NotFound, &script);
-            all.push(Self { retries: 1, transparent_retries: 1, ..retried });
+            let script = [unseen, answered(Code::Unavailable), answered(Code::NotFound)];
+            let both = Self::new("retries of both kinds", Code::NotFound, &script);
+            let previous = vec![0, 0, 1];
+            all.push(Self { retries: 1, transparent_retries: 1, previous, ..both });
         }
         let silence = |code| [(Answer::Silence, code)];
         let late = Self::new("deadline", Code::DeadlineExceeded, &silence(Code::DeadlineExceeded));
@@ -139,6 +147,7 @@ impl Answer {
             Self::Http(status) => http::Response::builder().status(status),
             Self::Nothing => response,
             Self::Refused => return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into()),
+            Self::Unseen => return Err(h2::Error::from(h2::Reason::REFUSED_STREAM).into()),
             Self::Lost => return Err(io::Error::from(io::ErrorKind::ConnectionReset).into()),
             Self::Silence => return pending().await,
         };

@@ -1,8 +1,10 @@
 //! The builder of a client: its endpoint, its credentials, its connections and its policy.
 
+mod connect;
 mod declare;
 mod mixins;
 
+pub use connect::Preparation;
 pub(crate) use declare::client;
 pub(crate) use mixins::mixins;
 
@@ -17,10 +19,10 @@ use crate::gax::{
     error::{BoxError, Error},
     net::{
         bottom::{Bottom, BoxChannel, box_channel},
-        connection::Keepalive,
         connector::Connector,
         dial::Dial,
         endpoint::{Endpoint, without_user},
+        liveness::{Keepalive, MIN_PING_INTERVAL},
         pool::{Connections, PoolLimits},
         tls::Tls,
     },
@@ -54,7 +56,7 @@ pub trait Client: sealed::Sealed + Sized {
     fn classify(path: &str) -> Option<Idempotency>;
 
     #[doc(hidden)]
-    fn over(core: Arc<Core>) -> Self;
+    fn over(core: Arc<Core>, preparation: Preparation) -> Self;
 }
 
 pub(crate) mod sealed {
@@ -262,11 +264,18 @@ impl<C: Client> Builder<C> {
         self
     }
 
-    /// Pings a connection that carries calls every `interval`, and closes it if no acknowledgement
-    /// comes within `timeout`: 30 s and 10 s unless set, at least 100 ms each.
+    /// Pings a connection that carries calls every `interval`, and closes it if nothing comes within
+    /// `timeout`: 30 s and 10 s unless set, at least 10 s and 100 ms. The interval doubles when a server
+    /// says that it is too short
+    /// ([gRFC A8](https://github.com/grpc/proposal/blob/master/A8-client-side-keepalive.md)). `timeout`
+    /// is TCP's user timeout as well
+    /// ([gRFC A18](https://github.com/grpc/proposal/blob/master/A18-tcp-user-timeout.md)).
+    ///
+    /// Besides, a connection that is silent for a second while a call waits is pinged once, and takes
+    /// no new calls until something arrives.
     pub fn keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
-        const LEAST: Duration = Duration::from_millis(100);
-        let (interval, timeout) = (interval.max(LEAST), timeout.max(LEAST));
+        let interval = interval.max(MIN_PING_INTERVAL);
+        let timeout = timeout.max(Duration::from_millis(100));
         self.keepalive = Some(Keepalive { interval, timeout });
         self
     }
@@ -351,16 +360,21 @@ impl<C: Client> Builder<C> {
         let headers = HeadersLayer::new(endpoint.uri()).expect("an endpoint is a whole origin");
         observe::describe();
         let observer = Arc::new(Observer::new(endpoint.uri(), self.propagator.take()));
-        let bottom = self.take_bottom(endpoint)?;
+        let (bottom, connections) = self.take_bottom(endpoint)?;
+        let limit = self.policy.timeouts.total();
+        let preparation = Preparation { auth: auth.clone(), connections, limit };
         let policy = self.policy.clone();
         let stack = stack::stack(&headers, policy, &auth, bottom, observer.clone());
-        Ok(C::over(Arc::new(Core {
-            stack,
-            policy: self.policy,
-            fills_request_ids: self.fills_request_ids,
-            poll: self.poll,
-            observer,
-        })))
+        Ok(C::over(
+            Arc::new(Core {
+                stack,
+                policy: self.policy,
+                fills_request_ids: self.fills_request_ids,
+                poll: self.poll,
+                observer,
+            }),
+            preparation,
+        ))
     }
 
     fn find_endpoint(&mut self) -> Result<Endpoint, Error> {
@@ -407,24 +421,27 @@ impl<C: Client> Builder<C> {
         Ok(AuthLayer::new(credentials).with_quota_project(project))
     }
 
-    fn take_bottom(&mut self, endpoint: Endpoint) -> Result<Bottom, Error> {
-        let mut bottom = match self.channel.take() {
-            Some(channel) => Bottom::Channel(channel),
+    fn take_bottom(&mut self, endpoint: Endpoint) -> Result<(Bottom, Option<Connections>), Error> {
+        let (mut bottom, connections) = match self.channel.take() {
+            Some(channel) => (Bottom::Channel(channel), None),
             None => {
-                let mut connector = Connector::new(endpoint, &self.tls, self.connect_timeout)?;
+                let user_timeout = self.keepalive.map(|keepalive| keepalive.timeout);
+                let mut connector = Connector::new(endpoint, &self.tls, self.connect_timeout)?
+                    .with_user_timeout(user_timeout);
                 if let Some(proxy) = &self.proxy {
                     connector = connector.with_proxy(proxy)?;
                 }
                 if let Some(dial) = self.dial.take() {
                     connector = connector.with_dial(dial);
                 }
-                Bottom::Connections(Connections::new(connector, self.pool, self.keepalive))
+                let connections = Connections::new(connector, self.pool, self.keepalive);
+                (Bottom::Connections(connections.clone()), Some(connections))
             }
         };
         for wrap in self.layers.drain(..) {
             bottom = Bottom::Channel(wrap(bottom.into_channel()));
         }
-        Ok(bottom)
+        Ok((bottom, connections))
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) struct Connector {
     dial: Dial,
     tls: Option<TlsTo>,
     limit: Duration,
+    user_timeout: Option<Duration>,
 }
 
 #[derive(Clone)]
@@ -46,7 +47,7 @@ impl Connector {
     pub(crate) fn new(endpoint: Endpoint, tls: &Tls, limit: Duration) -> Result<Self, Error> {
         let tls = endpoint.is_encrypted().then(|| TlsTo::new(&endpoint, tls)).transpose()?;
         let dial = Dial::to(&endpoint);
-        Ok(Self { endpoint, dial, tls, limit })
+        Ok(Self { endpoint, dial, tls, limit, user_timeout: None })
     }
 
     /// Dials by TCP through this proxy, whatever the environment says.
@@ -61,8 +62,14 @@ impl Connector {
         self
     }
 
+    /// Has TCP give a connection up if bytes stay unacknowledged for this long.
+    pub(crate) fn with_user_timeout(mut self, limit: Option<Duration>) -> Self {
+        self.user_timeout = limit;
+        self
+    }
+
     pub(crate) async fn connect(&self) -> Result<BoxIo, TransportError> {
-        let io = self.dial.open(self.endpoint.uri()).await;
+        let io = self.dial.open(self.endpoint.uri(), self.user_timeout).await;
         let io = io.map_err(|e| self.unreachable("no connection to").with_source(e))?;
         let Some(tls) = &self.tls else { return Ok(io) };
         let encrypted = tls.connector.connect(tls.server.clone(), io).await;

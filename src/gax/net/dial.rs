@@ -3,7 +3,7 @@
 //! Proxies come from the usual variables (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` and their lower-case
 //! forms).
 
-use super::endpoint::Endpoint;
+use super::{endpoint::Endpoint, happy_eyeballs::Tcp};
 use crate::gax::{
     context::BoxFuture,
     error::{BoxError, Error},
@@ -11,10 +11,7 @@ use crate::gax::{
 use http::{Uri, uri};
 use hyper_util::{
     client::{
-        legacy::connect::{
-            HttpConnector,
-            proxy::{SocksV4, SocksV5, Tunnel},
-        },
+        legacy::connect::proxy::{SocksV4, SocksV5, Tunnel},
         proxy::matcher::{Intercept, Matcher},
     },
     rt::TokioIo,
@@ -74,20 +71,21 @@ impl Dial {
         Self::Custom(BoxCloneSyncService::new(boxed))
     }
 
-    /// Opens a byte stream to this host.
-    pub(crate) async fn open(&self, target: &Uri) -> Result<BoxIo, BoxError> {
+    /// Opens a byte stream to this host. TCP gives it up if bytes stay unacknowledged for
+    /// `user_timeout`.
+    pub(crate) async fn open(
+        &self,
+        target: &Uri,
+        user_timeout: Option<Duration>,
+    ) -> Result<BoxIo, BoxError> {
         match self {
-            Self::Tcp(proxies) => dial_tcp(proxies, target).await,
+            Self::Tcp(proxies) => dial_tcp(proxies, target, Tcp { user_timeout }).await,
             Self::Custom(dial) => dial.clone().oneshot(target.clone()).await,
         }
     }
 }
 
-async fn dial_tcp(proxies: &Matcher, target: &Uri) -> Result<BoxIo, BoxError> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_keepalive(Some(Duration::from_secs(60)));
+async fn dial_tcp(proxies: &Matcher, target: &Uri, tcp: Tcp) -> Result<BoxIo, BoxError> {
     let target = with_port(target)?;
     match proxies.intercept(&target) {
         None => open(tcp, target).await,
@@ -98,7 +96,7 @@ async fn dial_tcp(proxies: &Matcher, target: &Uri) -> Result<BoxIo, BoxError> {
 /// The schemes of supported proxies.
 const PROXIES: &[&str] = &["http", "socks4", "socks4a", "socks5", "socks5h"];
 
-async fn dial_proxy(tcp: HttpConnector, proxy: &Intercept, target: Uri) -> Result<BoxIo, BoxError> {
+async fn dial_proxy(tcp: Tcp, proxy: &Intercept, target: Uri) -> Result<BoxIo, BoxError> {
     let at = proxy.uri().clone();
     match at.scheme_str() {
         Some("http") => {

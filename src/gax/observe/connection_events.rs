@@ -3,14 +3,9 @@
 use super::server::{host, port};
 use http::Uri;
 use std::net::SocketAddr;
-use tracing::{Level, debug, level_filters::LevelFilter};
+use tracing::debug;
 
 const CONNECTIONS: &str = concat!(env!("CARGO_CRATE_NAME"), "::connections");
-
-/// Whether anybody may listen, so that the reasons need not be looked for otherwise.
-pub(super) fn are_wanted() -> bool {
-    LevelFilter::current() >= Level::DEBUG
-}
 
 /// An event of a connection to this server.
 macro_rules! connection {

@@ -5,32 +5,35 @@ use h2::Reason;
 use std::{error::Error as StdError, io};
 
 /// Why a connection ended, in the words of
-/// [gRFC A94](https://github.com/grpc/proposal/blob/master/A94-subchannel-otel-metrics.md).
+/// [gRFC A94](https://github.com/grpc/proposal/blob/master/A94-subchannel-otel-metrics.md). A GOAWAY is
+/// the reason, whatever error followed it.
 ///
-/// `refusal` says why it takes no more calls: `None` once the client itself has given it up.
+/// `refused` is what [`refused`] said when the connection began to take no more calls, if it did. It does
+/// not if the client gave it up.
 pub(super) fn disconnect_error(
+    refused: Option<Option<&'static str>>,
     ended: &Result<(), BoxError>,
-    refusal: Option<&h2::Error>,
 ) -> &'static str {
-    match (ended, refusal) {
-        (_, Some(refusal)) if is_goaway(refusal) => goaway(refusal.reason()),
-        (Ok(()), None) => SHUTDOWN,
-        (Ok(()), Some(_)) => UNKNOWN,
-        (Err(error), _) => of_error(&**error),
+    match (refused, ended) {
+        (Some(Some(goaway)), _) => goaway,
+        (_, Err(error)) => of_error(&**error),
+        (Some(None), Ok(())) => UNKNOWN,
+        (None, Ok(())) => SHUTDOWN,
     }
 }
 
 /// The client needs the connection no more.
 pub(super) const SHUTDOWN: &str = "subchannel shutdown";
 const UNKNOWN: &str = "unknown";
+const TIMED_OUT: &str = "connection timed out";
 
-/// Whether the server sent a GOAWAY.
-pub(super) fn is_goaway(error: &h2::Error) -> bool {
-    error.is_go_away() && error.is_remote()
+/// The server's GOAWAY, if there was one.
+pub(super) fn refused(error: &h2::Error) -> Option<&'static str> {
+    (error.is_go_away() && error.is_remote()).then(|| goaway(error.reason()))
 }
 
 /// The codes of RFC 9113, section 7. A server may send others, and their number is not limited.
-pub(super) fn goaway(reason: Option<Reason>) -> &'static str {
+fn goaway(reason: Option<Reason>) -> &'static str {
     match reason {
         Some(Reason::NO_ERROR) => "GOAWAY NO_ERROR",
         Some(Reason::PROTOCOL_ERROR) => "GOAWAY PROTOCOL_ERROR",
@@ -54,15 +57,13 @@ fn of_error(error: &(dyn StdError + 'static)) -> &'static str {
     if let Some(h2) = error.downcast_ref::<h2::Error>() {
         return match h2.get_io() {
             Some(io) => of_io(io),
-            None if is_goaway(h2) => goaway(h2.reason()),
-            None => UNKNOWN,
+            None => refused(h2).unwrap_or(UNKNOWN),
         };
     }
-    // The only error that a connection makes itself is a ping without an answer.
+    // The errors that the client makes itself are timeouts: a ping without an answer, and a peer that
+    // does not let the connection close.
     error.downcast_ref::<io::Error>().map_or(TIMED_OUT, of_io)
 }
-
-const TIMED_OUT: &str = "connection timed out";
 
 fn of_io(error: &io::Error) -> &'static str {
     match error.kind() {
@@ -78,12 +79,16 @@ mod tests {
     use super::*;
 
     fn ended(error: impl Into<BoxError>) -> &'static str {
-        disconnect_error(&Err(error.into()), None)
+        disconnect_error(None, &Err(error.into()))
     }
 
     #[test]
     fn disconnect_errors_are_those_of_grpc() {
-        assert_eq!(disconnect_error(&Ok(()), None), "subchannel shutdown");
+        assert_eq!(disconnect_error(None, &Ok(())), "subchannel shutdown");
+        assert_eq!(disconnect_error(Some(None), &Ok(())), "unknown", "the server closed it");
+        let goaway = Some(Some("GOAWAY NO_ERROR"));
+        let broken = Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+        assert_eq!(disconnect_error(goaway, &broken), "GOAWAY NO_ERROR");
         assert_eq!(ended("a ping went unanswered"), "connection timed out");
         for (kind, expected) in [
             (io::ErrorKind::ConnectionReset, "connection reset"),

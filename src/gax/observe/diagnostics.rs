@@ -86,6 +86,8 @@ pub struct ConnectionDiagnostics {
 pub enum ConnectionState {
     /// It takes calls.
     Ready,
+    /// It does not answer a ping. It takes no calls unless something arrives.
+    Suspect,
     /// It takes no more calls, as after a GOAWAY, and finishes those that it has.
     Draining,
 }
@@ -114,7 +116,7 @@ pub struct LastError {
     pub elapsed: Duration,
     /// The time since the call ended.
     pub age: Duration,
-    /// Whether the request can have reached the service, as in the events: `No`, `Maybe` or
+    /// Whether the request can have reached the service, as in the events: `No`, `Unseen`, `Maybe` or
     /// `Answered`.
     pub sent: Option<String>,
     /// Why the client made no further attempt, as in the events: for example `Attempts`.
@@ -286,6 +288,7 @@ impl fmt::Display for ConnectionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ready => "ready",
+            Self::Suspect => "suspect",
             Self::Draining => "draining",
         })
     }

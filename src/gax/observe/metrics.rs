@@ -13,7 +13,7 @@ use super::{
     observer::Observer,
     server::Server,
 };
-use crate::gax::policy::{Decision, Sent};
+use crate::gax::policy::Decision;
 use http::{Uri, request::Parts};
 use metrics::{
     Gauge, Label, SharedString, Unit, counter, describe_counter, describe_gauge,
@@ -76,7 +76,7 @@ pub(super) fn describe() {
     describe_histogram!(RETRIES, "Retries of a call that was retried, without transparent ones");
     describe_histogram!(
         TRANSPARENT_RETRIES,
-        "Retries of a call whose request certainly never reached the service"
+        "Transparent retries of a call, whose request no server application saw"
     );
     describe_histogram!(
         RETRY_DELAY,
@@ -95,7 +95,7 @@ pub(super) struct Call {
     server: Option<Server>,
     begun: Instant,
     attempt_begun: Option<Instant>,
-    /// The end of the last attempt, and whether it certainly never reached the service.
+    /// The end of the last attempt, and whether a transparent retry follows it.
     idle: Option<(Instant, bool)>,
     retries: u32,
     transparent_retries: u32,
@@ -123,18 +123,20 @@ impl Call {
     }
 
     pub(super) fn attempt(&mut self) {
-        if let Some((since, was_unsent)) = self.idle.take() {
+        if let Some((since, is_transparent)) = self.idle.take() {
             self.delay += since.elapsed();
-            *(if was_unsent { &mut self.transparent_retries } else { &mut self.retries }) += 1;
+            let retries =
+                if is_transparent { &mut self.transparent_retries } else { &mut self.retries };
+            *retries += 1;
         }
         counter!(ATTEMPTS, self.of_grpc()).increment(1);
         self.attempt_begun = Some(Instant::now());
     }
 
-    pub(super) fn failed(&mut self, sent: Sent, code: Code, verdict: Decision) {
+    pub(super) fn failed(&mut self, code: Code, verdict: Decision) {
         self.attempt_ended(code);
-        if let Decision::RetryAfter(_) = verdict {
-            self.idle = Some((Instant::now(), sent == Sent::No));
+        if !matches!(verdict, Decision::Stop(_)) {
+            self.idle = Some((Instant::now(), verdict == Decision::RetryTransparently));
         }
     }
 

@@ -75,6 +75,8 @@ pub(crate) struct Connection {
     server: Uri,
     #[cfg(feature = "tracing")]
     peer: Option<SocketAddr>,
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    refused: std::sync::OnceLock<Option<&'static str>>,
     #[cfg(feature = "metrics")]
     place: metrics::Connection,
 }
@@ -172,7 +174,7 @@ impl<'a> Call<'a> {
         #[cfg(feature = "tracing")]
         self.span.failed(attempt, verdict);
         #[cfg(feature = "metrics")]
-        self.metrics.failed(attempt.sent, attempt.code, verdict);
+        self.metrics.failed(attempt.code, verdict);
         if let Decision::Stop(stop) = verdict {
             self.stop = Some(stop);
             self.ended(attempt.code);
@@ -238,64 +240,35 @@ impl Connection {
             server: server.clone(),
             #[cfg(feature = "tracing")]
             peer,
+            #[cfg(any(feature = "tracing", feature = "metrics"))]
+            refused: std::sync::OnceLock::new(),
             #[cfg(feature = "metrics")]
             place: metrics::Connection::opened(server),
         }
     }
 
-    /// Runs the connection to its end. `refusal` says why it takes no more calls, once it does not.
-    #[cfg(not(any(feature = "tracing", feature = "metrics")))]
+    /// Reports that the connection takes no more calls. Calls that are in progress may go on for a long
+    /// time.
     #[inline]
-    pub(crate) async fn over(
-        self,
-        driving: impl Future<Output = Result<(), BoxError>>,
-        refusal: impl Fn() -> Option<h2::Error>,
-    ) {
-        let _ = driving.await;
+    pub(crate) fn refused(&self, why: &h2::Error) {
+        #[cfg(any(feature = "tracing", feature = "metrics"))]
+        let why = self.refused.get_or_init(|| connections::refused(why));
+        #[cfg(feature = "tracing")]
+        if let Some(why) = why {
+            connection_events::goaway(&self.server, self.peer, why);
+        }
     }
 
-    /// Runs the connection to its end. `refusal` says why it takes no more calls, once it does not.
-    ///
-    /// Reports a GOAWAY when it arrives, because calls that are in progress may go on for a long time.
-    /// It is also the reason of the end, whatever error follows it.
-    #[cfg(any(feature = "tracing", feature = "metrics"))]
-    pub(crate) async fn over(
-        self,
-        driving: impl Future<Output = Result<(), BoxError>>,
-        refusal: impl Fn() -> Option<h2::Error>,
-    ) {
-        let (mut driving, mut goaway) = (std::pin::pin!(driving), None);
-        let ended = std::future::poll_fn(|cx| {
-            let polled = driving.as_mut().poll(cx);
-            if goaway.is_none()
-                && wants_reasons()
-                && let Some(refusal) = refusal().filter(connections::is_goaway)
-            {
-                let why = connections::goaway(refusal.reason());
-                goaway = Some(why);
-                #[cfg(feature = "tracing")]
-                connection_events::goaway(&self.server, self.peer, why);
-            }
-            polled
-        })
-        .await;
-        let why = || connections::disconnect_error(&ended, refusal().as_ref());
-        let why = goaway.unwrap_or_else(why);
+    /// Reports the end of the connection.
+    #[inline]
+    pub(crate) fn closed(self, ended: Result<(), BoxError>) {
+        #[cfg(any(feature = "tracing", feature = "metrics"))]
+        let why = connections::disconnect_error(self.refused.get().copied(), &ended);
         #[cfg(feature = "tracing")]
         connection_events::closed(&self.server, self.peer, why);
         #[cfg(feature = "metrics")]
         self.place.closed(why);
     }
-}
-
-/// Whether anybody may want to know of a GOAWAY.
-#[cfg(any(feature = "tracing", feature = "metrics"))]
-fn wants_reasons() -> bool {
-    #[cfg(feature = "tracing")]
-    let is_traced = connection_events::are_wanted();
-    #[cfg(not(feature = "tracing"))]
-    let is_traced = false;
-    is_traced || cfg!(feature = "metrics")
 }
 
 /// Reports that no connection could be opened. `why` is this crate's own message.

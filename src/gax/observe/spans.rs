@@ -97,7 +97,7 @@ struct Retry {
     /// The end of the attempt before it.
     since: Instant,
     reason: Code,
-    /// Whether the attempt before it certainly never reached the service.
+    /// Whether it is a transparent retry, which does not count as an attempt.
     is_transparent: bool,
 }
 
@@ -106,6 +106,8 @@ pub(super) struct Call {
     span: Span,
     attempt: Span,
     attempts: u32,
+    /// The requests so far, transparent retries included.
+    requests: u32,
     retry: Option<Retry>,
     is_over: bool,
 }
@@ -116,7 +118,7 @@ impl Call {
             Some(within) => within.call.clone(),
             None => call_span(head.uri.path(), server_of(observer, &head.uri), None, None),
         };
-        Self { span, attempt: Span::none(), attempts: 0, retry: None, is_over: false }
+        Self { span, attempt: Span::none(), attempts: 0, requests: 0, retry: None, is_over: false }
     }
 
     /// Begins the span of an attempt.
@@ -127,11 +129,12 @@ impl Call {
         request: &mut Request<B>,
     ) {
         self.attempts = attempts;
-        let retry = self.retry.take();
+        let (resent, retry) = (self.requests, self.retry.take());
+        self.requests += 1;
         if self.span.is_disabled() {
             return;
         }
-        let (uri, previous) = (request.uri(), attempts - 1);
+        let uri = request.uri();
         let server = server_of(observer, uri);
         self.attempt = info_span!(
             target: CALLS,
@@ -148,9 +151,9 @@ impl Call {
             server.port = server.and_then(|(_, port)| port),
             network.peer.address = Empty,
             network.peer.port = Empty,
-            "previous-rpc-attempts" = previous,
+            "previous-rpc-attempts" = attempts - 1,
             "transparent-retry" = retry.is_some_and(|retry| retry.is_transparent),
-            gcp.grpc.resend_count = (previous > 0).then_some(previous),
+            gcp.grpc.resend_count = (resent > 0).then_some(resent),
             retry.delay = retry.map(|retry| retry.since.elapsed().as_secs_f64()),
             retry.reason = retry.map(|retry| code_name(retry.reason)),
         );
@@ -188,6 +191,13 @@ impl Call {
                     "tried again"
                 );
             }
+            Decision::RetryTransparently => {
+                debug!(
+                    target: CALLS,
+                    attempt = attempts, rpc.status_code = name, ?sent,
+                    "sent again"
+                );
+            }
             Decision::Stop(stop) => {
                 debug!(
                     target: CALLS,
@@ -196,7 +206,7 @@ impl Call {
                 );
             }
         });
-        let is_transparent = sent == crate::gax::policy::Sent::No;
+        let is_transparent = verdict == Decision::RetryTransparently;
         self.retry = Some(Retry { since: Instant::now(), reason: code, is_transparent });
     }
 

@@ -53,6 +53,14 @@ impl AuthLayer {
         Self(None)
     }
 
+    /// Fetches a token, so that the next call finds one.
+    pub(crate) async fn prepare(&self) -> Result<(), TransportError> {
+        match &self.0 {
+            Some(signer) => signer.credentials.token().await.map(drop).map_err(refused),
+            None => Ok(()),
+        }
+    }
+
     /// Bills `project` for the calls' quota, whatever the credentials say.
     pub(crate) fn with_quota_project(self, project: Option<HeaderValue>) -> Self {
         let Some(signer) = self.0 else { return self };

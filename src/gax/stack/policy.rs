@@ -22,7 +22,10 @@ use tower::{Layer, Service};
 ///
 /// A call whose path `classify` knows is bounded, retried and collected: it ends within its timeout,
 /// the last byte of the response included. A stub's own timeout ([`tonic::Request::set_timeout`])
-/// replaces the policy's for that call. Every other call goes through untouched.
+/// replaces the policy's for that call.
+///
+/// Every other call is sent once, and its body is not collected. If it has a timeout of its own, it
+/// ends by then; otherwise the policy's timeout limits the wait for the response headers.
 ///
 /// A stub's message is encoded before a layer sees it, so that nobody can tell whether it carries a
 /// `request_id`. Classify a mutation as [`Idempotency::None`](crate::rpc::Idempotency::None) unless

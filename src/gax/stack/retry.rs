@@ -6,6 +6,7 @@ use super::{
     collect::{ResponseBody, collect},
     grpc_timeout,
     ready::call_when_ready,
+    stream::pass,
 };
 use crate::gax::{
     body::RequestBody,
@@ -68,12 +69,13 @@ where
                 let (policy, observer) = (self.policy.clone(), self.observer.clone());
                 Box::pin(run(inner, policy, observer, head, message, context))
             }
-            body @ RequestBody::Stream(_) => Box::pin(async move {
-                let request = Request::from_parts(head, body);
-                let response = call_when_ready(&mut inner, request).await;
-                let response = response.map_err(TransportError::from_error)?;
-                Ok(response.map(|body| ResponseBody::Streaming(Box::pin(body))))
-            }),
+            body @ RequestBody::Stream(_) => {
+                let limit = self.policy.timeouts.total();
+                Box::pin(async move {
+                    let response = pass(&mut inner, Request::from_parts(head, body), limit).await?;
+                    Ok(response.map(ResponseBody::Streaming))
+                })
+            }
         }
     }
 }
@@ -98,7 +100,7 @@ where
         let begun = Instant::now();
         let deadline = after(begun, context.timeouts.total());
         let mut jitter = context.retry.jitter();
-        let mut stats = CallStats::default();
+        let (mut stats, mut was_unseen) = (CallStats::default(), false);
         let mut observed = observe::Call::begin(&observer, &head, begun);
         if Instant::now() >= deadline {
             observed.ended(Code::DeadlineExceeded);
@@ -121,15 +123,20 @@ where
                 break outcome;
             }
             let failed = attempt_outcome(&outcome, &context, &mut stats, begun, deadline);
+            let failed = Attempt { was_unseen, ..failed };
             let decision = decide(&context.retry, &failed, &policy.budget, jitter.f64());
             observed.failed(&failed, decision);
-            let Decision::RetryAfter(wait) = decision else { break outcome };
-            sleep(wait).await;
+            match decision {
+                Decision::RetryTransparently => was_unseen = true,
+                Decision::RetryAfter(wait) => sleep(wait).await,
+                Decision::Stop(_) => break outcome,
+            }
             // A timer may be late. An attempt must not be.
             if Instant::now() >= deadline {
                 observed.ended(failed.code);
                 break outcome;
             }
+            stats.attempts -= u32::from(decision == Decision::RetryTransparently);
         };
         stats.elapsed = begun.elapsed();
         with_stats(outcome, stats)
@@ -240,6 +247,7 @@ fn attempt_outcome<B>(
         remaining: deadline.saturating_duration_since(Instant::now()),
         elapsed: begun.elapsed(),
         may_have_run: stats.may_have_run,
+        was_unseen: false,
     }
 }
 

@@ -294,6 +294,23 @@ async fn a_wait_for_an_operation_follows_from_its_call_and_contains_its_polls() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_span_of_a_call_closes_when_its_operation_is_polled_or_dropped() {
+    let (recorder, _guard) = Recorder::start();
+    let client = Emulator::builder().speed(1).build().client();
+    let begun = || {
+        let calls = recorder.all("calls", "call");
+        let method = |call: &Entry| call.field("rpc.method").unwrap_or_default().to_owned();
+        calls.iter().map(method).filter(|method| method.ends_with("CreateInput")).count()
+    };
+    let mut create = client.create_input(&location(), rtmp(), "a").await.expect("accepted");
+    assert_eq!(begun(), 0, "a wait may follow");
+    create.poll().await.expect("it goes on");
+    assert_eq!(begun(), 1);
+    drop(client.create_input(&location(), rtmp(), "b").await.expect("accepted"));
+    assert_eq!(begun(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_resumed_wait_carries_the_name_of_its_operation_and_its_error() {
     let (recorder, _guard) = Recorder::start();
     let client = Emulator::builder().speed(1).build().client();

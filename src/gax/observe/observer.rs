@@ -108,4 +108,13 @@ mod tests {
         );
         assert_eq!(headers.len(), 4);
     }
+
+    #[test]
+    fn diagnostics_show_the_pool_that_the_observer_watches() {
+        let observer = Observer::new(&Uri::from_static("https://service.test"), None);
+        assert_eq!(observer.diagnostics(&CallPolicy::new()).pool, None);
+        observer.watch_pool(|| PoolDiagnostics { waiting: 3, ..PoolDiagnostics::default() });
+        let pool = observer.diagnostics(&CallPolicy::new()).pool;
+        assert_eq!(pool.map(|pool| pool.waiting), Some(3));
+    }
 }

@@ -137,6 +137,8 @@ where
     /// # Errors
     /// The error of the call, or the error of the operation.
     pub async fn poll(&mut self) -> Result<Option<T>, Error> {
+        // A caller that polls has no wait, so the span of the call need not stay open for a link.
+        self.began = Began::default();
         self.refresh().await.map_err(|e| self.error(e))?;
         self.result()
     }

@@ -1,8 +1,8 @@
 //! The properties of every RPC method in this build, generated from the service definitions.
 
 use crate::gax::rpc::{
-    Filtered, Idempotency, InvalidField, LongRunning, LongRunningKind, Method, Ordered, Page,
-    Paged, Redacted, Rpc, UnaryKind, require, sealed,
+    Filtered, Idempotency, InvalidField, LongRunning, LongRunningKind, Method, Ordered, Packed,
+    Page, Paged, Redacted, Rpc, UnaryKind, require, sealed,
 };
 
 /// Returns the method with an HTTP/2 path, or `None` if this build does not contain it.

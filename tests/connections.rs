@@ -22,8 +22,9 @@ use std::{
 use tokio::{
     runtime::{self, Runtime},
     task::JoinSet,
-    time::{Instant, advance},
+    time::{Instant, advance, sleep},
 };
+use tokio_stream::StreamExt;
 use tonic::Code;
 
 const TAKES: Duration = Duration::from_millis(50);
@@ -173,6 +174,55 @@ async fn keepalive_with_zero_durations_keeps_a_healthy_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn idle_connections_close_after_a_minute_and_the_last_after_five() {
+    let peer = Peer::new().taking(TAKES);
+    let client = peer.client().build().expect("valid");
+    flood(&client, 1_000).await;
+    assert!(peer.most_open() >= 10, "{}", peer.most_open());
+    sleep(Duration::from_secs(59)).await;
+    assert_eq!(peer.open(), peer.most_open(), "none has been idle for a minute");
+    sleep(Duration::from_secs(2)).await;
+    peer.until_open(1).await;
+    sleep(Duration::from_secs(238)).await;
+    assert_eq!(peer.open(), 1);
+    sleep(Duration::from_secs(2)).await;
+    peer.until_open(0).await;
+    flood(&client, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_at_its_max_age_is_replaced_without_losing_a_call() {
+    let peer = Peer::new().taking(TAKES);
+    let age = Duration::from_secs(600);
+    let client = peer.client().pool(pool(1).with_max_age(age)).build().expect("valid");
+    let begun = Instant::now();
+    while begun.elapsed() < 3 * age {
+        flood(&client, 1).await;
+        advance(Duration::from_secs(10)).await;
+    }
+    assert!((3..=4).contains(&peer.opened()), "{} connections", peer.opened());
+    assert!(peer.most_open() <= 2, "the old one stays until the new one is open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_beyond_the_wait_queue_is_resource_exhausted_and_not_sent() {
+    let peer = Peer::new().allowing(1).taking(TAKES);
+    let limits = pool(1).with_max_waiting(1);
+    let client = peer.client().pool(limits).build().expect("valid");
+    client.connect().await.expect("a connection");
+    let calls = [0, 1, 2].map(|_| tokio::spawn(client.get_channel(&channel()).into_future()));
+    let mut outcomes = Vec::new();
+    for call in calls {
+        outcomes.push(call.await.expect("no panic"));
+    }
+    let error = outcomes.pop().expect("three").expect_err("two are in front of it");
+    assert_eq!(error.code(), Code::ResourceExhausted, "{error:?}");
+    assert!(!error.may_have_run());
+    assert!(outcomes.into_iter().all(|outcome| outcome.is_ok()));
+    assert_eq!(peer.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn connections_close_when_the_last_clone_of_the_client_is_dropped() {
     let peer = Peer::new();
     let client = peer.client().build().expect("valid");
@@ -268,4 +318,44 @@ fn waits_outside_a_runtime_fail_and_name_tokio() {
         assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
         assert!(error.message().contains("Tokio runtime"), "{error}");
     }
+}
+
+#[test]
+fn calls_and_waits_in_a_runtime_without_timers_fail_and_name_them() {
+    let without_timers = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let peer = Peer::new();
+    let client = peer.client().build().expect("valid");
+    let location = LocationName::new("p", "l").expect("a name");
+    let name = location.operation("operation-1").expect("a name");
+    let resumed = || client.resume::<StartChannelRequest>(&name);
+    let channel = location.channel("c").expect("a name");
+    let errors = without_timers.expect("a runtime").block_on(async {
+        [
+            client.get_channel(&channel).await.map(drop),
+            resumed().wait().await.map(drop),
+            resumed().progress().next().await.expect("an item").map(drop),
+            client.shared_waits(&location).wait(resumed()).await.map(drop),
+            client.wait_until(&channel, StreamingState::Streaming).await.map(drop),
+            client.watch(&channel).next().await.expect("an item").map(drop),
+        ]
+    });
+    for outcome in errors {
+        let error = outcome.expect_err("there are no timers");
+        assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
+        assert!(error.message().contains("enable_time"), "{error}");
+    }
+    assert_eq!(peer.opened(), 0);
+}
+
+#[test]
+fn a_call_in_a_runtime_without_io_fails_and_does_not_hang() {
+    let without_io = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let outcome = without_io.expect("a runtime").block_on(async {
+        let client = LivestreamClient::builder().endpoint("http://127.0.0.1:1");
+        let client = client.retry(RetryPolicy::never()).build().expect("valid");
+        client.get_channel(&channel()).timeout(Duration::from_secs(30)).await.map(drop)
+    });
+    let error = outcome.expect_err("no connection can be opened");
+    assert_eq!(error.code(), Code::Unavailable, "{error:?}");
+    assert!(error.elapsed() < Duration::from_secs(10), "{error:?}");
 }

@@ -88,6 +88,7 @@ impl TransportError {
     pub(crate) fn into_error(self) -> Error {
         let error = Error::new(self.code(), self.status.message().to_owned());
         let error = error.with_stats(self.stats);
+        let error = if self.is_permanent { error.permanent() } else { error };
         match self.source {
             Some(source) => error.with_shared_source(source),
             None => error,

@@ -15,7 +15,8 @@
 //! 9. [`testing`]: the emulator, its clock, its controls, and injected faults.
 //! 10. [`observability`]: spans, events and metrics.
 //! 11. [`stack`]: the layers of a call, and where your own layers go.
-//! 12. [`python`]: every method of the official Python client, and its idioms.
+//! 12. [`connections`]: the pool, dead connections, and what gRPC specifies about them.
+//! 13. [`python`]: every method of the official Python client, and its idioms.
 //!
 //! # Setup of the examples
 //!
@@ -106,6 +107,11 @@ pub mod observability {}
 ///
 #[doc = include_str!("stack.md")]
 pub mod stack {}
+
+/// Connections: the pool, dead connections, and what gRPC specifies about them.
+///
+#[doc = include_str!("connections.md")]
+pub mod connections {}
 
 /// Coming from Python: every method of the official client, and its idioms.
 ///

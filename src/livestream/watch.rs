@@ -62,8 +62,8 @@ impl LivestreamClient {
     ///
     /// The stream ends only after an error, such as `NOT_FOUND` when the resource is deleted. The
     /// intervals between polls follow the client's [`PollPolicy`] and begin anew after each change.
-    /// The stream continues while the service is unavailable. It does not contain a state that
-    /// begins and ends between two polls.
+    /// The stream continues while the service is unavailable, but ends if the service's certificate is
+    /// not trusted. It does not contain a state that begins and ends between two polls.
     ///
     /// # Examples
     /// ```
@@ -99,7 +99,7 @@ impl LivestreamClient {
 
     /// Waits until a resource reaches a state, and returns the resource.
     ///
-    /// The wait continues while the service is unavailable.
+    /// The wait continues while the service is unavailable, but not if its certificate is not trusted.
     ///
     /// # Errors
     /// - `FAILED_PRECONDITION` if the resource fails or reaches another final state first. The

@@ -9,6 +9,7 @@
 
 mod backoff;
 mod deadlines;
+mod dials;
 mod disconnects;
 mod frames;
 mod goaway;
@@ -17,6 +18,8 @@ mod grpc;
 mod responses;
 mod retries;
 mod server;
+mod settings;
+mod silence;
 mod tokens;
 
 use livestream_client::{
@@ -28,6 +31,8 @@ use livestream_client::{
 use std::{pin::pin, time::Duration};
 use tokio::{net::TcpListener, time::Instant};
 
+/// The timeout of [`client_for`].
+const CLIENT_DEADLINE: Duration = millis(2000);
 const CHANNEL: &str = "projects/p/locations/us-central1/channels/news";
 const INPUT: &str = "projects/p/locations/us-central1/inputs/camera";
 

@@ -15,7 +15,7 @@ use crate::gax::credentials::application_default;
 use crate::gax::{
     call::Core,
     context::Classify,
-    credentials::Credentials,
+    credentials::{Credentials, DEFAULT_UNIVERSE_DOMAIN},
     error::{BoxError, Error},
     net::{
         bottom::{Bottom, BoxChannel, box_channel},
@@ -159,7 +159,8 @@ impl<C: Client> Builder<C> {
     }
 
     /// Sets the universe domain of the service: `googleapis.com` unless set here or by the variable
-    /// `GOOGLE_CLOUD_UNIVERSE_DOMAIN`.
+    /// `GOOGLE_CLOUD_UNIVERSE_DOMAIN`. Tokens of another universe are not sent: the call fails as
+    /// `FAILED_PRECONDITION`.
     pub fn universe_domain(mut self, domain: impl Into<String>) -> Self {
         self.universe_domain = Some(domain.into());
         self
@@ -348,10 +349,9 @@ impl<C: Client> Builder<C> {
     /// Builds the client. Nothing is connected until the first call.
     ///
     /// # Errors
-    /// Fails if the endpoint or a setting is invalid, if tokens would go over plaintext, or if there are
-    /// no credentials. Application Default Credentials need a Tokio runtime: call this inside one. They need
-    /// the feature `adc` too: without it, `https` needs [`credentials`](Self::credentials) or
-    /// [`anonymous`](Self::anonymous).
+    /// Fails if the endpoint or a setting is invalid, if tokens would go over plaintext, or if the file of
+    /// Application Default Credentials cannot be used. They need the feature `adc`: without it, `https`
+    /// needs [`credentials`](Self::credentials) or [`anonymous`](Self::anonymous).
     pub fn build(mut self) -> Result<C, Error> {
         set_by_variable(&mut self.universe_domain, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
         set_by_variable(&mut self.quota_project, "GOOGLE_CLOUD_QUOTA_PROJECT");
@@ -387,7 +387,7 @@ impl<C: Client> Builder<C> {
             let origin = if host.contains("://") { host } else { format!("http://{host}") };
             return Endpoint::new(origin);
         }
-        let domain = self.universe_domain.as_deref().unwrap_or("googleapis.com");
+        let domain = self.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE_DOMAIN);
         Endpoint::new(format!("https://{}.{domain}", C::SERVICE))
     }
 
@@ -399,14 +399,10 @@ impl<C: Client> Builder<C> {
             None if self.channel.is_some() || !endpoint.is_encrypted() => {
                 return Ok(AuthLayer::anonymous());
             }
-            None => {
-                let domain = self.universe_domain.as_deref();
-                application_default(&self.scopes, quota_project, domain)?
-            }
+            None => application_default(&self.scopes, quota_project)?,
         };
-        // Through a proxy or a connector, what is meant for this machine may leave it.
-        let stays_here = endpoint.is_loopback() && self.proxy.is_none() && self.dial.is_none();
-        let is_private = endpoint.is_encrypted() || stays_here || self.channel.is_some();
+        let has_detour = self.proxy.is_some() || self.dial.is_some();
+        let is_private = endpoint.keeps_secrets(has_detour) || self.channel.is_some();
         if !is_private && !self.allows_plaintext_tokens {
             let message = format!(
                 "tokens are not sent over plaintext to {endpoint}: use https, \
@@ -418,7 +414,8 @@ impl<C: Client> Builder<C> {
             Error::new(Code::InvalidArgument, "the quota project is not a header value")
                 .with_source(e)
         })?;
-        Ok(AuthLayer::new(credentials).with_quota_project(project))
+        let domain = self.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE_DOMAIN);
+        Ok(AuthLayer::new(credentials).with_quota_project(project).universe_domain(domain))
     }
 
     fn take_bottom(&mut self, endpoint: Endpoint) -> Result<(Bottom, Option<Connections>), Error> {

@@ -150,7 +150,7 @@ where
     /// The error of the operation; [`Code::Cancelled`] if it was cancelled; DEADLINE_EXCEEDED, with the
     /// operation's name, if the policy's limit is reached first; INTERNAL if the result is not a `T`;
     /// NOT_FOUND if the operation's record was deleted. The wait continues while the service cannot be
-    /// reached.
+    /// reached, but not if its certificate is not trusted.
     pub async fn wait(&mut self) -> Result<T, Error> {
         if let Some(result) = self.result()? {
             return Ok(result);
@@ -172,7 +172,8 @@ where
     /// until it is done.
     ///
     /// The stream ends after the state with [`Progress::result`], or with an error as from
-    /// [`wait`](Self::wait).
+    /// [`wait`](Self::wait). Metadata that cannot be read does not end it: see
+    /// [`Progress::metadata_error`].
     ///
     #[doc = include_str!("../../guide/examples/progress.md")]
     pub fn progress(self) -> impl Stream<Item = Result<Progress<T, M>, Error>> + Send + Unpin
@@ -196,14 +197,17 @@ where
                     let refreshed = wait.over(operation.refresh_in_time(&mut poller)).await;
                     refreshed.inspect_err(|e| wait.failed(e.code()))?;
                 }
-                let failed = |e: &Error| {
+                let result = operation.result().inspect_err(|e| {
                     if let Some(wait) = &wait {
                         wait.failed(e.code());
                     }
+                })?;
+                let (metadata, metadata_error) = match operation.metadata() {
+                    Ok(metadata) => (metadata, None),
+                    Err(error) => (None, Some(error)),
                 };
-                let metadata = operation.metadata().inspect_err(failed)?;
-                let result = operation.result().inspect_err(failed)?;
-                let progress = Progress { metadata, result, elapsed: poller.elapsed() };
+                let elapsed = poller.elapsed();
+                let progress = Progress { metadata, metadata_error, result, elapsed };
                 let rest = progress.result.is_none().then_some((operation, poller, wait));
                 Ok(Some((progress, rest)))
             }
@@ -331,11 +335,14 @@ impl<T, M> CallKind<longrunning::Operation> for LongRunningKind<T, M> {
 }
 
 /// One state of an operation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Progress<T, M> {
-    /// The metadata, if the service sent any.
+    /// The metadata, if the service sent any that can be read.
     pub metadata: Option<M>,
+    /// Why the metadata that the service sent cannot be read: it is not an `M`, or not a message at
+    /// all. The operation goes on, and so does the stream.
+    pub metadata_error: Option<Error>,
     /// The result, in the final state.
     pub result: Option<T>,
     /// How long the wait has taken so far.

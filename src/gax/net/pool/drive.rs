@@ -94,6 +94,13 @@ impl Slot {
     }
 }
 
+impl Drop for Slot {
+    /// h2 itself does not wake a connection that waits for its peer to read.
+    fn drop(&mut self) {
+        self.task.wake();
+    }
+}
+
 /// What happens to a connection.
 #[derive(Debug)]
 pub(super) enum Event {

@@ -256,9 +256,13 @@ struct TimerTask {
 }
 
 impl TimerTask {
-    async fn run(self, changed: Arc<Notify>) {
-        while let Some(next) = self.pool.upgrade().and_then(|pool| pool.inner().timer) {
+    async fn run(mut self, changed: Arc<Notify>) {
+        loop {
+            let Some(next) = self.pool.upgrade().and_then(|pool| pool.inner().timer) else {
+                return;
+            };
             tokio::select! {
+                biased;
                 () = sleep_until(next) => {}
                 () = changed.notified() => continue,
             }
@@ -267,6 +271,11 @@ impl TimerTask {
             let now = Instant::now();
             let mut inner = pool.inner();
             inner.timer = inner.state.next_timer(now);
+            if inner.timer.is_none() {
+                // From here on, another task may begin.
+                self.pool = Weak::new();
+                return;
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! on TCP alone lets a stalled handshake hang.
 
 use super::{
-    dial::{BoxIo, Dial},
+    dial::{Dial, Dialled},
     endpoint::Endpoint,
     tls::Tls,
 };
@@ -68,17 +68,18 @@ impl Connector {
         self
     }
 
-    pub(crate) async fn connect(&self) -> Result<BoxIo, TransportError> {
-        let io = self.dial.open(self.endpoint.uri(), self.user_timeout).await;
-        let io = io.map_err(|e| self.unreachable("no connection to").with_source(e))?;
-        let Some(tls) = &self.tls else { return Ok(io) };
+    pub(crate) async fn connect(&self) -> Result<Dialled, TransportError> {
+        let dialled = self.dial.open(self.endpoint.uri(), self.user_timeout).await;
+        let unreachable = |e| self.unreachable("no connection to").with_source(e);
+        let Dialled { io, peer } = dialled.map_err(unreachable)?;
+        let Some(tls) = &self.tls else { return Ok(Dialled { io, peer }) };
         let encrypted = tls.connector.connect(tls.server.clone(), io).await;
         let encrypted = encrypted.map_err(|e| {
             let error = self.unreachable("no TLS connection to");
             if is_distrust(&e) { error.permanent() } else { error }.with_source(e)
         })?;
         match encrypted.get_ref().1.alpn_protocol() {
-            Some(b"h2") => Ok(Box::new(encrypted)),
+            Some(b"h2") => Ok(Dialled { io: Box::new(encrypted), peer }),
             _ => Err(self.unreachable("no HTTP/2 by ALPN at").permanent()),
         }
     }

@@ -12,6 +12,7 @@ use crate::gax::{
 use futures_util::{future::FutureExt, task::AtomicWaker};
 use std::{
     future::poll_fn,
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc, Weak,
@@ -37,6 +38,7 @@ const FAR: Duration = Duration::from_secs(365 * 86_400);
 #[derive(Debug)]
 pub(super) struct Slot {
     sender: Sender,
+    peer: Option<SocketAddr>,
     runtime: runtime::Id,
     since: Instant,
     calls: AtomicUsize,
@@ -61,6 +63,11 @@ impl Slot {
         if is_answered {
             self.answers.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// The address at the other end, if it is a TCP connection.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// When it was opened.
@@ -139,11 +146,13 @@ impl Drive {
     pub(super) fn new(
         sender: Sender,
         driver: Driver,
+        peer: Option<SocketAddr>,
         keepalive: Option<Keepalive>,
     ) -> (Arc<Slot>, Self) {
         let (now, task) = (Instant::now(), Arc::<AtomicWaker>::default());
         let slot = Arc::new(Slot {
             sender,
+            peer,
             runtime: Handle::current().id(),
             since: now,
             calls: AtomicUsize::new(0),

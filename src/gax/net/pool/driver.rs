@@ -11,6 +11,7 @@ use crate::gax::{
     net::{
         connection::handshake,
         connector::Connector,
+        dial::Dialled,
         liveness::{Keepalive, SILENCE},
     },
     observe,
@@ -353,9 +354,9 @@ async fn open(shared: &Shared, member: &Member) -> Result<Drive, TransportError>
     let limit = shared.connector.limit();
     let failed = |e| shared.connector.unreachable("no HTTP/2 with").with_source(e);
     let opening = async {
-        let io = shared.connector.connect().await?;
+        let Dialled { io, peer } = shared.connector.connect().await?;
         let (sender, driver) = handshake(io).await.map_err(failed)?;
-        let (slot, mut drive) = Drive::new(sender, driver, shared.keepalive());
+        let (slot, mut drive) = Drive::new(sender, driver, peer, shared.keepalive());
         member.update(|state, _| state.writable(member.id, slot));
         loop {
             match drive.next().await {

@@ -144,6 +144,14 @@ async fn debug_of_public_types_shows_no_secret() {
     let error = create.await.expect_err("there is no such proxy");
     assert_debug_keeps_quiet(&error, "an error");
     assert_keeps_quiet(&chain(&error), "an error and its causes");
+    let diagnostics = client.diagnostics();
+    assert_eq!(diagnostics.last_errors.len(), 1, "{diagnostics}");
+    assert_debug_keeps_quiet(&diagnostics, "the diagnostics");
+    for text in [diagnostics.to_string(), diagnostics.to_json()] {
+        assert_keeps_quiet(&text, "the diagnostics");
+        assert!(text.contains("CreateChannel") && text.contains("UNAVAILABLE"), "{text}");
+        assert!(!text.contains("partner") && !text.contains("us-central1"), "{text}");
+    }
 
     let operation: OperationName = format!("{}/operations/o", location()).parse().expect("valid");
     let operation = client.resume::<CreateChannelRequest>(&operation);
@@ -248,6 +256,7 @@ async fn a_token_is_in_no_log_and_is_encrypted_on_the_wire() {
         .endpoint(format!("https://localhost:{}", at.port()))
         .credentials(Careless::credentials())
         .tls(tls)
+        .propagator(|headers| drop(headers.insert("baggage", HeaderValue::from_static(HEADER))))
         .build()
         .expect("valid");
 
@@ -265,8 +274,12 @@ async fn a_token_is_in_no_log_and_is_encrypted_on_the_wire() {
 
     let sent = peer.header("authorization");
     assert_eq!(sent, [const { "Bearer t0ken-of-the-test" }; 4], "the token itself arrived");
+    assert_eq!(peer.header("baggage"), [HEADER; 4], "the propagator's header arrived");
     for source in ["h2::", "rustls::", "livestream_client::calls", "TRACE"] {
         assert!(log.contains(source), "the log holds what {source} has to say");
+    }
+    for span in ["span call", "span attempt", "rpc.status_code=\"OK\"", "CreateChannel"] {
+        assert!(log.contains(span), "the log holds {span}");
     }
     assert_keeps_quiet(&log, "the log");
     let ours = log.lines().filter(|line| line.contains("livestream_client::"));

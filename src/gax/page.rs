@@ -8,6 +8,7 @@
 use super::{
     call::Call,
     error::Error,
+    observe,
     rpc::{Filtered, Ordered, Page, Paged},
 };
 use futures_core::Stream;
@@ -148,7 +149,7 @@ impl<R: Paged> Unpin for Pages<R> {}
 /// or may not be driven any more.
 fn start<R: Paged>(call: Call<R>) -> Coming<R> {
     let Ok(runtime) = Handle::try_current() else { return Box::pin(fetch(call)) };
-    let mut task = Started(runtime.spawn(fetch(call.clone())));
+    let mut task = Started(runtime.spawn(observe::inherit(fetch(call.clone()))));
     let has_moved = move || Handle::try_current().is_ok_and(|now| now.id() != runtime.id());
     Box::pin(async move {
         let ended = poll_fn(|cx| match Pin::new(&mut task.0).poll(cx) {

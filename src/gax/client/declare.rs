@@ -91,6 +91,12 @@ macro_rules! client {
                 $crate::SharedWaits::new(self.core.clone(), location)
             }
 
+            /// Returns the state of the client now, for a support ticket: its connections, its limits
+            /// and its last errors. Clones of the client share them.
+            pub fn diagnostics(&self) -> $crate::telemetry::Diagnostics {
+                self.core.observer.diagnostics(&self.core.policy)
+            }
+
             /// Returns the whole stack as a service for a raw tonic stub.
             ///
             /// A stub encodes its message before the stack sees it. So no `request_id` is filled in,

@@ -26,12 +26,13 @@ use crate::gax::{
         pool::{Connections, PoolLimits},
         tls::Tls,
     },
+    observe::{self, Observer, Propagator},
     policy::{Budget, CallPolicy, PollPolicy, RetryPolicy, Timeouts},
     rpc::Idempotency,
     stack::{self, auth::AuthLayer, buffer::Buffer, headers::HeadersLayer},
 };
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body::Body as HttpBody;
 use std::{env, fmt, marker::PhantomData, sync::Arc, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -111,6 +112,7 @@ pub struct Builder<C> {
     policy: CallPolicy,
     fills_request_ids: bool,
     poll: PollPolicy,
+    propagator: Option<Propagator>,
     client: PhantomData<fn() -> C>,
 }
 
@@ -144,6 +146,7 @@ impl<C: Client> Builder<C> {
             policy: CallPolicy::new(),
             fills_request_ids: true,
             poll: PollPolicy::default(),
+            propagator: None,
             client: PhantomData,
         }
     }
@@ -327,6 +330,22 @@ impl<C: Client> Builder<C> {
         self
     }
 
+    /// Continues traces in the service: `propagator` writes the headers of the current trace, such as
+    /// `traceparent` ([W3C Trace Context](https://www.w3.org/TR/trace-context/)), into an empty map.
+    ///
+    /// The client calls it for each attempt, inside the span of the attempt. It adds these headers to
+    /// the request, but for those that the request has already. Calls that pass through a raw stub
+    /// untouched get none.
+    ///
+    #[doc = include_str!("../../guide/examples/propagator.md")]
+    pub fn propagator(
+        mut self,
+        propagator: impl Fn(&mut HeaderMap) + Send + Sync + 'static,
+    ) -> Self {
+        self.propagator = Some(Arc::new(propagator));
+        self
+    }
+
     /// Builds the client. Nothing is connected until the first call.
     ///
     /// # Errors
@@ -339,16 +358,20 @@ impl<C: Client> Builder<C> {
         let endpoint = self.find_endpoint()?;
         let auth = self.authenticate(&endpoint)?;
         let headers = HeadersLayer::new(endpoint.uri()).expect("an endpoint is a whole origin");
+        observe::describe();
+        let observer = Arc::new(Observer::new(endpoint.uri(), self.propagator.take()));
         let (bottom, connections) = self.take_bottom(endpoint)?;
         let limit = self.policy.timeouts.total();
         let preparation = Preparation { auth: auth.clone(), connections, limit };
-        let stack = stack::stack(&headers, self.policy.clone(), &auth, bottom);
+        let policy = self.policy.clone();
+        let stack = stack::stack(&headers, policy, &auth, bottom, observer.clone());
         Ok(C::over(
             Arc::new(Core {
                 stack,
                 policy: self.policy,
                 fills_request_ids: self.fills_request_ids,
                 poll: self.poll,
+                observer,
             }),
             preparation,
         ))

@@ -28,10 +28,11 @@ mod ready;
 pub(crate) mod retry;
 pub(crate) mod stream;
 
-use crate::gax::{net::bottom::Bottom, policy::CallPolicy};
+use crate::gax::{net::bottom::Bottom, observe::Observer, policy::CallPolicy};
 use auth::{Auth, AuthLayer};
 use headers::{Headers, HeadersLayer};
 use retry::Retry;
+use std::sync::Arc;
 use tower::Layer;
 
 /// The stack over the client's connections.
@@ -43,6 +44,7 @@ pub(crate) fn stack(
     policy: CallPolicy,
     auth: &AuthLayer,
     bottom: Bottom,
+    observer: Arc<Observer>,
 ) -> Stack {
-    headers.layer(Retry::new(auth.layer(bottom), policy))
+    headers.layer(Retry::new(auth.layer(bottom), policy, observer))
 }

@@ -5,12 +5,16 @@ use crate::gax::{
     body::{RequestBody, into_tonic},
     context::{BoxFuture, Classify},
     error::BoxError,
+    observe::Observer,
     policy::CallPolicy,
 };
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
-use std::task::{Context, Poll};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
@@ -44,7 +48,7 @@ impl<S> Layer<S> for PolicyLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         let Self { policy, classify } = self.clone();
-        let retry = Retry::new(TonicBody(inner), policy.clone());
+        let retry = Retry::new(TonicBody(inner), policy.clone(), Arc::new(Observer::default()));
         Policy(Buffer::new(retry, policy, classify))
     }
 }

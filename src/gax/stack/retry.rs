@@ -12,7 +12,7 @@ use crate::gax::{
     body::RequestBody,
     context::{BoxFuture, CallContext, after, not_sent, require_runtime},
     error::{BoxError, CallStats},
-    observe,
+    observe::{self, Observer},
     policy::{Attempt, CallPolicy, Decision, Sent, ServerDelay, decide, may_have_run},
     rpc::Idempotency,
     transport_error::TransportError,
@@ -35,11 +35,12 @@ use tower::Service;
 pub(crate) struct Retry<S> {
     inner: S,
     policy: Arc<CallPolicy>,
+    observer: Arc<Observer>,
 }
 
 impl<S> Retry<S> {
-    pub(crate) fn new(inner: S, policy: CallPolicy) -> Self {
-        Self { inner, policy: Arc::new(policy) }
+    pub(crate) fn new(inner: S, policy: CallPolicy, observer: Arc<Observer>) -> Self {
+        Self { inner, policy: Arc::new(policy), observer }
     }
 }
 
@@ -65,8 +66,8 @@ where
         let (head, body) = request.into_parts();
         match body {
             RequestBody::Message(message, context) => {
-                let policy = self.policy.clone();
-                Box::pin(run(inner, policy, head, message, context))
+                let (policy, observer) = (self.policy.clone(), self.observer.clone());
+                Box::pin(run(inner, policy, observer, head, message, context))
             }
             body @ RequestBody::Stream(_) => {
                 let limit = self.policy.timeouts.total();
@@ -83,6 +84,7 @@ where
 fn run<S, B>(
     mut service: S,
     policy: Arc<CallPolicy>,
+    observer: Arc<Observer>,
     head: request::Parts,
     message: Bytes,
     context: CallContext,
@@ -99,7 +101,7 @@ where
         let deadline = after(begun, context.timeouts.total());
         let mut jitter = context.retry.jitter();
         let (mut stats, mut was_unseen) = (CallStats::default(), false);
-        let mut observed = observe::Call::begin(&head);
+        let mut observed = observe::Call::begin(&observer, &head, begun);
         if Instant::now() >= deadline {
             observed.ended(Code::DeadlineExceeded);
             return Err(not_sent("before the request was sent"));
@@ -112,11 +114,12 @@ where
                 let previous = HeaderValue::from(stats.attempts - 1);
                 request.headers_mut().insert(PREVIOUS_ATTEMPTS, previous);
             }
+            observed.attempt(stats.attempts, &mut request);
             let attempt = attempt(&mut service, request, limits, policy.max_response_size);
             let outcome = observed.over(attempt).await;
             if is_success(&outcome) {
                 policy.budget.deposit();
-                observed.succeeded(stats.attempts);
+                observed.succeeded();
                 break outcome;
             }
             let failed = attempt_outcome(&outcome, &context, &mut stats, begun, deadline);

@@ -25,6 +25,7 @@ use crate::{
         context::require_runtime,
         error::Error,
         name::{OperationName, ResourceName},
+        observe::Wait,
         policy::PollPolicy,
     },
     proto::google::longrunning::GetOperationRequest,
@@ -80,12 +81,17 @@ impl SharedWaits {
                 return Ok(result);
             }
             require_runtime().map_err(|e| operation.error(e.into_error()))?;
-            match timeout(operation.policy.limit(), outcome(&shared, operation.name())).await {
-                Ok(state) => operation.state = Some(state.map_err(|e| operation.error(e))?),
-                Err(_) => return Err(operation.expired(shared.waiters.last_poll_error())),
-            }
-            let not_done = || operation.error(Error::unreadable("the operation is not done"));
-            operation.result()?.ok_or_else(not_done)
+            let wait = Wait::begin(&operation.name, &mut operation.began);
+            let waited = wait.over(async {
+                let limit = operation.policy.limit();
+                match timeout(limit, outcome(&shared, operation.name())).await {
+                    Ok(state) => operation.state = Some(state.map_err(|e| operation.error(e))?),
+                    Err(_) => return Err(operation.expired(shared.waiters.last_poll_error())),
+                }
+                let not_done = || operation.error(Error::unreadable("the operation is not done"));
+                operation.result()?.ok_or_else(not_done)
+            });
+            waited.await.inspect_err(|e| wait.failed(e.code()))
         }
     }
 }

@@ -10,6 +10,7 @@ use livestream_client::{
     model::{StartChannelRequest, channel::StreamingState},
     name::LocationName,
     policy::RetryPolicy,
+    telemetry::ConnectionState,
 };
 use peer::{Peer, chain, channel};
 use std::{
@@ -233,6 +234,35 @@ async fn connections_close_when_the_last_clone_of_the_client_is_dropped() {
     assert!(peer.most_open() > 0);
     drop(clone);
     peer.until_open(0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn diagnostics_list_ready_suspect_and_draining_connections() {
+    let peer = Peer::new().allowing(10).taking(Duration::from_secs(30));
+    let client = peer.client().pool(pool(4)).build().expect("valid");
+    let pool = || client.diagnostics().pool.expect("the client has a pool");
+    assert!(pool().connections.is_empty());
+    let slow = tokio::spawn(client.get_channel(&channel()).into_future());
+    peer.until_in_flight(1).await;
+    let [ready] = &pool().connections[..] else { panic!("{:?}", pool()) };
+    assert_eq!((ready.state, ready.streams, ready.max_streams), (ConnectionState::Ready, 1, 10));
+    assert_eq!((ready.peer, pool().max_connections), (None, 4), "it is in memory");
+
+    peer.drain();
+    sleep(Duration::from_millis(1)).await; // The GOAWAY arrives.
+    client.connect().await.expect("another connection");
+    let states: Vec<_> = pool().connections.iter().map(|found| found.state).collect();
+    assert_eq!(states, [ConnectionState::Ready, ConnectionState::Draining]);
+    slow.await.expect("no panic").expect("the call ends on the first connection");
+    let states: Vec<_> = pool().connections.iter().map(|found| found.state).collect();
+    assert_eq!(states, [ConnectionState::Ready], "the first connection is closed");
+
+    let lost = tokio::spawn(client.stop_channel(&channel()).timeout(TAKES).into_future());
+    peer.until_in_flight(1).await;
+    peer.fall_silent();
+    lost.await.expect("no panic").expect_err("nothing arrives");
+    let [suspect] = &pool().connections[..] else { panic!("{:?}", pool()) };
+    assert_eq!((suspect.state, suspect.streams), (ConnectionState::Suspect, 0));
 }
 
 fn runtime() -> Runtime {

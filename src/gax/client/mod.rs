@@ -361,6 +361,9 @@ impl<C: Client> Builder<C> {
         observe::describe();
         let observer = Arc::new(Observer::new(endpoint.uri(), self.propagator.take()));
         let (bottom, connections) = self.take_bottom(endpoint)?;
+        if let Some(connections) = &connections {
+            observer.watch_pool(connections.diagnostics());
+        }
         let limit = self.policy.timeouts.total();
         let preparation = Preparation { auth: auth.clone(), connections, limit };
         let policy = self.policy.clone();

@@ -215,7 +215,6 @@ impl<'a> Call<'a> {
 }
 
 /// Reports the connection that a request is about to be sent on.
-#[allow(dead_code, reason = "the pool does not know the address of a connection yet")]
 #[inline]
 pub(crate) fn sent_to(request: &Extensions, peer: Option<SocketAddr>) {
     #[cfg(feature = "tracing")]
@@ -225,11 +224,6 @@ pub(crate) fn sent_to(request: &Extensions, peer: Option<SocketAddr>) {
 }
 
 impl Connection {
-    #[inline]
-    pub(crate) fn opened(server: &Uri) -> Self {
-        Self::opened_to(server, None)
-    }
-
     /// Reports a connection to this address, if the address is known.
     #[inline]
     pub(crate) fn opened_to(server: &Uri, peer: Option<SocketAddr>) -> Self {

@@ -44,7 +44,6 @@ impl Observer {
     }
 
     /// Sets the source of the pool's part in the diagnostics. It must not keep the pool alive.
-    #[allow(dead_code, reason = "the pool has no snapshot yet")]
     pub(crate) fn watch_pool(&self, state: impl Fn() -> PoolDiagnostics + Send + Sync + 'static) {
         let _ = self.pool.set(Box::new(state));
     }

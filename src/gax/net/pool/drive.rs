@@ -54,6 +54,11 @@ impl Slot {
         &self.sender
     }
 
+    /// The number of calls on it.
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
     pub(super) fn begin_call(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
@@ -95,7 +100,7 @@ impl Slot {
         Signs {
             reads: self.sender.traffic().reads(),
             answers: self.answers.load(Ordering::Relaxed),
-            is_awaited: self.calls.load(Ordering::Relaxed) > 0,
+            is_awaited: self.calls() > 0,
             is_suspect: self.is_suspect.load(Ordering::Relaxed),
         }
     }
@@ -128,6 +133,7 @@ pub(super) enum Event {
 /// One connection while it is driven.
 pub(super) struct Drive {
     driver: Driver,
+    peer: Option<SocketAddr>,
     slot: Weak<Slot>,
     task: Arc<AtomicWaker>,
     keepalive: Option<Keepalive>,
@@ -163,6 +169,7 @@ impl Drive {
         });
         let drive = Self {
             driver,
+            peer,
             slot: Arc::downgrade(&slot),
             task,
             keepalive,
@@ -174,6 +181,11 @@ impl Drive {
             closes_by: None,
         };
         (slot, drive)
+    }
+
+    /// The address at the other end, if it is a TCP connection.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// Moves the connection until something happens to it.

@@ -51,9 +51,11 @@ pub(super) struct Shared {
     doublings: AtomicU32,
 }
 
-struct Inner {
-    state: State<Arc<Slot>, Waiter>,
+pub(super) struct Inner {
+    pub(super) state: State<Arc<Slot>, Waiter>,
     openings: BTreeMap<ConnectionId, AbortHandle>,
+    /// Connections that have left the pool and finish their calls.
+    pub(super) leaving: Vec<Weak<Slot>>,
     /// The time that the timer's task waits for, if it runs.
     timer: Option<Instant>,
 }
@@ -99,12 +101,12 @@ impl Pool {
         keepalive: Option<Keepalive>,
     ) -> Self {
         let state = State::new(limits, fastrand::Rng::new());
-        let inner = Inner { state, openings: BTreeMap::new(), timer: None };
+        let inner = Inner { state, openings: BTreeMap::new(), leaving: Vec::new(), timer: None };
         let shared = Shared { connector, keepalive, doublings: AtomicU32::new(0) };
         Self { shared: Arc::new(shared), inner: Mutex::new(inner), timer_set: Arc::default() }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         // No critical section panics, so the state is always consistent.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -140,7 +142,13 @@ impl Pool {
             Action::Serve(waiter, id, slot) => drop(waiter.send(Ok(self.lease_on(slot, id)))),
             Action::Fail(waiter, error) => drop(waiter.send(Err(error))),
             Action::Probe(slot) => slot.doubt(),
-            Action::Drop(slot) => drop(slot),
+            Action::Drop(slot) => {
+                let leaving = &mut self.inner().leaving;
+                leaving.retain(|slot| slot.strong_count() > 0);
+                if slot.calls() > 0 {
+                    leaving.push(Arc::downgrade(&slot));
+                }
+            }
         }
     }
 
@@ -336,7 +344,7 @@ async fn run(shared: Arc<Shared>, member: Member) {
     member.settle();
     let error = match drive {
         Ok(drive) => {
-            let observed = observe::Connection::opened(server);
+            let observed = observe::Connection::opened_to(server, drive.peer());
             let ended = follow(drive, &shared, &member, &observed).await;
             observed.closed(ended);
             shared.closes_at_once()

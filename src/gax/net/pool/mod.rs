@@ -16,6 +16,7 @@ mod queue;
 #[cfg(test)]
 mod random_tests;
 mod reconnect;
+mod snapshot;
 mod state;
 #[cfg(test)]
 mod state_tests;
@@ -32,6 +33,7 @@ use crate::gax::{
     body::{AttemptDeadline, RequestBody},
     context::{BoxFuture, CallContext, not_sent},
     error::BoxError,
+    observe::{diagnostics::PoolDiagnostics, sent_to},
     policy::Sent,
     transport_error::TransportError,
 };
@@ -66,6 +68,12 @@ impl Connections {
         Self(Arc::new(Pool::new(connector, limits, keepalive)))
     }
 
+    /// The state of the pool now, for as long as there is a pool.
+    pub(crate) fn diagnostics(&self) -> impl Fn() -> PoolDiagnostics + Send + Sync + use<> {
+        let pool = Arc::downgrade(&self.0);
+        move || pool.upgrade().map(|pool| pool.diagnostics()).unwrap_or_default()
+    }
+
     /// Opens a connection, if none has room, and waits until the server's settings have arrived.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<(), TransportError> {
         self.0.lease(Some(deadline), false).await.map(drop)
@@ -87,6 +95,7 @@ impl Connections {
                 if deadline.is_some_and(|deadline| now >= deadline) {
                     return Err(not_sent("before the request was sent").into());
                 }
+                sent_to(request.extensions(), lease.slot.peer());
                 let traffic = lease.slot.sender().traffic();
                 let (reads, writes) = (traffic.reads(), traffic.writes());
                 match lease.slot.sender().send(request) {

@@ -314,6 +314,18 @@ impl<C: Clone, W> State<C, W> {
         (self.connections.len() - openings, openings, self.queue.len())
     }
 
+    /// The connections that can be written to: the handle, whether it is suspect, and its limit.
+    pub(super) fn connections(&self) -> impl Iterator<Item = (&C, bool, usize)> {
+        self.connections.iter().filter_map(|connection| {
+            let handle = connection.handle.as_ref()?;
+            Some((handle, connection.phase == Phase::Suspect, connection.capacity))
+        })
+    }
+
+    pub(super) fn max_connections(&self) -> usize {
+        self.limits.connections
+    }
+
     #[cfg(test)]
     pub(super) fn live(&self) -> usize {
         self.count()

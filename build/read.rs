@@ -12,8 +12,8 @@ use std::error::Error;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Values of `google.api.FieldBehavior`.
-const REQUIRED: i32 = 2;
-const OUTPUT_ONLY: i32 = 3;
+pub const REQUIRED: i32 = 2;
+pub const OUTPUT_ONLY: i32 = 3;
 
 /// Where a file keeps its resource definitions: `FileDescriptorProto.options`, and the number of
 /// `google.api.resource_definition`.
@@ -440,7 +440,7 @@ fn is_request_id(field: &FieldDescriptor) -> bool {
 }
 
 /// Whether a field is annotated with this value of `google.api.field_behavior`.
-fn behaves(field: &FieldDescriptor, behaviour: i32) -> bool {
+pub fn behaves(field: &FieldDescriptor, behaviour: i32) -> bool {
     match extension(&field.options(), "google.api.field_behavior") {
         Some(Value::List(behaviours)) => behaviours.contains(&Value::EnumNumber(behaviour)),
         _ => false,
@@ -460,12 +460,12 @@ fn shown(field: &FieldDescriptor) -> Shown {
     }
 }
 
-fn is_secret(field: &FieldDescriptor) -> bool {
+pub fn is_secret(field: &FieldDescriptor) -> bool {
     field.options().get_field_by_name("debug_redact").as_deref() == Some(&Value::Bool(true))
 }
 
 /// An option that is a message.
-fn annotation(options: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
+pub fn annotation(options: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
     match extension(options, name)? {
         Value::Message(message) => Some(message),
         _ => None,

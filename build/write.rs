@@ -57,7 +57,9 @@ fn write_method(method: &Method, resources: &[Resource]) -> TokenStream {
     });
     let paged = method.listing.as_ref().map(|listing| paged(listing, &request));
     let maskable = method.update.as_ref().map(maskable);
-    quote! { #rpc #long_running #filtered #ordered #paged #maskable }
+    let read =
+        matches!(method.idempotency, Idempotency::Safe).then(|| quote!(impl Read for #request {}));
+    quote! { #rpc #read #long_running #filtered #ordered #paged #maskable }
 }
 
 fn rpc(method: &Method, request: &TokenStream, resources: &[Resource]) -> TokenStream {
@@ -97,6 +99,14 @@ fn rpc(method: &Method, request: &TokenStream, resources: &[Resource]) -> TokenS
             fn request_id_mut(&mut self) -> Option<&mut String> { Some(&mut self.request_id) }
         }
     });
+    let descriptor = match &*method.output {
+        "google.protobuf.Empty" => quote!(&Descriptor::EMPTY),
+        _ => quote!(<#response as Described>::DESCRIPTOR),
+    };
+    let items = match &method.listing {
+        Some(Listing { items_field, .. }) => quote!(Some(#items_field)),
+        None => quote!(None),
+    };
     let requirements = method.requirements.iter();
     let checks = requirements.map(|requirement| check(requirement, route, resources));
     quote! {
@@ -105,6 +115,8 @@ fn rpc(method: &Method, request: &TokenStream, resources: &[Resource]) -> TokenS
         impl Rpc for #request {
             type Response = #response;
             type Kind = #kind;
+            const RESPONSE: &'static Descriptor = #descriptor;
+            const ITEMS: Option<&'static str> = #items;
             const METHOD: &'static Method =
                 &Method::new(#path, #service, #name, #idempotency, #timeout);
             fn route(&self) -> (&'static str, &str) { (#route, #routed) }
@@ -338,7 +350,7 @@ fn words(kind: &str) -> String {
 }
 
 /// The type of a message, by its full name.
-fn rust_type(message: &str) -> TokenStream {
+pub fn rust_type(message: &str) -> TokenStream {
     match message {
         "google.protobuf.Empty" => quote!(()),
         _ => path(&rust_path(message)),
@@ -363,7 +375,7 @@ fn ident(name: &str) -> Ident {
     syn::parse_str(name).unwrap_or_else(|_| Ident::new_raw(name, Span::call_site()))
 }
 
-fn format(tokens: TokenStream) -> Result<String, Box<dyn Error>> {
+pub fn format(tokens: TokenStream) -> Result<String, Box<dyn Error>> {
     let file = syn::parse2(tokens)?;
     let text = prettyplease::unparse(&file);
     Ok(format!("// Written by build.rs from the annotations in proto/.\n{text}"))

@@ -6,7 +6,11 @@
 //! request message, and [`LongRunning`], [`Paged`], [`Filtered`] or [`Ordered`] if the method has
 //! that form.
 
-use super::name::{InvalidName, ResourceName};
+pub use super::descriptor::Described;
+use super::{
+    descriptor::Descriptor,
+    name::{InvalidName, ResourceName},
+};
 use std::{borrow::Cow, fmt, marker::PhantomData, time::Duration};
 
 /// A request message that is the input of exactly one unary method.
@@ -19,6 +23,12 @@ pub trait Rpc: sealed::Sealed + prost::Message + Clone + Default + 'static {
     type Kind: 'static;
     /// The method's fixed facts.
     const METHOD: &'static Method;
+    /// The fields of the response.
+    #[doc(hidden)]
+    const RESPONSE: &'static Descriptor;
+    /// The field of the response that holds the items, if the response is a page of a listing.
+    #[doc(hidden)]
+    const ITEMS: Option<&'static str>;
 
     /// The field that routes the request, and its value: the content of `x-goog-request-params`
     /// ([AIP-4222](https://google.aip.dev/client-libraries/4222)).
@@ -45,6 +55,9 @@ pub trait Rpc: sealed::Sealed + prost::Message + Clone + Default + 'static {
 pub(crate) mod sealed {
     pub trait Sealed {}
 }
+
+/// A request that changes nothing: a get or a listing.
+pub trait Read: Rpc {}
 
 /// A request that starts a long-running operation ([AIP-151](https://google.aip.dev/151)).
 pub trait LongRunning:

@@ -8,6 +8,7 @@ mod channels;
 mod clips;
 mod distributions;
 mod dvr_sessions;
+pub mod ensure;
 mod events;
 mod inputs;
 pub mod ladder;

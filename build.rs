@@ -97,6 +97,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_source_info(false);
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
     fs::write(out.join("facts.rs"), write::facts(&facts)?)?;
+    let packages = apis().filter_map(Api::package).collect::<Vec<_>>();
+    fs::write(out.join("enums.rs"), write::enums(&pool, &packages)?)?;
     fs::write(out.join("message_fields.rs"), descriptors::write(&pool)?)?;
     // `crate::livestream::name` includes `livestream_name.rs`.
     for module in apis().filter_map(|api| api.names).filter(|name| *name != write::ENGINE_NAMES) {

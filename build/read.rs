@@ -129,6 +129,20 @@ pub enum Shown {
 }
 
 impl Method {
+    /// The pattern of the resource that the method creates below `parent`, and the field of its id.
+    pub fn created<'a>(&'a self, resources: &'a [Resource]) -> Option<(&'a str, &'a str)> {
+        let id = self.requirements.iter().find(|field| matches!(field.rule, Rule::Id))?;
+        let variable = id.field.strip_suffix("_id")?;
+        let parent = self.requirements.iter().find_map(|field| match &field.rule {
+            Rule::Name(parent) if field.field == "parent" => Some(parent),
+            _ => None,
+        })?;
+        let parent = resources.iter().find(|resource| resource.resource_type == *parent)?;
+        let created =
+            resources.iter().find(|child| child.child_variable(parent) == Some(variable))?;
+        Some((&created.pattern, &id.field))
+    }
+
     pub fn path(&self) -> String {
         format!("/{}/{}", self.service, self.name)
     }

@@ -5,6 +5,7 @@ use crate::read::{
     Rule, Shown, Update,
 };
 use proc_macro2::{Ident, Literal, Span, TokenStream};
+use prost_reflect::DescriptorPool;
 use quote::{format_ident, quote};
 use std::error::Error;
 
@@ -93,6 +94,18 @@ fn rpc(method: &Method, request: &TokenStream, resources: &[Resource]) -> TokenS
             quote!(&self.#field)
         }
     };
+    let created = method.created(resources).map(|(pattern, id)| {
+        let (collection, id) = (pattern.rsplit('/').nth(1).unwrap_or_default(), ident(id));
+        let format = format!("{{}}/{collection}/{{}}");
+        quote! {
+            fn subject(&self) -> std::borrow::Cow<'_, str> {
+                match &*self.#id {
+                    "" => self.parent.as_str().into(),
+                    id => format!(#format, self.parent, id).into(),
+                }
+            }
+        }
+    });
     let request_id = method.has_request_id.then(|| {
         quote! {
             fn request_id(&self) -> Option<&str> { Some(&self.request_id) }
@@ -120,6 +133,7 @@ fn rpc(method: &Method, request: &TokenStream, resources: &[Resource]) -> TokenS
             const METHOD: &'static Method =
                 &Method::new(#path, #service, #name, #idempotency, #timeout);
             fn route(&self) -> (&'static str, &str) { (#route, #routed) }
+            #created
             #request_id
             fn check(&self) -> Result<(), InvalidField> {
                 #(#checks?;)*
@@ -256,7 +270,63 @@ pub fn names(all: &[Resource], module: &str) -> Result<String, Box<dyn Error>> {
         constructors(parent, children.collect())
     });
     let parents = engine().filter_map(|resource| parent(resource, all));
-    format(quote! { #(#kinds)* #(#constructors)* #(#parents)* })
+    let messages = own().filter_map(resource_name);
+    format(quote! { #(#kinds)* #(#constructors)* #(#parents)* #(#messages)* })
+}
+
+/// The method of a resource that returns its typed name.
+fn resource_name(resource: &Resource) -> Option<TokenStream> {
+    let message = rust_type(resource.message.as_ref()?);
+    let name = name_type(resource);
+    let text = format!(" The typed name of the {}.", words(resource.kind()));
+    Some(quote! {
+        impl #message {
+            #[doc = #text]
+            ///
+            /// # Errors
+            /// If the field `name` is not set, or is not such a name.
+            pub fn resource_name(&self) -> Result<#name, crate::gax::name::InvalidName> {
+                self.name.parse()
+            }
+        }
+    })
+}
+
+/// `Display` for the enums of the APIs: the name of the value, as in JSON.
+pub fn enums(pool: &DescriptorPool, packages: &[String]) -> Result<String, Box<dyn Error>> {
+    let own = pool.all_enums().filter(|kind| packages.iter().any(|p| p == kind.package_name()));
+    let displays = own.map(|kind| {
+        let local = kind.full_name().strip_prefix(kind.package_name()).unwrap_or_default();
+        let mut parts = local.trim_start_matches('.').split('.').collect::<Vec<_>>();
+        let name = parts.pop().expect("an enum has a name");
+        let modules = parts.into_iter().map(snake_case).collect::<Vec<_>>();
+        let path = [kind.package_name().replace('.', "::"), modules.join("::"), name.to_owned()];
+        let path = path.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+        let rust = self::path(&format!("crate::proto::{}", path.join("::")));
+        quote! {
+            /// Writes the name of the value as in the service definition.
+            impl std::fmt::Display for #rust {
+                fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.pad(self.as_str_name())
+                }
+            }
+        }
+    });
+    format(quote! { #(#displays)* })
+}
+
+/// The module of a message's nested types, such as `dvr_session` for `DvrSession`.
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    let mut was_lower = false;
+    for c in name.chars() {
+        if c.is_uppercase() && was_lower {
+            snake.push('_');
+        }
+        was_lower = !c.is_uppercase();
+        snake.extend(c.to_lowercase());
+    }
+    snake
 }
 
 /// Declares the type of a resource's names.

@@ -18,18 +18,26 @@ pub mod visionai;
 pub mod volcengine;
 
 pub use gax::{
-    call::{Call, CallKind},
+    call::{Call, CallFuture, CallKind, Callable},
     client::{Builder, Client, GrpcStack},
     credentials,
     error::Error,
     net::{pool::PoolLimits, tls::Tls},
-    operation::{Operation, Progress, SharedWaits},
+    operation::SharedWaits,
     page::{Items, Pages},
     policy, rpc,
 };
 pub use livestream::{LivestreamClient, ensure, ladder, mask, validation, watch::Watched};
 #[doc(inline)]
 pub use proto::google::cloud::video::livestream::v1 as model;
+
+/// An operation at the service with a result `T`, and metadata `M` while it runs.
+///
+#[doc = include_str!("guide/examples/operation.md")]
+pub type Operation<T, M = model::OperationMetadata> = gax::operation::Operation<T, M>;
+
+/// One state of an operation.
+pub type Progress<T, M = model::OperationMetadata> = gax::operation::Progress<T, M>;
 
 /// Layers for other people's stubs.
 pub mod stack {

@@ -27,3 +27,4 @@ pub fn classify(path: &str) -> Option<Idempotency> {
 
 include!(concat!(env!("OUT_DIR"), "/facts.rs"));
 include!(concat!(env!("OUT_DIR"), "/message_fields.rs"));
+include!(concat!(env!("OUT_DIR"), "/enums.rs"));

@@ -120,7 +120,7 @@ impl<R: Rpc> Call<R> {
     }
 
     /// Sends the request, and yields the response message.
-    pub(crate) fn send(self) -> impl Future<Output = Result<R::Response, Error>> {
+    pub(crate) fn respond(self) -> impl Future<Output = Result<R::Response, Error>> {
         self.send_then(|_, response| Ok(response))
     }
 
@@ -132,7 +132,7 @@ impl<R: Rpc> Call<R> {
         async move {
             let answer = exchange(&self.core, &self.request, &self.options).await;
             answer.and_then(|response| read(&self.core, response)).map_err(|e| {
-                let e = e.with_subject(R::METHOD, self.request.route().1);
+                let e = e.with_subject(R::METHOD, &self.request.subject());
                 match self.request.request_id() {
                     Some(id) if !id.is_empty() => e.with_request_id(id),
                     _ => e,
@@ -156,17 +156,47 @@ impl<R: fmt::Debug> fmt::Debug for Call<R> {
     }
 }
 
-impl<R> IntoFuture for Call<R>
+impl<R: Callable> Call<R> {
+    /// Sends the request. Awaiting the call does the same; this is the future for `tokio::spawn`,
+    /// `JoinSet` and `buffer_unordered`, which take no [`IntoFuture`].
+    ///
+    #[doc = include_str!("../guide/examples/send.md")]
+    pub fn send(self) -> CallFuture<R> {
+        Box::pin(self.send_then(R::Kind::finish))
+    }
+}
+
+impl<R: Callable> IntoFuture for Call<R> {
+    type Output = Result<R::Answer, Error>;
+    type IntoFuture = CallFuture<R>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.send()
+    }
+}
+
+/// The future of a call.
+pub type CallFuture<R> =
+    Pin<Box<dyn Future<Output = Result<<R as Callable>::Answer, Error>> + Send>>;
+
+/// A request whose call can be awaited: every request.
+///
+/// A generic function needs this bound instead of a bound on the kind of the method.
+pub trait Callable: Rpc<Kind = Self::AnswerKind> {
+    /// The output of the call: an [`Operation`](crate::Operation) for a method that starts one, the
+    /// response itself for any other.
+    type Answer;
+    #[doc(hidden)]
+    type AnswerKind: CallKind<Self::Response, Output = Self::Answer>;
+}
+
+impl<R> Callable for R
 where
     R: Rpc,
     R::Kind: CallKind<R::Response>,
 {
-    type Output = Result<<R::Kind as CallKind<R::Response>>::Output, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send_then(R::Kind::finish))
-    }
+    type Answer = <R::Kind as CallKind<R::Response>>::Output;
+    type AnswerKind = R::Kind;
 }
 
 /// The output of a call: an [`Operation`](crate::Operation) for a method that starts one, the

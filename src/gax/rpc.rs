@@ -34,6 +34,12 @@ pub trait Rpc: sealed::Sealed + prost::Message + Clone + Default + 'static {
     /// ([AIP-4222](https://google.aip.dev/client-libraries/4222)).
     fn route(&self) -> (&'static str, &str);
 
+    /// The name of the resource that the request is for. For a creation, it is the name of the new
+    /// resource.
+    fn subject(&self) -> Cow<'_, str> {
+        self.route().1.into()
+    }
+
     /// The id by which the service recognises a repeat of this request, empty while unset; `None` if
     /// the method has no such field ([AIP-155](https://google.aip.dev/155)).
     fn request_id(&self) -> Option<&str> {
@@ -67,10 +73,20 @@ pub trait LongRunning:
     >
 {
     /// The result of the operation when it succeeds.
-    type Output: prost::Message + prost::Name + Default + 'static;
+    type Output: Payload;
     /// The metadata of the operation while it runs.
-    type Metadata: prost::Message + prost::Name + Default + 'static;
+    type Metadata: Payload + Described;
 }
+
+/// A message that a service packs into an [`Any`](prost_types::Any): the result of an operation, or
+/// its metadata.
+///
+/// It stands for the four bounds that a function over any operation needs:
+///
+#[doc = include_str!("../guide/examples/payload.md")]
+pub trait Payload: prost::Message + prost::Name + Default + 'static {}
+
+impl<T: prost::Message + prost::Name + Default + 'static> Payload for T {}
 
 /// A request whose response is a page of a listing ([AIP-158](https://google.aip.dev/158)).
 pub trait Paged: Rpc {

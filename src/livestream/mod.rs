@@ -6,6 +6,7 @@
 mod assets;
 mod channels;
 mod clips;
+mod constructors;
 mod distributions;
 mod dvr_sessions;
 pub mod ensure;

@@ -72,6 +72,14 @@ fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
+impl Descriptor {
+    /// The text in a field of an encoded message; `None` if it is not set.
+    pub(crate) fn text<'a>(&self, message: &'a [u8], field: &str) -> Option<&'a str> {
+        let number = self.field(field)?.number;
+        records(message).find(|record| record.number == number).map(|record| record.value.text())
+    }
+}
+
 /// The records of each field that is set.
 pub(super) struct Records<'a>(BTreeMap<u32, Vec<Record<'a>>>);
 

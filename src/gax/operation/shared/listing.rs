@@ -94,6 +94,6 @@ impl Listing {
             page_token: token.to_owned(),
             ..ListOperationsRequest::default()
         };
-        Ok(ListOperationsRequest::page(Call::new(self.core.clone(), request).send().await?))
+        Ok(ListOperationsRequest::page(Call::new(self.core.clone(), request).respond().await?))
     }
 }

@@ -6,10 +6,11 @@
 use super::{
     body::RequestBody,
     context::CallContext,
+    descriptor::header,
     error::{CallStats, Error},
     observe,
     policy::{CallPolicy, PollPolicy, RetryPolicy, Timeouts},
-    rpc::{Idempotency, Rpc, UnaryKind},
+    rpc::{Idempotency, InvalidField, Read, Rpc, UnaryKind},
     stack::{Stack, collect::ResponseBody},
     transport_error::TransportError,
 };
@@ -53,6 +54,8 @@ struct Options {
     timeouts: Timeouts,
     retry: RetryPolicy,
     headers: HeaderMap,
+    /// The field of the response that does not exist, if the call selects one.
+    unknown_field: Option<InvalidField>,
 }
 
 impl<R: Rpc> Call<R> {
@@ -67,7 +70,9 @@ impl<R: Rpc> Call<R> {
         if let Some(total) = R::METHOD.default_timeout() {
             timeouts = timeouts.with_total(total);
         }
-        Self { core, request, options: Options { timeouts, retry, headers: HeaderMap::new() } }
+        let headers = HeaderMap::new();
+        let options = Options { timeouts, retry, headers, unknown_field: None };
+        Self { core, request, options }
     }
 
     /// The request message.
@@ -156,6 +161,30 @@ impl<R: fmt::Debug> fmt::Debug for Call<R> {
     }
 }
 
+impl<R: Read> Call<R> {
+    /// Reads only these fields of the resource, or of each item of a listing. The other fields of the
+    /// response are unset. No path means all fields.
+    ///
+    /// The service gets the paths in `x-goog-fieldmask`, a
+    /// [system parameter](https://cloud.google.com/apis/docs/system-parameters) of Google's APIs. A
+    /// service that does not know it sends all fields. A path goes through messages and lists. The
+    /// call fails with INVALID_ARGUMENT before it is sent if the response has no such field.
+    ///
+    #[doc = include_str!("../guide/examples/fields.md")]
+    pub fn fields(mut self, paths: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        const FIELD_MASK: HeaderName = HeaderName::from_static("x-goog-fieldmask");
+        self.options.headers.remove(FIELD_MASK);
+        self.options.unknown_field = match header::<R>(paths) {
+            Ok(header) => {
+                self.options.headers.extend(header.map(|header| (FIELD_MASK, header)));
+                None
+            }
+            Err(unknown) => Some(unknown),
+        };
+        self
+    }
+}
+
 impl<R: Callable> Call<R> {
     /// Sends the request. Awaiting the call does the same; this is the future for `tokio::spawn`,
     /// `JoinSet` and `buffer_unordered`, which take no [`IntoFuture`].
@@ -235,6 +264,9 @@ async fn exchange<R: Rpc>(
     options: &Options,
 ) -> Result<R::Response, Error> {
     request.check()?;
+    if let Some(unknown) = &options.unknown_field {
+        return Err(unknown.clone().into());
+    }
     let answer = core.stack.clone().call(wrap(request, options)).await;
     let (head, body) = answer.map_err(TransportError::into_error)?.into_parts();
     let ResponseBody::Collected { data, trailers, code } = body else {
@@ -255,7 +287,7 @@ async fn exchange<R: Rpc>(
 
 /// The request on its way down: framed, routed, and with its options.
 fn wrap<R: Rpc>(request: &R, options: &Options) -> Request<RequestBody> {
-    let Options { timeouts, retry, ref headers } = *options;
+    let Options { timeouts, retry, ref headers, .. } = *options;
     let idempotency = match R::METHOD.idempotency() {
         Idempotency::ByRequestId if request.request_id().is_none_or(str::is_empty) => {
             Idempotency::None

@@ -13,6 +13,7 @@ pub use difference::Change;
 pub(crate) use difference::{Clearing, difference, is_same_name, merge};
 pub(crate) use nearest::nearest;
 pub use selection::Selection;
+pub(crate) use selection::header;
 
 /// A message whose fields are known.
 ///

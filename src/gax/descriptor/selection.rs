@@ -2,16 +2,17 @@
 //! ([AIP-157](https://google.aip.dev/157#field-masks-parameter)).
 
 use super::{
-    Described, Descriptor, Kind, nearest,
+    Described, Descriptor, Field, Kind, nearest,
     wire::{put_message, records},
 };
-use crate::gax::rpc::InvalidField;
+use crate::gax::rpc::{InvalidField, Rpc};
+use http::HeaderValue;
 use std::collections::BTreeMap;
 
 /// A selection of a message's fields, such as `name` and `output.uri`.
 ///
-/// A path goes through messages and through lists of messages: `channels.name` is the name of each
-/// channel in a list.
+/// A path goes through messages and through lists of messages: `items.name` is the name of each
+/// entry of the list `items`.
 #[derive(Clone, Debug)]
 pub struct Selection {
     descriptor: &'static Descriptor,
@@ -31,6 +32,18 @@ impl Selection {
         paths: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<Self, InvalidField> {
         Self::new(T::DESCRIPTOR, paths)
+    }
+
+    /// Selects these fields of the response to a request of type `R`. Unlike
+    /// [`Call::fields`](crate::Call::fields), the paths of a listing begin at the page, such as
+    /// `items.name`.
+    ///
+    /// # Errors
+    /// Returns an error for the first path that the response does not have.
+    pub fn of_response<R: Rpc>(
+        paths: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<Self, InvalidField> {
+        Self::new(R::RESPONSE, paths)
     }
 
     pub(crate) fn new(
@@ -82,6 +95,36 @@ impl Selection {
         let kept = retain(self.descriptor, &message.encode_to_vec(), &self.parts);
         *message = T::decode(&*kept).expect("made of the records of a message");
     }
+}
+
+/// The header with the fields that a service puts in its response to a read. The paths of a listing
+/// begin at an item.
+///
+/// # Errors
+/// The first path that the response, or an item of it, does not have.
+pub(crate) fn header<R: Rpc>(
+    paths: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<Option<HeaderValue>, InvalidField> {
+    let mut paths = paths.into_iter().map(|path| path.as_ref().to_owned()).collect::<Vec<_>>();
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    let items = R::ITEMS.and_then(|items| R::RESPONSE.field(items));
+    match items {
+        Some(Field { name, kind: Kind::Message(item), .. }) => {
+            Selection::new(item, &paths)?;
+            for path in &mut paths {
+                *path = format!("{name}.{path}");
+            }
+            // Without these, a listing would end at its first page.
+            let own = ["next_page_token", "unreachable"].into_iter();
+            let own = own.filter(|field| R::RESPONSE.field(field).is_some());
+            paths.extend(own.map(str::to_owned));
+        }
+        _ => drop(Selection::new(R::RESPONSE, &paths)?),
+    }
+    let text = paths.join(",");
+    Ok(Some(HeaderValue::try_from(text).expect("the names of fields are ASCII")))
 }
 
 fn retain(descriptor: &Descriptor, bytes: &[u8], parts: &Parts) -> Vec<u8> {

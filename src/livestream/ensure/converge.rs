@@ -218,7 +218,7 @@ impl<'a, N: Declared> Convergence<'a, N> {
     async fn find_operation(&self, filter: &str) -> Result<Option<OperationName>, Error> {
         let location = self.name.location();
         let mut listing = self.client.list_operations(&location).filter(filter);
-        listing = listing.page_size(PAGE_SIZE);
+        listing = listing.page_size(PAGE_SIZE).fields(["name", "done", "metadata"]);
         for _ in 0..MAX_PAGES {
             let page = listing.clone().await?;
             let found = page.operations.into_iter().filter(|operation| !operation.done);
@@ -244,7 +244,7 @@ impl<'a, N: Declared> Convergence<'a, N> {
         self.operation = Some(operation.clone());
         loop {
             self.pause().await;
-            let polled = self.client.get_operation(&operation).await;
+            let polled = self.client.get_operation(&operation).fields(["done"]).await;
             match self.poller.answered(polled) {
                 Some(Ok(state)) if !state.done => {}
                 None => {}

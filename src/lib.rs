@@ -27,7 +27,10 @@ pub use gax::{
     page::{Items, Pages},
     policy, rpc,
 };
-pub use livestream::{LivestreamClient, ensure, ladder, mask, validation, watch::Watched};
+pub use livestream::{
+    LivestreamClient, ensure, ladder, mask, validation,
+    watch::{Changes, Condition, WatchEvent, Watched, Watches},
+};
 #[doc(inline)]
 pub use proto::google::cloud::video::livestream::v1 as model;
 

@@ -55,7 +55,7 @@ struct Options {
     retry: RetryPolicy,
     headers: HeaderMap,
     /// The field of the response that does not exist, if the call selects one.
-    unknown_field: Option<InvalidField>,
+    unknown_field: Option<Box<InvalidField>>,
 }
 
 impl<R: Rpc> Call<R> {
@@ -179,7 +179,7 @@ impl<R: Read> Call<R> {
                 self.options.headers.extend(header.map(|header| (FIELD_MASK, header)));
                 None
             }
-            Err(unknown) => Some(unknown),
+            Err(unknown) => Some(Box::new(unknown)),
         };
         self
     }
@@ -265,7 +265,7 @@ async fn exchange<R: Rpc>(
 ) -> Result<R::Response, Error> {
     request.check()?;
     if let Some(unknown) = &options.unknown_field {
-        return Err(unknown.clone().into());
+        return Err(InvalidField::clone(unknown).into());
     }
     let answer = core.stack.clone().call(wrap(request, options)).await;
     let (head, body) = answer.map_err(TransportError::into_error)?.into_parts();

@@ -53,9 +53,8 @@ pub struct Call<R> {
 struct Options {
     timeouts: Timeouts,
     retry: RetryPolicy,
-    headers: HeaderMap,
-    /// The field of the response that does not exist, if the call selects one.
-    unknown_field: Option<Box<InvalidField>>,
+    /// The headers, or the selected field that the response does not have.
+    headers: Result<HeaderMap, Box<InvalidField>>,
 }
 
 impl<R: Rpc> Call<R> {
@@ -70,8 +69,7 @@ impl<R: Rpc> Call<R> {
         if let Some(total) = R::METHOD.default_timeout() {
             timeouts = timeouts.with_total(total);
         }
-        let headers = HeaderMap::new();
-        let options = Options { timeouts, retry, headers, unknown_field: None };
+        let options = Options { timeouts, retry, headers: Ok(HeaderMap::new()) };
         Self { core, request, options }
     }
 
@@ -109,7 +107,9 @@ impl<R: Rpc> Call<R> {
     /// Adds a header, such as `x-goog-user-project` to bill another project for this call. The content
     /// type, the routing, the timeout and the token cannot be replaced.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.options.headers.insert(name, value);
+        if let Ok(headers) = &mut self.options.headers {
+            headers.insert(name, value);
+        }
         self
     }
 
@@ -173,14 +173,11 @@ impl<R: Read> Call<R> {
     #[doc = include_str!("../guide/examples/fields.md")]
     pub fn fields(mut self, paths: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         const FIELD_MASK: HeaderName = HeaderName::from_static("x-goog-fieldmask");
-        self.options.headers.remove(FIELD_MASK);
-        self.options.unknown_field = match header::<R>(paths) {
-            Ok(header) => {
-                self.options.headers.extend(header.map(|header| (FIELD_MASK, header)));
-                None
-            }
-            Err(unknown) => Some(Box::new(unknown)),
-        };
+        self.options.headers = self.options.headers.and_then(|mut headers| {
+            headers.remove(FIELD_MASK);
+            headers.extend(header::<R>(paths)?.map(|header| (FIELD_MASK, header)));
+            Ok(headers)
+        });
         self
     }
 }
@@ -264,10 +261,7 @@ async fn exchange<R: Rpc>(
     options: &Options,
 ) -> Result<R::Response, Error> {
     request.check()?;
-    if let Some(unknown) = &options.unknown_field {
-        return Err(InvalidField::clone(unknown).into());
-    }
-    let answer = core.stack.clone().call(wrap(request, options)).await;
+    let answer = core.stack.clone().call(wrap(request, options)?).await;
     let (head, body) = answer.map_err(TransportError::into_error)?.into_parts();
     let ResponseBody::Collected { data, trailers, code } = body else {
         return Err(Error::unreadable("the response was not collected"));
@@ -286,15 +280,15 @@ async fn exchange<R: Rpc>(
 }
 
 /// The request on its way down: framed, routed, and with its options.
-fn wrap<R: Rpc>(request: &R, options: &Options) -> Request<RequestBody> {
-    let Options { timeouts, retry, ref headers, .. } = *options;
+fn wrap<R: Rpc>(request: &R, options: &Options) -> Result<Request<RequestBody>, InvalidField> {
+    let Options { timeouts, retry, ref headers } = *options;
+    let mut headers = headers.clone().map_err(|unknown| *unknown)?;
     let idempotency = match R::METHOD.idempotency() {
         Idempotency::ByRequestId if request.request_id().is_none_or(str::is_empty) => {
             Idempotency::None
         }
         idempotency => idempotency,
     };
-    let mut headers = headers.clone();
     headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -306,7 +300,7 @@ fn wrap<R: Rpc>(request: &R, options: &Options) -> Request<RequestBody> {
     *wrapped.uri_mut() = Uri::from_static(R::METHOD.path());
     *wrapped.headers_mut() = headers;
     observe::tell(&mut wrapped, request);
-    wrapped
+    Ok(wrapped)
 }
 
 /// The approximate number of headers of a call after all layers.

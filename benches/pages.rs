@@ -6,8 +6,8 @@ mod canned;
 mod listing;
 
 use canned::{Manners, callers::ours, pin_to, serve_with};
-use listing::{answer, bare, list, list_bare, list_states, page};
-use livestream_client::model::Channel;
+use listing::{answer, bare, list, list_bare, page};
+use livestream_client::{LivestreamClient, model::Channel, name::LocationName};
 use prost::Message as _;
 use std::{
     hint::black_box,
@@ -61,4 +61,13 @@ async fn timed(work: impl Future<Output = usize>) -> f64 {
     let begun = Instant::now();
     black_box(work.await);
     begun.elapsed().as_secs_f64()
+}
+
+/// Lists the name and the state of everything.
+async fn list_states(client: &LivestreamClient) -> usize {
+    let location = LocationName::new("my-project", "us-central1").expect("a valid name");
+    let listing = client.list_channels(&location).fields(["name", "streaming_state"]);
+    let items = listing.items().read_ahead(false).collect().await.expect("a listing");
+    black_box(&items);
+    items.len()
 }

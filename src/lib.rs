@@ -34,13 +34,19 @@ pub use livestream::{
 #[doc(inline)]
 pub use proto::google::cloud::video::livestream::v1 as model;
 
-/// An operation at the service with a result `T`, and metadata `M` while it runs.
+/// An operation with a result `T`. The metadata is that of the Live Stream API by default. See
+/// [`operation::Operation`] for the methods.
 ///
 #[doc = include_str!("guide/examples/operation.md")]
-pub type Operation<T, M = model::OperationMetadata> = gax::operation::Operation<T, M>;
+pub type Operation<T, M = model::OperationMetadata> = operation::Operation<T, M>;
 
-/// One state of an operation.
-pub type Progress<T, M = model::OperationMetadata> = gax::operation::Progress<T, M>;
+/// One state of an operation. The metadata is that of the Live Stream API by default.
+pub type Progress<T, M = model::OperationMetadata> = operation::Progress<T, M>;
+
+/// Operations with any metadata, for the clients of all services.
+pub mod operation {
+    pub use crate::gax::operation::{Operation, Progress};
+}
 
 /// Layers for other people's stubs.
 pub mod stack {

@@ -3,7 +3,8 @@
 //!
 //! A seed determines the times that the service takes, the declarations and the crash points. A crash
 //! drops the run before a request is sent, or after the service has carried it out and before the
-//! response arrives. `ENSURE_CRASHES` sets the number of crash points.
+//! response arrives. Half of the runs have a second instance of the backend beside them, which does not
+//! crash. `ENSURE_CRASHES` sets the number of crash points.
 
 #![allow(clippy::unwrap_used)]
 
@@ -91,6 +92,8 @@ impl Service<http::Request<Body>> for Line {
 /// One life of a backend.
 struct World {
     client: LivestreamClient,
+    /// The client of the second instance.
+    other: LivestreamClient,
     log: support::Log,
     crash: Arc<Mutex<Crash>>,
     dead: Arc<Notify>,
@@ -115,15 +118,21 @@ impl World {
         let backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(10), 1.5);
         let policy = PollPolicy::new(backoff, Duration::from_secs(3600));
         let client = observed.client_builder().poll_policy(policy).build().unwrap();
+        let other = Observed::new(emulator.service()).client_builder();
+        let other = other.poll_policy(policy).build().unwrap();
         let location = LocationName::new("p", "us-central1").unwrap();
         let (input, channel) =
             (location.input("studio").unwrap(), location.channel("news").unwrap());
-        Self { client, log: observed.log(), crash, dead, location, input, channel }
+        Self { client, other, log: observed.log(), crash, dead, location, input, channel }
     }
 
-    async fn run(&self, severity: LogSeverity) -> Result<Channel, Error> {
+    async fn run(
+        &self,
+        client: &LivestreamClient,
+        severity: LogSeverity,
+    ) -> Result<Channel, Error> {
         let rtmp = Input { r#type: Type::RtmpPush.into(), ..Default::default() };
-        let input = self.client.ensure_input(&self.input, rtmp).await?;
+        let input = client.ensure_input(&self.input, rtmp).await?;
         let attached =
             InputAttachment { key: "studio".to_owned(), input: input.name, ..Default::default() };
         let wanted = Channel {
@@ -131,15 +140,15 @@ impl World {
             log_config: Some(LogConfig { log_severity: severity.into() }),
             ..channel()
         };
-        self.client.ensure_channel(&self.channel, wanted).await?;
-        self.client.ensure_running(&self.channel).await
+        client.ensure_channel(&self.channel, wanted).await?;
+        client.ensure_running(&self.channel).await
     }
 
     /// Runs until the crash or the end. Returns whether it crashed.
     async fn run_until(&self, crash: Crash, severity: LogSeverity) -> bool {
         *self.crash.lock().unwrap() = crash;
         let crashed = tokio::select! {
-            ended = self.run(severity) => {
+            ended = self.run(&self.client, severity) => {
                 let channel = ended.unwrap();
                 assert_eq!(channel.log_config.unwrap().log_severity(), severity);
                 assert_ne!(channel.streaming_state(), StreamingState::Stopped);
@@ -177,7 +186,14 @@ async fn life(seed: u64) -> usize {
                 true => Crash::BeforeRequest(requests),
                 false => Crash::AfterRequest(requests),
             };
-            if !world.run_until(crash, severity).await {
+            let is_alone = random.bool();
+            let second = async {
+                if !is_alone {
+                    world.run(&world.other, severity).await.unwrap();
+                }
+            };
+            let (crashed, ()) = tokio::join!(world.run_until(crash, severity), second);
+            if !crashed {
                 break;
             }
             crashes += 1;

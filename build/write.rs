@@ -112,10 +112,6 @@ fn rpc(method: &Method, request: &TokenStream, resources: &[Resource]) -> TokenS
             fn request_id_mut(&mut self) -> Option<&mut String> { Some(&mut self.request_id) }
         }
     });
-    let descriptor = match &*method.output {
-        "google.protobuf.Empty" => quote!(&Descriptor::EMPTY),
-        _ => quote!(<#response as Described>::DESCRIPTOR),
-    };
     let items = match &method.listing {
         Some(Listing { items_field, .. }) => quote!(Some(#items_field)),
         None => quote!(None),
@@ -128,7 +124,6 @@ fn rpc(method: &Method, request: &TokenStream, resources: &[Resource]) -> TokenS
         impl Rpc for #request {
             type Response = #response;
             type Kind = #kind;
-            const RESPONSE: &'static Descriptor = #descriptor;
             const ITEMS: Option<&'static str> = #items;
             const METHOD: &'static Method =
                 &Method::new(#path, #service, #name, #idempotency, #timeout);

@@ -45,7 +45,7 @@ async fn main() -> Result {
     if creates {
         let input = location.input("live-check")?;
         let checked = creates_an_input(&client, &input).await;
-        // Whatever was found, nothing stays.
+        // The input is deleted after an error too.
         client.ensure_absent(&input).await?;
         checked?;
         show("deletion", "the input is deleted");
@@ -79,7 +79,7 @@ async fn reads(client: &LivestreamClient, location: &LocationName) -> Result {
     show(
         "field mask",
         match masked {
-            Ok(masked) if masked.is_empty() => "cannot be told without a channel".to_owned(),
+            Ok(masked) if masked.is_empty() => "is unknown: there is no channel to read".to_owned(),
             Ok(masked) if masked.iter().all(|channel| channel.output.is_none()) => {
                 "is honoured".to_owned()
             }

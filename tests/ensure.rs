@@ -65,7 +65,7 @@ async fn ensure_channel_creates_then_updates_what_differs_and_then_sends_nothing
 
     assert!(client.plan_channel(name, &wanted).await.unwrap().is_nothing());
     client.ensure_channel(name, wanted.clone()).await.unwrap();
-    // What was read can be declared again.
+    // A channel that was read can be declared again.
     client.ensure_channel(name, created).await.unwrap();
     assert_eq!(log.mutations(), 1);
 
@@ -431,7 +431,7 @@ async fn an_update_that_the_service_does_not_keep_is_an_error_and_not_repeated()
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_with_a_project_number_folders_and_secrets_do_not_differ_for_ever() {
+async fn names_with_a_project_number_folders_and_secrets_do_not_always_differ() {
     use livestream_client::model::{
         Distribution, RtmpPushOutputEndpoint, channel::Output, distribution::Endpoint,
     };

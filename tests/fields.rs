@@ -71,7 +71,7 @@ async fn an_unknown_field_is_refused_before_anything_is_sent() {
                    `streaming_state`?";
     assert_eq!(error.message(), message);
     for paths in
-        [["name", "output.url"], ["name.id", "name"], ["name", "labels.show"], ["", "name"]]
+        [["output", "output.url"], ["name.id", "name"], ["name", "labels.show"], ["", "name"]]
     {
         let error = client.list_channels(&location()).fields(paths).await.unwrap_err();
         assert_eq!(error.field(), Some("fields"), "{paths:?}");
@@ -118,7 +118,7 @@ fn a_selection_keeps_nested_fields_and_a_field_that_is_selected_as_a_whole() {
     };
     let select = |paths: &[&str]| {
         let mut kept = whole.clone();
-        Selection::of::<Channel>(paths).unwrap().retain(&mut kept);
+        Selection::<Channel>::of(paths).unwrap().retain(&mut kept);
         kept
     };
     assert_eq!(select(&[]), whole);

@@ -61,7 +61,7 @@ pub async fn bare(address: SocketAddr) -> LivestreamServiceClient<Channel> {
 pub fn page(is_masked: bool) -> Vec<model::Channel> {
     let mut channels: Vec<_> = (0..PAGE).map(channel).collect();
     if is_masked {
-        let selection = Selection::of::<model::Channel>(["name", "streaming_state"]);
+        let selection = Selection::of(["name", "streaming_state"]);
         let selection = selection.expect("fields of a channel");
         channels.iter_mut().for_each(|channel| selection.retain(channel));
     }

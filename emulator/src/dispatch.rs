@@ -1,7 +1,10 @@
 //! Dispatch: one request at a time, by the rule of its method, on the state as it is now.
 
 use super::{request_ids::REQUEST_ID_LIFETIME, state::State, status};
-use livestream_client::{mask::Selection, rpc::Rpc};
+use livestream_client::{
+    mask::Selection,
+    rpc::{Described, Rpc},
+};
 use tonic::{Status, metadata::MetadataMap};
 use uuid::Uuid;
 
@@ -42,13 +45,15 @@ impl State {
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` for a field that the response does not have.
-pub(super) fn selection<R: Rpc>(metadata: &MetadataMap) -> Result<Option<Selection>, Status> {
+pub(super) fn selection<T: Described>(
+    metadata: &MetadataMap,
+) -> Result<Option<Selection<T>>, Status> {
     let Some(mask) = metadata.get("x-goog-fieldmask") else { return Ok(None) };
     let mask = mask.to_str().unwrap_or_default();
     if mask == "*" {
         return Ok(None);
     }
-    let selection = Selection::of_response::<R>(mask.split(','));
+    let selection = Selection::of(mask.split(','));
     selection.map(Some).map_err(|unknown| status::invalid("x-goog-fieldmask", unknown.reason()))
 }
 
@@ -62,7 +67,7 @@ macro_rules! serve {
                 request: tonic::Request<$request>,
             ) -> Result<tonic::Response<<$request as livestream_client::rpc::Rpc>::Response>, tonic::Status>
             {
-                let selection = $crate::dispatch::selection::<$request>(request.metadata())?;
+                let selection = $crate::dispatch::selection(request.metadata())?;
                 let mut response = self.state().answer(request.into_inner(), $rule)?;
                 if let Some(selection) = selection {
                     selection.retain(&mut response);

@@ -7,10 +7,7 @@
 //! that form.
 
 pub use super::descriptor::Described;
-use super::{
-    descriptor::Descriptor,
-    name::{InvalidName, ResourceName},
-};
+use super::name::{InvalidName, ResourceName};
 use std::{borrow::Cow, fmt, marker::PhantomData, time::Duration};
 
 /// A request message that is the input of exactly one unary method.
@@ -18,14 +15,11 @@ use std::{borrow::Cow, fmt, marker::PhantomData, time::Duration};
 /// This trait is sealed: it is implemented for the methods of the services, and may get more items.
 pub trait Rpc: sealed::Sealed + prost::Message + Clone + Default + 'static {
     /// The message that the service answers with.
-    type Response: prost::Message + Default + 'static;
+    type Response: Described + 'static;
     /// The kind of the method, [`UnaryKind`] or [`LongRunningKind`]: it decides the output of a call.
     type Kind: 'static;
     /// The method's fixed facts.
     const METHOD: &'static Method;
-    /// The fields of the response.
-    #[doc(hidden)]
-    const RESPONSE: &'static Descriptor;
     /// The field of the response that holds the items, if the response is a page of a listing.
     #[doc(hidden)]
     const ITEMS: Option<&'static str>;

@@ -23,6 +23,11 @@ pub trait Described: prost::Message + Default {
     const DESCRIPTOR: &'static Descriptor;
 }
 
+/// The empty message.
+impl Described for () {
+    const DESCRIPTOR: &'static Descriptor = &Descriptor::new("Empty", &[]);
+}
+
 /// The fields of a message.
 #[derive(Debug)]
 pub struct Descriptor {
@@ -66,9 +71,6 @@ pub enum Kind {
 }
 
 impl Descriptor {
-    /// A message without fields.
-    pub(crate) const EMPTY: Self = Self::new("Empty", &[]);
-
     pub(crate) const fn new(name: &'static str, fields: &'static [Field]) -> Self {
         Self { name, fields }
     }

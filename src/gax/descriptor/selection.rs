@@ -7,65 +7,60 @@ use super::{
 };
 use crate::gax::rpc::{InvalidField, Rpc};
 use http::HeaderValue;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, marker::PhantomData};
 
-/// A selection of a message's fields, such as `name` and `output.uri`.
+/// A selection of the fields of a message `T`, such as `name` and `output.uri`.
 ///
 /// A path goes through messages and through lists of messages: `items.name` is the name of each
 /// entry of the list `items`.
-#[derive(Clone, Debug)]
-pub struct Selection {
-    descriptor: &'static Descriptor,
+#[derive(Debug)]
+pub struct Selection<T> {
     parts: Parts,
+    message: PhantomData<fn() -> T>,
 }
 
-/// The selected fields of a message, each with its own selection; empty to select all.
-#[derive(Clone, Debug, Default)]
-struct Parts(BTreeMap<&'static str, Parts>);
-
-impl Selection {
-    /// Selects these fields of a message of type `T`.
+impl<T: Described> Selection<T> {
+    /// Selects these fields.
     ///
     /// # Errors
     /// Returns an error for the first path that the message does not have.
-    pub fn of<T: Described>(
-        paths: impl IntoIterator<Item = impl AsRef<str>>,
-    ) -> Result<Self, InvalidField> {
-        Self::new(T::DESCRIPTOR, paths)
+    pub fn of(paths: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, InvalidField> {
+        Ok(Self { parts: Parts::new(T::DESCRIPTOR, paths)?, message: PhantomData })
     }
 
-    /// Selects these fields of the response to a request of type `R`. Unlike
-    /// [`Call::fields`](crate::Call::fields), the paths of a listing begin at the page, such as
-    /// `items.name`.
+    /// Removes all other fields of a message, as a service does for a request with this selection.
     ///
-    /// # Errors
-    /// Returns an error for the first path that the response does not have.
-    pub fn of_response<R: Rpc>(
-        paths: impl IntoIterator<Item = impl AsRef<str>>,
-    ) -> Result<Self, InvalidField> {
-        Self::new(R::RESPONSE, paths)
+    /// An empty selection keeps everything.
+    pub fn retain(&self, message: &mut T) {
+        let kept = retain(T::DESCRIPTOR, &message.encode_to_vec(), &self.parts);
+        *message = T::decode(&*kept).expect("made of the records of a message");
     }
+}
 
-    pub(crate) fn new(
+/// The selected fields of a message, each with its own selection; empty to select all.
+#[derive(Debug, Default)]
+struct Parts(BTreeMap<&'static str, Parts>);
+
+impl Parts {
+    fn new(
         descriptor: &'static Descriptor,
         paths: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<Self, InvalidField> {
-        let mut all = Self { descriptor, parts: Parts::default() };
+        let mut all = Self::default();
         for path in paths {
-            let path = path.as_ref();
-            all.add(path).map_err(|reason| InvalidField::new("fields", reason))?;
+            let added = all.add(descriptor, path.as_ref());
+            added.map_err(|reason| InvalidField::new("fields", reason))?;
         }
         Ok(all)
     }
 
-    fn add(&mut self, path: &str) -> Result<(), String> {
-        let mut at = Some(self.descriptor);
-        let mut parts = &mut self.parts;
+    fn add(&mut self, message: &'static Descriptor, path: &str) -> Result<(), String> {
+        let mut at = Some(message);
+        let mut parts = self;
         let mut is_new = true;
         for name in path.split('.') {
             let unknown = |hint: String| {
-                let message = self.descriptor.name;
-                format!("is invalid: `{message}` has no field `{path}`{hint}")
+                format!("is invalid: `{}` has no field `{path}`{hint}", message.name)
             };
             let descriptor = at.ok_or_else(|| unknown(String::new()))?;
             let Some(field) = descriptor.field(name) else {
@@ -73,27 +68,18 @@ impl Selection {
                 let hint = known.map(|known| format!("; did you mean `{known}`?"));
                 return Err(unknown(hint.unwrap_or_default()));
             };
-            // A field that is selected as a whole stays so.
-            if !is_new && parts.0.is_empty() {
-                return Ok(());
-            }
-            is_new = !parts.0.contains_key(field.name);
-            parts = parts.0.entry(field.name).or_default();
             at = match field.kind {
                 Kind::Message(inner) => Some(inner),
                 _ => None,
             };
+            // A field that is selected as a whole stays so.
+            if is_new || !parts.0.is_empty() {
+                is_new = !parts.0.contains_key(field.name);
+                parts = parts.0.entry(field.name).or_default();
+            }
         }
         parts.0.clear();
         Ok(())
-    }
-
-    /// Removes all other fields of a message, as a service does for a request with this selection.
-    ///
-    /// An empty selection keeps everything.
-    pub fn retain<T: prost::Message + Default>(&self, message: &mut T) {
-        let kept = retain(self.descriptor, &message.encode_to_vec(), &self.parts);
-        *message = T::decode(&*kept).expect("made of the records of a message");
     }
 }
 
@@ -109,19 +95,19 @@ pub(crate) fn header<R: Rpc>(
     if paths.is_empty() {
         return Ok(None);
     }
-    let items = R::ITEMS.and_then(|items| R::RESPONSE.field(items));
+    let items = R::ITEMS.and_then(|items| R::Response::DESCRIPTOR.field(items));
     match items {
         Some(Field { name, kind: Kind::Message(item), .. }) => {
-            Selection::new(item, &paths)?;
+            Parts::new(item, &paths)?;
             for path in &mut paths {
                 *path = format!("{name}.{path}");
             }
             // Without these, a listing would end at its first page.
             let own = ["next_page_token", "unreachable"].into_iter();
-            let own = own.filter(|field| R::RESPONSE.field(field).is_some());
+            let own = own.filter(|field| R::Response::DESCRIPTOR.field(field).is_some());
             paths.extend(own.map(str::to_owned));
         }
-        _ => drop(Selection::new(R::RESPONSE, &paths)?),
+        _ => drop(Parts::new(R::Response::DESCRIPTOR, &paths)?),
     }
     let text = paths.join(",");
     Ok(Some(HeaderValue::try_from(text).expect("the names of fields are ASCII")))

@@ -1,4 +1,4 @@
-//! What the state of an operation tells: its metadata, its result and what started it.
+//! The state of an operation as types: its metadata, its result, and the request that started it.
 
 use crate::{
     gax::{
@@ -72,8 +72,8 @@ fn unpack<P: Payload>(any: &Any, what: &str) -> Result<P, Error> {
 
 /// The request that started an operation.
 ///
-/// Google's services tell the verb and the target of an operation in its metadata. The result alone
-/// does not tell a start from a stop, and it comes only at the end.
+/// The metadata of Google's services contains the verb and the target of an operation. The result
+/// is the same for a start and a stop, and it comes only at the end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Started {
     method: &'static Method,
@@ -88,8 +88,8 @@ impl Started {
         Self { method: R::METHOD, metadata: R::Metadata::DESCRIPTOR }
     }
 
-    /// Refuses an operation whose metadata tells another verb or another kind of target. Metadata
-    /// that does not tell is accepted.
+    /// Refuses an operation whose metadata has another verb or another kind of target. Metadata
+    /// without them is accepted.
     pub(super) fn check(self, state: &Operation) -> Result<(), Error> {
         let Some(any) = &state.metadata else { return Ok(()) };
         let text = |field| self.metadata.text(&any.value, field).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Resources by declaration: create, update or delete only what differs.
 //!
-//! `ensure_…` compares a resource with its declaration and sends what is missing. What the
-//! declaration leaves unset is not compared, because the service fills in defaults. So a second run
+//! `ensure_…` compares a resource with its declaration and sends the difference. Fields that the
+//! declaration leaves unset are not compared, because the service fills in defaults. So a second run
 //! changes nothing. Several callers at once have the same effect as one.
 //!
 //! Nothing is stored between two runs. The state of the resource is all that a run goes by.
@@ -29,14 +29,14 @@ use tokio::time::timeout;
 /// A declaration of a resource. Awaiting it makes the resource as declared, and returns it.
 ///
 /// - A resource that does not exist is created.
-/// - If fields differ, one update changes these fields. What the declaration leaves unset is neither
-///   compared nor changed; [`clear`](Self::clear) names what is to be unset. A list is compared entry
-///   by entry and replaced as a whole. Fields that only the service sets do not count. A project's id
-///   and its number are taken for the same project.
+/// - If fields differ, one update changes these fields. Fields that the declaration leaves unset are
+///   neither compared nor changed; [`clear`](Self::clear) names fields to unset. A list is compared
+///   entry by entry and replaced as a whole. Fields that only the service sets do not count. The id
+///   and the number of a project mean the same project.
 /// - Otherwise nothing is sent.
 ///
-/// The wait ends when the operation is done, or when the operation of another caller is done that was
-/// faster. It has the limit of the client's [`PollPolicy`]. Once something has been sent, the wait
+/// The wait ends when the operation is done. If another caller was faster, it ends when the operation
+/// of that caller is done. It has the limit of the client's [`PollPolicy`]. Once something has been sent, the wait
 /// continues while the service is unavailable. A run that was dropped is continued by the next one.
 ///
 /// **An update of a channel ends its DVR sessions.** [`plan`](Self::plan) names them.

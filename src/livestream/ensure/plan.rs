@@ -14,7 +14,7 @@ use prost::Message as _;
 use prost_types::FieldMask;
 use std::fmt;
 
-/// What it takes to make a resource as declared.
+/// The steps that make a resource as declared.
 ///
 /// `Display` shows it, with one line for each change:
 ///
@@ -100,7 +100,7 @@ pub(super) struct Update<T> {
 impl<N: Declared> Wanted<N> {
     /// Checks what can be checked before anything is read.
     pub(super) fn check(&mut self) -> Result<(), InvalidField> {
-        Selection::of::<N::Resource>(&self.cleared)
+        Selection::<N::Resource>::of(&self.cleared)
             .map_err(|unknown| InvalidField::new("clear", unknown.reason().to_owned()))?;
         let name = N::name_mut(&mut self.resource);
         if !name.is_empty() && !is_same_name(name, self.name.as_str()) {

@@ -146,12 +146,12 @@ impl<N: Watched> Task<N> {
     /// Lists while anybody watches or waits.
     async fn run(mut self) {
         let shared = self.shared.clone();
-        // What was seen before a pause of the polling does not count.
+        // States that were seen before a pause of the polling do not count.
         shared.ticks.send_modify(|tick| (tick.begun, tick.listed) = (None, Ok(Arc::default())));
         let mut quiet = 0_u32;
         loop {
             {
-                // Whoever joins now sees that nobody polls.
+                // A watch that begins now sees that nobody polls.
                 let mut is_polling = shared.is_polling();
                 if shared.ticks.receiver_count() == 0 {
                     *is_polling = false;

@@ -13,7 +13,7 @@ use livestream_client::{
         OperationMetadata, PreprocessingConfig, UpdateChannelRequest,
         asset::{Resource, VideoAsset},
         channel::StreamingState,
-        dvr_session,
+        dvr_session::{self, dvr_window::Kind},
         event::{AdBreakTask, Task},
         input::{SecurityRule, Tier, Type},
         log_config::LogSeverity,
@@ -209,6 +209,28 @@ async fn a_plan_names_the_dvr_sessions_that_an_update_ends_and_a_refused_update(
     let error = client.ensure_dvr_session(&evening, again).await.unwrap_err();
     assert_eq!(error.code(), Code::FailedPrecondition);
     assert!(error.message().contains("its channel was updated"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clear_opens_the_end_of_a_dvr_window() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel: name, log, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let evening = name.dvr_session("evening").unwrap();
+    let closed = fixture.session(600, 7200);
+    client.ensure_dvr_session(&evening, closed.clone()).await.unwrap();
+    let mut open = closed;
+    let Some(Kind::TimeInterval(interval)) = &mut open.dvr_windows[0].kind else { panic!() };
+    interval.end_time = None;
+    let before = log.mutations();
+    client.ensure_dvr_session(&evening, open.clone()).await.unwrap();
+    assert_eq!(log.mutations(), before, "unset is not compared");
+    for _ in 0..2 {
+        let ensure = client.ensure_dvr_session(&evening, open.clone());
+        let opened = ensure.clear(["dvr_windows.time_interval.end_time"]).await.unwrap();
+        assert_eq!(opened.dvr_windows, open.dvr_windows);
+    }
+    assert_eq!(log.mutations(), before + 1);
 }
 
 #[tokio::test(start_paused = true)]

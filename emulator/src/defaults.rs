@@ -22,6 +22,8 @@ pub(super) fn fill_in(channel: &mut Channel) {
     }
     for stream in &mut channel.mux_streams {
         or_text(&mut stream.container, "fmp4");
+        let settings = stream.segment_settings.get_or_insert_default();
+        settings.segment_duration.get_or_insert(seconds(6));
     }
     for manifest in &mut channel.manifests {
         if manifest.max_segment_count == 0 {

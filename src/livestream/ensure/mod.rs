@@ -214,7 +214,9 @@ impl LivestreamClient {
 
     /// Declares a DVR session: creates it, or updates its windows if they differ.
     ///
-    /// See [`Ensure`] for what is compared.
+    /// See [`Ensure`] for what is compared. The open end of a window is a field that is not set: to
+    /// open the end of an existing window, [`clear`](Ensure::clear)
+    /// `dvr_windows.time_interval.end_time`.
     pub fn ensure_dvr_session(
         &self,
         name: &DvrSessionName,

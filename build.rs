@@ -4,9 +4,12 @@
 //! fields, request ids, output fields) are read here from the descriptor pool: `build/read.rs` and
 //! `build/confidential.rs` turn them into plain structs, and `build/write.rs` turns these into one trait impl per request message,
 //! and one type of name per resource. See `src/gax/rpc.rs` and `src/gax/name/mod.rs`.
+//! `build/descriptors.rs` writes a table of the fields of all messages.
 
 #[path = "build/confidential.rs"]
 mod confidential;
+#[path = "build/descriptors.rs"]
+mod descriptors;
 #[path = "build/read.rs"]
 mod read;
 #[path = "build/write.rs"]
@@ -96,6 +99,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_source_info(false);
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
     fs::write(out.join("facts.rs"), write::facts(&facts)?)?;
+    let packages = apis().filter_map(Api::package).collect::<Vec<_>>();
+    fs::write(out.join("enums.rs"), write::enums(&pool, &packages)?)?;
+    fs::write(out.join("message_fields.rs"), descriptors::write(&pool)?)?;
     // `crate::livestream::name` includes `livestream_name.rs`.
     for module in apis().filter_map(|api| api.names).filter(|name| *name != write::ENGINE_NAMES) {
         let file = format!("{}.rs", module.trim_start_matches("crate::").replace("::", "_"));

@@ -14,7 +14,7 @@ use canned::{
     channel, cpu_time, keep_in_flight, pin_to, serve, serve_with,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use listing::{PAGE, answer, bare, list, list_bare};
+use listing::{PAGE, answer, bare, list, list_bare, page};
 use livestream_client::name::{ChannelName, LocationName};
 use std::{hint::black_box, time::Duration};
 use tokio::runtime::Runtime;
@@ -41,7 +41,7 @@ fn get_channel(criterion: &mut Criterion) {
 /// Measures the time of a listing of twenty pages, to the last item.
 fn list_channels(criterion: &mut Criterion) {
     const PAGES: usize = 20;
-    let address = serve_with(Manners::default(), answer(PAGES));
+    let address = serve_with(Manners::default(), answer(&page(false), PAGES));
     let runtime = runtime();
     let (ours, theirs) = runtime.block_on(async { (ours(address).0, bare(address).await) });
     let mut group = criterion.benchmark_group("ListChannels");

@@ -64,6 +64,6 @@ fn shown(field: &FieldDescriptor) -> Shown {
     }
 }
 
-fn is_secret(field: &FieldDescriptor) -> bool {
+pub fn is_secret(field: &FieldDescriptor) -> bool {
     field.options().get_field_by_name("debug_redact").as_deref() == Some(&Value::Bool(true))
 }

@@ -13,8 +13,8 @@ use std::error::Error;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Values of `google.api.FieldBehavior`.
-const REQUIRED: i32 = 2;
-const OUTPUT_ONLY: i32 = 3;
+pub const REQUIRED: i32 = 2;
+pub const OUTPUT_ONLY: i32 = 3;
 
 /// Where a file keeps its resource definitions: `FileDescriptorProto.options`, and the number of
 /// `google.api.resource_definition`.
@@ -117,6 +117,20 @@ pub struct Resource {
 }
 
 impl Method {
+    /// The pattern of the resource that the method creates below `parent`, and the field of its id.
+    pub fn created<'a>(&'a self, resources: &'a [Resource]) -> Option<(&'a str, &'a str)> {
+        let id = self.requirements.iter().find(|field| matches!(field.rule, Rule::Id))?;
+        let variable = id.field.strip_suffix("_id")?;
+        let parent = self.requirements.iter().find_map(|field| match &field.rule {
+            Rule::Name(parent) if field.field == "parent" => Some(parent),
+            _ => None,
+        })?;
+        let parent = resources.iter().find(|resource| resource.resource_type == *parent)?;
+        let created =
+            resources.iter().find(|child| child.child_variable(parent) == Some(variable))?;
+        Some((&created.pattern, &id.field))
+    }
+
     pub fn path(&self) -> String {
         format!("/{}/{}", self.service, self.name)
     }
@@ -425,7 +439,7 @@ fn is_request_id(field: &FieldDescriptor) -> bool {
 }
 
 /// Whether a field is annotated with this value of `google.api.field_behavior`.
-fn behaves(field: &FieldDescriptor, behaviour: i32) -> bool {
+pub fn behaves(field: &FieldDescriptor, behaviour: i32) -> bool {
     match extension(&field.options(), "google.api.field_behavior") {
         Some(Value::List(behaviours)) => behaviours.contains(&Value::EnumNumber(behaviour)),
         _ => false,
@@ -433,7 +447,7 @@ fn behaves(field: &FieldDescriptor, behaviour: i32) -> bool {
 }
 
 /// An option that is a message.
-fn annotation(options: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
+pub fn annotation(options: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
     match extension(options, name)? {
         Value::Message(message) => Some(message),
         _ => None,

@@ -7,6 +7,7 @@ use crate::{
     },
 };
 use proc_macro2::{Ident, Literal, Span, TokenStream};
+use prost_reflect::DescriptorPool;
 use quote::{format_ident, quote};
 use std::error::Error;
 
@@ -59,7 +60,9 @@ fn write_method(method: &Method, resources: &[Resource]) -> TokenStream {
     });
     let paged = method.listing.as_ref().map(|listing| paged(listing, &request));
     let maskable = method.update.as_ref().map(maskable);
-    quote! { #rpc #long_running #filtered #ordered #paged #maskable }
+    let read =
+        matches!(method.idempotency, Idempotency::Safe).then(|| quote!(impl Read for #request {}));
+    quote! { #rpc #read #long_running #filtered #ordered #paged #maskable }
 }
 
 fn rpc(method: &Method, request: &TokenStream, resources: &[Resource]) -> TokenStream {
@@ -93,12 +96,28 @@ fn rpc(method: &Method, request: &TokenStream, resources: &[Resource]) -> TokenS
             quote!(&self.#field)
         }
     };
+    let created = method.created(resources).map(|(pattern, id)| {
+        let (collection, id) = (pattern.rsplit('/').nth(1).unwrap_or_default(), ident(id));
+        let format = format!("{{}}/{collection}/{{}}");
+        quote! {
+            fn subject(&self) -> std::borrow::Cow<'_, str> {
+                match &*self.#id {
+                    "" => self.parent.as_str().into(),
+                    id => format!(#format, self.parent, id).into(),
+                }
+            }
+        }
+    });
     let request_id = method.has_request_id.then(|| {
         quote! {
             fn request_id(&self) -> Option<&str> { Some(&self.request_id) }
             fn request_id_mut(&mut self) -> Option<&mut String> { Some(&mut self.request_id) }
         }
     });
+    let items = match &method.listing {
+        Some(Listing { items_field, .. }) => quote!(Some(#items_field)),
+        None => quote!(None),
+    };
     let requirements = method.requirements.iter();
     let checks = requirements.map(|requirement| check(requirement, route, resources));
     quote! {
@@ -107,9 +126,11 @@ fn rpc(method: &Method, request: &TokenStream, resources: &[Resource]) -> TokenS
         impl Rpc for #request {
             type Response = #response;
             type Kind = #kind;
+            const ITEMS: Option<&'static str> = #items;
             const METHOD: &'static Method =
                 &Method::new(#path, #service, #name, #idempotency, #timeout);
             fn route(&self) -> (&'static str, &str) { (#route, #routed) }
+            #created
             #request_id
             fn check(&self) -> Result<(), InvalidField> {
                 #(#checks?;)*
@@ -286,7 +307,63 @@ pub fn names(all: &[Resource], module: &str) -> Result<String, Box<dyn Error>> {
         constructors(parent, children.collect())
     });
     let parents = engine().filter_map(|resource| parent(resource, all));
-    format(quote! { #(#kinds)* #(#constructors)* #(#parents)* })
+    let messages = own().filter_map(resource_name);
+    format(quote! { #(#kinds)* #(#constructors)* #(#parents)* #(#messages)* })
+}
+
+/// The method of a resource that returns its typed name.
+fn resource_name(resource: &Resource) -> Option<TokenStream> {
+    let message = rust_type(resource.message.as_ref()?);
+    let name = name_type(resource);
+    let text = format!(" The typed name of the {}.", words(resource.kind()));
+    Some(quote! {
+        impl #message {
+            #[doc = #text]
+            ///
+            /// # Errors
+            /// If the field `name` is not set, or is not such a name.
+            pub fn resource_name(&self) -> Result<#name, crate::gax::name::InvalidName> {
+                self.name.parse()
+            }
+        }
+    })
+}
+
+/// `Display` for the enums of the APIs: the name of the value, as in JSON.
+pub fn enums(pool: &DescriptorPool, packages: &[String]) -> Result<String, Box<dyn Error>> {
+    let own = pool.all_enums().filter(|kind| packages.iter().any(|p| p == kind.package_name()));
+    let displays = own.map(|kind| {
+        let local = kind.full_name().strip_prefix(kind.package_name()).unwrap_or_default();
+        let mut parts = local.trim_start_matches('.').split('.').collect::<Vec<_>>();
+        let name = parts.pop().expect("an enum has a name");
+        let modules = parts.into_iter().map(snake_case).collect::<Vec<_>>();
+        let path = [kind.package_name().replace('.', "::"), modules.join("::"), name.to_owned()];
+        let path = path.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+        let rust = self::path(&format!("crate::proto::{}", path.join("::")));
+        quote! {
+            /// Writes the name of the value as in the service definition.
+            impl std::fmt::Display for #rust {
+                fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.pad(self.as_str_name())
+                }
+            }
+        }
+    });
+    format(quote! { #(#displays)* })
+}
+
+/// The module of a message's nested types, such as `dvr_session` for `DvrSession`.
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    let mut was_lower = false;
+    for c in name.chars() {
+        if c.is_uppercase() && was_lower {
+            snake.push('_');
+        }
+        was_lower = !c.is_uppercase();
+        snake.extend(c.to_lowercase());
+    }
+    snake
 }
 
 /// Declares the type of a resource's names.
@@ -386,7 +463,7 @@ fn words_of(name: &str) -> Vec<String> {
 }
 
 /// The type of a message, by its full name.
-fn rust_type(message: &str) -> TokenStream {
+pub fn rust_type(message: &str) -> TokenStream {
     match message {
         "google.protobuf.Empty" => quote!(()),
         _ => path(&rust_path(message)),
@@ -411,7 +488,7 @@ fn ident(name: &str) -> Ident {
     syn::parse_str(name).unwrap_or_else(|_| Ident::new_raw(name, Span::call_site()))
 }
 
-fn format(tokens: TokenStream) -> Result<String, Box<dyn Error>> {
+pub fn format(tokens: TokenStream) -> Result<String, Box<dyn Error>> {
     let file = syn::parse2(tokens)?;
     let text = prettyplease::unparse(&file);
     Ok(format!("// Written by build.rs from the annotations in proto/.\n{text}"))

@@ -34,7 +34,7 @@ async fn main() -> Result {
     let bumper = client.create_asset(location, bumper, "bumper").await?;
     match show("Creating the bumper", bumper).await {
         Ok(asset) => println!("  {} is ready", asset.name),
-        Err(e) => println!("✗ bumper: {}", e.message()),
+        Err(e) => println!("refused, as expected: bumper: {}", e.message()),
     }
 
     print_all(client, location).await?;

@@ -1,4 +1,4 @@
-//! Reads a channel from a JSON file, validates it, creates it, and prints the created channel.
+//! Reads a channel from a JSON file, validates it, shows what would change, and applies it.
 //!
 //! ```sh
 //! cargo run --example channel_from_file [FILE]
@@ -15,6 +15,7 @@ use livestream_client::{
     name::InputName,
     validation::Validate,
 };
+use serde_json::Value;
 use std::{env, fs};
 use support::{Result, Studio, rtmp_input, show};
 
@@ -50,9 +51,14 @@ async fn main() -> Result {
         let create = client.create_input(location, rtmp_input(), input.id()).await?;
         show(&format!("Creating input {}", input.id()), create).await?;
     }
-    let create = client.create_channel(location, channel, "evening-news").await?;
-    let created = show("Creating the channel", create).await?;
-    println!("{}", json::to_string_pretty(&created)?);
+    let name = location.channel("evening-news")?;
+    println!("{}", client.plan_channel(&name, &channel).await?);
+    let apply = client.ensure_channel(&name, channel.clone()).into_future();
+    let applied = studio.step("Applying the file", apply).await?;
+    println!("{}\n", client.plan_channel(&name, &channel).await?);
+    println!("{name} is {}, and the service has filled in", applied.streaming_state());
+    let defaults = (json::to_value(&applied)?, json::to_value(&channel)?);
+    print_added("", &defaults.0, &defaults.1);
     Ok(())
 }
 
@@ -92,4 +98,23 @@ fn describe(channel: &Channel) {
         println!("  manifest  {:<12} {} of {muxes}", manifest.key, manifest.file_name);
     }
     println!();
+}
+
+/// Prints the values that are in the first JSON value only.
+fn print_added(path: &str, all: &Value, own: &Value) {
+    match all {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let path = format!("{path}.{key}");
+                print_added(&path, value, own.get(key).unwrap_or(&Value::Null));
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                print_added(&format!("{path}[{at}]"), item, own.get(at).unwrap_or(&Value::Null));
+            }
+        }
+        value if own.is_null() => println!("  {} = {value}", path.trim_start_matches('.')),
+        _ => {}
+    }
 }

@@ -35,7 +35,7 @@ async fn main() -> Result {
     let ahead = Slice::between(now..now + 60 * MINUTE)?;
     let clip = Clip::of_manifest("hls", "gs://my-bucket/clips/next-hour", [ahead]);
     if let Err(refusal) = client.create_clip(&channel, clip, "next-hour").await {
-        println!("✗ {}", refusal.message());
+        println!("refused, as expected: {}", refusal.message());
     }
 
     show("Deleting the clip", client.delete_clip(&channel.clip("goal")?).await?).await?;

@@ -79,7 +79,7 @@ async fn main() -> Result {
         ..Default::default()
     };
     if let Err(refusal) = client.create_event(&news, unknown, "to-the-roof").await {
-        println!("✗ {}", refusal.message());
+        println!("refused, as expected: {}", refusal.message());
     }
 
     for event in client.list_events(&news).items().collect().await? {

@@ -63,6 +63,7 @@ async fn main() -> Result {
     tokio::spawn(async move { Emulator::new().serve(listener).await });
     let channel = Channel::from_shared(origin.clone())?.connect_lazy();
 
+    println!("layers           what the caller gets; two of three attempts fail with Unavailable");
     bare(&channel).await;
     retried(&channel).await?;
     bounded().await;

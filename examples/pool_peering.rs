@@ -63,7 +63,7 @@ async fn peer(
 
 /// Prints the reasons of the service.
 fn explain(refusal: &Error) {
-    println!("✗ refused: every channel of the location must be stopped first");
+    println!("refused, as expected: every channel of the location must be stopped first");
     let violations = refusal.details().precondition_failure().map(|failure| &failure.violations);
     for violation in violations.into_iter().flatten() {
         println!("  {} {}", violation.subject, violation.description);

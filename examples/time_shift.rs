@@ -68,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             ..Default::default()
         })
         .await;
-    println!("refused: {}", refused.expect_err("no such duration").message());
+    println!("refused, as expected: {}", refused.expect_err("no such duration").message());
 
     let delete = DeleteTimeShiftPresetRequest { vhost: VHOST.into(), app: APP.into() };
     client.delete_time_shift_preset(delete).await?;
@@ -82,7 +82,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let list = ListTimeShiftPresetsRequest::default();
     let status = strangers.client().list_time_shift_presets(list).await.expect_err("unknown keys");
     println!(
-        "{:?}: {} (code {:?}, request {:?})",
+        "a wrong key, as expected: {:?}: {} (code {:?}, request {:?})",
         status.code(),
         status.message(),
         status.metadata().get(ERROR_CODE),
@@ -96,7 +96,10 @@ async fn print_presets(client: &mut TimeShiftClient) -> Result<(), tonic::Status
     let mut request = Request::new(list);
     request.set_timeout(Duration::from_secs(10));
     let presets = client.list_time_shift_presets(request).await?.into_inner().presets;
-    println!("{} presets", presets.len());
+    match presets.len() {
+        1 => println!("1 preset"),
+        count => println!("{count} presets"),
+    }
     for preset in presets {
         println!(
             "  {}/{}/{}: {} days, {:?}",

@@ -72,7 +72,7 @@ use self::depth::{Bounded, MAX_DEPTH};
 use crate::{gax::rpc::InvalidField, proto};
 use prost::{Message, Name};
 use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage,
+    DescriptorPool, DeserializeOptions, DynamicMessage, Kind, MessageDescriptor, ReflectMessage,
     Value as Field,
 };
 use prost_types::FileDescriptorSet;
@@ -337,6 +337,8 @@ pub struct Error {
     operation: &'static str,
     message: &'static str,
     path: String,
+    /// The same path with the names of the service definition.
+    field: String,
     reason: String,
     position: Option<(usize, usize)>,
 }
@@ -352,6 +354,7 @@ impl Error {
             operation,
             message: T::NAME,
             path: path.to_owned(),
+            field: field_path::<T>(path),
             reason: rest.unwrap_or(&reason).trim_end().to_owned(),
             position: None,
         }
@@ -390,13 +393,35 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Lets you use `?` in a function that reads a resource and then sends it.
+/// The path with the names of the service definition, as in a [violation](crate::validation):
+/// `elementary_streams[0]` for `elementaryStreams[0]`.
+fn field_path<T: Name>(path: &str) -> String {
+    let mut message = descriptor::<T>().ok();
+    let segments = path.split('.').map(|segment| {
+        let (name, index) = segment.split_at(segment.find('[').unwrap_or(segment.len()));
+        let by_name = |of: &MessageDescriptor| {
+            of.get_field_by_json_name(name).or_else(|| of.get_field_by_name(name))
+        };
+        let field = message.take().as_ref().and_then(by_name);
+        let field_name = field.as_ref().map_or(name, |field| field.name()).to_owned();
+        message = field.filter(|field| !field.is_map()).and_then(|field| match field.kind() {
+            Kind::Message(inner) => Some(inner),
+            _ => None,
+        });
+        field_name + index
+    });
+    segments.collect::<Vec<_>>().join(".")
+}
+
+/// Lets you use `?` in a function that reads a resource and then sends it. The
+/// [`field`](crate::Error::field) has the names of the service definition, as in the errors of
+/// [`validated`](crate::Call::validated).
 impl From<Error> for crate::Error {
     fn from(error: Error) -> Self {
         let reason = format!("cannot be {}: {}", error.operation, error.reason);
-        match error.path.is_empty() {
+        match error.field.is_empty() {
             true => InvalidField::new(error.message, reason).into(),
-            false => InvalidField::new(error.path, reason).into(),
+            false => InvalidField::new(error.field, reason).into(),
         }
     }
 }

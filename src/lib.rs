@@ -18,16 +18,19 @@ pub mod visionai;
 pub mod volcengine;
 
 pub use gax::{
-    call::{Call, CallKind},
+    call::{Call, CallFuture, CallKind, Callable},
     client::{Builder, Client, GrpcStack},
     credentials,
     error::Error,
     net::{pool::PoolLimits, tls::Tls},
-    operation::{Operation, Progress, SharedWaits},
+    operation::SharedWaits,
     page::{Items, Pages},
     policy, rpc,
 };
-pub use livestream::{LivestreamClient, ladder, mask, validation, watch::Watched};
+pub use livestream::{
+    LivestreamClient, ensure, ladder, mask, validation,
+    watch::{Changes, Condition, WatchEvent, Watched, Watches},
+};
 #[doc(inline)]
 pub use proto::google::cloud::video::livestream::v1 as model;
 
@@ -40,6 +43,20 @@ pub mod telemetry {
     };
     #[cfg(feature = "metrics")]
     pub use crate::gax::observe::metrics::HISTOGRAM_BUCKETS;
+}
+
+/// An operation with a result `T`. The metadata is that of the Live Stream API by default. See
+/// [`operation::Operation`] for the methods.
+///
+#[doc = include_str!("guide/examples/operation.md")]
+pub type Operation<T, M = model::OperationMetadata> = operation::Operation<T, M>;
+
+/// One state of an operation. The metadata is that of the Live Stream API by default.
+pub type Progress<T, M = model::OperationMetadata> = operation::Progress<T, M>;
+
+/// Operations with any metadata, for the clients of all services.
+pub mod operation {
+    pub use crate::gax::operation::{Operation, Progress};
 }
 
 /// Layers for other people's stubs.

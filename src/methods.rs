@@ -1,8 +1,11 @@
 //! The properties of every RPC method in this build, generated from the service definitions.
 
-use crate::gax::rpc::{
-    Filtered, Idempotency, InvalidField, LongRunning, LongRunningKind, Method, Ordered, Packed,
-    Page, Paged, Redacted, Rpc, UnaryKind, require, sealed,
+use crate::gax::{
+    descriptor::{Described, Descriptor, Field, Kind},
+    rpc::{
+        Filtered, Idempotency, InvalidField, LongRunning, LongRunningKind, Method, Ordered, Packed,
+        Page, Paged, Read, Redacted, Rpc, UnaryKind, require, sealed,
+    },
 };
 
 /// Returns the method with an HTTP/2 path, or `None` if this build does not contain it.
@@ -23,3 +26,5 @@ pub fn classify(path: &str) -> Option<Idempotency> {
 }
 
 include!(concat!(env!("OUT_DIR"), "/facts.rs"));
+include!(concat!(env!("OUT_DIR"), "/message_fields.rs"));
+include!(concat!(env!("OUT_DIR"), "/enums.rs"));

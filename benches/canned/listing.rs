@@ -4,8 +4,9 @@ use crate::canned::{channel, frame};
 use bytes::Bytes;
 use livestream_client::{
     LivestreamClient,
+    mask::Selection,
     model::{
-        ListChannelsRequest, ListChannelsResponse,
+        self, ListChannelsRequest, ListChannelsResponse,
         livestream_service_client::LivestreamServiceClient,
     },
     name::LocationName,
@@ -56,14 +57,27 @@ pub async fn bare(address: SocketAddr) -> LivestreamServiceClient<Channel> {
     LivestreamServiceClient::new(channel)
 }
 
+/// The channels of a page; with the name and the state only, if `is_masked`.
+pub fn page(is_masked: bool) -> Vec<model::Channel> {
+    let mut channels: Vec<_> = (0..PAGE).map(channel).collect();
+    if is_masked {
+        let selection = Selection::of(["name", "streaming_state"]);
+        let selection = selection.expect("fields of a channel");
+        channels.iter_mut().for_each(|channel| selection.retain(channel));
+    }
+    channels
+}
+
 /// A listing with this number of pages.
-pub fn answer(pages: usize) -> impl Fn(Bytes) -> Bytes + Clone + Send + Sync + 'static {
-    let channels: Vec<_> = (0..PAGE).map(channel).collect();
+pub fn answer(
+    channels: &[model::Channel],
+    pages: usize,
+) -> impl Fn(Bytes) -> Bytes + Clone + Send + Sync + 'static {
     let all: Vec<Bytes> = (1..=pages)
         .map(|next| {
             let next_page_token = if next < pages { next.to_string() } else { String::new() };
             frame(&ListChannelsResponse {
-                channels: channels.clone(),
+                channels: channels.to_vec(),
                 next_page_token,
                 ..Default::default()
             })

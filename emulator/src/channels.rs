@@ -1,7 +1,7 @@
 //! Channels: created, updated, started, stopped and deleted.
 
 use super::{
-    dvr_sessions, mask,
+    defaults, dvr_sessions, mask,
     operations::no_undo,
     paging::query,
     settings::{Latency, Limit},
@@ -41,6 +41,7 @@ pub(super) fn create(
         distribution.error = None;
     }
     choose_first_input(&mut channel);
+    defaults::fill_in(&mut channel);
     let finish = move |state: &mut State| {
         check_references(state, &channel)?;
         Ok(state.insert(channel))
@@ -99,6 +100,7 @@ pub(super) fn update(
         state.edit::<Channel>(&name, |channel| {
             mask::apply(&chosen, &from, channel);
             choose_first_input(channel);
+            defaults::fill_in(channel);
         })?;
         streaming::settle(state, &name);
         state.find::<Channel>(&name).cloned()

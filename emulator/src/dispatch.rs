@@ -1,8 +1,11 @@
 //! Dispatch: one request at a time, by the rule of its method, on the state as it is now.
 
 use super::{request_ids::REQUEST_ID_LIFETIME, state::State, status};
-use livestream_client::rpc::Rpc;
-use tonic::Status;
+use livestream_client::{
+    mask::Selection,
+    rpc::{Described, Rpc},
+};
+use tonic::{Status, metadata::MetadataMap};
 use uuid::Uuid;
 
 /// The rule of a method: changes the state as a request asks, and returns the response.
@@ -38,6 +41,22 @@ impl State {
     }
 }
 
+/// The fields that a caller wants in the response: the system parameter `x-goog-fieldmask`.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` for a field that the response does not have.
+pub(super) fn selection<T: Described>(
+    metadata: &MetadataMap,
+) -> Result<Option<Selection<T>>, Status> {
+    let Some(mask) = metadata.get("x-goog-fieldmask") else { return Ok(None) };
+    let mask = mask.to_str().unwrap_or_default();
+    if mask == "*" {
+        return Ok(None);
+    }
+    let selection = Selection::of(mask.split(','));
+    selection.map(Some).map_err(|unknown| status::invalid("x-goog-fieldmask", unknown.reason()))
+}
+
 /// Implements a service: each method responds by its rule.
 macro_rules! serve {
     ($service:ty { $($method:ident($request:ty) by $rule:path;)+ } $($rest:item)*) => {
@@ -48,7 +67,12 @@ macro_rules! serve {
                 request: tonic::Request<$request>,
             ) -> Result<tonic::Response<<$request as livestream_client::rpc::Rpc>::Response>, tonic::Status>
             {
-                self.state().answer(request.into_inner(), $rule).map(tonic::Response::new)
+                let selection = $crate::dispatch::selection(request.metadata())?;
+                let mut response = self.state().answer(request.into_inner(), $rule)?;
+                if let Some(selection) = selection {
+                    selection.retain(&mut response);
+                }
+                Ok(tonic::Response::new(response))
             })+
             $($rest)*
         }

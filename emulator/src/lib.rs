@@ -6,6 +6,7 @@ mod channels;
 mod clips;
 mod clock;
 mod control;
+mod defaults;
 mod dispatch;
 mod distributions;
 mod dvr_sessions;

@@ -5,6 +5,7 @@
 use livestream_client::{
     Error, Operation,
     name::LocationName,
+    rpc::Payload,
     visionai::{
         StreamsClient,
         model::{
@@ -15,7 +16,6 @@ use livestream_client::{
     },
 };
 use livestream_emulator::{Emulator, Latency};
-use prost::{Message, Name};
 use prost_types::FieldMask;
 use std::time::{Duration, SystemTime};
 use tonic::{Code, Status};
@@ -51,8 +51,8 @@ impl Shop {
     /// The result of an operation after an hour, which is enough for any operation.
     async fn settle<T, M>(&self, mut operation: Operation<T, M>) -> Result<T, Error>
     where
-        T: Message + Name + Default,
-        M: Message + Name + Default,
+        T: Payload,
+        M: Payload,
     {
         self.emulator.advance(60 * MINUTE);
         Ok(operation.poll().await?.expect("no operation takes an hour"))

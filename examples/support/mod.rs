@@ -7,9 +7,9 @@ use livestream_client::{
     model::{Channel, Input, input, manifest::ManifestType},
     name::{ChannelName, InputName, LocationName},
     policy::{Backoff, PollPolicy},
+    rpc::Payload,
 };
 use livestream_emulator::{self, Emulator};
-use prost::{Message, Name};
 use std::{
     io::{self, Write},
     time::{Duration, SystemTime},
@@ -124,11 +124,10 @@ pub async fn remove_channel(client: &LivestreamClient, channel: &ChannelName) ->
 }
 
 /// Says what an operation does, waits for it, and says that it is done.
-pub async fn show<T, M>(what: &str, mut operation: Operation<T, M>) -> std::result::Result<T, Error>
-where
-    T: Message + Name + Default + 'static,
-    M: Message + Name + Default + 'static,
-{
+pub async fn show<T: Payload, M: Payload>(
+    what: &str,
+    mut operation: Operation<T, M>,
+) -> std::result::Result<T, Error> {
     begin(what);
     let outcome = operation.wait().await;
     println!("{}", if outcome.is_ok() { "done" } else { "failed" });

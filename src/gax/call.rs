@@ -6,10 +6,11 @@
 use super::{
     body::RequestBody,
     context::CallContext,
+    descriptor::header,
     error::{CallStats, Error},
     observe::{Began, Observer},
     policy::{CallPolicy, PollPolicy, RetryPolicy, Timeouts},
-    rpc::{Idempotency, Rpc, UnaryKind},
+    rpc::{Idempotency, InvalidField, Read, Rpc, UnaryKind},
     stack::{Stack, collect::ResponseBody},
     transport_error::TransportError,
 };
@@ -53,7 +54,8 @@ pub struct Call<R> {
 struct Options {
     timeouts: Timeouts,
     retry: RetryPolicy,
-    headers: HeaderMap,
+    /// The headers, or the selected field that the response does not have.
+    headers: Result<HeaderMap, Box<InvalidField>>,
 }
 
 impl<R: Rpc> Call<R> {
@@ -68,7 +70,8 @@ impl<R: Rpc> Call<R> {
         if let Some(total) = R::METHOD.default_timeout() {
             timeouts = timeouts.with_total(total);
         }
-        Self { core, request, options: Options { timeouts, retry, headers: HeaderMap::new() } }
+        let options = Options { timeouts, retry, headers: Ok(HeaderMap::new()) };
+        Self { core, request, options }
     }
 
     /// The request message.
@@ -105,7 +108,9 @@ impl<R: Rpc> Call<R> {
     /// Adds a header, such as `x-goog-user-project` to bill another project for this call. The content
     /// type, the routing, the timeout and the token cannot be replaced.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.options.headers.insert(name, value);
+        if let Ok(headers) = &mut self.options.headers {
+            headers.insert(name, value);
+        }
         self
     }
 
@@ -121,7 +126,7 @@ impl<R: Rpc> Call<R> {
     }
 
     /// Sends the request, and yields the response message.
-    pub(crate) fn send(self) -> impl Future<Output = Result<R::Response, Error>> {
+    pub(crate) fn respond(self) -> impl Future<Output = Result<R::Response, Error>> {
         self.send_then(|_, response, _| Ok(response))
     }
 
@@ -133,7 +138,7 @@ impl<R: Rpc> Call<R> {
         async move {
             let answer = exchange(&self.core, &self.request, &self.options).await;
             answer.and_then(|(response, began)| read(&self.core, response, began)).map_err(|e| {
-                let e = e.with_subject(R::METHOD, self.request.route().1);
+                let e = e.with_subject(R::METHOD, &self.request.subject());
                 match self.request.request_id() {
                     Some(id) if !id.is_empty() => e.with_request_id(id),
                     _ => e,
@@ -157,17 +162,68 @@ impl<R: fmt::Debug> fmt::Debug for Call<R> {
     }
 }
 
-impl<R> IntoFuture for Call<R>
+impl<R: Read> Call<R> {
+    /// Reads only these fields of the resource, or of each item of a listing. The other fields of the
+    /// response are unset. No path means all fields.
+    ///
+    /// The service gets the paths in `x-goog-fieldmask`, a
+    /// [system parameter](https://cloud.google.com/apis/docs/system-parameters) of Google's APIs. A
+    /// service that does not know it sends all fields. A path goes through messages and lists. The
+    /// call fails with INVALID_ARGUMENT before it is sent if the response has no such field.
+    ///
+    #[doc = include_str!("../guide/examples/fields.md")]
+    pub fn fields(mut self, paths: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        const FIELD_MASK: HeaderName = HeaderName::from_static("x-goog-fieldmask");
+        self.options.headers = self.options.headers.and_then(|mut headers| {
+            headers.remove(FIELD_MASK);
+            headers.extend(header::<R>(paths)?.map(|header| (FIELD_MASK, header)));
+            Ok(headers)
+        });
+        self
+    }
+}
+
+impl<R: Callable> Call<R> {
+    /// Sends the request. Awaiting the call does the same; this is the future for `tokio::spawn`,
+    /// `JoinSet` and `buffer_unordered`, which take no [`IntoFuture`].
+    ///
+    #[doc = include_str!("../guide/examples/send.md")]
+    pub fn send(self) -> CallFuture<R> {
+        Box::pin(self.send_then(R::Kind::finish))
+    }
+}
+
+impl<R: Callable> IntoFuture for Call<R> {
+    type Output = Result<R::Answer, Error>;
+    type IntoFuture = CallFuture<R>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.send()
+    }
+}
+
+/// The future of a call.
+pub type CallFuture<R> =
+    Pin<Box<dyn Future<Output = Result<<R as Callable>::Answer, Error>> + Send>>;
+
+/// A request whose call can be awaited: every request.
+///
+/// A generic function needs this bound instead of a bound on the kind of the method.
+pub trait Callable: Rpc<Kind = Self::AnswerKind> {
+    /// The output of the call: an [`Operation`](crate::Operation) for a method that starts one, the
+    /// response itself for any other.
+    type Answer;
+    #[doc(hidden)]
+    type AnswerKind: CallKind<Self::Response, Output = Self::Answer>;
+}
+
+impl<R> Callable for R
 where
     R: Rpc,
     R::Kind: CallKind<R::Response>,
 {
-    type Output = Result<<R::Kind as CallKind<R::Response>>::Output, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send_then(R::Kind::finish))
-    }
+    type Answer = <R::Kind as CallKind<R::Response>>::Output;
+    type AnswerKind = R::Kind;
 }
 
 /// The output of a call: an [`Operation`](crate::Operation) for a method that starts one, the
@@ -206,7 +262,7 @@ async fn exchange<R: Rpc>(
     options: &Options,
 ) -> Result<(R::Response, Began), Error> {
     request.check()?;
-    let mut wrapped = wrap(request, options);
+    let mut wrapped = wrap(request, options)?;
     let began = core.observer.tell(&mut wrapped, request);
     let answer = core.stack.clone().call(wrapped).await;
     let (head, body) = answer.map_err(TransportError::into_error)?.into_parts();
@@ -233,15 +289,15 @@ async fn exchange<R: Rpc>(
 }
 
 /// The request on its way down: framed, routed, and with its options.
-fn wrap<R: Rpc>(request: &R, options: &Options) -> Request<RequestBody> {
+fn wrap<R: Rpc>(request: &R, options: &Options) -> Result<Request<RequestBody>, InvalidField> {
     let Options { timeouts, retry, ref headers } = *options;
+    let mut headers = headers.clone().map_err(|unknown| *unknown)?;
     let idempotency = match R::METHOD.idempotency() {
         Idempotency::ByRequestId if request.request_id().is_none_or(str::is_empty) => {
             Idempotency::None
         }
         idempotency => idempotency,
     };
-    let mut headers = headers.clone();
     headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -252,7 +308,7 @@ fn wrap<R: Rpc>(request: &R, options: &Options) -> Request<RequestBody> {
     *wrapped.version_mut() = http::Version::HTTP_2;
     *wrapped.uri_mut() = Uri::from_static(R::METHOD.path());
     *wrapped.headers_mut() = headers;
-    wrapped
+    Ok(wrapped)
 }
 
 /// The approximate number of headers of a call after all layers.

@@ -163,7 +163,8 @@ impl Error {
         self.0.subject.method
     }
 
-    /// The name of the resource that the call was for, or of its parent; empty if there is none.
+    /// The name of the resource that the call was for: for a creation the name of the new resource, for
+    /// a listing the name of the parent. Empty if there is none.
     pub fn resource(&self) -> &str {
         &self.0.subject.resource
     }

@@ -26,6 +26,7 @@ pub(crate) mod call;
 pub(crate) mod client;
 pub(crate) mod context;
 pub mod credentials;
+pub(crate) mod descriptor;
 mod details;
 pub(crate) mod error;
 pub(crate) mod name;

@@ -116,7 +116,7 @@ impl<R: Paged> Pages<R> {
 }
 
 async fn fetch<R: Paged>(call: Call<R>) -> Result<Fetched<R>, Error> {
-    let page = R::page(call.clone().send().await?);
+    let page = R::page(call.clone().respond().await?);
     Ok((page, call))
 }
 

@@ -6,6 +6,7 @@
 //! request message, and [`LongRunning`], [`Paged`], [`Filtered`] or [`Ordered`] if the method has
 //! that form.
 
+pub use super::descriptor::Described;
 use super::name::{InvalidName, ResourceName};
 use std::{borrow::Cow, fmt, marker::PhantomData, time::Duration};
 
@@ -14,15 +15,24 @@ use std::{borrow::Cow, fmt, marker::PhantomData, time::Duration};
 /// This trait is sealed: it is implemented for the methods of the services, and may get more items.
 pub trait Rpc: sealed::Sealed + prost::Message + Clone + Default + 'static {
     /// The message that the service answers with.
-    type Response: prost::Message + Default + 'static;
+    type Response: Described + 'static;
     /// The kind of the method, [`UnaryKind`] or [`LongRunningKind`]: it decides the output of a call.
     type Kind: 'static;
     /// The method's fixed facts.
     const METHOD: &'static Method;
+    /// The field of the response that holds the items, if the response is a page of a listing.
+    #[doc(hidden)]
+    const ITEMS: Option<&'static str>;
 
     /// The field that routes the request, and its value: the content of `x-goog-request-params`
     /// ([AIP-4222](https://google.aip.dev/client-libraries/4222)).
     fn route(&self) -> (&'static str, &str);
+
+    /// The name of the resource that the request is for. For a creation, it is the name of the new
+    /// resource.
+    fn subject(&self) -> Cow<'_, str> {
+        self.route().1.into()
+    }
 
     /// The id by which the service recognises a repeat of this request, empty while unset; `None` if
     /// the method has no such field ([AIP-155](https://google.aip.dev/155)).
@@ -46,6 +56,9 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
+/// A request that changes nothing: a get or a listing.
+pub trait Read: Rpc {}
+
 /// A request that starts a long-running operation ([AIP-151](https://google.aip.dev/151)).
 pub trait LongRunning:
     Rpc<
@@ -54,10 +67,20 @@ pub trait LongRunning:
     >
 {
     /// The result of the operation when it succeeds.
-    type Output: prost::Message + prost::Name + Default + 'static;
+    type Output: Payload;
     /// The metadata of the operation while it runs.
-    type Metadata: prost::Message + prost::Name + Default + 'static;
+    type Metadata: Payload + Described;
 }
+
+/// A message that a service packs into an [`Any`](prost_types::Any): the result of an operation, or
+/// its metadata.
+///
+/// It stands for the four bounds that a function over any operation needs:
+///
+#[doc = include_str!("../guide/examples/payload.md")]
+pub trait Payload: prost::Message + prost::Name + Default + 'static {}
+
+impl<T: prost::Message + prost::Name + Default + 'static> Payload for T {}
 
 /// A request whose response is a page of a listing ([AIP-158](https://google.aip.dev/158)).
 pub trait Paged: Rpc {

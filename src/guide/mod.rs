@@ -7,16 +7,17 @@
 //! 1. [`start`]: from an empty project to a channel that streams.
 //! 2. [`authenticate`]: credentials, quota projects, proxies and TLS.
 //! 3. [`retries`]: deadlines, retries, request ids, and mistakes to avoid.
-//! 4. [`operations`]: how to wait for, follow, resume and cancel long-running operations.
-//! 5. [`listings`]: items, pages, filters and unreachable locations.
-//! 6. [`watching`]: the states of a channel and of its events, and how to wait for a state.
-//! 7. [`dvr`]: DVR sessions, clips, and time shift on Volcengine.
-//! 8. [`resources`]: how to build, validate, update, delete and store configurations.
-//! 9. [`testing`]: the emulator, its clock, its controls, and injected faults.
-//! 10. [`observability`]: spans, events and metrics.
-//! 11. [`stack`]: the layers of a call, and where your own layers go.
-//! 12. [`connections`]: the pool, dead connections, and what gRPC specifies about them.
-//! 13. [`python`]: every method of the official Python client, and its idioms.
+//! 4. [`declare`]: channels and other resources by declaration, in one line each.
+//! 5. [`operations`]: how to wait for, follow, resume and cancel long-running operations.
+//! 6. [`listings`]: items, pages, filters and unreachable locations.
+//! 7. [`watching`]: the states of a channel and of its events, and how to wait for a state.
+//! 8. [`dvr`]: DVR sessions, clips, and time shift on Volcengine.
+//! 9. [`resources`]: how to build, validate, update, delete and store configurations.
+//! 10. [`testing`]: the emulator, its clock, its controls, and injected faults.
+//! 11. [`observability`]: spans, events, metrics and diagnostics.
+//! 12. [`stack`]: the layers of a call, and where your own layers go.
+//! 13. [`connections`]: the pool, dead connections, and what gRPC specifies about them.
+//! 14. [`python`]: every method of the official Python client, and its idioms.
 //!
 //! # Setup of the examples
 //!
@@ -60,6 +61,11 @@ pub mod authenticate {}
 ///
 #[doc = include_str!("retries.md")]
 pub mod retries {}
+
+/// Declare: channels and other resources by declaration, in one line each.
+///
+#[doc = include_str!("declare.md")]
+pub mod declare {}
 
 /// Operations: how to wait for, follow, resume and cancel long-running operations.
 ///

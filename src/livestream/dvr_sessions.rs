@@ -131,10 +131,10 @@ impl LivestreamClient {
     pub fn update_dvr_session(
         &self,
         dvr_session: DvrSession,
-        update_mask: FieldMask,
+        update_mask: impl Into<Option<FieldMask>>,
     ) -> Call<UpdateDvrSessionRequest> {
         self.call(UpdateDvrSessionRequest {
-            update_mask: Some(update_mask),
+            update_mask: update_mask.into(),
             dvr_session: Some(dvr_session),
             ..Default::default()
         })

@@ -6,6 +6,8 @@
 //! - [`of`] checks paths against the service definitions.
 //! - [`difference`] compares two resources and lists the fields that differ.
 //!
+//! A [`Selection`] is a mask of a response: the fields that a caller wants to read.
+//!
 //! The client never adds a mask to a request, and neither function adds other paths.
 //!
 //! A difference lists only top-level fields, because the API documents only these for its updates.
@@ -13,8 +15,9 @@
 //! generated. Encoded messages cannot be compared, because the order of map entries in them is
 //! random.
 
+pub use crate::gax::descriptor::Selection;
 use crate::{
-    gax::{error::Error, rpc::InvalidField},
+    gax::{descriptor::nearest, error::Error, rpc::InvalidField},
     model::{Channel, DvrSession, Input, Pool},
 };
 use prost_types::FieldMask;
@@ -125,6 +128,10 @@ pub(crate) fn check<T: Maskable>(path: &str) -> Result<(), UnknownPath> {
 /// service overwrites all fields that the request contains. Fields that only the service sets, such
 /// as `update_time`, are not compared.
 ///
+/// A field that is unset in `new` and set in `old` differs. If `old` comes from the service, `old` also
+/// contains the defaults that the service has filled in. To compare with a declaration that leaves
+/// fields unset, use [`Ensure::plan`](crate::ensure::Ensure::plan).
+///
 /// # Errors
 /// Returns an error with all differing fields that an update cannot change, if there are any.
 ///
@@ -176,12 +183,7 @@ impl UnknownPath {
 
     /// The path that is most similar, or `None` if no path is similar.
     pub fn suggestion(&self) -> Option<&'static str> {
-        let path = snake_case(&self.path);
-        // Suggest a path only if at most a third of the letters differ.
-        let max = path.len() / 3;
-        let known = self.known.iter().map(|known| (distance(known, &path), *known));
-        let nearest = known.min().filter(|(distance, _)| *distance <= max);
-        nearest.map(|(_, known)| known).or_else(|| self.prefix())
+        nearest(&self.path, self.known.iter().copied()).or_else(|| self.prefix())
     }
 
     /// The longest known path that this path begins with, such as `labels` for `labels.show`.
@@ -212,32 +214,6 @@ impl From<UnknownPath> for Error {
     fn from(unknown: UnknownPath) -> Self {
         InvalidField::new("update_mask", format!("is invalid: {unknown}")).into()
     }
-}
-
-/// Converts a path from JSON, such as `inputAttachments`, to `input_attachments`.
-fn snake_case(path: &str) -> String {
-    let mut snake = String::with_capacity(path.len());
-    for c in path.chars() {
-        if c.is_ascii_uppercase() {
-            snake.push('_');
-        }
-        snake.push(c.to_ascii_lowercase());
-    }
-    snake
-}
-
-/// The Levenshtein distance: the number of bytes to insert, remove or replace to turn `a` into `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row = (0..=b.len()).collect::<Vec<_>>();
-    for (i, from) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// The error for differing fields that an update cannot change.

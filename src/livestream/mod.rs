@@ -6,8 +6,10 @@
 mod assets;
 mod channels;
 mod clips;
+mod constructors;
 mod distributions;
 mod dvr_sessions;
+pub mod ensure;
 mod events;
 mod inputs;
 pub mod ladder;

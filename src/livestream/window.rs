@@ -65,6 +65,37 @@ impl DvrWindow {
         let end = now.checked_add(length).ok_or_else(|| overflow("time_interval.end_time"))?;
         Self::between(now..end)
     }
+
+    /// Returns the times of the window, from its start to its end. An end that is not set is open.
+    ///
+    /// # Errors
+    /// Returns an error if a time is not valid.
+    ///
+    /// # Examples
+    /// ```
+    /// use livestream_client::model::dvr_session::DvrWindow;
+    /// use std::{ops::RangeBounds, time::SystemTime};
+    ///
+    /// let kick_off = SystemTime::now();
+    /// let range = DvrWindow::between(kick_off..)?.range()?;
+    /// assert!(range.contains(&kick_off));
+    /// # Ok::<(), livestream_client::Error>(())
+    /// ```
+    pub fn range(&self) -> Result<(Bound<SystemTime>, Bound<SystemTime>), InvalidField> {
+        let Some(dvr_window::Kind::TimeInterval(interval)) = &self.kind else {
+            return Err(InvalidField::new("time_interval", "is required"));
+        };
+        let time = |time: &Option<Timestamp>, field| {
+            let time = time.as_ref().map(time::system_time).transpose();
+            time.map_err(|e: time::InvalidTime| e.at(field))
+        };
+        let start = time(&interval.start_time, "time_interval.start_time")?;
+        let end = time(&interval.end_time, "time_interval.end_time")?;
+        Ok((
+            start.map_or(Bound::Unbounded, Bound::Included),
+            end.map_or(Bound::Unbounded, Bound::Excluded),
+        ))
+    }
 }
 
 impl Slice {

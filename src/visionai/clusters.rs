@@ -96,11 +96,11 @@ impl StreamsClient {
     pub fn update_cluster(
         &self,
         cluster: Cluster,
-        update_mask: FieldMask,
+        update_mask: impl Into<Option<FieldMask>>,
     ) -> Call<UpdateClusterRequest> {
         self.call(UpdateClusterRequest {
             cluster: Some(cluster),
-            update_mask: Some(update_mask),
+            update_mask: update_mask.into(),
             ..Default::default()
         })
     }

@@ -109,10 +109,14 @@ impl StreamsClient {
     /// - `NOT_FOUND` if the event does not exist.
     /// - `INVALID_ARGUMENT` if the mask is not valid.
     /// - `INVALID_ARGUMENT`, before anything is sent, if `event.name` is not an event name.
-    pub fn update_event(&self, event: Event, update_mask: FieldMask) -> Call<UpdateEventRequest> {
+    pub fn update_event(
+        &self,
+        event: Event,
+        update_mask: impl Into<Option<FieldMask>>,
+    ) -> Call<UpdateEventRequest> {
         self.call(UpdateEventRequest {
             event: Some(event),
-            update_mask: Some(update_mask),
+            update_mask: update_mask.into(),
             ..Default::default()
         })
     }

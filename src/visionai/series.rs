@@ -90,11 +90,11 @@ impl StreamsClient {
     pub fn update_series(
         &self,
         series: Series,
-        update_mask: FieldMask,
+        update_mask: impl Into<Option<FieldMask>>,
     ) -> Call<UpdateSeriesRequest> {
         self.call(UpdateSeriesRequest {
             series: Some(series),
-            update_mask: Some(update_mask),
+            update_mask: update_mask.into(),
             ..Default::default()
         })
     }

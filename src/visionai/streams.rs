@@ -93,11 +93,11 @@ impl StreamsClient {
     pub fn update_stream(
         &self,
         stream: Stream,
-        update_mask: FieldMask,
+        update_mask: impl Into<Option<FieldMask>>,
     ) -> Call<UpdateStreamRequest> {
         self.call(UpdateStreamRequest {
             stream: Some(stream),
-            update_mask: Some(update_mask),
+            update_mask: update_mask.into(),
             ..Default::default()
         })
     }

@@ -230,6 +230,21 @@ fn a_json_error_converts_to_invalid_argument() {
 }
 
 #[test]
+fn a_json_error_names_its_field_as_a_violation_does() {
+    for (text, field) in [
+        (
+            r#"{"elementaryStreams": [{"videoStream": {"h264": {"bitrateBps": "x"}}}]}"#,
+            "elementary_streams[0].video_stream.h264.bitrate_bps",
+        ),
+        (r#"{"mux_streams": [{}, {"segmentSettings": 7}]}"#, "mux_streams[1].segment_settings"),
+        (r#"{"labels": {"showName": 7}}"#, "labels.showName"),
+    ] {
+        let error: livestream_client::Error = json::from_str::<Channel>(text).unwrap_err().into();
+        assert_eq!(error.field(), Some(field), "{text}");
+    }
+}
+
+#[test]
 fn unknown_fields_and_enum_values_are_skipped_on_request() {
     let text = r#"{
         "name": "n", "hologramConfig": {"depth": [3]}, "streamingState": "HOVERING",

@@ -55,12 +55,13 @@ impl<C: Client + 'static> Case<C> {
         (field, value): (&str, &str),
         call: impl FnOnce(&C) -> Call<R> + 'static,
         request: R,
-        output: R::Output,
+        output: <R as LongRunning>::Output,
     ) -> Self
     where
         R: LongRunning + Debug + PartialEq,
-        R::Output: Debug + PartialEq,
-        Call<R>: IntoFuture<Output = Result<Operation<R::Output, R::Metadata>, Error>>,
+        <R as LongRunning>::Output: Debug + PartialEq,
+        Call<R>:
+            IntoFuture<Output = Result<Operation<<R as LongRunning>::Output, R::Metadata>, Error>>,
     {
         let run = Box::pin(async move {
             let response = Any::from_msg(&output).expect("an answer can be packed");

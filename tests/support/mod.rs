@@ -7,8 +7,8 @@ pub(crate) mod grpc;
 
 use http_body_util::BodyExt;
 use livestream_client::{
-    Builder, LivestreamClient,
-    rpc::{Method, Rpc},
+    Builder, LivestreamClient, methods,
+    rpc::{Idempotency, Method, Rpc},
 };
 use std::{
     collections::HashMap,
@@ -159,6 +159,16 @@ pub(crate) struct Log(Arc<Mutex<Vec<(Instant, String)>>>);
 impl Log {
     pub(crate) fn total(&self) -> usize {
         self.0.lock().expect("no panic under the lock").len()
+    }
+
+    /// The number of requests that can change something.
+    pub(crate) fn mutations(&self) -> usize {
+        let log = self.0.lock().expect("no panic under the lock");
+        let is_mutation = |path: &str| {
+            let method = methods::of_path(path).expect("a known method");
+            method.idempotency() != Idempotency::Safe
+        };
+        log.iter().filter(|(_, path)| is_mutation(path)).count()
     }
 
     pub(crate) fn count(&self, method: &Method) -> usize {

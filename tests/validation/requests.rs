@@ -172,9 +172,9 @@ async fn a_validated_call_reports_every_invalid_field_and_is_not_sent() {
     assert_eq!(error.attempts(), 0);
     assert_eq!(
         error.to_string(),
-        "CreateChannel projects/p/locations/us-central1: InvalidArgument: `channel.output.uri` is \
-         required; `channel.manifests[0].type` is required; `channel.manifests[0].mux_streams` is \
-         required"
+        "CreateChannel projects/p/locations/us-central1/channels/news: InvalidArgument: \
+         `channel.output.uri` is required; `channel.manifests[0].type` is required; \
+         `channel.manifests[0].mux_streams` is required"
     );
 
     let name = ChannelName::new("p", "us-central1", "news").unwrap();

@@ -59,14 +59,15 @@ macro_rules! client {
             }
 
             /// Resumes an operation that a request of type `R` started, here or in another process.
-            /// Nothing is sent until the operation is polled.
+            /// Nothing is sent until the operation is polled. The first poll fails with
+            /// `INVALID_ARGUMENT` if the operation's metadata tells that another method started it.
             ///
             $(#[$resume])*
             pub fn resume<R: $crate::gax::rpc::LongRunning>(
                 &self,
                 operation: &$crate::gax::name::OperationName,
             ) -> $crate::Operation<R::Output, R::Metadata> {
-                self.resume_as(operation)
+                self.resume_as(operation).started_by::<R>()
             }
 
             /// Resumes an operation by the types of its result and its metadata, if the type of the
@@ -76,8 +77,8 @@ macro_rules! client {
                 operation: &$crate::gax::name::OperationName,
             ) -> $crate::Operation<T, M>
             where
-                T: prost::Message + prost::Name + Default,
-                M: prost::Message + prost::Name + Default,
+                T: $crate::rpc::Payload,
+                M: $crate::rpc::Payload,
             {
                 $crate::Operation::resumed(self.core.clone(), operation.clone())
             }
@@ -124,6 +125,10 @@ macro_rules! client {
                 preparation: $crate::gax::client::Preparation,
             ) -> Self {
                 Self { core, preparation: std::sync::Arc::new(preparation) }
+            }
+
+            fn core(&self) -> &std::sync::Arc<$crate::gax::call::Core> {
+                &self.core
             }
         }
 

@@ -3,6 +3,7 @@
 mod connect;
 mod declare;
 mod mixins;
+mod shared;
 
 pub use connect::Preparation;
 pub(crate) use declare::client;
@@ -13,10 +14,11 @@ use crate::gax::adc::application_default;
 #[cfg(not(feature = "adc"))]
 use crate::gax::credentials::application_default;
 use crate::gax::{
-    call::Core,
+    call::{Call, Core},
     context::Classify,
     credentials::{Credentials, DEFAULT_UNIVERSE_DOMAIN},
     error::{BoxError, Error},
+    name::OperationName,
     net::{
         bottom::{Bottom, BoxChannel, box_channel},
         connector::Connector,
@@ -27,17 +29,19 @@ use crate::gax::{
         tls::Tls,
     },
     observe::{self, Observer, Propagator},
+    operation::Operation,
     policy::{Budget, CallPolicy, PollPolicy, RetryPolicy, Timeouts},
-    rpc::Idempotency,
+    rpc::{Idempotency, LongRunning, Rpc},
     stack::{self, auth::AuthLayer, buffer::Buffer, headers::HeadersLayer},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body::Body as HttpBody;
+use shared::Shared;
 use std::{env, fmt, marker::PhantomData, sync::Arc, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::{Code, Status, body::Body};
-use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
+use tower::{Layer, Service, ServiceExt, layer::layer_fn, util::BoxCloneSyncService};
 
 /// A client that a [`Builder`] can build.
 pub trait Client: sealed::Sealed + Sized {
@@ -57,6 +61,29 @@ pub trait Client: sealed::Sealed + Sized {
 
     #[doc(hidden)]
     fn over(core: Arc<Core>, preparation: Preparation) -> Self;
+
+    #[doc(hidden)]
+    fn core(&self) -> &Arc<Core>;
+
+    /// Returns a call for a request message of any method, as the client's own `call` does.
+    ///
+    #[doc = include_str!("../../guide/examples/generic_call.md")]
+    fn call<R: Rpc>(&self, request: R) -> Call<R> {
+        Call::new(self.core().clone(), request)
+    }
+
+    /// Resumes an operation that a request of type `R` started, as the client's own `resume` does.
+    fn resume<R: LongRunning>(
+        &self,
+        operation: &OperationName,
+    ) -> Operation<R::Output, R::Metadata> {
+        Operation::resumed(self.core().clone(), operation.clone()).started_by::<R>()
+    }
+
+    /// Returns the whole stack as a service for a raw tonic stub, as the client's own `stack` does.
+    fn stack(&self) -> GrpcStack {
+        client_stack(self.core(), Self::classify)
+    }
 }
 
 pub(crate) mod sealed {
@@ -246,6 +273,9 @@ impl<C: Client> Builder<C> {
 
     /// Adds a layer of your own directly above the connections. It sees every attempt, with its token.
     /// The last layer added is the outermost.
+    ///
+    /// The layer's service must be `Clone`, because calls run at the same time. For a service that is
+    /// not, use [`shared_layer`](Self::shared_layer).
     pub fn layer<L, B>(mut self, layer: L) -> Self
     where
         L: Layer<BoxChannel> + Send + Sync + 'static,
@@ -257,6 +287,22 @@ impl<C: Client> Builder<C> {
     {
         self.layers.push(Box::new(move |inner| box_channel(layer.layer(inner))));
         self
+    }
+
+    /// Adds a layer of your own whose service cannot be cloned, such as tower's `RateLimitLayer`.
+    ///
+    /// All calls share the one service. A call waits while another call waits for the service to be
+    /// ready. The layer is in the same place as one of [`layer`](Self::layer).
+    pub fn shared_layer<L, B>(self, layer: L) -> Self
+    where
+        L: Layer<BoxChannel> + Send + Sync + 'static,
+        L::Service: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        <L::Service as Service<Request<Body>>>::Error: Into<BoxError>,
+        <L::Service as Service<Request<Body>>>::Future: Send,
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.layer(layer_fn(move |inner| Shared::new(layer.layer(inner))))
     }
 
     /// Limits the time to open a connection, from DNS to the HTTP/2 settings: 10 s unless set.

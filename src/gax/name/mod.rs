@@ -21,6 +21,8 @@ pub trait ResourceName:
     + fmt::Debug
     + fmt::Display
     + FromStr<Err = InvalidName>
+    + AsRef<str>
+    + Into<String>
     + Ord
     + Hash
     + Send
@@ -329,15 +331,80 @@ macro_rules! resource_name {
             }
         }
 
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl From<&$name> for String {
             fn from(name: &$name) -> Self {
                 name.as_str().to_owned()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.as_str().to_owned()
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = $crate::gax::name::InvalidName;
+
+            fn try_from(text: &str) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::gax::name::InvalidName;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        /// Writes the name as text.
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        /// Reads the name from text, and checks it.
+        #[cfg(feature = "serde")]
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::gax::name::deserialize(deserializer)
             }
         }
     };
 }
 
 pub(crate) use resource_name;
+
+#[cfg(feature = "serde")]
+pub(crate) fn deserialize<'de, N: ResourceName, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<N, D::Error> {
+    struct Text<N>(std::marker::PhantomData<N>);
+
+    impl<N: ResourceName> serde::de::Visitor<'_> for Text<N> {
+        type Value = N;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a name of the form `{}`", N::PATTERN)
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<N, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+
+    deserializer.deserialize_str(Text(std::marker::PhantomData))
+}
 
 resource_name! {
     /// A long-running operation: `projects/{project}/locations/{location}/operations/{operation}`.

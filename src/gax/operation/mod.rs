@@ -7,6 +7,7 @@
 //! ([AIP-151](https://google.aip.dev/151)).
 
 mod shared;
+mod state;
 
 pub use shared::SharedWaits;
 
@@ -14,29 +15,23 @@ use crate::{
     gax::{
         call::{Call, CallKind, Core},
         context::require_runtime,
-        details,
         error::{CallStats, Error},
         name::OperationName,
         observe::{self, Began, Wait},
         policy::PollPolicy,
         poll::Poller,
-        rpc::{LongRunning, LongRunningKind},
+        rpc::{LongRunning, LongRunningKind, Payload},
     },
-    proto::google::{
-        longrunning::{
-            self, CancelOperationRequest, DeleteOperationRequest, GetOperationRequest,
-            operation::Result as Outcome,
-        },
-        rpc,
+    proto::google::longrunning::{
+        self, CancelOperationRequest, DeleteOperationRequest, GetOperationRequest,
     },
 };
 use futures_core::Stream;
 use futures_util::stream;
-use prost::{Message, Name};
-use prost_types::Any;
+use state::Started;
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 use tokio::time::timeout;
-use tonic::{Code, Status};
+use tonic::Code;
 
 /// An operation at the service with a result `T`, and metadata `M` while it runs.
 ///
@@ -47,6 +42,8 @@ pub struct Operation<T, M> {
     name: OperationName,
     /// The last state seen; `None` until a resumed operation is first polled.
     state: Option<longrunning::Operation>,
+    /// The request that is said to have started a resumed operation.
+    request: Option<Started>,
     policy: PollPolicy,
     began: Began,
     types: PhantomData<fn() -> (T, M)>,
@@ -70,7 +67,13 @@ impl<T, M> Operation<T, M> {
     pub(crate) fn resumed(core: Arc<Core>, name: OperationName) -> Self {
         let policy = core.poll;
         let began = Began::default();
-        Self { core, name, state: None, policy, began, types: PhantomData }
+        Self { core, name, state: None, request: None, policy, began, types: PhantomData }
+    }
+
+    /// Checks at the first poll that a request of type `R` started the operation.
+    pub(crate) fn started_by<R: LongRunning>(mut self) -> Self {
+        self.request = Some(Started::by::<R>());
+        self
     }
 
     /// The operation's name. Keep it to resume the wait elsewhere.
@@ -105,7 +108,7 @@ impl<T, M> Operation<T, M> {
     /// The error of the call: NOT_FOUND if the operation's record was deleted.
     pub async fn cancel(&self) -> Result<(), Error> {
         let name = String::from(&self.name);
-        Call::new(self.core.clone(), CancelOperationRequest { name }).send().await
+        Call::new(self.core.clone(), CancelOperationRequest { name }).respond().await
     }
 
     /// Deletes the operation's record. The operation itself goes on.
@@ -114,22 +117,18 @@ impl<T, M> Operation<T, M> {
     /// The error of the call: NOT_FOUND if the operation's record was deleted.
     pub async fn delete(self) -> Result<(), Error> {
         let name = String::from(&self.name);
-        Call::new(self.core.clone(), DeleteOperationRequest { name }).send().await
+        Call::new(self.core.clone(), DeleteOperationRequest { name }).respond().await
     }
 }
 
-impl<T, M> Operation<T, M>
-where
-    T: Message + Name + Default,
-    M: Message + Name + Default,
-{
+impl<T: Payload, M: Payload> Operation<T, M> {
     /// The metadata in the last state that was seen.
     ///
     /// # Errors
     /// INTERNAL if the service sent metadata that is not an `M`.
     pub fn metadata(&self) -> Result<Option<M>, Error> {
-        let metadata = self.state.as_ref().and_then(|state| state.metadata.as_ref());
-        metadata.map(|any| self.unpack(any, "metadata")).transpose()
+        let Some(state) = &self.state else { return Ok(None) };
+        state.metadata_as().map_err(|e| self.error(e))
     }
 
     /// Gets the current state once. Yields the result if the operation is done.
@@ -176,11 +175,7 @@ where
     /// [`Progress::metadata_error`].
     ///
     #[doc = include_str!("../../guide/examples/progress.md")]
-    pub fn progress(self) -> impl Stream<Item = Result<Progress<T, M>, Error>> + Send + Unpin
-    where
-        T: 'static,
-        M: 'static,
-    {
+    pub fn progress(self) -> impl Stream<Item = Result<Progress<T, M>, Error>> + Send + Unpin {
         let mut poller = Poller::new(self.policy);
         let mut is_new = self.state.is_some();
         if is_new {
@@ -234,35 +229,20 @@ where
 
     async fn refresh(&mut self) -> Result<(), Error> {
         let request = GetOperationRequest { name: String::from(&self.name) };
-        self.state = Some(Call::new(self.core.clone(), request).send().await?);
+        let state = Call::new(self.core.clone(), request).respond().await?;
+        if let Some(request) = self.request {
+            request.check(&state)?;
+            self.request = None;
+        }
+        self.state = Some(state);
         observe::polled(&self.name, self.is_done());
         Ok(())
     }
 
     /// The result in the last state that was seen, if the operation is done.
     fn result(&self) -> Result<Option<T>, Error> {
-        let Some(state) = self.state.as_ref().filter(|state| state.done) else { return Ok(None) };
-        match &state.result {
-            Some(Outcome::Response(any)) => self.unpack(any, "result").map(Some),
-            Some(Outcome::Error(status)) => Err(self.error(failure(status))),
-            None => {
-                let message = "the operation is done, with neither a result nor an error";
-                Err(self.error(Error::unreadable(message)))
-            }
-        }
-    }
-
-    fn unpack<P: Message + Name + Default>(&self, any: &Any, what: &str) -> Result<P, Error> {
-        let found = any.type_url.rsplit('/').next().unwrap_or_default();
-        if found != P::full_name() {
-            let message =
-                format!("the operation's {what} is a `{found}`, not a `{}`", P::full_name());
-            return Err(self.error(Error::unreadable(message)));
-        }
-        P::decode(&*any.value).map_err(|e| {
-            let message = format!("the operation's {what} cannot be decoded");
-            self.error(Error::unreadable(message).with_source(e))
-        })
+        let Some(state) = &self.state else { return Ok(None) };
+        state::result(state).map_err(|e| self.error(e))
     }
 
     fn expired(&self, last_poll_error: Option<Error>) -> Error {
@@ -283,23 +263,13 @@ where
     }
 }
 
-/// The error of an operation. An error with code OK is an error too.
-fn failure(status: &rpc::Status) -> Error {
-    let status = details::readable(status.clone());
-    let code = match Code::from_i32(status.code) {
-        Code::Ok => Code::Unknown,
-        code => code,
-    };
-    let details = status.encode_to_vec().into();
-    Error::from_status(Status::with_details(code, status.message, details))
-}
-
 /// A clone is another handle on the same operation, with the same state.
 impl<T, M> Clone for Operation<T, M> {
     fn clone(&self) -> Self {
         let (core, name, state) = (self.core.clone(), self.name.clone(), self.state.clone());
+        let (request, policy) = (self.request, self.policy);
         let began = self.began.clone();
-        Self { core, name, state, policy: self.policy, began, types: PhantomData }
+        Self { core, name, state, request, policy, began, types: PhantomData }
     }
 }
 
@@ -317,7 +287,7 @@ impl<R: LongRunning> Call<R> {
     ///
     /// # Errors
     /// As the call and [`Operation::wait`].
-    pub async fn wait(self) -> Result<R::Output, Error> {
+    pub async fn wait(self) -> Result<<R as LongRunning>::Output, Error> {
         self.await?.wait().await
     }
 }

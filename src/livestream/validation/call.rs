@@ -57,7 +57,7 @@ impl<R: Rpc + Validate> Call<R> {
         match Violations::of(request.violations_in(context)) {
             Ok(()) => Ok(self),
             Err(violations) => {
-                Err(Error::from(violations).with_subject(R::METHOD, request.route().1))
+                Err(Error::from(violations).with_subject(R::METHOD, &request.subject()))
             }
         }
     }

@@ -94,6 +94,9 @@ impl Listing {
             page_token: token.to_owned(),
             ..ListOperationsRequest::default()
         };
-        Ok(ListOperationsRequest::page(Call::new(self.core.clone(), request).send().await?))
+        // The metadata is of no use here.
+        let call = Call::new(self.core.clone(), request);
+        let call = call.fields(["name", "done", "error", "response"]);
+        Ok(ListOperationsRequest::page(call.respond().await?))
     }
 }

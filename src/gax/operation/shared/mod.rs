@@ -27,10 +27,10 @@ use crate::{
         name::{OperationName, ResourceName},
         observe::Wait,
         policy::PollPolicy,
+        rpc::Payload,
     },
     proto::google::longrunning::GetOperationRequest,
 };
-use prost::{Message, Name};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     task::yield_now,
@@ -72,8 +72,8 @@ impl SharedWaits {
         mut operation: Operation<T, M>,
     ) -> impl Future<Output = Result<T, Error>> + Send + use<T, M>
     where
-        T: Message + Name + Default + 'static,
-        M: Message + Name + Default + 'static,
+        T: Payload,
+        M: Payload,
     {
         let shared = self.0.clone();
         async move {
@@ -178,7 +178,7 @@ impl Task {
         for name in waiters.longest_unheard(self.tick, MAX_REQUESTS - pages) {
             gets += 1;
             let request = GetOperationRequest { name: String::from(&name) };
-            match Call::new(self.shared.core.clone(), request).send().await {
+            match Call::new(self.shared.core.clone(), request).respond().await {
                 Ok(state) => drop(waiters.hear(name.as_str(), state, self.tick)),
                 // The service is down for the others too. This one goes last in the next tick,
                 // because it may be the only one that the service cannot tell of.

@@ -4,6 +4,13 @@
 //! after a change and grows while the state stays the same. A wait ends early if the resource can
 //! no longer reach the state because it failed, reached a final state, or was deleted.
 
+mod condition;
+mod many;
+mod resources;
+
+pub use condition::Condition;
+pub use many::{Changes, WatchEvent, Watches};
+
 use super::LivestreamClient;
 use crate::{
     gax::{
@@ -12,12 +19,10 @@ use crate::{
         error::Error,
         policy::PollPolicy,
         poll::Poller,
-        rpc::{Rpc, UnaryKind},
+        rpc::{Paged, Read, Rpc, UnaryKind},
         transport_error::TransportError,
     },
-    model::{Asset, Channel, Clip, DvrSession, Event, asset, channel, clip, dvr_session, event},
-    name::{AssetName, ChannelName, ClipName, DvrSessionName, EventName, ResourceName},
-    proto::google::rpc::Status,
+    name::ResourceName,
 };
 use futures_core::Stream;
 use futures_util::stream;
@@ -28,14 +33,28 @@ use tonic::Code;
 /// The name of a resource whose state can be watched.
 pub trait Watched: ResourceName {
     /// The resource.
-    type Resource: Clone + fmt::Debug + Send + 'static;
+    type Resource: Clone + fmt::Debug + Send + Sync + 'static;
     /// The states of the resource.
-    type State: Copy + Eq + fmt::Debug + Send + 'static;
+    type State: Copy + Eq + fmt::Debug + Send + Sync + Condition<Self> + 'static;
+    /// The name of the parent, whose listing contains the resource.
+    type Parent: ResourceName;
     #[doc(hidden)]
-    type Get: Rpc<Response = Self::Resource, Kind = UnaryKind>;
+    type Get: Rpc<Response = Self::Resource, Kind = UnaryKind> + Read;
+    #[doc(hidden)]
+    type List: Paged<Item = Self::Resource> + Read;
+
+    /// The fields that contain the name, the state and the reason for it.
+    #[doc(hidden)]
+    const STATE_FIELDS: &'static [&'static str];
 
     #[doc(hidden)]
     fn get(&self, client: &LivestreamClient) -> Call<Self::Get>;
+
+    #[doc(hidden)]
+    fn list(client: &LivestreamClient, parent: &Self::Parent) -> Call<Self::List>;
+
+    #[doc(hidden)]
+    fn name_of(resource: &Self::Resource) -> &str;
 
     /// Returns the state of a resource. A state that this version does not know is unspecified.
     fn state(resource: &Self::Resource) -> Self::State;
@@ -97,7 +116,8 @@ impl LivestreamClient {
         }))
     }
 
-    /// Waits until a resource reaches a state, and returns the resource.
+    /// Waits until a resource meets a condition, and returns the resource. The condition is a state,
+    /// an array of states, or a closure that gets the resource.
     ///
     /// The wait continues while the service is unavailable, but not if its certificate is not trusted.
     ///
@@ -113,17 +133,20 @@ impl LivestreamClient {
     /// ```
     /// # async fn example(client: livestream_client::LivestreamClient) -> Result<(), livestream_client::Error> {
     /// # let channel = livestream_client::name::ChannelName::new("p", "us-central1", "c")?;
-    /// use livestream_client::model::channel::StreamingState;
+    /// use livestream_client::model::{Channel, channel::StreamingState};
     ///
     /// let on_air = client.wait_until(&channel, StreamingState::Streaming).await?;
+    ///
+    /// let is_backup = |channel: &Channel| channel.active_input == "backup";
+    /// let switched = client.wait_until(&channel, is_backup).await?;
     /// # Ok(()) }
     /// ```
     pub async fn wait_until<N: Watched>(
         &self,
         name: &N,
-        state: N::State,
+        condition: impl Condition<N>,
     ) -> Result<N::Resource, Error> {
-        self.wait_until_with(name, state, self.core.poll).await
+        self.wait_until_with(name, condition, self.core.poll).await
     }
 
     /// Like [`wait_until`](Self::wait_until), with the intervals and the limit of this policy.
@@ -133,22 +156,23 @@ impl LivestreamClient {
     pub async fn wait_until_with<N: Watched>(
         &self,
         name: &N,
-        state: N::State,
+        condition: impl Condition<N>,
         policy: PollPolicy,
     ) -> Result<N::Resource, Error> {
         require_runtime().map_err(TransportError::into_error)?;
         let mut watch = Watch::new(self, name, policy);
-        let reached = timeout(policy.limit(), watch.until(state)).await;
+        let wanted = condition.describe();
+        let reached = timeout(policy.limit(), watch.until(condition)).await;
         reached.unwrap_or_else(|_| {
             let last = match &watch.last {
                 Some((state, _)) => format!("still {state:?}"),
                 None => "unknown".to_owned(),
             };
             let message = format!(
-                "the wait for {state:?} ended after {:?}, and the state is {last}",
+                "the wait for {wanted} ended after {:?}, and the state is {last}",
                 policy.limit()
             );
-            let error = watch.error(Code::DeadlineExceeded, message);
+            let error = error(name, Code::DeadlineExceeded, message);
             Err(match watch.poller.last_poll_error() {
                 Some(source) => error.with_source(source),
                 None => error,
@@ -162,7 +186,7 @@ struct Watch<N: Watched> {
     name: N,
     poller: Poller,
     /// The last state that was read, and the states of the parts.
-    last: Option<(N::State, Vec<i32>)>,
+    last: Option<States<N>>,
 }
 
 impl<N: Watched> Watch<N> {
@@ -171,27 +195,25 @@ impl<N: Watched> Watch<N> {
         Self { client, name, poller, last: None }
     }
 
-    async fn until(&mut self, state: N::State) -> Result<N::Resource, Error> {
+    async fn until(&mut self, condition: impl Condition<N>) -> Result<N::Resource, Error> {
+        let wanted = condition.describe();
+        // A state changes only if a poll shows a change. Any other property can change at any time.
+        let mut polled = self.change().await;
         loop {
-            let resource = match self.change().await {
+            let resource = match polled {
                 Err(e) if e.is_not_found() => {
-                    let cause = match self.last {
-                        Some(_) => "the resource was deleted",
-                        None => "the resource does not exist",
-                    };
-                    let message = format!("cannot reach {state:?}: {cause}");
-                    return Err(self.error(Code::NotFound, message).with_source(e));
+                    return Err(absent(&self.name, &wanted, self.last.is_some()).with_source(e));
                 }
-                changed => changed?,
+                polled => polled?,
             };
-            let current = N::state(&resource);
-            if current == state {
+            if condition.is_met(&resource) {
                 return Ok(resource);
             }
-            if let Some(reason) = N::terminal_reason(&resource) {
-                let message = format!("cannot reach {state:?}: the state is {current:?}: {reason}");
-                return Err(self.error(Code::FailedPrecondition, message));
-            }
+            unreachable(&self.name, &wanted, &resource)?;
+            polled = match condition.is_state() {
+                true => self.change().await,
+                false => self.poll().await,
+            };
         }
     }
 
@@ -199,135 +221,54 @@ impl<N: Watched> Watch<N> {
     async fn change(&mut self) -> Result<N::Resource, Error> {
         self.poller.restart();
         loop {
-            self.poller.pause(|_, _| {}).await;
-            let polled = self.name.get(&self.client).await;
-            let Some(resource) = self.poller.answered(polled).transpose()? else { continue };
-            let states = (N::state(&resource), N::part_states(&resource));
-            if self.last.as_ref() != Some(&states) {
-                self.last = Some(states);
+            let before = self.last.clone();
+            let resource = self.poll().await?;
+            if self.last != before {
                 return Ok(resource);
             }
         }
     }
 
-    fn error(&self, code: Code, message: String) -> Error {
-        Error::new(code, message).with_subject(N::Get::METHOD, self.name.as_str())
-    }
-}
-
-/// The error message in a resource that failed.
-fn failure(error: Option<&Status>) -> String {
-    error.map_or_else(|| "the service gives no reason".to_owned(), |status| status.message.clone())
-}
-
-/// The reason for a final state that is not a failure.
-fn finished() -> String {
-    "this state is final".to_owned()
-}
-
-impl Watched for ChannelName {
-    type Resource = Channel;
-    type State = channel::StreamingState;
-    type Get = crate::model::GetChannelRequest;
-
-    fn get(&self, client: &LivestreamClient) -> Call<Self::Get> {
-        client.get_channel(self)
-    }
-
-    fn state(resource: &Channel) -> Self::State {
-        resource.streaming_state()
-    }
-
-    fn terminal_reason(resource: &Channel) -> Option<String> {
-        let failed = resource.streaming_state() == channel::StreamingState::StreamingError;
-        failed.then(|| failure(resource.streaming_error.as_ref()))
-    }
-
-    fn part_states(resource: &Channel) -> Vec<i32> {
-        resource.distributions.iter().map(|distribution| distribution.state).collect()
-    }
-}
-
-impl Watched for EventName {
-    type Resource = Event;
-    type State = event::State;
-    type Get = crate::model::GetEventRequest;
-
-    fn get(&self, client: &LivestreamClient) -> Call<Self::Get> {
-        client.get_event(self)
-    }
-
-    fn state(resource: &Event) -> Self::State {
-        resource.state()
-    }
-
-    fn terminal_reason(resource: &Event) -> Option<String> {
-        match resource.state() {
-            event::State::Failed => Some(failure(resource.error.as_ref())),
-            event::State::Succeeded | event::State::Stopped => Some(finished()),
-            _ => None,
+    /// Polls until the service answers, and returns the resource.
+    async fn poll(&mut self) -> Result<N::Resource, Error> {
+        loop {
+            self.poller.pause(|_, _| {}).await;
+            let polled = self.name.get(&self.client).await;
+            let Some(resource) = self.poller.answered(polled).transpose()? else { continue };
+            let states = states::<N>(&resource);
+            if self.last.as_ref() != Some(&states) {
+                self.poller.restart();
+                self.last = Some(states);
+            }
+            return Ok(resource);
         }
     }
 }
 
-impl Watched for ClipName {
-    type Resource = Clip;
-    type State = clip::State;
-    type Get = crate::model::GetClipRequest;
+/// The states by which a change is noticed.
+type States<N> = (<N as Watched>::State, Vec<i32>);
 
-    fn get(&self, client: &LivestreamClient) -> Call<Self::Get> {
-        client.get_clip(self)
-    }
-
-    fn state(resource: &Clip) -> Self::State {
-        resource.state()
-    }
-
-    fn terminal_reason(resource: &Clip) -> Option<String> {
-        match resource.state() {
-            clip::State::Failed => Some(failure(resource.error.as_ref())),
-            clip::State::Succeeded => Some(finished()),
-            _ => None,
-        }
-    }
+fn states<N: Watched>(resource: &N::Resource) -> States<N> {
+    (N::state(resource), N::part_states(resource))
 }
 
-impl Watched for DvrSessionName {
-    type Resource = DvrSession;
-    type State = dvr_session::State;
-    type Get = crate::model::GetDvrSessionRequest;
-
-    fn get(&self, client: &LivestreamClient) -> Call<Self::Get> {
-        client.get_dvr_session(self)
-    }
-
-    fn state(resource: &DvrSession) -> Self::State {
-        resource.state()
-    }
-
-    fn terminal_reason(resource: &DvrSession) -> Option<String> {
-        match resource.state() {
-            dvr_session::State::Failed => Some(failure(resource.error.as_ref())),
-            dvr_session::State::Finished => Some(finished()),
-            _ => None,
-        }
-    }
+fn error<N: Watched>(name: &N, code: Code, message: String) -> Error {
+    Error::new(code, message).with_subject(N::Get::METHOD, name.as_str())
 }
 
-impl Watched for AssetName {
-    type Resource = Asset;
-    type State = asset::State;
-    type Get = crate::model::GetAssetRequest;
+/// The error of a wait for a resource that does not exist.
+fn absent<N: Watched>(name: &N, wanted: &str, was_there: bool) -> Error {
+    let cause = if was_there { "the resource was deleted" } else { "the resource does not exist" };
+    error(name, Code::NotFound, format!("cannot reach {wanted}: {cause}"))
+}
 
-    fn get(&self, client: &LivestreamClient) -> Call<Self::Get> {
-        client.get_asset(self)
-    }
-
-    fn state(resource: &Asset) -> Self::State {
-        resource.state()
-    }
-
-    fn terminal_reason(resource: &Asset) -> Option<String> {
-        (resource.state() == asset::State::Error).then(|| failure(resource.error.as_ref()))
-    }
+/// Whether a resource can still change.
+///
+/// # Errors
+/// `FAILED_PRECONDITION` if its state is final.
+fn unreachable<N: Watched>(name: &N, wanted: &str, resource: &N::Resource) -> Result<(), Error> {
+    let Some(reason) = N::terminal_reason(resource) else { return Ok(()) };
+    let state = N::state(resource);
+    let message = format!("cannot reach {wanted}: the state is {state:?}: {reason}");
+    Err(error(name, Code::FailedPrecondition, message))
 }

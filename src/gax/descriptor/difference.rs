@@ -1,0 +1,318 @@
+//! How a resource differs from what is wanted of it.
+//!
+//! A field that is not set in the wanted resource is not compared, because the service fills in
+//! defaults. So a comparison after the service has applied an update finds no difference.
+
+use super::{
+    Descriptor, Field, Kind,
+    wire::{Records, Wire, put_message, records},
+};
+use prost::Message as _;
+use std::fmt::{self, Write as _};
+
+/// A field whose value is not as wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change {
+    /// The path of the field, such as `mux_streams[1].container`.
+    pub path: String,
+    /// The present value as text; `None` if the field is not set. A secret is redacted.
+    pub from: Option<String>,
+    /// The wanted value as text; `None` if the field is to be cleared. A secret is redacted.
+    pub to: Option<String>,
+    /// The field of the resource that contains the path.
+    pub(crate) top: &'static str,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "not set".to_owned());
+        write!(f, "{}: {} -> {}", self.path, show(&self.from), show(&self.to))
+    }
+}
+
+/// The paths of the fields to clear, such as `input_config` or `mux_streams.encryption_id`.
+#[derive(Clone, Copy)]
+pub(crate) struct Clearing<'a>(pub(crate) &'a [String]);
+
+impl Clearing<'_> {
+    fn contains(self, path: &str) -> bool {
+        !self.0.is_empty() && self.0.contains(&without_indexes(path))
+    }
+
+    /// Whether a field below this one is to be cleared.
+    fn is_below(self, path: &str) -> bool {
+        let is_below =
+            |cleared: &String| cleared.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+        !self.0.is_empty() && self.0.iter().any(is_below)
+    }
+}
+
+/// `mux_streams[1].container` is `mux_streams.container` in a field mask.
+fn without_indexes(path: &str) -> String {
+    path.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest)).collect()
+}
+
+/// Compares the fields of two encoded messages that are set in `wanted`, and those to clear.
+pub(crate) fn difference(
+    descriptor: &'static Descriptor,
+    wanted: &[u8],
+    actual: &[u8],
+    cleared: Clearing<'_>,
+) -> Vec<Change> {
+    let mut comparison = Comparison { cleared, path: String::new(), top: "", changes: Vec::new() };
+    comparison.message(descriptor, wanted, actual);
+    comparison.changes
+}
+
+struct Comparison<'a> {
+    cleared: Clearing<'a>,
+    path: String,
+    top: &'static str,
+    changes: Vec<Change>,
+}
+
+impl Comparison<'_> {
+    fn message(&mut self, descriptor: &'static Descriptor, wanted: &[u8], actual: &[u8]) {
+        let (wanted, actual) = (Records::read(wanted), Records::read(actual));
+        for field in descriptor.fields.iter().filter(|field| !field.is_output) {
+            let outer = self.path.len();
+            if outer == 0 {
+                self.top = field.name;
+            } else {
+                self.path.push('.');
+            }
+            self.path.push_str(field.name);
+            self.field(field, &wanted.values(field), &actual.values(field));
+            self.path.truncate(outer);
+        }
+    }
+
+    fn field(&mut self, field: &'static Field, wanted: &[Wire<'_>], actual: &[Wire<'_>]) {
+        match field.kind {
+            Kind::Map => self.map(field, wanted, actual),
+            Kind::Message(inner) if field.is_list => {
+                if wanted.is_empty() {
+                    self.unset(field, actual);
+                } else if wanted.len() != actual.len() {
+                    self.add(field, actual, wanted);
+                } else {
+                    for (at, (wanted, actual)) in wanted.iter().zip(actual).enumerate() {
+                        let outer = self.path.len();
+                        self.path += &format!("[{at}]");
+                        self.message(inner, wanted.bytes(), actual.bytes());
+                        self.path.truncate(outer);
+                    }
+                }
+            }
+            Kind::Message(inner) => {
+                if wanted.is_empty() && !self.cleared.is_below(&without_indexes(&self.path)) {
+                    self.unset(field, actual);
+                } else if field.oneof.is_some() && !wanted.is_empty() && actual.is_empty() {
+                    // The empty message is a choice too.
+                    self.add(field, actual, wanted);
+                } else {
+                    self.message(inner, content(wanted), content(actual));
+                }
+            }
+            // A required number has no default: 0 is a value.
+            Kind::Int | Kind::Double if wanted.is_empty() && field.is_required => {
+                if !actual.is_empty() {
+                    self.add(field, actual, &[Wire::Varint(0)]);
+                }
+            }
+            _ if wanted.is_empty() => self.unset(field, actual),
+            // A service that does not return a secret says nothing about it.
+            _ if field.is_secret && actual.is_empty() => {}
+            _ if is_same(field, wanted, actual) => {}
+            _ => self.add(field, actual, wanted),
+        }
+    }
+
+    fn map(&mut self, field: &'static Field, wanted: &[Wire<'_>], actual: &[Wire<'_>]) {
+        let actual = actual.iter().map(|wire| entry(*wire)).collect::<Vec<_>>();
+        let wanted = wanted.iter().map(|wire| entry(*wire)).collect::<Vec<_>>();
+        let find = |entries: &[(&str, &str)], key: &str| {
+            let found = entries.iter().find(|(other, _)| *other == key);
+            found.map(|(_, value)| format!("{value:?}"))
+        };
+        let is_cleared = self.cleared.contains(&self.path);
+        let unwanted = actual.iter().filter(|(key, _)| is_cleared && find(&wanted, key).is_none());
+        let mut keys = wanted.iter().chain(unwanted).map(|(key, _)| *key).collect::<Vec<_>>();
+        // The entries of an encoded map are in random order.
+        keys.sort_unstable();
+        for key in keys {
+            let (from, to) = (find(&actual, key), find(&wanted, key));
+            if from != to {
+                let path = format!("{}.{key}", self.path);
+                self.changes.push(Change { path, from, to, top: self.top });
+            }
+        }
+        debug_assert!(!field.is_secret, "the values would have to be redacted");
+    }
+
+    /// A field that is not set in the wanted message.
+    fn unset(&mut self, field: &'static Field, actual: &[Wire<'_>]) {
+        if !actual.is_empty() && self.cleared.contains(&self.path) {
+            self.add(field, actual, &[]);
+        }
+    }
+
+    fn add(&mut self, field: &'static Field, from: &[Wire<'_>], to: &[Wire<'_>]) {
+        let (path, top) = (self.path.clone(), self.top);
+        self.changes.push(Change { path, from: show(field, from), to: show(field, to), top });
+    }
+}
+
+/// The content of a message that is set once at most.
+fn content<'a>(message: &[Wire<'a>]) -> &'a [u8] {
+    message.first().map_or(&[], |wire| wire.bytes())
+}
+
+/// The key and the value of a map's entry.
+fn entry(wire: Wire<'_>) -> (&str, &str) {
+    let of = |number| {
+        let mut records = records(wire.bytes());
+        records.find(|record| record.number == number).map_or("", |record| record.value.text())
+    };
+    (of(1), of(2))
+}
+
+fn is_same(field: &Field, wanted: &[Wire<'_>], actual: &[Wire<'_>]) -> bool {
+    let is_same_text = |(one, other): (&Wire<'_>, &Wire<'_>)| match field.is_reference {
+        true => is_same_name(one.text(), other.text()),
+        false => is_same_folder(one.text(), other.text()),
+    };
+    match field.kind {
+        Kind::Text if wanted.len() == actual.len() => wanted.iter().zip(actual).all(is_same_text),
+        _ => wanted == actual,
+    }
+}
+
+/// Whether two texts are equal, or the same folder in Cloud Storage with and without a slash at the
+/// end.
+fn is_same_folder(one: &str, other: &str) -> bool {
+    fn folder(uri: &str) -> Option<&str> {
+        uri.starts_with("gs://").then(|| uri.strip_suffix('/').unwrap_or(uri))
+    }
+    one == other || folder(one).is_some_and(|one| folder(other) == Some(one))
+}
+
+/// Whether two names refer to one resource: a service may return the number of a project although
+/// the caller gave its id.
+pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
+    fn split(name: &str) -> Option<(&str, &str)> {
+        name.strip_prefix("projects/")?.split_once('/')
+    }
+    let is_number = |project: &str| project.bytes().all(|byte| byte.is_ascii_digit());
+    one == other
+        || split(one).zip(split(other)).is_some_and(|((project, rest), (other, other_rest))| {
+            rest == other_rest && is_number(project) != is_number(other)
+        })
+}
+
+fn show(field: &Field, values: &[Wire<'_>]) -> Option<String> {
+    match (values, &field.kind) {
+        ([], _) => None,
+        _ if field.is_secret => Some("[redacted]".to_owned()),
+        ([_], Kind::Message(_)) if field.is_list => Some("1 entry".to_owned()),
+        (_, Kind::Message(_) | Kind::Map) if field.is_list => {
+            Some(format!("{} entries", values.len()))
+        }
+        _ if field.is_list => {
+            let values = values.iter().map(|value| show_one(field, *value)).collect::<Vec<_>>();
+            Some(format!("[{}]", values.join(", ")))
+        }
+        ([value, ..], _) => Some(show_one(field, *value)),
+    }
+}
+
+fn show_one(field: &Field, value: Wire<'_>) -> String {
+    let number = || match value {
+        Wire::Varint(number) => number.cast_signed(),
+        _ => 0,
+    };
+    match field.kind {
+        Kind::Bool => (number() != 0).to_string(),
+        Kind::Int => number().to_string(),
+        Kind::Double => {
+            let bytes = value.bytes().try_into().unwrap_or_default();
+            f64::from_le_bytes(bytes).to_string()
+        }
+        Kind::Text => format!("{:?}", value.text()),
+        Kind::Enum(values) => {
+            let known = values.iter().find(|(known, _)| i64::from(*known) == number());
+            known.map_or_else(|| number().to_string(), |(_, name)| (*name).to_owned())
+        }
+        Kind::Duration => {
+            let duration = prost_types::Duration::decode(value.bytes()).unwrap_or_default();
+            let seconds = duration.seconds as f64 + f64::from(duration.nanos) / 1e9;
+            format!("{seconds}s")
+        }
+        Kind::Timestamp => {
+            let time = prost_types::Timestamp::decode(value.bytes()).unwrap_or_default();
+            time.to_string()
+        }
+        Kind::Message(descriptor) => show_message(descriptor, value.bytes()),
+        Kind::Value | Kind::Map => format!("{} bytes", value.bytes().len()),
+    }
+}
+
+fn show_message(descriptor: &Descriptor, message: &[u8]) -> String {
+    let records = Records::read(message);
+    let mut text = "{".to_owned();
+    for field in descriptor.fields {
+        let Some(value) = show(field, &records.values(field)) else { continue };
+        let separator = if text.len() > 1 { ", " } else { "" };
+        write!(text, "{separator}{}: {value}", field.name).expect("a string takes any text");
+    }
+    text + "}"
+}
+
+/// The content of an update: the wanted value of each field in `tops`, with what it leaves unset
+/// taken from the actual resource. A list is wanted as a whole.
+pub(crate) fn merge(
+    descriptor: &'static Descriptor,
+    wanted: &[u8],
+    actual: &[u8],
+    cleared: Clearing<'_>,
+    tops: &[&str],
+) -> Vec<u8> {
+    merge_below(descriptor, wanted, actual, cleared, "", &|name| tops.contains(&name))
+}
+
+fn merge_below(
+    descriptor: &'static Descriptor,
+    wanted: &[u8],
+    actual: &[u8],
+    cleared: Clearing<'_>,
+    prefix: &str,
+    is_merged: &dyn Fn(&str) -> bool,
+) -> Vec<u8> {
+    let (wanted, actual) = (Records::read(wanted), Records::read(actual));
+    let mut out = Vec::new();
+    let fields = descriptor.fields.iter().filter(|field| !field.is_output);
+    for field in fields.filter(|field| is_merged(field.name)) {
+        let path = format!("{prefix}{}", field.name);
+        let is_wanted = wanted.has(field);
+        match field.kind {
+            _ if !is_wanted && cleared.contains(&path) => {}
+            _ if !is_wanted && wanted.has_oneof_of(field, descriptor) => {}
+            // 0 is wanted, as in a comparison.
+            Kind::Int | Kind::Double if !is_wanted && field.is_required => {}
+            Kind::Message(inner) if !field.is_list && actual.has(field) => {
+                let (wanted, actual) = (wanted.content(field), actual.content(field));
+                let prefix = format!("{path}.");
+                let merged = merge_below(inner, wanted, actual, cleared, &prefix, &|_| true);
+                put_message(&mut out, field.number, &merged);
+            }
+            // Of two entries with one key, a decoder takes the last.
+            Kind::Map if !cleared.contains(&path) => {
+                out.extend([actual.raw(field), wanted.raw(field)].concat());
+            }
+            _ if is_wanted => out.extend(wanted.raw(field)),
+            _ => out.extend(actual.raw(field)),
+        }
+    }
+    out
+}

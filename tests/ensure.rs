@@ -1,0 +1,496 @@
+//! Declared resources: `ensure_…` converges, sends nothing when nothing differs, and has one effect
+//! however many callers there are.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use livestream_client::{
+    Error, LivestreamClient,
+    ensure::Plan,
+    model::{
+        Asset, Channel, DvrSession, Event, GetChannelRequest, Input, InputAttachment, LogConfig,
+        OperationMetadata, PreprocessingConfig, UpdateChannelRequest,
+        asset::{Resource, VideoAsset},
+        channel::StreamingState,
+        dvr_session::{self, dvr_window::Kind},
+        event::{AdBreakTask, Task},
+        input::{SecurityRule, Tier, Type},
+        log_config::LogSeverity,
+        preprocessing_config::{Crop, Pad},
+    },
+    name::LocationName,
+    proto::google::longrunning,
+};
+use livestream_emulator::{Emulator, Latency};
+use prost::{Message, Name};
+use std::time::Duration;
+use support::{
+    Observed, Scripted,
+    fixture::{Fixture, channel, frequent_polls, sleep_seconds},
+};
+use tonic::{Code, Status};
+
+fn rtmp() -> Input {
+    Input { r#type: Type::RtmpPush.into(), ..Default::default() }
+}
+
+fn logging(severity: LogSeverity) -> Option<LogConfig> {
+    Some(LogConfig { log_severity: severity.into() })
+}
+
+/// The accepted operations with a verb on a resource.
+async fn operations(client: &LivestreamClient, location: &LocationName, verb: &str) -> usize {
+    let all = client.list_operations(location).items().collect().await.unwrap();
+    let is_of_verb = |operation: &longrunning::Operation| {
+        let metadata = operation.metadata.as_ref().unwrap();
+        OperationMetadata::decode(&*metadata.value).unwrap().verb == verb
+    };
+    all.iter().filter(|operation| is_of_verb(operation)).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_channel_creates_then_updates_what_differs_and_then_sends_nothing() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel: name, log, .. } = &fixture;
+    let wanted = channel();
+    let plan = client.plan_channel(name, &wanted).await.unwrap();
+    assert_eq!(plan.to_string(), format!("create {name}"));
+    let created = client.ensure_channel(name, wanted.clone()).await.unwrap();
+    assert_eq!(created.name, name.as_str());
+    // The service has filled in defaults, at several depths.
+    assert_ne!(created.mux_streams, wanted.mux_streams);
+    assert_ne!(created.manifests, wanted.manifests);
+    assert_eq!(log.mutations(), 1);
+
+    assert!(client.plan_channel(name, &wanted).await.unwrap().is_nothing());
+    client.ensure_channel(name, wanted.clone()).await.unwrap();
+    // A channel that was read can be declared again.
+    client.ensure_channel(name, created).await.unwrap();
+    assert_eq!(log.mutations(), 1);
+
+    let mut changed = Channel { log_config: logging(LogSeverity::Warning), ..wanted.clone() };
+    changed.elementary_streams[0].key = "voice".to_owned();
+    changed.mux_streams[0].elementary_streams = vec!["voice".to_owned()];
+    let plan = client.plan_channel(name, &changed).await.unwrap();
+    let text = format!(
+        "update {name}\n  \
+         elementary_streams[0].key: \"sound\" -> \"voice\"\n  \
+         mux_streams[0].elementary_streams: [\"sound\"] -> [\"voice\"]\n  \
+         log_config.log_severity: not set -> WARNING"
+    );
+    assert_eq!(plan.to_string(), text);
+    let Plan::Update { mask, .. } = plan else { panic!("{plan:?}") };
+    assert_eq!(mask.paths, ["elementary_streams", "mux_streams", "log_config"]);
+    assert_eq!(log.mutations(), 1, "a plan changes nothing");
+
+    let updated = client.ensure_channel(name, changed.clone()).await.unwrap();
+    assert_eq!(updated.elementary_streams[0].key, "voice");
+    assert_eq!(updated.manifests[0].key, "main", "fields out of the mask stay");
+    client.ensure_channel(name, changed).await.unwrap();
+    // A declaration of one field changes no other.
+    let partial = Channel { log_config: logging(LogSeverity::Warning), ..Default::default() };
+    client.ensure_channel(name, partial).await.unwrap();
+    assert_eq!(log.mutations(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_input_converges_although_the_service_fills_in_the_tier() {
+    let Fixture { client, location, log, .. } = &Fixture::new();
+    let name = location.input("studio").unwrap();
+    let input = client.ensure_input(&name, rtmp()).await.unwrap();
+    assert_eq!(input.tier(), Tier::Hd);
+    client.ensure_input(&name, rtmp()).await.unwrap();
+    assert_eq!(log.mutations(), 1);
+
+    let uhd = Input { tier: Tier::Uhd.into(), ..rtmp() };
+    let plan = client.plan_input(&name, &uhd).await.unwrap();
+    assert_eq!(plan.to_string(), format!("update {name}\n  tier: HD -> UHD"));
+    assert_eq!(client.ensure_input(&name, uhd).await.unwrap().tier(), Tier::Uhd);
+    client.ensure_input(&name, rtmp()).await.unwrap();
+    assert_eq!(client.get_input(&name).await.unwrap().tier(), Tier::Uhd, "unset is not compared");
+    assert_eq!(log.mutations(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_keeps_what_the_declaration_leaves_unset_and_clear_removes_it() {
+    let Fixture { client, location, log, .. } = &Fixture::new();
+    let name = location.input("studio").unwrap();
+    let with = |preprocessing_config, security_rules| Input {
+        preprocessing_config,
+        security_rules,
+        ..rtmp()
+    };
+    let crop = Some(Crop { top_pixels: 8, ..Default::default() });
+    let pad = Some(Pad { left_pixels: 4, ..Default::default() });
+    let rules = Some(SecurityRule { ip_ranges: vec!["192.0.2.0/24".to_owned()] });
+    let first = with(Some(PreprocessingConfig { crop, ..Default::default() }), rules.clone());
+    client.ensure_input(&name, first).await.unwrap();
+
+    let second = with(Some(PreprocessingConfig { pad, ..Default::default() }), None);
+    let merged = client.ensure_input(&name, second.clone()).await.unwrap();
+    let both = PreprocessingConfig { crop, pad, ..Default::default() };
+    assert_eq!((merged.preprocessing_config, merged.security_rules), (Some(both), rules));
+
+    let ensure = || client.ensure_input(&name, second.clone());
+    let clear = ["preprocessing_config.crop", "security_rules"];
+    let plan = ensure().clear(clear).plan().await.unwrap().to_string();
+    let lines = plan.lines().skip(1).collect::<Vec<_>>();
+    let expected = [
+        "  preprocessing_config.crop: {top_pixels: 8} -> not set",
+        "  security_rules: {ip_ranges: [\"192.0.2.0/24\"]} -> not set",
+    ];
+    assert_eq!(lines, expected);
+    let cleared = ensure().clear(clear).await.unwrap();
+    assert_eq!(cleared.preprocessing_config, second.preprocessing_config);
+    assert_eq!(cleared.security_rules, None);
+    ensure().clear(clear).await.unwrap();
+    assert_eq!(log.mutations(), 3);
+
+    let error = ensure().clear(["security_rule"]).await.unwrap_err();
+    assert_eq!(error.field(), Some("clear"));
+    assert!(error.message().ends_with("did you mean `security_rules`?"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_difference_in_a_field_that_cannot_change_is_refused_by_field_before_anything_is_sent() {
+    let fixture = Fixture::new();
+    let Fixture { client, location, channel: name, log, .. } = &fixture;
+    client.ensure_channel(name, channel()).await.unwrap();
+    let mut wanted = Channel { log_config: logging(LogSeverity::Warning), ..channel() };
+    wanted.labels.insert("show".to_owned(), "news".to_owned());
+    let before = log.mutations();
+    let error = client.ensure_channel(name, wanted.clone()).await.unwrap_err();
+    assert_eq!((error.code(), error.field()), (Code::InvalidArgument, Some("labels.show")));
+    let message = "`labels.show` cannot be changed by an update (labels.show: not set -> \"news\")";
+    assert_eq!(error.message(), message);
+    assert!(client.plan_channel(name, &wanted).await.is_err());
+
+    let other = Channel { name: format!("{location}/channels/other"), ..channel() };
+    let error = client.ensure_channel(name, other).await.unwrap_err();
+    assert_eq!(error.field(), Some("name"));
+
+    let input = location.input("studio").unwrap();
+    client.ensure_input(&input, rtmp()).await.unwrap();
+    let srt = Input { r#type: Type::SrtPush.into(), ..Default::default() };
+    let error = client.ensure_input(&input, srt).await.unwrap_err();
+    assert_eq!(error.field(), Some("type"), "{error}");
+    assert_eq!(log.mutations(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_names_the_dvr_sessions_that_an_update_ends_and_a_refused_update() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel: name, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let evening = name.dvr_session("evening").unwrap();
+    let wanted = fixture.session(600, 7200);
+    client.ensure_dvr_session(&evening, wanted.clone()).await.unwrap();
+    let update = Channel { log_config: logging(LogSeverity::Warning), ..Default::default() };
+    let plan = client.plan_channel(name, &update).await.unwrap();
+    assert!(plan.to_string().ends_with(&format!("\n  ends the DVR session {evening}")), "{plan}");
+    let Plan::Update { ended_sessions, .. } = plan else { panic!("{plan:?}") };
+    assert_eq!(ended_sessions, std::slice::from_ref(&evening));
+
+    // The windows of a session can change until the session has ended.
+    let longer = fixture.session(600, 9000);
+    let longer = DvrSession { dvr_windows: longer.dvr_windows, ..wanted };
+    let plan = client.plan_dvr_session(&evening, &longer).await.unwrap();
+    assert!(matches!(plan, Plan::Update { refusal: None, .. }), "{plan}");
+    client.ensure_dvr_session(&evening, longer.clone()).await.unwrap();
+    assert!(client.plan_dvr_session(&evening, &longer).await.unwrap().is_nothing());
+    client.ensure_channel(name, update).await.unwrap();
+    sleep_seconds(60).await;
+    let state = client.get_dvr_session(&evening).await.unwrap().state();
+    assert_eq!(state, dvr_session::State::Failed);
+    let again = fixture.session(600, 7200);
+    let plan = client.plan_dvr_session(&evening, &again).await.unwrap();
+    assert!(plan.to_string().contains("the service would refuse it: the session is FAILED"));
+    let error = client.ensure_dvr_session(&evening, again).await.unwrap_err();
+    assert_eq!(error.code(), Code::FailedPrecondition);
+    assert!(error.message().contains("its channel was updated"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clear_opens_the_end_of_a_dvr_window() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel: name, log, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let evening = name.dvr_session("evening").unwrap();
+    let closed = fixture.session(600, 7200);
+    client.ensure_dvr_session(&evening, closed.clone()).await.unwrap();
+    let mut open = closed;
+    let Some(Kind::TimeInterval(interval)) = &mut open.dvr_windows[0].kind else { panic!() };
+    interval.end_time = None;
+    let before = log.mutations();
+    client.ensure_dvr_session(&evening, open.clone()).await.unwrap();
+    assert_eq!(log.mutations(), before, "unset is not compared");
+    for _ in 0..2 {
+        let ensure = client.ensure_dvr_session(&evening, open.clone());
+        let opened = ensure.clear(["dvr_windows.time_interval.end_time"]).await.unwrap();
+        assert_eq!(opened.dvr_windows, open.dvr_windows);
+    }
+    assert_eq!(log.mutations(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixteen_callers_create_one_channel_and_start_it_once() {
+    let fixture = Fixture::with(Emulator::builder().every_latency(Duration::from_secs(10)));
+    let Fixture { client, location, channel: name, log, .. } = &fixture;
+    let input = location.input("studio").unwrap();
+    let callers = (0..16).map(|_| {
+        let (client, input, name) = (client.clone(), input.clone(), name.clone());
+        tokio::spawn(async move {
+            client.ensure_input(&input, rtmp()).await?;
+            let attached = InputAttachment {
+                key: "studio".to_owned(),
+                input: input.to_string(),
+                ..Default::default()
+            };
+            let wanted = Channel { input_attachments: vec![attached], ..channel() };
+            let channel = client.ensure_channel(&name, wanted).await?;
+            assert_eq!(channel.input_attachments[0].key, "studio");
+            client.ensure_running(&name).await
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        let channel = caller.await.unwrap().unwrap();
+        assert_ne!(channel.streaming_state(), StreamingState::Stopped);
+    }
+    assert_eq!(operations(client, location, "create").await, 2, "an input and a channel");
+    assert_eq!(operations(client, location, "start").await, 1);
+    let before = log.mutations();
+    client.ensure_channel(name, channel()).await.unwrap();
+    client.ensure_running(name).await.unwrap();
+    assert_eq!(log.mutations(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixteen_callers_update_once_and_stop_once_and_delete_once() {
+    let fixture = Fixture::with(Emulator::builder().every_latency(Duration::from_secs(10)));
+    let Fixture { client, location, channel: name, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let update = Channel { log_config: logging(LogSeverity::Warning), ..Default::default() };
+    let callers = (0..16).map(|_| {
+        let (client, name, update) = (client.clone(), name.clone(), update.clone());
+        tokio::spawn(async move {
+            client.ensure_channel(&name, update).await?;
+            client.ensure_stopped(&name).await?;
+            Ok::<_, Error>(())
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap().unwrap();
+    }
+    assert_eq!(operations(client, location, "update").await, 1);
+    assert_eq!(operations(client, location, "stop").await, 1);
+    let callers = (0..16).map(|_| {
+        let (client, name) = (client.clone(), name.clone());
+        tokio::spawn(async move { client.ensure_absent(&name).await })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap().unwrap();
+    }
+    assert_eq!(operations(client, location, "delete").await, 1);
+    assert!(client.get_channel(name).await.unwrap_err().is_not_found());
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_running_joins_a_start_and_follows_a_stop() {
+    let fixture = Fixture::new();
+    let Fixture { emulator, client, location, channel: name, log, .. } = &fixture;
+    let error = client.ensure_running(name).await.unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    assert_eq!(error.resource(), name.as_str());
+    fixture.create_channel().await;
+    drop(client.start_channel(name).await.unwrap());
+    let before = log.mutations();
+    client.ensure_running(name).await.unwrap();
+    assert_eq!(log.mutations(), before, "the start was under way");
+
+    drop(client.stop_channel(name).await.unwrap());
+    client.ensure_running(name).await.unwrap();
+    assert_eq!(operations(client, location, "start").await, 2);
+
+    fixture.reach(name, StreamingState::Streaming).await;
+    emulator.fail(name, Status::permission_denied("the bucket is closed")).unwrap();
+    let error = client.ensure_running(name).await.unwrap_err();
+    assert_eq!(error.code(), Code::FailedPrecondition);
+    assert!(error.message().ends_with("the bucket is closed"), "{error}");
+
+    client.ensure_stopped(name).await.unwrap();
+    drop(client.start_channel(name).await.unwrap());
+    let stopped = client.ensure_stopped(name).await.unwrap();
+    assert_eq!(stopped.streaming_state(), StreamingState::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_absent_removes_a_running_channel_and_one_that_is_being_created() {
+    let fixture = Fixture::new();
+    let Fixture { client, location, channel: name, log, .. } = &fixture;
+    client.ensure_absent(name).await.unwrap();
+    assert_eq!(log.mutations(), 0);
+    fixture.create_streaming_channel().await;
+    let duration = Some(prost_types::Duration { seconds: 30, nanos: 0 });
+    let task = Some(Task::AdBreak(AdBreakTask { duration }));
+    let event = Event { task, execute_now: true, ..Default::default() };
+    let ads = name.event("ads").unwrap();
+    for _ in 0..2 {
+        client.ensure_event(&ads, event.clone()).await.unwrap();
+    }
+    client.ensure_absent(name).await.unwrap();
+    assert!(client.get_channel(name).await.unwrap_err().is_not_found());
+
+    // A creation that is under way would leave a channel behind.
+    drop(client.create_channel(location, channel(), name.id()).await.unwrap());
+    assert!(client.get_channel(name).await.unwrap_err().is_not_found());
+    client.ensure_absent(name).await.unwrap();
+    sleep_seconds(60).await;
+    assert!(client.get_channel(name).await.unwrap_err().is_not_found());
+    client.ensure_absent(name).await.unwrap();
+
+    let input = location.input("studio").unwrap();
+    client.ensure_input(&input, rtmp()).await.unwrap();
+    let attached = InputAttachment {
+        key: "studio".to_owned(),
+        input: input.to_string(),
+        ..Default::default()
+    };
+    let wanted = Channel { input_attachments: vec![attached], ..channel() };
+    client.ensure_channel(name, wanted).await.unwrap();
+    let error = client.ensure_absent(&input).await.unwrap_err();
+    assert_eq!(error.code(), Code::FailedPrecondition, "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_waits_for_an_asset_and_a_clip_and_reports_a_failed_one() {
+    let fixture = Fixture::new();
+    let Fixture { emulator, client, location, channel: name, log, .. } = &fixture;
+    let video = |uri: &str| Asset {
+        resource: Some(Resource::Video(VideoAsset { uri: uri.to_owned() })),
+        ..Default::default()
+    };
+    let slate = location.asset("slate").unwrap();
+    drop(client.create_asset(location, video("gs://b/slate.mp4"), "slate").await.unwrap());
+    let active = client.ensure_asset(&slate, video("gs://b/slate.mp4")).await.unwrap();
+    assert_eq!(active.state().as_str_name(), "ACTIVE");
+    let error = client.ensure_asset(&slate, video("gs://b/other.mp4")).await.unwrap_err();
+    assert_eq!(error.field(), Some("video.uri"));
+    emulator.fail(&slate, Status::data_loss("the file is gone")).unwrap();
+    let error = client.ensure_asset(&slate, video("gs://b/slate.mp4")).await.unwrap_err();
+    assert!(error.message().ends_with("the resource has failed: the file is gone"), "{error}");
+    // An asset that is being deleted is created anew.
+    drop(client.delete_asset(&slate).await.unwrap());
+    client.ensure_asset(&slate, video("gs://b/slate.mp4")).await.unwrap();
+
+    fixture.create_streaming_channel().await;
+    sleep_seconds(60).await;
+    let goal = name.clip("goal").unwrap();
+    let mut wanted = fixture.clip(30);
+    wanted.output_uri = "gs://bucket/goal/".to_owned();
+    let before = log.mutations();
+    drop(client.create_clip(name, wanted.clone(), "goal").await.unwrap());
+    let clip = client.ensure_clip(&goal, wanted.clone()).await.unwrap();
+    assert_eq!(clip.state().as_str_name(), "SUCCEEDED");
+    assert_eq!(log.mutations(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_ends_at_its_limit_with_the_operation_that_goes_on() {
+    let emulator = Emulator::builder().latency(Latency::CreateChannel, Duration::from_secs(7200));
+    let Fixture { client, channel: name, .. } = &Fixture::with(emulator);
+    let policy = frequent_polls().with_limit(Duration::from_secs(60));
+    let error = client.ensure_channel(name, channel()).poll_policy(policy).await.unwrap_err();
+    assert!(error.is_deadline_exceeded(), "{error}");
+    let operation = error.operation().expect("the creation");
+    assert!(!client.get_operation(operation).await.unwrap().done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_continues_through_an_outage_once_something_is_sent() {
+    let emulator = Emulator::builder().speed(1).build();
+    let begun = tokio::time::Instant::now();
+    let observed = Observed::new(emulator.service()).failing(move |_| {
+        let is_out = (5..900).contains(&begun.elapsed().as_secs());
+        is_out.then(|| Status::unavailable("an outage"))
+    });
+    let client = observed.client_builder().poll_policy(frequent_polls()).build().unwrap();
+    let fixture = Fixture::new();
+    client.ensure_channel(&fixture.channel, channel()).await.unwrap();
+    client.ensure_running(&fixture.channel).await.unwrap();
+    assert!(begun.elapsed().as_secs() > 900);
+    assert_eq!(operations(&client, &fixture.location, "create").await, 1);
+}
+
+/// A service whose channel is always this one, also after an update.
+fn stubborn(channel: Channel) -> Observed<Scripted> {
+    let response = channel.clone();
+    let service = Scripted::new().on(move |_: GetChannelRequest| Ok(channel.clone())).on(
+        move |_: UpdateChannelRequest| {
+            let result =
+                prost_types::Any { type_url: Channel::type_url(), value: response.encode_to_vec() };
+            Ok(longrunning::Operation {
+                name: "projects/p/locations/us-central1/operations/operation-1".to_owned(),
+                done: true,
+                result: Some(longrunning::operation::Result::Response(result)),
+                ..Default::default()
+            })
+        },
+    );
+    Observed::new(service)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_the_service_does_not_keep_is_an_error_and_not_repeated() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let service = stubborn(channel());
+    let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
+    let error = service.client().ensure_channel(name, wanted).await.unwrap_err();
+    assert_eq!(error.code(), Code::Aborted);
+    let change = "(log_config.log_severity: not set -> ERROR)";
+    assert!(error.message().ends_with(change), "{error}");
+    assert_eq!(service.log().mutations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_with_a_project_number_folders_and_secrets_do_not_always_differ() {
+    use livestream_client::model::{
+        Distribution, RtmpPushOutputEndpoint, channel::Output, distribution::Endpoint,
+    };
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let with = |input: &str, uri: &str, stream_key: &str| {
+        let endpoint = RtmpPushOutputEndpoint {
+            uri: "rtmp://example.com/live".to_owned(),
+            stream_key: stream_key.to_owned(),
+        };
+        Channel {
+            input_attachments: vec![InputAttachment {
+                key: "studio".to_owned(),
+                input: input.to_owned(),
+                ..Default::default()
+            }],
+            output: Some(Output { uri: uri.to_owned() }),
+            distributions: vec![Distribution {
+                key: "social".to_owned(),
+                endpoint: Some(Endpoint::RtmpPush(endpoint)),
+                ..Default::default()
+            }],
+            ..channel()
+        }
+    };
+    let actual = with("projects/123/locations/us-central1/inputs/studio", "gs://b/out/", "");
+    let service = stubborn(actual);
+    let client = service.client();
+    let same = with("projects/my-project/locations/us-central1/inputs/studio", "gs://b/out", "k");
+    assert!(client.plan_channel(name, &same).await.unwrap().is_nothing());
+    for (input, uri) in [
+        ("projects/456/locations/us-central1/inputs/studio", "gs://b/out"),
+        ("projects/my-project/locations/us-central1/inputs/other", "gs://b/out"),
+        ("projects/my-project/locations/us-central1/inputs/studio", "gs://b/out//"),
+    ] {
+        let wanted = Channel { distributions: Vec::new(), ..with(input, uri, "k") };
+        // The DVR sessions cannot be listed here: the plan gets that far only if something differs.
+        let error = client.plan_channel(name, &wanted).await.unwrap_err();
+        assert_eq!(error.code(), Code::Unimplemented, "{input} {uri}");
+    }
+}

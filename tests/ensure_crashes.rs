@@ -1,0 +1,225 @@
+//! A backend that is killed between any two requests and run again: it converges, with one creation
+//! of each resource, one update and one start.
+//!
+//! A seed determines the times that the service takes, the declarations and the crash points. A crash
+//! drops the run before a request is sent, or after the service has carried it out and before the
+//! response arrives. Half of the runs have a second instance of the backend beside them, which does not
+//! crash. `ENSURE_CRASHES` sets the number of crash points.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use fastrand::Rng;
+use livestream_client::{
+    Error, LivestreamClient,
+    model::{
+        Channel, Input, InputAttachment, LogConfig, OperationMetadata, channel::StreamingState,
+        input::Type, log_config::LogSeverity,
+    },
+    name::{ChannelName, InputName, LocationName},
+    policy::{Backoff, PollPolicy},
+};
+use livestream_emulator::{Emulator, EmulatorService, Latency};
+use prost::Message;
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    env,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+    time::Duration,
+};
+use support::{Observed, fixture::channel};
+use tokio::sync::Notify;
+use tonic::body::Body;
+use tower::Service;
+
+/// The crash points of a run of the test suite. 10,000 take about 15 s.
+const CRASHES: usize = 1_000;
+
+/// When the next run is dropped.
+#[derive(Clone, Copy)]
+enum Crash {
+    BeforeRequest(usize),
+    AfterRequest(usize),
+    Never,
+}
+
+/// The service, behind a line that goes dead at the crash point.
+#[derive(Clone)]
+struct Line {
+    service: EmulatorService,
+    crash: Arc<Mutex<Crash>>,
+    dead: Arc<Notify>,
+}
+
+impl Service<http::Request<Body>> for Line {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let mut crash = self.crash.lock().unwrap();
+        let (is_sent, is_answered) = match &mut *crash {
+            Crash::Never => (true, true),
+            Crash::BeforeRequest(0) => (false, false),
+            Crash::AfterRequest(0) => (true, false),
+            Crash::BeforeRequest(left) | Crash::AfterRequest(left) => {
+                *left -= 1;
+                (true, true)
+            }
+        };
+        let (mut service, dead) = (self.service.clone(), self.dead.clone());
+        Box::pin(async move {
+            let response = if is_sent { Some(service.call(request).await) } else { None };
+            match response {
+                Some(response) if is_answered => response,
+                _ => {
+                    dead.notify_one();
+                    std::future::pending().await
+                }
+            }
+        })
+    }
+}
+
+/// One life of a backend.
+struct World {
+    client: LivestreamClient,
+    /// The client of the second instance.
+    other: LivestreamClient,
+    log: support::Log,
+    crash: Arc<Mutex<Crash>>,
+    dead: Arc<Notify>,
+    location: LocationName,
+    input: InputName,
+    channel: ChannelName,
+}
+
+impl World {
+    fn new(random: &mut Rng) -> Self {
+        let mut seconds = || Duration::from_secs(random.u64(0..40));
+        let emulator = Emulator::builder()
+            .latency(Latency::CreateInput, seconds())
+            .latency(Latency::CreateChannel, seconds())
+            .latency(Latency::UpdateChannel, seconds())
+            .latency(Latency::StartChannel, seconds())
+            .speed(1)
+            .build();
+        let (crash, dead) = (Arc::new(Mutex::new(Crash::Never)), Arc::new(Notify::new()));
+        let line = Line { service: emulator.service(), crash: crash.clone(), dead: dead.clone() };
+        let observed = Observed::new(line);
+        let backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(10), 1.5);
+        let policy = PollPolicy::new(backoff, Duration::from_secs(3600));
+        let client = observed.client_builder().poll_policy(policy).build().unwrap();
+        let other = Observed::new(emulator.service()).client_builder();
+        let other = other.poll_policy(policy).build().unwrap();
+        let location = LocationName::new("p", "us-central1").unwrap();
+        let (input, channel) =
+            (location.input("studio").unwrap(), location.channel("news").unwrap());
+        Self { client, other, log: observed.log(), crash, dead, location, input, channel }
+    }
+
+    async fn run(
+        &self,
+        client: &LivestreamClient,
+        severity: LogSeverity,
+    ) -> Result<Channel, Error> {
+        let rtmp = Input { r#type: Type::RtmpPush.into(), ..Default::default() };
+        let input = client.ensure_input(&self.input, rtmp).await?;
+        let attached =
+            InputAttachment { key: "studio".to_owned(), input: input.name, ..Default::default() };
+        let wanted = Channel {
+            input_attachments: vec![attached],
+            log_config: Some(LogConfig { log_severity: severity.into() }),
+            ..channel()
+        };
+        client.ensure_channel(&self.channel, wanted).await?;
+        client.ensure_running(&self.channel).await
+    }
+
+    /// Runs until the crash or the end. Returns whether it crashed.
+    async fn run_until(&self, crash: Crash, severity: LogSeverity) -> bool {
+        *self.crash.lock().unwrap() = crash;
+        let crashed = tokio::select! {
+            ended = self.run(&self.client, severity) => {
+                let channel = ended.unwrap();
+                assert_eq!(channel.log_config.unwrap().log_severity(), severity);
+                assert_ne!(channel.streaming_state(), StreamingState::Stopped);
+                false
+            }
+            () = self.dead.notified() => true,
+        };
+        *self.crash.lock().unwrap() = Crash::Never;
+        crashed
+    }
+
+    /// The number of accepted operations by verb and target.
+    async fn operations(&self) -> BTreeMap<(String, String), usize> {
+        let all = self.client.list_operations(&self.location).page_size(1000).items().collect();
+        let mut counts = BTreeMap::new();
+        for operation in all.await.unwrap() {
+            let metadata = operation.metadata.unwrap();
+            let metadata = OperationMetadata::decode(&*metadata.value).unwrap();
+            *counts.entry((metadata.verb, metadata.target)).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// Crashes at random points until a run ends. Returns the number of crashes.
+async fn life(seed: u64) -> usize {
+    let mut random = Rng::with_seed(seed);
+    let world = World::new(&mut random);
+    let mut crashes = 0;
+    for severity in [LogSeverity::Warning, LogSeverity::Error] {
+        loop {
+            // Most runs are short, so that crashes come at every stage.
+            let requests = random.usize(0..12);
+            let crash = match random.bool() {
+                true => Crash::BeforeRequest(requests),
+                false => Crash::AfterRequest(requests),
+            };
+            let is_alone = random.bool();
+            let second = async {
+                if !is_alone {
+                    world.run(&world.other, severity).await.unwrap();
+                }
+            };
+            let (crashed, ()) = tokio::join!(world.run_until(crash, severity), second);
+            if !crashed {
+                break;
+            }
+            crashes += 1;
+        }
+    }
+    let expected = [
+        (("create", world.channel.as_str()), 1),
+        (("create", world.input.as_str()), 1),
+        (("start", world.channel.as_str()), 1),
+        (("update", world.channel.as_str()), 1),
+    ];
+    let expected = expected.map(|((verb, name), count)| ((verb.into(), name.into()), count));
+    assert_eq!(world.operations().await, BTreeMap::from(expected), "seed {seed}");
+    let before = world.log.mutations();
+    assert!(!world.run_until(Crash::Never, LogSeverity::Error).await);
+    assert_eq!(world.log.mutations(), before, "seed {seed}: the second run changes nothing");
+    crashes
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_crashes_after_any_request_converges_without_a_second_start() {
+    let wanted = env::var("ENSURE_CRASHES").map_or(CRASHES, |count| count.parse().unwrap());
+    let (mut crashes, mut seed) = (0, 0);
+    while crashes < wanted {
+        crashes += life(seed).await;
+        seed += 1;
+    }
+    println!("{crashes} crashes in {seed} lives");
+}

@@ -1,0 +1,290 @@
+//! `watch_channels` and its siblings: one listing a tick for all watches and waits of a parent.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use livestream_client::{
+    Changes, LivestreamClient, WatchEvent,
+    model::{
+        Channel, GetChannelRequest, ListChannelsRequest, ListChannelsResponse,
+        channel::StreamingState as S, dvr_session,
+    },
+    name::{ChannelName, LocationName},
+    rpc::Rpc,
+};
+use livestream_emulator::{Emulator, Latency, Limit};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use support::{
+    Observed, Scripted,
+    fixture::{Fixture, channel, frequent_polls, sleep_seconds},
+};
+use tokio::{task::JoinSet, time::Instant};
+use tokio_stream::StreamExt;
+use tonic::{Code, Status};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn create(
+    client: &LivestreamClient,
+    location: &LocationName,
+    count: usize,
+) -> Vec<ChannelName> {
+    let names = (0..count).map(|i| location.channel(format!("c{i:03}")).unwrap());
+    let names = names.collect::<Vec<_>>();
+    let mut creations = JoinSet::new();
+    for name in &names {
+        creations.spawn(client.create_channel(location, channel(), name.id()).send());
+    }
+    for creation in creations.join_all().await {
+        drop(creation.unwrap());
+    }
+    sleep_seconds(60).await;
+    names
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_channels_are_started_and_watched_with_one_listing_a_tick() {
+    let emulator =
+        Emulator::builder().limit(Limit::Channels, 200).latency(Latency::StartChannel, 60 * SECOND);
+    let Fixture { client, location, log, .. } = &Fixture::with(emulator);
+    let names = create(client, location, 200).await;
+    let watches = client.watch_channels(location).fields([""; 0]);
+    let mut starts = JoinSet::new();
+    for name in &names {
+        starts.spawn(client.start_channel(name).send());
+    }
+    for start in starts.join_all().await {
+        drop(start.unwrap());
+    }
+    let (before, begun) = (log.total(), Instant::now());
+    let mut waits = JoinSet::new();
+    for name in names {
+        let watches = watches.clone();
+        waits.spawn(
+            async move { watches.wait_until(&name, [S::AwaitingInput, S::Streaming]).await },
+        );
+    }
+    for channel in waits.join_all().await {
+        let channel = channel.unwrap();
+        assert_ne!(channel.name, "");
+        assert!(channel.output.is_none(), "only the polled fields");
+    }
+    assert!(begun.elapsed() >= 60 * SECOND);
+    let lists = log.count(ListChannelsRequest::METHOD);
+    assert_eq!(log.total() - before, lists, "there are listings only");
+    // A listing is one page here, and a page is followed by a rest of 400 ms.
+    let gaps = log.gaps(ListChannelsRequest::METHOD);
+    assert!(gaps.iter().all(|gap| *gap >= Duration::from_millis(400)), "{gaps:?}");
+    assert!(lists > 50, "{lists}");
+    sleep_seconds(600).await;
+    assert!(log.count(ListChannelsRequest::METHOD) <= lists + 1, "nobody waits any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_contain_all_channels_and_then_each_change_and_each_deletion() {
+    let Fixture { client, location, log, .. } = &Fixture::new();
+    let names = create(client, location, 3).await;
+    let mut changes = client.watch_channels(location).changes();
+    let mut states = BTreeMap::new();
+    for _ in &names {
+        let WatchEvent::Changed(channel) = changes.next().await.unwrap().unwrap() else { panic!() };
+        states.insert(channel.name.clone(), channel.streaming_state());
+        assert!(channel.output.is_some(), "the whole channel");
+    }
+    assert!(names.iter().all(|name| states[name.as_str()] == S::Stopped));
+
+    drop(client.start_channel(&names[1]).await.unwrap());
+    for state in [S::Starting, S::AwaitingInput, S::Streaming] {
+        let WatchEvent::Changed(channel) = changes.next().await.unwrap().unwrap() else { panic!() };
+        assert_eq!((&*channel.name, channel.streaming_state()), (names[1].as_str(), state));
+    }
+    drop(client.delete_channel(&names[2]).await.unwrap());
+    let gone = changes.next().await.unwrap().unwrap();
+    assert_eq!(gone, WatchEvent::Deleted(names[2].clone()));
+    assert_eq!(log.count(GetChannelRequest::METHOD), 1, "the deletion is confirmed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_of_many_ends_as_a_wait_of_one_does() {
+    let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
+    let Fixture { emulator, client, location, channel: name, .. } = &fixture;
+    let watches = client.watch_channels(location);
+    let error = watches.wait_until(name, S::Streaming).await.unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    assert_eq!(error.message(), "cannot reach Streaming: the resource does not exist");
+    fixture.create_channel().await;
+    client.start_channel(name).wait().await.unwrap();
+
+    let limited = watches.clone().poll_policy(frequent_polls().with_limit(30 * SECOND));
+    let error = limited.wait_until(name, [S::Streaming, S::Stopped]).await.unwrap_err();
+    let message = "the wait for Streaming or Stopped ended after 30s, and the state is still \
+                   AwaitingInput";
+    assert_eq!((error.code(), error.message()), (Code::DeadlineExceeded, message));
+
+    let has_name = |channel: &Channel| channel.name.ends_with("/news");
+    watches.wait_until(name, has_name).await.unwrap();
+    emulator.fail(name, Status::permission_denied("the bucket is closed")).unwrap();
+    let error = watches.wait_until(name, S::Streaming).await.unwrap_err();
+    let message = "cannot reach Streaming: the state is StreamingError: the bucket is closed";
+    assert_eq!(error.message(), message);
+
+    client.stop_channel(name).wait().await.unwrap();
+    let wait = watches.wait_until(name, S::Streaming);
+    let delete = async {
+        sleep_seconds(5).await;
+        client.delete_channel(name).wait().await.unwrap();
+    };
+    let (waited, ()) = tokio::join!(wait, delete);
+    let message = "cannot reach Streaming: the resource was deleted";
+    assert_eq!(waited.unwrap_err().message(), message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_does_not_end_by_a_listing_that_began_before_it() {
+    let fixture = Fixture::new();
+    let Fixture { client, location, channel: name, .. } = &fixture;
+    fixture.create_channel().await;
+    let watches = client.watch_channels(location);
+    let mut changes = watches.changes();
+    changes.next().await.unwrap().unwrap();
+    // The last listing shows the channel as stopped.
+    drop(client.start_channel(name).await.unwrap());
+    let channel = watches.wait_until(name, |_: &Channel| true).await.unwrap();
+    assert_eq!(channel.streaming_state(), S::Starting);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_does_not_end_a_watch_of_many_and_a_refusal_does() {
+    let emulator = Emulator::builder().speed(1).build();
+    let (is_out, is_refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (out, refused) = (is_out.clone(), is_refused.clone());
+    let observed = Observed::new(emulator.service()).failing(move |path| {
+        if refused.load(Ordering::Relaxed) && path.ends_with("ListChannels") {
+            return Some(Status::permission_denied("no"));
+        }
+        out.load(Ordering::Relaxed).then(|| Status::unavailable("an outage"))
+    });
+    let client = observed.client_builder().poll_policy(frequent_polls()).build().unwrap();
+    let fixture = Fixture { client, ..Fixture::new() };
+    let Fixture { client, location, channel: name, .. } = &fixture;
+    fixture.create_channel().await;
+    let watches = client.watch_channels(location);
+    drop(client.start_channel(name).await.unwrap());
+    is_out.store(true, Ordering::Relaxed);
+    let repair = async {
+        sleep_seconds(1200).await;
+        is_out.store(false, Ordering::Relaxed);
+    };
+    let (waited, ()) = tokio::join!(watches.wait_until(name, S::Streaming), repair);
+    waited.unwrap();
+
+    let mut changes = watches.changes();
+    changes.next().await.unwrap().unwrap();
+    is_refused.store(true, Ordering::Relaxed);
+    assert_eq!(changes.next().await.unwrap().unwrap_err().code(), Code::PermissionDenied);
+    assert!(changes.next().await.is_none());
+    let wait = watches.wait_until(name, S::Stopped).await;
+    assert_eq!(wait.unwrap_err().code(), Code::PermissionDenied);
+    // The next wait polls again.
+    is_refused.store(false, Ordering::Relaxed);
+    watches.wait_until(name, S::Streaming).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_a_listing_misses_is_not_reported_as_deleted() {
+    let listings = AtomicUsize::new(0);
+    let name = LocationName::new("p", "us-central1").unwrap().channel("news").unwrap();
+    let state = |state: S| {
+        let mut channel = Channel { name: name.to_string(), ..Default::default() };
+        channel.set_streaming_state(state);
+        channel
+    };
+    let (stopped, starting) = (state(S::Stopped), state(S::Starting));
+    let read = stopped.clone();
+    let service = Scripted::new().on(move |_: GetChannelRequest| Ok(read.clone())).on(
+        move |_: ListChannelsRequest| {
+            let channels = match listings.fetch_add(1, Ordering::Relaxed) {
+                0 => vec![stopped.clone()],
+                1..5 => Vec::new(),
+                _ => vec![starting.clone()],
+            };
+            Ok(ListChannelsResponse { channels, ..Default::default() })
+        },
+    );
+    let client = Observed::new(service).client();
+    let mut changes = client.watch_channels(&name.parent()).changes();
+    for expected in [S::Stopped, S::Starting] {
+        let WatchEvent::Changed(channel) = changes.next().await.unwrap().unwrap() else { panic!() };
+        assert_eq!(channel.streaming_state(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn channels_without_input_are_listed_from_the_data_of_the_watch() {
+    let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
+    let Fixture { emulator, client, location, channel: name, log, .. } = &fixture;
+    fixture.create_channel().await;
+    client.start_channel(name).wait().await.unwrap();
+    let mut changes: Changes<ChannelName> = client.watch_channels(location).changes();
+    changes.next().await.unwrap().unwrap();
+    assert!(changes.without_input(60 * SECOND).is_empty());
+    sleep_seconds(90).await;
+    let requests = log.total();
+    let idle = changes.without_input(60 * SECOND);
+    assert_eq!(idle.iter().map(|channel| &*channel.name).collect::<Vec<_>>(), [name.as_str()]);
+    assert_eq!(log.total(), requests, "nothing is sent");
+    emulator.connect_encoder(name).unwrap();
+    changes.next().await.unwrap().unwrap();
+    assert!(changes.without_input(Duration::ZERO).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn dvr_sessions_and_clips_of_a_channel_are_watched_together() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel: name, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let sessions = client.watch_dvr_sessions(name);
+    let mut waits = JoinSet::new();
+    for id in ["one", "two", "three"] {
+        let wanted = fixture.session(60, 120);
+        client.create_dvr_session(name, wanted, id).wait().await.unwrap();
+        let (sessions, session) = (sessions.clone(), name.dvr_session(id).unwrap());
+        let wait = async move { sessions.wait_until(&session, dvr_session::State::Finished).await };
+        waits.spawn(wait);
+    }
+    assert!(waits.join_all().await.iter().all(Result::is_ok));
+    client.create_clip(name, fixture.clip(30), "goal").wait().await.unwrap();
+    let mut clips = client.watch_clips(name).changes();
+    let WatchEvent::Changed(clip) = clips.next().await.unwrap().unwrap() else { panic!() };
+    assert_eq!(clip.state().as_str_name(), "SUCCEEDED");
+}
+
+#[test]
+fn a_watch_of_many_goes_on_when_the_runtime_that_polled_has_ended() {
+    let runtime =
+        || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let (first, second) = (runtime().unwrap(), runtime().unwrap());
+    let service = Scripted::new().on(|_: ListChannelsRequest| {
+        let name = "projects/p/locations/us-central1/channels/news".to_owned();
+        let channels = vec![Channel { name, ..Default::default() }];
+        Ok(ListChannelsResponse { channels, ..Default::default() })
+    });
+    let client = Observed::new(service).client();
+    let location = LocationName::new("p", "us-central1").unwrap();
+    let watches = client.watch_channels(&location);
+    let mut changes = first.block_on(async { watches.changes() });
+    first.block_on(changes.next()).unwrap().unwrap();
+    drop(first);
+    second.block_on(async {
+        let news = location.channel("news").unwrap();
+        watches.wait_until(&news, |_: &Channel| true).await.unwrap();
+    });
+}

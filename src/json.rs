@@ -338,8 +338,8 @@ pub struct Error {
     message: &'static str,
     path: String,
     /// The same path with the names of the service definition.
-    field: String,
-    reason: String,
+    field: Box<str>,
+    reason: Box<str>,
     position: Option<(usize, usize)>,
 }
 
@@ -354,8 +354,8 @@ impl Error {
             operation,
             message: T::NAME,
             path: path.to_owned(),
-            field: field_path::<T>(path),
-            reason: rest.unwrap_or(&reason).trim_end().to_owned(),
+            field: field_path::<T>(path).into(),
+            reason: rest.unwrap_or(&reason).trim_end().into(),
             position: None,
         }
     }
@@ -421,7 +421,7 @@ impl From<Error> for crate::Error {
         let reason = format!("cannot be {}: {}", error.operation, error.reason);
         match error.field.is_empty() {
             true => InvalidField::new(error.message, reason).into(),
-            false => InvalidField::new(error.field, reason).into(),
+            false => InvalidField::new(error.field.into_string(), reason).into(),
         }
     }
 }

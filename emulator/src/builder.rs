@@ -99,6 +99,20 @@ impl Builder {
         self
     }
 
+    /// Accepts locations that the service does not have. By default it answers `NOT_FOUND` for
+    /// locations other than its 18 regions.
+    pub fn any_location(mut self) -> Self {
+        self.settings.any_location = true;
+        self
+    }
+
+    /// Gives a project its number. Requests can then have either. As in the real service, names of
+    /// resources have the id, and names of operations have the number.
+    pub fn project(mut self, id: impl Into<String>, number: u64) -> Self {
+        self.settings.projects.insert(id.into(), number.to_string());
+        self
+    }
+
     /// Builds the emulator. Its time begins now.
     #[must_use]
     pub fn build(self) -> Emulator {

@@ -25,13 +25,20 @@ impl Clock {
 
     pub(super) fn now(&self) -> SystemTime {
         let passed = self.started.elapsed().saturating_mul(self.speed);
-        self.epoch.checked_add(passed).unwrap_or(self.epoch)
+        after(self.epoch, passed)
     }
 
-    /// Moves the time forward at once. Does nothing if the new time cannot be represented.
+    /// Moves the time forward at once, at most to the end of the year 9999.
     pub(super) fn advance(&mut self, by: Duration) {
-        self.epoch = self.epoch.checked_add(by).unwrap_or(self.epoch);
+        self.epoch = after(self.epoch, by);
     }
+}
+
+/// The time after a duration, at most the last second of the year 9999: timestamps end there.
+fn after(time: SystemTime, by: Duration) -> SystemTime {
+    const LAST: Duration = Duration::from_secs(253_402_300_799);
+    let last = SystemTime::UNIX_EPOCH + LAST;
+    time.checked_add(by).map_or(last, |time| time.min(last))
 }
 
 /// The time of a timestamp; the epoch for an invalid one.
@@ -66,6 +73,6 @@ mod tests {
         let mut clock = Clock::new(EPOCH, u32::MAX);
         clock.advance(Duration::MAX);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(clock.now() > EPOCH);
+        assert_eq!(clock.now(), EPOCH + Duration::from_secs(253_402_300_799));
     }
 }

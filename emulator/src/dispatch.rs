@@ -1,7 +1,8 @@
 //! Dispatch: one request at a time, by the rule of its method, on the state as it is now.
 
-use super::{request_ids::REQUEST_ID_LIFETIME, state::State, status};
+use super::{regions, request_ids::REQUEST_ID_LIFETIME, state::State, status};
 use livestream_client::rpc::Rpc;
+use prost::Name;
 use tonic::Status;
 use uuid::Uuid;
 
@@ -13,10 +14,15 @@ impl State {
     /// leaves no trace: the caller can correct it and send it again under the same id.
     pub(super) fn answer<R>(&mut self, request: R, rule: Rule<R>) -> Result<R::Response, Status>
     where
-        R: Rpc + PartialEq,
+        R: Rpc + Name + PartialEq,
         R::Response: Clone + Send,
     {
-        self.answer_once(request, rule).map_err(|status| status::for_service(R::METHOD, status))
+        let drawn = self.drawn();
+        let answer = self.answer_once(self.settings.projects.by_id(request), rule);
+        if answer.is_err() {
+            self.undraw(drawn);
+        }
+        answer.map_err(|status| status::for_service(R::METHOD, status))
     }
 
     fn answer_once<R>(&mut self, request: R, rule: Rule<R>) -> Result<R::Response, Status>
@@ -25,6 +31,13 @@ impl State {
         R::Response: Clone + Send,
     {
         request.check().map_err(|violation| status::invalid_field(&violation))?;
+        let (_, name) = request.route();
+        if is_regional(R::METHOD.service())
+            && !self.settings.any_location
+            && !regions::is_known(name)
+        {
+            return Err(status::no_location(name));
+        }
         let Some(id) = request.request_id().and_then(|id| Uuid::try_parse(id).ok()) else {
             return rule(self, &request);
         };
@@ -32,10 +45,14 @@ impl State {
             return Ok(response);
         }
         let response = rule(self, &request)?;
-        self.request_ids.insert(id, request, response.clone());
-        self.schedule(self.after(REQUEST_ID_LIFETIME), move |state| state.request_ids.remove(id));
+        self.request_ids.insert(id, request, response.clone(), self.after(REQUEST_ID_LIFETIME));
         Ok(response)
     }
+}
+
+/// Whether a service has the locations in [`regions`].
+fn is_regional(service: &str) -> bool {
+    service.starts_with("google.cloud.video.livestream.")
 }
 
 /// Implements a service: each method responds by its rule.

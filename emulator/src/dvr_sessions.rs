@@ -8,6 +8,7 @@
 
 use super::{
     clock::to_time,
+    ids::check_labels,
     mask,
     paging::query,
     retention,
@@ -46,6 +47,7 @@ pub(super) fn create(
     let name = state.new_name::<DvrSession>(&request.parent, ("dvr_session_id", id))?;
     status::check(&request.violations())?;
     let mut session = request.dvr_session.clone().unwrap_or_default();
+    check_labels("dvr_session.labels", &session.labels)?;
     let starts = intervals(&session.dvr_windows).filter_map(|interval| interval.start_time);
     retention::check_kept(state, channel, starts)?;
     status::check(&request.violations_in(Context::new().on(channel)))?;
@@ -191,7 +193,11 @@ fn plan(state: &mut State, name: &str, time: SystemTime, next: fn(&mut State, &s
 
 fn enter(state: &mut State, name: &str, next: SessionState) {
     // The session may have been deleted.
-    let _ = state.edit::<DvrSession>(name, |session| session.set_state(next));
+    let _ = state.edit::<DvrSession>(name, |session| {
+        session.set_state(next);
+        // The error is set only in `FAILED`.
+        session.error = None;
+    });
 }
 
 /// Stops the sessions of a channel that is being updated.
@@ -349,7 +355,13 @@ pub(super) fn delete(
     };
     let undo = move |state: &mut State, _: &Status| match was.state() {
         // A session that has ended stays as it was. Any other continues.
-        over @ (SessionState::Finished | SessionState::Failed) => enter(state, &was.name, over),
+        over @ (SessionState::Finished | SessionState::Failed) => {
+            // The session exists: only this operation could have removed it.
+            let _ = state.edit::<DvrSession>(&was.name, |session| {
+                session.set_state(over);
+                session.error.clone_from(&was.error);
+            });
+        }
         SessionState::Stopping | SessionState::Cooldown | SessionState::PostProcessing => {
             post_process(state, &was.name)
         }

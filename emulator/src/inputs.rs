@@ -1,6 +1,7 @@
 //! Inputs: the endpoints that encoders send to. The first input of a location creates its pool.
 
 use super::{
+    ids::check_labels,
     mask,
     operations::no_undo,
     paging::query,
@@ -25,6 +26,7 @@ pub(super) fn create(state: &mut State, request: &CreateInputRequest) -> Result<
     let name = state.new_name::<Input>(&parent, ("input_id", &request.input_id))?;
     status::check(&request.violations())?;
     let mut input = request.input.clone().unwrap_or_default();
+    check_labels("input.labels", &input.labels)?;
     state.check_limit::<Input>(&parent, Limit::Inputs)?;
 
     if input.tier() == input::Tier::Unspecified {
@@ -82,6 +84,7 @@ pub(super) fn update(state: &mut State, request: &UpdateInputRequest) -> Result<
     let chosen = mask::choose(Input::FIELDS, request.update_mask.as_ref(), &from)?;
     mask::apply(&chosen, &from, &mut changed);
     status::check_in("input", &changed.violations())?;
+    check_labels("input.labels", &changed.labels)?;
 
     let work = state.settings.duration_of(Latency::UpdateInput);
     let target = name.clone();

@@ -23,9 +23,6 @@ use prost_types::Any;
 use std::time::{Duration, SystemTime};
 use tonic::Status;
 
-/// How long the record of an operation is kept after it is done.
-const RECORD_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
 /// The metadata message of a service. Those of all services have the same content.
 pub(super) trait Metadata: Name {
     fn of(metadata: &OperationMetadata) -> Self;
@@ -74,7 +71,7 @@ impl State {
             undo: Box::new(undo),
         };
         let record = Record {
-            name,
+            name: self.settings.projects.with_number(&name),
             metadata: OperationMetadata {
                 create_time: Some(self.now().into()),
                 target: target.to_owned(),
@@ -86,7 +83,7 @@ impl State {
             outcome: None,
         };
         let operation = record.to_message();
-        self.operations.begin(record, job);
+        self.operations.begin(name, record, job);
         Ok(operation)
     }
 
@@ -131,15 +128,12 @@ impl State {
                 Outcome::Error(status::to_message(&status))
             }
         };
-        let now = self.now().into();
+        let now = self.now();
         if let Some(record) = self.operations.records.get_mut(name) {
             record.outcome = Some(outcome);
-            record.metadata.end_time = Some(now);
+            record.metadata.end_time = Some(now.into());
+            self.operations.retire(name.to_owned(), now);
         }
-        let name = name.to_owned();
-        self.schedule(self.after(RECORD_LIFETIME), move |state| {
-            state.operations.records.remove(&name);
-        });
         true
     }
 }
@@ -168,7 +162,7 @@ pub(super) fn list(
     let records = state.operations.records.range(prefix.clone()..);
     let records =
         records.take_while(|(name, _)| name.starts_with(&prefix)).map(|(_, record)| record);
-    let (page, next_page_token) = paging::page(records, &query)?;
+    let (page, next_page_token) = paging::page(records, &query, state.tokens())?;
     let operations = page.iter().map(Record::to_message).collect();
     Ok(ListOperationsResponse { operations, next_page_token, ..Default::default() })
 }

@@ -1,6 +1,6 @@
 //! Access to the emulator: one tower service for all gRPC services, and HTTP/2 in front of it.
 
-use super::emulator::Emulator;
+use super::{emulator::Emulator, status};
 #[cfg(feature = "visionai")]
 use livestream_client::visionai::model::streams_service_server::{self, StreamsServiceServer};
 use livestream_client::{
@@ -19,6 +19,7 @@ use std::{
 };
 use tokio::{io::DuplexStream, net::TcpListener};
 use tonic::{
+    Status,
     body::Body,
     transport::{Error, Server, server::TcpIncoming},
 };
@@ -44,13 +45,30 @@ impl fmt::Debug for EmulatorService {
 impl Service<http::Request<Body>> for EmulatorService {
     type Response = http::Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+    type Future = Answer;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let path = request.uri().path().to_owned();
+        let answer = self.route(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            // The generated server has no message for a method that the service does not have.
+            let is_unknown = answer.headers().get(Status::GRPC_STATUS).is_some_and(|s| s == "12")
+                && !answer.headers().contains_key(Status::GRPC_MESSAGE);
+            Ok(if is_unknown { status::unimplemented(&path).into_http() } else { answer })
+        })
+    }
+}
+
+type Answer =
+    Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send + 'static>>;
+
+impl EmulatorService {
+    fn route(&mut self, request: http::Request<Body>) -> Answer {
         let service = request.uri().path().split('/').nth(1).unwrap_or_default();
         match service {
             operations_server::SERVICE_NAME => self.operations.call(request),
@@ -58,10 +76,25 @@ impl Service<http::Request<Body>> for EmulatorService {
             livestream_service_server::SERVICE_NAME => self.livestream.call(request),
             #[cfg(feature = "visionai")]
             streams_service_server::SERVICE_NAME => self.streams.call(request),
-            // Each of them responds with UNIMPLEMENTED to an unknown path.
-            _ => self.livestream.call(request),
+            _ => {
+                let status = status::unimplemented(request.uri().path());
+                Box::pin(std::future::ready(Ok(status.into_http())))
+            }
         }
     }
+}
+
+/// The largest request, in bytes: the limit of Google APIs. tonic's own limit is 4 MiB.
+const MAX_REQUEST: usize = 10 * 1024 * 1024;
+
+/// A generated server with the limits and encodings of the service.
+macro_rules! server {
+    ($server:ident, $emulator:expr) => {{
+        let server = $server::new($emulator.clone()).max_decoding_message_size(MAX_REQUEST);
+        #[cfg(feature = "http")]
+        let server = server.accept_compressed(tonic::codec::CompressionEncoding::Gzip);
+        server
+    }};
 }
 
 impl Emulator {
@@ -84,11 +117,11 @@ impl Emulator {
     /// ```
     pub fn service(&self) -> EmulatorService {
         EmulatorService {
-            livestream: LivestreamServiceServer::new(self.clone()),
-            operations: OperationsServer::new(self.clone()),
-            locations: LocationsServer::new(self.clone()),
+            livestream: server!(LivestreamServiceServer, self),
+            operations: server!(OperationsServer, self),
+            locations: server!(LocationsServer, self),
             #[cfg(feature = "visionai")]
-            streams: StreamsServiceServer::new(self.clone()),
+            streams: server!(StreamsServiceServer, self),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Each default is in the documentation of its item, so that this file is also the table of the
 //! defaults.
 
+use super::projects::Projects;
 use std::{collections::HashMap, time::Duration};
 
 /// Something that takes the service time. The defaults are those of the real service where they are
@@ -140,6 +141,9 @@ pub(super) struct Settings {
     pub(super) limits: HashMap<Limit, usize>,
     /// How long after `AWAITING_INPUT` an encoder connects by itself.
     pub(super) encoder_delay: Option<Duration>,
+    /// Whether resources can be in locations that the service does not have.
+    pub(super) any_location: bool,
+    pub(super) projects: Projects,
 }
 
 impl Default for Settings {
@@ -149,6 +153,8 @@ impl Default for Settings {
             every_latency: None,
             limits: HashMap::new(),
             encoder_delay: Some(Duration::from_secs(5)),
+            any_location: false,
+            projects: Projects::default(),
         }
     }
 }

@@ -20,6 +20,14 @@ pub(super) fn not_found(name: &str) -> Status {
     refuse(Code::NotFound, message, "RESOURCE_NOT_FOUND", ("resource", name), |_| {})
 }
 
+/// The service is not in the location of this name.
+pub(super) fn no_location(name: &str) -> Status {
+    let location = name.split('/').nth(3).unwrap_or_default();
+    let message =
+        format!("Location '{location}' was not found, or the service is not offered there");
+    refuse(Code::NotFound, message, "LOCATION_NOT_FOUND", ("resource", name), |_| {})
+}
+
 /// The id is taken.
 pub(super) fn already_exists(name: &str) -> Status {
     let message = format!("Resource '{name}' already exists");

@@ -129,7 +129,7 @@ pub(super) fn delete(state: &mut State, request: &DeleteAssetRequest) -> Result<
         // The asset exists: only this operation could have removed it.
         let _ = state.edit::<Asset>(&name, |asset| {
             asset.set_state(was);
-            asset.error = error;
+            asset.error.clone_from(&error);
         });
     };
     let work = state.settings.duration_of(Latency::DeleteAsset);

@@ -3,6 +3,7 @@
 use super::{
     clock::Clock,
     emulator::Emulator,
+    gate::Gate,
     settings::{Latency, Limit, Settings},
     state::State,
 };
@@ -86,6 +87,19 @@ impl Builder {
         self
     }
 
+    /// Makes all work quick, for programs that run in real time: an operation takes a second, and an
+    /// operation that is cancelled ends after a tenth of a second. The program does this by default.
+    ///
+    /// The cooldown of a DVR session stays 60 s, because it is a rule and not work.
+    pub fn quick_work(self) -> Self {
+        self.every_latency(Duration::from_secs(1))
+            .latency(Latency::Cancel, Duration::from_millis(100))
+            .latency(Latency::ScheduleEvent, Duration::from_millis(100))
+            .latency(Latency::AcceptClip, Duration::from_millis(100))
+            .latency(Latency::CoolDvrSession, Duration::from_secs(60))
+            .encoder_delay(Duration::from_secs(1))
+    }
+
     /// The maximum number of some resources; see [`Limit`] for the defaults.
     pub fn limit(mut self, limit: Limit, max: usize) -> Self {
         self.settings.limits.insert(limit, max);
@@ -117,6 +131,7 @@ impl Builder {
     #[must_use]
     pub fn build(self) -> Emulator {
         let clock = Clock::new(self.epoch.unwrap_or_else(SystemTime::now), self.speed);
-        Emulator::from_parts(clock, State::new(clock.now(), self.settings, self.seed))
+        let state = State::new(clock.now(), self.settings, self.seed);
+        Emulator::from_parts(clock, state, Gate::new(self.seed))
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn create(
     choose_first_input(&mut channel);
     let finish = move |state: &mut State| {
         references::check_channel(state, &channel)?;
-        Ok(state.insert(channel))
+        Ok(state.insert(channel.clone()))
     };
     let work = state.settings.duration_of(Latency::CreateChannel);
     state.begin::<CreateChannelRequest>(("create", &name), work, finish, no_undo)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 /// The clips of each channel, oldest first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ClipOrder {
     channels: HashMap<String, BTreeMap<u64, String>>,
     /// When each clip was created, as a number.

@@ -16,16 +16,53 @@ pub(super) struct Clock {
     epoch: SystemTime,
     started: Instant,
     speed: u32,
+    is_paused: bool,
 }
 
 impl Clock {
     pub(super) fn new(epoch: SystemTime, speed: u32) -> Self {
-        Self { epoch, started: Instant::now(), speed }
+        Self { epoch, started: Instant::now(), speed, is_paused: false }
     }
 
     pub(super) fn now(&self) -> SystemTime {
-        let passed = self.started.elapsed().saturating_mul(self.speed);
-        after(self.epoch, passed)
+        let speed = if self.is_paused { 0 } else { self.speed };
+        after(self.epoch, self.started.elapsed().saturating_mul(speed))
+    }
+
+    pub(super) fn speed(&self) -> u32 {
+        self.speed
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Stops the clock, or lets it run again.
+    pub(super) fn pause(&mut self, is_paused: bool) {
+        self.rebase();
+        self.is_paused = is_paused;
+    }
+
+    pub(super) fn set_speed(&mut self, speed: u32) {
+        self.rebase();
+        self.speed = speed;
+    }
+
+    /// Moves the time forward to another one. Returns `false` if that is in the past, or after the
+    /// year 9999.
+    pub(super) fn set(&mut self, time: SystemTime) -> bool {
+        let is_later = time >= self.now() && after(time, Duration::ZERO) == time;
+        if is_later {
+            self.rebase();
+            self.epoch = time;
+        }
+        is_later
+    }
+
+    /// Begins to count from now.
+    fn rebase(&mut self) {
+        self.epoch = self.now();
+        self.started = Instant::now();
     }
 
     /// Moves the time forward at once, at most to the end of the year 9999.
@@ -66,6 +103,23 @@ mod tests {
         assert_eq!(clock.now(), EPOCH);
         clock.advance(Duration::from_secs(5));
         assert_eq!(clock.now(), EPOCH + Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_can_be_paused_set_and_sped_up_but_not_set_back() {
+        let mut clock = Clock::new(EPOCH, 2);
+        let second = Duration::from_secs(1);
+        tokio::time::advance(second).await;
+        clock.pause(true);
+        tokio::time::advance(second).await;
+        assert_eq!(clock.now(), EPOCH + 2 * second);
+        clock.pause(false);
+        clock.set_speed(10);
+        tokio::time::advance(second).await;
+        assert_eq!(clock.now(), EPOCH + 12 * second);
+        assert!(!clock.set(EPOCH + 11 * second));
+        assert!(clock.set(EPOCH + 100 * second));
+        assert_eq!(clock.now(), EPOCH + 100 * second);
     }
 
     #[tokio::test(start_paused = true)]

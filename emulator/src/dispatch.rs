@@ -15,7 +15,7 @@ impl State {
     pub(super) fn answer<R>(&mut self, request: R, rule: Rule<R>) -> Result<R::Response, Status>
     where
         R: Rpc + Name + PartialEq,
-        R::Response: Clone + Send,
+        R::Response: Clone + Send + Sync,
     {
         let drawn = self.drawn();
         let answer = self.answer_once(self.settings.projects.by_id(request), rule);
@@ -28,7 +28,7 @@ impl State {
     fn answer_once<R>(&mut self, request: R, rule: Rule<R>) -> Result<R::Response, Status>
     where
         R: Rpc + PartialEq,
-        R::Response: Clone + Send,
+        R::Response: Clone + Send + Sync,
     {
         request.check().map_err(|violation| status::invalid_field(&violation))?;
         let (_, name) = request.route();

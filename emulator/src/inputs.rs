@@ -44,7 +44,7 @@ pub(super) fn create(state: &mut State, request: &CreateInputRequest) -> Result<
             if state.find::<Pool>(&pool).is_err() {
                 state.insert(Pool { name: pool, ..Default::default() });
             }
-            Ok(state.insert(input))
+            Ok(state.insert(input.clone()))
         },
         no_undo,
     )

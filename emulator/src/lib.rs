@@ -7,16 +7,24 @@ mod clip_order;
 mod clips;
 mod clock;
 mod control;
+#[cfg(feature = "http")]
+mod control_proto;
+#[cfg(feature = "http")]
+mod control_service;
 mod dispatch;
 mod distributions;
 mod dvr_sessions;
 mod emulator;
 mod events;
 mod faults;
+mod gate;
+#[cfg(feature = "http")]
+mod http;
 mod ids;
 mod inputs;
 mod locations;
 mod mask;
+mod net;
 mod operations;
 mod paging;
 mod pipeline;
@@ -39,7 +47,8 @@ mod timers;
 mod visionai;
 
 pub use builder::Builder;
-pub use emulator::Emulator;
+pub use emulator::{Emulator, Snapshot};
 pub use faults::{Faults, Faulty};
+pub use gate::{Fault, FaultId, LoggedRequest};
 pub use serve::EmulatorService;
-pub use settings::{Latency, Limit};
+pub use settings::{Latency, Limit, UnknownSetting};

@@ -20,7 +20,10 @@ use livestream_client::{
 };
 use prost::Name;
 use prost_types::Any;
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tonic::Status;
 
 /// The metadata message of a service. Those of all services have the same content.
@@ -52,8 +55,8 @@ impl State {
         &mut self,
         (verb, target): (&str, &str),
         work: Duration,
-        finish: impl FnOnce(&mut State) -> Result<R::Output, Status> + Send + 'static,
-        undo: impl FnOnce(&mut State, &Status) + Send + 'static,
+        finish: impl Fn(&mut State) -> Result<R::Output, Status> + Send + Sync + 'static,
+        undo: impl Fn(&mut State, &Status) + Send + Sync + 'static,
     ) -> Result<Operation, Status> {
         self.check_idle(target)?;
         let name = self.new_operation_name(target);
@@ -67,8 +70,8 @@ impl State {
             method: R::METHOD,
             target: target.to_owned(),
             timer,
-            finish: Box::new(|state| finish(state).map(|output| pack(&output))),
-            undo: Box::new(undo),
+            finish: Arc::new(move |state| finish(state).map(|output| pack(&output))),
+            undo: Arc::new(undo),
         };
         let record = Record {
             name: self.settings.projects.with_number(&name),

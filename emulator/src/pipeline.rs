@@ -10,7 +10,7 @@ pub(super) enum Feed {
 }
 
 /// What a channel does beyond what its resource shows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pipeline {
     /// Whether the channel has ever streamed: without content no clip can be cut.
     pub(super) has_streamed: bool,

@@ -12,6 +12,7 @@ use livestream_client::{
 use prost_types::Any;
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 use tonic::Status;
@@ -23,6 +24,7 @@ const LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const MAX_DONE: usize = 10_000;
 
 /// All operations of a service with the state `S`.
+#[derive(Clone)]
 pub(super) struct Operations<S> {
     pub(super) records: BTreeMap<String, Record>,
     /// The jobs that are not done, by operation name.
@@ -129,6 +131,7 @@ impl Listed for Record {
 }
 
 /// The work of an operation.
+#[derive(Clone)]
 pub(super) struct Job<S> {
     pub(super) method: &'static Method,
     pub(super) target: String,
@@ -139,7 +142,7 @@ pub(super) struct Job<S> {
 }
 
 /// Completes the work and returns the response.
-pub(super) type Finish<S> = Box<dyn FnOnce(&mut S) -> Result<Any, Status> + Send>;
+pub(super) type Finish<S> = Arc<dyn Fn(&mut S) -> Result<Any, Status> + Send + Sync>;
 
 /// Puts the resource right after work that did not succeed.
-pub(super) type Undo<S> = Box<dyn FnOnce(&mut S, &Status) + Send>;
+pub(super) type Undo<S> = Arc<dyn Fn(&mut S, &Status) + Send + Sync>;

@@ -6,6 +6,7 @@ use livestream_client::rpc::Rpc;
 use std::{
     any::Any,
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 use tonic::Status;
@@ -18,9 +19,9 @@ pub(super) const REQUEST_ID_LIFETIME: Duration = Duration::from_secs(60 * 60);
 const MAX_REQUEST_IDS: usize = 100_000;
 
 /// The requests of the last hour that had a request id, each with its response.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct RequestIdCache {
-    known: HashMap<Uuid, Box<dyn Any + Send>>,
+    known: HashMap<Uuid, Arc<dyn Any + Send + Sync>>,
     /// The request ids, each with the time at which it is forgotten, in this order.
     ends: VecDeque<(SystemTime, Uuid)>,
 }
@@ -51,9 +52,9 @@ impl RequestIdCache {
         until: SystemTime,
     ) where
         R: Rpc,
-        R::Response: Send,
+        R::Response: Send + Sync,
     {
-        self.known.insert(id, Box::new((request, response)));
+        self.known.insert(id, Arc::new((request, response)));
         self.ends.push_back((until, id));
         if self.ends.len() > MAX_REQUEST_IDS
             && let Some((_, oldest)) = self.ends.pop_front()

@@ -4,7 +4,7 @@
 //! defaults.
 
 use super::projects::Projects;
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, fmt, str::FromStr, time::Duration};
 
 /// Something that takes the service time. The defaults are those of the real service where they are
 /// documented (creating an input, starting a channel), and plausible elsewhere.
@@ -82,6 +82,47 @@ pub enum Latency {
 }
 
 impl Latency {
+    /// Every kind of work.
+    pub const ALL: &[Self] = &[
+        Self::CreateChannel,
+        Self::UpdateChannel,
+        Self::DeleteChannel,
+        Self::StartChannel,
+        Self::StopChannel,
+        Self::StartDistribution,
+        Self::StopDistribution,
+        Self::CreateInput,
+        Self::UpdateInput,
+        Self::DeleteInput,
+        Self::ScheduleEvent,
+        Self::RunEvent,
+        Self::AcceptClip,
+        Self::CopyClip,
+        Self::DeleteClip,
+        Self::AcceptDvrSession,
+        Self::UpdateDvrSession,
+        Self::CoolDvrSession,
+        Self::StopDvrSession,
+        Self::PostProcessDvrSession,
+        Self::DeleteDvrSession,
+        Self::CreateAsset,
+        Self::DeleteAsset,
+        Self::UpdatePool,
+        Self::Cancel,
+        #[cfg(feature = "visionai")]
+        Self::CreateCluster,
+        #[cfg(feature = "visionai")]
+        Self::DeleteCluster,
+        #[cfg(feature = "visionai")]
+        Self::CreateInCluster,
+        #[cfg(feature = "visionai")]
+        Self::UpdateInCluster,
+        #[cfg(feature = "visionai")]
+        Self::DeleteInCluster,
+        #[cfg(feature = "visionai")]
+        Self::TakeThumbnail,
+    ];
+
     const fn default_duration(self) -> Duration {
         Duration::from_secs(match self {
             Self::CreateChannel | Self::StartDistribution | Self::StopDistribution => 10,
@@ -124,6 +165,9 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// Every limit.
+    pub const ALL: &[Self] = &[Self::Channels, Self::Inputs, Self::Assets, Self::Clips];
+
     const fn default_max(self) -> usize {
         match self {
             Self::Channels | Self::Assets => 10,
@@ -132,6 +176,52 @@ impl Limit {
         }
     }
 }
+
+/// The error for a text that is not the name of a [`Latency`] or a [`Limit`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownSetting {
+    text: String,
+    known: Vec<String>,
+}
+
+impl fmt::Display for UnknownSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}' is not one of: {}", self.text, self.known.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownSetting {}
+
+/// Names in kebab case, such as `create-channel`.
+macro_rules! names {
+    ($($setting:ty),+) => {$(
+        impl fmt::Display for $setting {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                for (at, c) in format!("{self:?}").char_indices() {
+                    if at > 0 && c.is_ascii_uppercase() {
+                        f.write_str("-")?;
+                    }
+                    write!(f, "{}", c.to_ascii_lowercase())?;
+                }
+                Ok(())
+            }
+        }
+
+        impl FromStr for $setting {
+            type Err = UnknownSetting;
+
+            fn from_str(text: &str) -> Result<Self, UnknownSetting> {
+                let found = Self::ALL.iter().find(|setting| setting.to_string() == text);
+                found.copied().ok_or_else(|| UnknownSetting {
+                    text: text.to_owned(),
+                    known: Self::ALL.iter().map(Self::to_string).collect(),
+                })
+            }
+        }
+    )+};
+}
+
+names!(Latency, Limit);
 
 /// The settings of one emulator.
 #[derive(Clone, Debug)]
@@ -167,5 +257,25 @@ impl Settings {
 
     pub(super) fn max(&self, limit: Limit) -> usize {
         self.limits.get(&limit).copied().unwrap_or(limit.default_max())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_parsed_from_their_names() {
+        for latency in Latency::ALL {
+            assert_eq!(latency.to_string().parse(), Ok(*latency));
+        }
+        assert_eq!(
+            "create-dvr-session".parse::<Latency>().unwrap_err().known.len(),
+            Latency::ALL.len()
+        );
+        assert_eq!(Latency::CoolDvrSession.to_string(), "cool-dvr-session");
+        assert_eq!("channels".parse(), Ok(Limit::Channels));
+        let error = "chanels".parse::<Limit>().unwrap_err().to_string();
+        assert_eq!(error, "'chanels' is not one of: channels, inputs, assets, clips");
     }
 }

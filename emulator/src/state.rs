@@ -21,6 +21,7 @@ use prost_types::Timestamp;
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 use tonic::Status;
@@ -28,7 +29,8 @@ use tonic::Status;
 /// Resources of one type, by name.
 pub(super) type Table<T> = BTreeMap<String, T>;
 
-/// Everything that the emulated service knows.
+/// Everything that the emulated service knows. A clone is a snapshot.
+#[derive(Clone)]
 pub(super) struct State {
     now: SystemTime,
     pub(super) settings: Settings,
@@ -179,9 +181,9 @@ impl State {
     pub(super) fn schedule(
         &mut self,
         time: SystemTime,
-        change: impl FnOnce(&mut Self) + Send + 'static,
+        change: impl Fn(&mut Self) + Send + Sync + 'static,
     ) -> TimerKey {
-        self.timers.schedule(time, Box::new(change))
+        self.timers.schedule(time, Arc::new(change))
     }
 
     /// Removes a scheduled change.
@@ -194,9 +196,9 @@ impl State {
         &mut self,
         name: &str,
         time: SystemTime,
-        change: impl FnOnce(&mut Self) + Send + 'static,
+        change: impl Fn(&mut Self) + Send + Sync + 'static,
     ) {
-        self.timers.set_next(name, time, Box::new(change));
+        self.timers.set_next(name, time, Arc::new(change));
     }
 
     /// Lets a resource do nothing by itself any more.
@@ -314,6 +316,11 @@ impl State {
         self.random.next()
     }
 
+    /// The service without resources, at the same time and with the same settings and seed.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.now, self.settings.clone(), self.random.seed)
+    }
+
     /// How many random numbers were drawn.
     pub(super) fn drawn(&self) -> u64 {
         self.random.drawn
@@ -326,6 +333,7 @@ impl State {
 }
 
 /// A sequence of numbers that depends on its seed alone.
+#[derive(Clone, Debug)]
 struct Random {
     seed: u64,
     drawn: u64,

@@ -69,7 +69,7 @@ async fn durations_and_times_out_of_range_are_refused() {
     }
     let window = service.dvr_window(0, 0);
     let session = |start: Option<Timestamp>, end: Option<Timestamp>| {
-        let mut window = window.clone();
+        let mut window = window;
         window.kind = Some(dvr_interval(start, end));
         DvrSession::of_manifest("main", [window])
     };

@@ -80,7 +80,7 @@ pub(super) fn get_thumbnail(
     let object = request.gcs_object_name.clone();
     let work = state.settings.duration_of(Latency::TakeThumbnail);
     let finish = move |state: &mut State| {
-        state.objects.insert(object, Object { bytes, crc32c });
+        state.objects.insert(object.clone(), Object { bytes, crc32c });
         Ok(GetStreamThumbnailResponse {})
     };
     let target = ("get_thumbnail", &*request.stream);

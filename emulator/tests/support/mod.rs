@@ -1,6 +1,8 @@
 //! Shared code of the tests: stubs on the emulator's service, and functions that set up a state.
 #![allow(dead_code, reason = "no test binary uses all of it")]
 
+pub(crate) mod json;
+
 use livestream_client::{
     model::{
         self, AudioStream, Channel, ElementaryStream, Input, InputAttachment, Manifest, MuxStream,

@@ -1,0 +1,51 @@
+//! The HTTP front: gRPC, gRPC-Web and JSON on one port, with CORS for browsers.
+
+mod cors;
+mod errors;
+mod pool;
+mod query;
+mod routes;
+mod transcode;
+
+use super::emulator::Emulator;
+use http::{Method, Request, Response, StatusCode, header};
+use tonic::body::Body;
+use tower::Layer as _;
+
+/// Answers a request of any kind.
+pub(super) async fn answer(emulator: &Emulator, request: Request<Body>) -> Response<Body> {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.starts_with("application/grpc") && !kind.starts_with("application/grpc-web") {
+        return serve(emulator.service(), request).await;
+    }
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    if request.method() == Method::OPTIONS {
+        return cors::preflight(&request);
+    }
+    let response = if kind.starts_with("application/grpc-web") {
+        serve(tonic_web::GrpcWebLayer::new().layer(emulator.service()), request).await
+    } else {
+        answer_http(emulator, request).await
+    };
+    cors::allow(response, origin)
+}
+
+async fn answer_http(emulator: &Emulator, request: Request<Body>) -> Response<Body> {
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/healthz") => {
+            errors::text_response(StatusCode::OK, "{\"status\":\"SERVING\"}\n".to_owned())
+        }
+        _ => transcode::answer(emulator.service(), request).await,
+    }
+}
+
+async fn serve<S>(mut service: S, request: Request<Body>) -> Response<Body>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible>,
+{
+    match service.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}

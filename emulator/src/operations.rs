@@ -181,7 +181,7 @@ pub(super) fn cancel(state: &mut State, request: &CancelOperationRequest) -> Res
         record.metadata.requested_cancellation = true;
         let time = state.after(state.settings.duration_of(Latency::Cancel));
         state.schedule(time, move |state| {
-            state.end_operation(&name, Some(status::cancelled(&name)));
+            state.end_operation(&name, Some(status::cancelled()));
         });
     }
     Ok(())

@@ -21,7 +21,7 @@ use tonic::Status;
 const LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// How many records of operations that are done are kept: a program that runs for weeks must not grow.
-const MAX_DONE: usize = 10_000;
+const MAX_DONE: usize = 20_000;
 
 /// All operations of a service with the state `S`.
 #[derive(Clone)]

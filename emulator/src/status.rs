@@ -118,10 +118,10 @@ pub(super) fn unimplemented(what: &str) -> Status {
     refuse(Code::Unimplemented, message, "METHOD_NOT_IMPLEMENTED", ("method", what), |_| {})
 }
 
-/// The error of a cancelled operation.
-pub(super) fn cancelled(operation: &str) -> Status {
-    let message = "The operation was cancelled";
-    refuse(Code::Cancelled, message, "OPERATION_CANCELLED", ("operation", operation), |_| {})
+/// The error of a cancelled operation. It has no details: the REST form of the official Node client
+/// reads none in an operation.
+pub(super) fn cancelled() -> Status {
+    Status::cancelled("The operation was cancelled")
 }
 
 fn refuse(

@@ -90,8 +90,12 @@ async fn a_channel_is_created_read_updated_listed_and_deleted_over_json() {
         (refused.status, &refused.json()["error"]["status"]),
         (400, &json!("FAILED_PRECONDITION"))
     );
-    assert_eq!(send(&emulator, "DELETE", &v1("channels/evening?force=true"), "").await.status, 200);
+    let delete = send(&emulator, "DELETE", &v1("channels/evening?force=true"), "").await.json();
     emulator.advance(Duration::from_secs(30));
+    let operation = delete["name"].as_str().expect("a name");
+    let done = send(&emulator, "GET", &format!("/v1/{operation}"), "").await.json();
+    let empty = json!({"@type": "type.googleapis.com/google.protobuf.Empty"});
+    assert_eq!(done["response"], empty, "the official Python client reads no other form");
     assert_eq!(send(&emulator, "GET", &v1("channels/evening"), "").await.status, 404);
 }
 

@@ -232,7 +232,7 @@ async fn records_of_operations_are_capped() {
         .build();
     let mut service = Service::on(emulator);
     let first = service.create_channel("first", channel()).await.expect("valid").into_inner().name;
-    for n in 0..10_000 {
+    for n in 0..20_000 {
         service.create_channel(&format!("c{n}"), channel()).await.expect("valid");
     }
     let get = GetOperationRequest { name: first };

@@ -179,6 +179,7 @@ impl FaultTable {
         self.rules.clear();
     }
 
+    #[cfg(any(test, feature = "http"))]
     pub(crate) fn rules(&self) -> &[(FaultId, Fault)] {
         &self.rules
     }

@@ -65,5 +65,4 @@ pub(super) struct Reset;
 
 /// Marks a request that arrived as JSON.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "JSON needs the feature"))]
 pub(super) struct FromJson;

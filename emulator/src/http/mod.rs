@@ -1,5 +1,6 @@
 //! The HTTP front: gRPC, gRPC-Web and JSON on one port, with CORS for browsers.
 
+mod builtin;
 mod cors;
 mod errors;
 mod pool;
@@ -17,7 +18,10 @@ pub(super) async fn answer(emulator: &Emulator, request: Request<Body>) -> Respo
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if kind.starts_with("application/grpc") && !kind.starts_with("application/grpc-web") {
-        return serve(emulator.service(), request).await;
+        return match builtin::answer(request).await {
+            Ok(response) => response,
+            Err(request) => serve(emulator.service(), request).await,
+        };
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
     if request.method() == Method::OPTIONS {

@@ -259,9 +259,34 @@ pub(super) fn write_json(
     if system.is_pretty {
         message
             .serialize_with_options(&mut serde_json::Serializer::pretty(&mut bytes), &options)?;
-        bytes.push(b'\n');
     } else {
         message.serialize_with_options(&mut serde_json::Serializer::new(&mut bytes), &options)?;
     }
-    Ok(String::from_utf8(bytes).expect("JSON is UTF-8"))
+    let mut text = String::from_utf8(bytes).expect("JSON is UTF-8");
+    if text.contains(EMPTY) {
+        let mut value = serde_json::from_str(&text)?;
+        shorten_empty(&mut value);
+        text = if system.is_pretty { format!("{value:#}") } else { value.to_string() };
+    }
+    if system.is_pretty {
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+const EMPTY: &str = "type.googleapis.com/google.protobuf.Empty";
+
+/// Google's services write an `Empty` in an `Any` without a `value`, and the official Python client
+/// reads no other form.
+fn shorten_empty(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if fields.get("@type").is_some_and(|name| name == EMPTY) {
+                fields.remove("value");
+            }
+            fields.values_mut().for_each(shorten_empty);
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten_empty),
+        _ => {}
+    }
 }

@@ -17,16 +17,27 @@ pub(super) struct Clock {
     started: Instant,
     speed: u32,
     is_paused: bool,
+    /// A time at which the clock stands still for a moment.
+    held: Option<SystemTime>,
 }
 
 impl Clock {
     pub(super) fn new(epoch: SystemTime, speed: u32) -> Self {
-        Self { epoch, started: Instant::now(), speed, is_paused: false }
+        Self { epoch, started: Instant::now(), speed, is_paused: false, held: None }
     }
 
     pub(super) fn now(&self) -> SystemTime {
+        if let Some(held) = self.held {
+            return held;
+        }
         let speed = if self.is_paused { 0 } else { self.speed };
         after(self.epoch, self.started.elapsed().saturating_mul(speed))
+    }
+
+    /// Lets the clock stand still at a time, until `None`.
+    #[cfg(feature = "http")]
+    pub(super) fn hold(&mut self, time: Option<SystemTime>) {
+        self.held = time;
     }
 
     pub(super) fn speed(&self) -> u32 {
@@ -57,6 +68,13 @@ impl Clock {
             self.epoch = time;
         }
         is_later
+    }
+
+    /// Begins at a time, which can be before the present one.
+    #[cfg(feature = "http")]
+    pub(super) fn restart(&mut self, time: SystemTime) {
+        self.epoch = after(time, Duration::ZERO);
+        self.started = Instant::now();
     }
 
     /// Begins to count from now.

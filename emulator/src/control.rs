@@ -37,6 +37,7 @@ impl Emulator {
     pub fn advance(&self, by: Duration) {
         self.advance_clock(by);
         drop(self.state());
+        self.keep_clock();
     }
 
     /// Sets the virtual time, which cannot go back, and makes every change that is due by then.
@@ -49,12 +50,14 @@ impl Emulator {
             return Err(status::invalid("time", reason));
         }
         drop(self.state());
+        self.keep_clock();
         Ok(())
     }
 
     /// Sets how many times faster than real time virtual time runs from now on; 0 stops it.
     pub fn set_speed(&self, speed: u32) {
         self.clock().set_speed(speed);
+        self.keep_clock();
     }
 
     /// How many times faster than real time virtual time runs.
@@ -71,11 +74,13 @@ impl Emulator {
     /// Stops the clock, until [`Emulator::resume`]. [`Emulator::advance`] still moves the time.
     pub fn pause(&self) {
         self.clock().pause(true);
+        self.keep_clock();
     }
 
     /// Lets a stopped clock run at its speed again.
     pub fn resume(&self) {
         self.clock().pause(false);
+        self.keep_clock();
     }
 
     /// Removes all resources, operations, faults, logged requests and encoders. The clock and the

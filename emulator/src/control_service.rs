@@ -23,39 +23,76 @@ use tonic::{Code, Request, Response, Status};
 /// How many snapshots are kept.
 const MAX_SNAPSHOTS: usize = 100;
 
-/// Implements the methods that need no `await`.
+/// Implements the methods. Those with `kept` change the state, so that a journal has them.
 macro_rules! control {
-    ($($method:ident($request:ty) -> $response:ty;)+) => {
+    (
+        kept { $($kept:ident($kept_request:ident) -> $kept_response:ty, $name:literal;)+ }
+        other { $($method:ident($request:ident) -> $response:ty;)+ }
+    ) => {
         #[tonic::async_trait]
         impl Control for Emulator {
-            $(async fn $method(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
+            $(async fn $kept(
+                &self,
+                request: Request<$kept_request>,
+            ) -> Result<Response<$kept_response>, Status> {
+                let request = request.into_inner();
+                let message = request.encode_to_vec();
+                let path = concat!("/livestream.emulator.v1.Control/", $name);
+                let (answer, ticket) = self.control(path, message, || $kept(self, request));
+                self.settled(ticket).await?;
+                answer.map(Response::new)
+            })+
+            $(async fn $method(
+                &self,
+                request: Request<$request>,
+            ) -> Result<Response<$response>, Status> {
                 $method(self, request.into_inner()).map(Response::new)
             })+
+        }
+
+        /// Executes a request from a journal, unless its path is that of another service.
+        pub(super) fn replay(
+            emulator: &Emulator,
+            path: &str,
+            message: &[u8],
+        ) -> Option<Result<(), Status>> {
+            match path.strip_prefix("/livestream.emulator.v1.Control/")? {
+                $($name => {
+                    let request = $kept_request::decode(message);
+                    let request = request.map_err(|e| Status::data_loss(e.to_string()));
+                    Some(request.and_then(|request| $kept(emulator, request).map(drop)))
+                })+
+                _ => None,
+            }
         }
     };
 }
 
 control! {
-    get_clock(GetClockRequest) -> Clock;
-    advance_clock(AdvanceClockRequest) -> Clock;
-    set_clock(SetClockRequest) -> Clock;
-    pause_clock(PauseClockRequest) -> Clock;
-    resume_clock(ResumeClockRequest) -> Clock;
-    inject_fault(InjectFaultRequest) -> Fault;
-    list_faults(ListFaultsRequest) -> ListFaultsResponse;
-    delete_fault(DeleteFaultRequest) -> ();
-    clear_faults(ClearFaultsRequest) -> ();
-    connect_encoder(ConnectEncoderRequest) -> ();
-    disconnect_encoder(DisconnectEncoderRequest) -> ();
-    put_object(PutObjectRequest) -> ();
-    fail_resource(FailResourceRequest) -> ();
-    recover_channel(RecoverChannelRequest) -> ();
-    set_streaming_state(SetStreamingStateRequest) -> ();
-    list_requests(ListRequestsRequest) -> ListRequestsResponse;
-    clear_requests(ClearRequestsRequest) -> ();
-    reset(ResetRequest) -> ();
-    create_snapshot(CreateSnapshotRequest) -> SnapshotInfo;
-    restore_snapshot(RestoreSnapshotRequest) -> SnapshotInfo;
+    kept {
+        connect_encoder(ConnectEncoderRequest) -> (), "ConnectEncoder";
+        disconnect_encoder(DisconnectEncoderRequest) -> (), "DisconnectEncoder";
+        put_object(PutObjectRequest) -> (), "PutObject";
+        fail_resource(FailResourceRequest) -> (), "FailResource";
+        recover_channel(RecoverChannelRequest) -> (), "RecoverChannel";
+        set_streaming_state(SetStreamingStateRequest) -> (), "SetStreamingState";
+        reset(ResetRequest) -> (), "Reset";
+        create_snapshot(CreateSnapshotRequest) -> SnapshotInfo, "CreateSnapshot";
+        restore_snapshot(RestoreSnapshotRequest) -> SnapshotInfo, "RestoreSnapshot";
+    }
+    other {
+        get_clock(GetClockRequest) -> Clock;
+        advance_clock(AdvanceClockRequest) -> Clock;
+        set_clock(SetClockRequest) -> Clock;
+        pause_clock(PauseClockRequest) -> Clock;
+        resume_clock(ResumeClockRequest) -> Clock;
+        inject_fault(InjectFaultRequest) -> Fault;
+        list_faults(ListFaultsRequest) -> ListFaultsResponse;
+        delete_fault(DeleteFaultRequest) -> ();
+        clear_faults(ClearFaultsRequest) -> ();
+        list_requests(ListRequestsRequest) -> ListRequestsResponse;
+        clear_requests(ClearRequestsRequest) -> ();
+    }
 }
 
 fn clock(emulator: &Emulator) -> Clock {

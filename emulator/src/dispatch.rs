@@ -55,9 +55,24 @@ fn is_regional(service: &str) -> bool {
     service.starts_with("google.cloud.video.livestream.")
 }
 
-/// Implements a service: each method responds by its rule.
+/// Implements a service: each method responds by its rule. `$replay` executes a request from a journal,
+/// unless its path is that of another service.
 macro_rules! serve {
-    ($service:ty { $($method:ident($request:ty) by $rule:path;)+ } $($rest:item)*) => {
+    ($service:ty, $replay:ident { $($method:ident($request:ty) by $rule:path;)+ } $($rest:item)*) => {
+        #[cfg(feature = "http")]
+        pub(crate) fn $replay(
+            state: &mut $crate::state::State,
+            path: &str,
+            message: &[u8],
+        ) -> Option<Result<(), tonic::Status>> {
+            $(if path == <$request as livestream_client::rpc::Rpc>::METHOD.path() {
+                let request = <$request as prost::Message>::decode(message);
+                let request = request.map_err(|e| tonic::Status::data_loss(e.to_string()));
+                return Some(request.and_then(|request| state.answer(request, $rule).map(drop)));
+            })+
+            None
+        }
+
         #[tonic::async_trait]
         impl $service for $crate::emulator::Emulator {
             $(async fn $method(
@@ -65,7 +80,9 @@ macro_rules! serve {
                 request: tonic::Request<$request>,
             ) -> Result<tonic::Response<<$request as livestream_client::rpc::Rpc>::Response>, tonic::Status>
             {
-                self.state().answer(request.into_inner(), $rule).map(tonic::Response::new)
+                let (answer, ticket) = self.execute(request.into_inner(), $rule);
+                self.settled(ticket).await?;
+                answer.map(tonic::Response::new)
             })+
             $($rest)*
         }

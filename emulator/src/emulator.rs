@@ -1,5 +1,7 @@
 //! The emulator: its clock and its state.
 
+#[cfg(feature = "http")]
+use super::journal::JournalFile;
 use super::{
     clock::Clock,
     gate::{Gate, LoggedRequest, Strike},
@@ -21,6 +23,10 @@ pub struct Emulator(Arc<Shared>);
 struct Shared {
     clock: Mutex<Clock>,
     state: Mutex<State>,
+    /// Locked before the state, and for as long as a request is executed: the order of its lines is
+    /// the order of the requests.
+    #[cfg(feature = "http")]
+    journal: Mutex<Option<JournalFile>>,
     gate: Mutex<Gate>,
     /// The snapshots that the control service keeps, by id.
     #[cfg(feature = "http")]
@@ -41,6 +47,8 @@ impl Emulator {
         Self(Arc::new(Shared {
             clock: Mutex::new(clock),
             state: Mutex::new(state),
+            #[cfg(feature = "http")]
+            journal: Mutex::default(),
             gate: Mutex::new(gate),
             #[cfg(feature = "http")]
             snapshots: Mutex::default(),
@@ -77,6 +85,11 @@ impl Emulator {
     }
 
     #[cfg(feature = "http")]
+    pub(super) fn journal(&self) -> MutexGuard<'_, Option<JournalFile>> {
+        self.0.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(feature = "http")]
     pub(super) fn snapshots(&self) -> MutexGuard<'_, BTreeMap<String, Snapshot>> {
         self.0.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,6 +118,30 @@ impl Emulator {
 impl fmt::Debug for Emulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Emulator").finish_non_exhaustive()
+    }
+}
+
+/// Holds the clock at the present time.
+#[cfg(feature = "http")]
+pub(super) struct Held<'a>(&'a Emulator, SystemTime);
+
+#[cfg(feature = "http")]
+impl<'a> Held<'a> {
+    pub(super) fn new(emulator: &'a Emulator) -> Self {
+        let now = emulator.present();
+        emulator.clock().hold(Some(now));
+        Self(emulator, now)
+    }
+
+    pub(super) fn time(&self) -> SystemTime {
+        self.1
+    }
+}
+
+#[cfg(feature = "http")]
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.clock().hold(None);
     }
 }
 

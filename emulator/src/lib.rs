@@ -16,12 +16,15 @@ mod distributions;
 mod dvr_sessions;
 mod emulator;
 mod events;
+mod execute;
 mod faults;
 mod gate;
 #[cfg(feature = "http")]
 mod http;
 mod ids;
 mod inputs;
+#[cfg(feature = "http")]
+mod journal;
 mod locations;
 mod mask;
 mod net;
@@ -31,6 +34,8 @@ mod pipeline;
 mod pools;
 mod projects;
 mod records;
+#[cfg(feature = "http")]
+mod recover;
 mod references;
 mod reflection;
 mod regions;
@@ -50,5 +55,7 @@ pub use builder::Builder;
 pub use emulator::{Emulator, Snapshot};
 pub use faults::{Faults, Faulty};
 pub use gate::{Fault, FaultId, LoggedRequest};
+#[cfg(feature = "http")]
+pub use recover::Recovered;
 pub use serve::EmulatorService;
 pub use settings::{Latency, Limit, UnknownSetting};

@@ -5,6 +5,7 @@ use livestream_emulator::{Builder, Emulator, Latency, Limit};
 use std::{
     fmt::Display,
     io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -44,6 +45,10 @@ struct Options {
     /// Seed of the random parts of names, addresses and tokens
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+
+    /// Keep all changes in this file, and continue from it after a restart
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
 
     /// Number of a project, so that its id and its number name one project
     #[arg(long, value_name = "ID=NUMBER", value_parser = project)]
@@ -177,6 +182,16 @@ async fn run(options: &Options) -> Result<(), String> {
         ));
     }
     let emulator = options.builder().build();
+    if let Some(path) = &options.state {
+        let recovered = emulator.open_state(path);
+        let path = path.display();
+        let recovered = recovered.map_err(|error| format!("state file {path}: {error}"))?;
+        if recovered.damaged_bytes > 0 {
+            let bytes = recovered.damaged_bytes;
+            report(format_args!("warning: {bytes} damaged bytes were cut from the end of {path}"));
+        }
+        report(format_args!("{} requests replayed from {path}", recovered.requests));
+    }
     if options.log {
         emulator.log_to(|line| {
             let _ = writeln!(io::stderr(), "{line}");

@@ -9,12 +9,18 @@ use prost_reflect::{DynamicMessage, Value};
 use std::collections::BTreeMap;
 
 /// The numbers of projects, by id.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Projects(BTreeMap<String, String>);
 
 impl Projects {
     pub(super) fn insert(&mut self, id: String, number: String) {
         self.0.insert(id, number);
+    }
+
+    /// The projects, each with its number.
+    #[cfg(feature = "http")]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(id, number)| (&**id, &**number))
     }
 
     /// The request with ids in place of numbers, in the names of resources.

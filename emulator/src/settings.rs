@@ -224,7 +224,7 @@ macro_rules! names {
 names!(Latency, Limit);
 
 /// The settings of one emulator.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Settings {
     pub(super) latencies: HashMap<Latency, Duration>,
     pub(super) every_latency: Option<Duration>,

@@ -316,6 +316,12 @@ impl State {
         self.random.next()
     }
 
+    /// The seed of the random numbers.
+    #[cfg(feature = "http")]
+    pub(super) fn seed(&self) -> u64 {
+        self.random.seed
+    }
+
     /// The service without resources, at the same time and with the same settings and seed.
     pub(super) fn emptied(&self) -> Self {
         Self::new(self.now, self.settings.clone(), self.random.seed)

@@ -122,6 +122,17 @@ fn a_taken_port_and_an_unknown_host_are_errors_with_the_address() {
     }
 }
 
+#[test]
+fn a_state_file_that_cannot_be_used_is_an_error_with_its_path() {
+    let unreadable = "/no/such/folder/state.jsonl";
+    for (file, hint) in [(unreadable, "No such file"), ("/", "directory")] {
+        let output = run(&["--state", file]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(file) && error.contains(hint), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_signal_ends_the_program_with_exit_code_0_after_open_requests() {
     for signal in ["-TERM", "-INT"] {

@@ -8,6 +8,9 @@ mod query;
 mod routes;
 mod transcode;
 
+pub(super) use pool::POOL;
+pub(super) use transcode::from_json;
+
 use super::emulator::Emulator;
 use http::{Method, Request, Response, StatusCode, header};
 use tonic::body::Body;

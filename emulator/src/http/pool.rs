@@ -8,7 +8,7 @@ use prost_types::FileDescriptorSet;
 use std::sync::LazyLock;
 
 /// All descriptors.
-pub(super) static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+pub(crate) static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     let mut pool = reflection::POOL.clone();
     add(&mut pool, tonic_types::pb::FILE_DESCRIPTOR_SET);
     // The annotations would be lost in prost's own types.

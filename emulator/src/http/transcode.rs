@@ -128,7 +128,11 @@ fn read_json(body: &[u8]) -> Result<Value, Status> {
         .map_err(|error| invalid("", format!("the body is not JSON: {error}")))
 }
 
-fn from_json(input: &MessageDescriptor, json: Value) -> Result<DynamicMessage, Status> {
+/// Reads a message in its JSON form.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` with the path of the invalid field.
+pub(crate) fn from_json(input: &MessageDescriptor, json: Value) -> Result<DynamicMessage, Status> {
     let mut track = Track::new();
     let tracked = serde_path_to_error::Deserializer::new(json, &mut track);
     let options = DeserializeOptions::new();

@@ -131,7 +131,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     for name in names {
         let name = format!("{PARENT}/channels/{name}");
-        client.delete_channel().set_name(name).poller().until_done().await?;
+        client.delete_channel().set_name(name).set_force(true).poller().until_done().await?;
     }
     client.delete_input().set_name(format!("{PARENT}/inputs/camera")).poller().until_done().await?;
     println!("ok: Rust JSON");

@@ -3,7 +3,7 @@
 use super::{
     events,
     ids::check_labels,
-    paging::query,
+    paging::{Page, query},
     settings::{Latency, Limit},
     state::{State, location_of},
     status,
@@ -106,8 +106,8 @@ pub(super) fn list(
     state: &mut State,
     request: &ListAssetsRequest,
 ) -> Result<ListAssetsResponse, Status> {
-    let (assets, next_page_token) = state.list(&query!(request))?;
-    Ok(ListAssetsResponse { assets, next_page_token, unreachable: Vec::new() })
+    let Page { items: assets, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListAssetsResponse { assets, next_page_token, unreachable })
 }
 
 pub(super) fn delete(state: &mut State, request: &DeleteAssetRequest) -> Result<Operation, Status> {

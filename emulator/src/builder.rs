@@ -120,6 +120,40 @@ impl Builder {
         self
     }
 
+    /// Lets listings in a location return nothing but its name in `unreachable`.
+    pub fn unreachable(mut self, location: impl Into<String>) -> Self {
+        self.settings.unreachable.insert(location.into());
+        self
+    }
+
+    /// Lets each listing of resources begin with an empty page, as the service may.
+    pub fn empty_pages(mut self) -> Self {
+        self.settings.empty_pages = true;
+        self
+    }
+
+    /// How long a session of a running channel lasts; 24 hours by default. Then the service restarts
+    /// the channel, which waits for its encoder again. With `None` there is no restart.
+    pub fn session_length(mut self, length: impl Into<Option<Duration>>) -> Self {
+        self.settings.session = length.into();
+        self
+    }
+
+    /// Makes clips and DVR sessions without video. By default they fail if the channel was not on air
+    /// at their times, or no longer keeps the content.
+    pub fn assume_video(mut self) -> Self {
+        self.settings.assume_video = true;
+        self
+    }
+
+    /// Limits the requests of a minute as the service does: 6,000 for a project; for a location 1,200
+    /// reads, 1,200 requests for operations, 300 listings and 300 mutations. Others get
+    /// `RESOURCE_EXHAUSTED` with a `RetryInfo`.
+    pub fn request_quota(mut self) -> Self {
+        self.settings.request_quota = true;
+        self
+    }
+
     /// Gives a project its number. Requests can then have either. As in the real service, names of
     /// resources have the id, and names of operations have the number.
     pub fn project(mut self, id: impl Into<String>, number: u64) -> Self {

@@ -5,8 +5,8 @@ use super::{
     ids::check_labels,
     mask,
     operations::no_undo,
-    paging::query,
-    references,
+    paging::{Page, query},
+    quotas, references,
     settings::{Latency, Limit},
     state::State,
     status, streaming,
@@ -68,8 +68,8 @@ pub(super) fn list(
     state: &mut State,
     request: &ListChannelsRequest,
 ) -> Result<ListChannelsResponse, Status> {
-    let (channels, next_page_token) = state.list(&query!(request))?;
-    Ok(ListChannelsResponse { channels, next_page_token, unreachable: Vec::new() })
+    let Page { items: channels, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListChannelsResponse { channels, next_page_token, unreachable })
 }
 
 pub(super) fn update(
@@ -142,10 +142,12 @@ fn remove_all<T: super::state::Resource>(state: &mut State, channel: &str) {
 pub(super) fn start(state: &mut State, request: &StartChannelRequest) -> Result<Operation, Status> {
     let name = request.name.clone();
     check_state(state, &name, "STOPPED", |c| c.streaming_state() == StreamingState::Stopped)?;
+    quotas::check_streams(state, &name)?;
     let finish = {
         let name = name.clone();
         move |state: &mut State| {
             streaming::await_input(state, &name);
+            streaming::begin_session(state, &name);
             Ok(ChannelOperationResponse {})
         }
     };

@@ -1,9 +1,10 @@
 //! Clips: copies of past parts of a channel's stream.
 
 use super::{
+    clock::to_time,
     ids::check_labels,
     operations::no_undo,
-    paging::query,
+    paging::{Page, query},
     retention,
     settings::{Latency, Limit},
     state::State,
@@ -116,10 +117,11 @@ fn finish(state: &mut State, name: &str) -> Result<Clip, Status> {
     if state.find::<Clip>(name)?.slices.is_empty() {
         return Err(status::precondition("NO_CONTENT", name, "has no slices"));
     }
-    let channel = channel_of(name);
-    if !state.pipelines.get(channel).is_some_and(|pipeline| pipeline.has_streamed) {
-        let reason = "has never streamed, so there is nothing to cut";
-        return Err(status::precondition("NO_CONTENT", channel, reason));
+    let channel = state.find::<Channel>(channel_of(name))?;
+    for slice in &state.find::<Clip>(name)?.slices {
+        let Some(Kind::TimeSlice(times)) = slice.kind else { continue };
+        let (Some(from), Some(to)) = (times.markin_time, times.markout_time) else { continue };
+        retention::check_video(state, channel, to_time(from), to_time(to))?;
     }
     state.clear_next(name);
     state.edit::<Clip>(name, |clip| clip.set_state(ClipState::Succeeded))
@@ -144,8 +146,8 @@ pub(super) fn list(
     request: &ListClipsRequest,
 ) -> Result<ListClipsResponse, Status> {
     state.find::<Channel>(&request.parent)?;
-    let (clips, next_page_token) = state.list(&query!(request))?;
-    Ok(ListClipsResponse { clips, next_page_token, unreachable: Vec::new() })
+    let Page { items: clips, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListClipsResponse { clips, next_page_token, unreachable })
 }
 
 pub(super) fn delete(state: &mut State, request: &DeleteClipRequest) -> Result<Operation, Status> {

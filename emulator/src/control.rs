@@ -228,6 +228,13 @@ impl Emulator {
         self.gate().log.clear();
     }
 
+    /// The end of a token for the preview of an input, an hour after it was given out; `None` for a
+    /// token that is not valid, or not any more.
+    pub fn preview_token_end(&self, token: &str) -> Option<SystemTime> {
+        let state = self.state();
+        state.preview_tokens.get(token).copied().filter(|end| *end > state.now())
+    }
+
     /// The operation that works on a resource now.
     pub fn operation_on(&self, name: &impl ResourceName) -> Option<OperationName> {
         let state = self.state();

@@ -38,6 +38,10 @@ impl State {
         {
             return Err(status::no_location(name));
         }
+        if self.settings.request_quota {
+            let now = self.now();
+            self.request_quota.count(R::METHOD, name, now)?;
+        }
         let Some(id) = request.request_id().and_then(|id| Uuid::try_parse(id).ok()) else {
             return rule(self, &request);
         };

@@ -10,7 +10,7 @@ use super::{
     clock::to_time,
     ids::check_labels,
     mask,
-    paging::query,
+    paging::{Page, query},
     retention,
     settings::Latency,
     state::{Resource as _, State},
@@ -166,11 +166,25 @@ fn post_process(state: &mut State, name: &str) {
         name,
         SessionState::PostProcessing,
         Latency::PostProcessDvrSession,
-        |state, name| {
-            state.clear_next(name);
-            enter(state, name, SessionState::Finished);
+        |state, name| match check_video(state, name) {
+            Ok(()) => {
+                state.clear_next(name);
+                enter(state, name, SessionState::Finished);
+            }
+            Err(status) => fail(state, name, &status),
         },
     );
+}
+
+/// Whether there is video in any window of a session.
+fn check_video(state: &State, name: &str) -> Result<(), Status> {
+    let session = state.find::<DvrSession>(name)?;
+    let channel = state.find::<Channel>(name.split("/dvrSessions/").next().unwrap_or_default())?;
+    let mut checked = windows_of(session).into_iter().map(|window| {
+        retention::check_video(state, channel, window.start, window.end.unwrap_or(state.now()))
+    });
+    let first = checked.next().unwrap_or(Ok(()));
+    checked.fold(first, |found, next| found.or(next))
 }
 
 /// Puts a session in a state for the duration of some work.
@@ -384,8 +398,9 @@ pub(super) fn list(
     request: &ListDvrSessionsRequest,
 ) -> Result<ListDvrSessionsResponse, Status> {
     state.find::<Channel>(&request.parent)?;
-    let (dvr_sessions, next_page_token) = state.list(&query!(request))?;
-    Ok(ListDvrSessionsResponse { dvr_sessions, next_page_token, unreachable: Vec::new() })
+    let Page { items: dvr_sessions, next_page_token, unreachable } =
+        state.list(&query!(request))?;
+    Ok(ListDvrSessionsResponse { dvr_sessions, next_page_token, unreachable })
 }
 
 #[cfg(test)]

@@ -4,7 +4,12 @@
 //! `SUCCEEDED`, `STOPPED` or `FAILED`. It is removed seven days after its end.
 
 use super::{
-    clock::to_time, ids::check_labels, paging::query, references, settings::Latency, state::State,
+    clock::to_time,
+    ids::check_labels,
+    paging::{Page, query},
+    references,
+    settings::Latency,
+    state::State,
     status, streaming,
 };
 use livestream_client::{
@@ -228,8 +233,8 @@ pub(super) fn list(
     request: &ListEventsRequest,
 ) -> Result<ListEventsResponse, Status> {
     state.find::<Channel>(&request.parent)?;
-    let (events, next_page_token) = state.list(&query!(request))?;
-    Ok(ListEventsResponse { events, next_page_token, unreachable: Vec::new() })
+    let Page { items: events, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListEventsResponse { events, next_page_token, unreachable })
 }
 
 pub(super) fn delete(state: &mut State, request: &DeleteEventRequest) -> Result<(), Status> {

@@ -4,7 +4,7 @@ use super::{
     ids::check_labels,
     mask,
     operations::no_undo,
-    paging::query,
+    paging::{Page, query},
     settings::{Latency, Limit},
     state::{State, location_of},
     status,
@@ -19,6 +19,7 @@ use livestream_client::{
     proto::google::longrunning::Operation,
     validation::Validate as _,
 };
+use std::time::Duration;
 use tonic::Status;
 
 pub(super) fn create(state: &mut State, request: &CreateInputRequest) -> Result<Operation, Status> {
@@ -73,8 +74,8 @@ pub(super) fn list(
     state: &mut State,
     request: &ListInputsRequest,
 ) -> Result<ListInputsResponse, Status> {
-    let (inputs, next_page_token) = state.list(&query!(request))?;
-    Ok(ListInputsResponse { inputs, next_page_token, unreachable: Vec::new() })
+    let Page { items: inputs, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListInputsResponse { inputs, next_page_token, unreachable })
 }
 
 pub(super) fn update(state: &mut State, request: &UpdateInputRequest) -> Result<Operation, Status> {
@@ -134,7 +135,10 @@ fn check_unused(state: &State, name: &str) -> Result<(), Status> {
     })
 }
 
-/// Returns a new random token. Nothing here checks it.
+/// How long the token for a preview is valid.
+const PREVIEW_LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// Returns a new random token, which is valid for an hour.
 pub(super) fn preview(
     state: &mut State,
     request: &PreviewInputRequest,
@@ -144,8 +148,10 @@ pub(super) fn preview(
         input.name.rsplit('/').next().unwrap_or_default().to_owned()
     };
     let (stream, one, two) = (state.random(), state.random(), state.random());
-    Ok(PreviewInputResponse {
-        uri: format!("https://preview.livestream.invalid/{id}/{stream:016x}/main.m3u8"),
-        bearer_token: format!("{one:016x}{two:016x}"),
-    })
+    let bearer_token = format!("{one:016x}{two:016x}");
+    let (now, end) = (state.now(), state.after(PREVIEW_LIFETIME));
+    state.preview_tokens.retain(|_, end| *end > now);
+    state.preview_tokens.insert(bearer_token.clone(), end);
+    let uri = format!("https://preview.livestream.invalid/{id}/{stream:016x}/main.m3u8");
+    Ok(PreviewInputResponse { uri, bearer_token })
 }

@@ -33,6 +33,7 @@ mod paging;
 mod pipeline;
 mod pools;
 mod projects;
+mod quotas;
 mod records;
 #[cfg(feature = "http")]
 mod recover;
@@ -40,6 +41,7 @@ mod references;
 mod reflection;
 mod regions;
 mod request_ids;
+mod request_quota;
 mod retention;
 mod serve;
 mod service;

@@ -54,6 +54,26 @@ struct Options {
     #[arg(long, value_name = "ID=NUMBER", value_parser = project)]
     project: Vec<(String, u64)>,
 
+    /// Limit the requests of a minute as the service does
+    #[arg(long)]
+    quota: bool,
+
+    /// Make clips and DVR sessions even if the channel was not on air at their times
+    #[arg(long)]
+    assume_video: bool,
+
+    /// How long a session of a running channel lasts until the service restarts it, or `never`
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = delay)]
+    session_length: Delay,
+
+    /// Location that listings cannot reach
+    #[arg(long, value_name = "LOCATION")]
+    unreachable: Vec<String>,
+
+    /// Begin each listing with an empty page, as the service may
+    #[arg(long)]
+    empty_pages: bool,
+
     /// Accept locations that the service does not have
     #[arg(long)]
     any_location: bool,
@@ -133,6 +153,19 @@ impl Options {
         }
         if let Some(Delay(delay)) = self.encoder_delay {
             builder = builder.encoder_delay(delay);
+        }
+        builder = builder.session_length(self.session_length.0);
+        for location in &self.unreachable {
+            builder = builder.unreachable(location);
+        }
+        if self.quota {
+            builder = builder.request_quota();
+        }
+        if self.assume_video {
+            builder = builder.assume_video();
+        }
+        if self.empty_pages {
+            builder = builder.empty_pages();
         }
         if self.any_location {
             builder = builder.any_location();

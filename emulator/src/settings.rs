@@ -4,7 +4,12 @@
 //! defaults.
 
 use super::projects::Projects;
-use std::{collections::HashMap, fmt, str::FromStr, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    str::FromStr,
+    time::Duration,
+};
 
 /// Something that takes the service time. The defaults are those of the real service where they are
 /// documented (creating an input, starting a channel), and plausible elsewhere.
@@ -162,17 +167,45 @@ pub enum Limit {
     Assets,
     /// Clips of a channel: 1000. A new clip replaces the oldest one.
     Clips,
+    /// H.264 streams below 720p in the running channels of a location: 40.
+    SdStreams,
+    /// H.264 streams from 720p to 1080p in the running channels of a location: 20.
+    HdStreams,
+    /// H.264 streams above 1080p in the running channels of a location: 5.
+    UhdStreams,
+    /// H.265 streams below 720p in the running channels of a location: 3.
+    SdStreamsH265,
+    /// H.265 streams from 720p to 1080p in the running channels of a location: 3.
+    HdStreamsH265,
+    /// H.265 streams above 1080p in the running channels of a location: 2.
+    UhdStreamsH265,
 }
 
 impl Limit {
     /// Every limit.
-    pub const ALL: &[Self] = &[Self::Channels, Self::Inputs, Self::Assets, Self::Clips];
+    pub const ALL: &[Self] = &[
+        Self::Channels,
+        Self::Inputs,
+        Self::Assets,
+        Self::Clips,
+        Self::SdStreams,
+        Self::HdStreams,
+        Self::UhdStreams,
+        Self::SdStreamsH265,
+        Self::HdStreamsH265,
+        Self::UhdStreamsH265,
+    ];
 
     const fn default_max(self) -> usize {
         match self {
             Self::Channels | Self::Assets => 10,
             Self::Inputs => 20,
             Self::Clips => 1000,
+            Self::SdStreams => 40,
+            Self::HdStreams => 20,
+            Self::UhdStreams => 5,
+            Self::SdStreamsH265 | Self::HdStreamsH265 => 3,
+            Self::UhdStreamsH265 => 2,
         }
     }
 }
@@ -234,6 +267,16 @@ pub(super) struct Settings {
     /// Whether resources can be in locations that the service does not have.
     pub(super) any_location: bool,
     pub(super) projects: Projects,
+    /// The ids of the locations that listings cannot reach.
+    pub(super) unreachable: BTreeSet<String>,
+    /// Whether each listing begins with an empty page.
+    pub(super) empty_pages: bool,
+    /// How long a session of a running channel lasts, until the service restarts it.
+    pub(super) session: Option<Duration>,
+    /// Whether clips and DVR sessions are made without video at their times.
+    pub(super) assume_video: bool,
+    /// Whether requests have a quota.
+    pub(super) request_quota: bool,
 }
 
 impl Default for Settings {
@@ -245,6 +288,11 @@ impl Default for Settings {
             encoder_delay: Some(Duration::from_secs(5)),
             any_location: false,
             projects: Projects::default(),
+            unreachable: BTreeSet::new(),
+            empty_pages: false,
+            session: Some(Duration::from_secs(24 * 60 * 60)),
+            assume_video: false,
+            request_quota: false,
         }
     }
 }
@@ -276,6 +324,7 @@ mod tests {
         assert_eq!(Latency::CoolDvrSession.to_string(), "cool-dvr-session");
         assert_eq!("channels".parse(), Ok(Limit::Channels));
         let error = "chanels".parse::<Limit>().unwrap_err().to_string();
-        assert_eq!(error, "'chanels' is not one of: channels, inputs, assets, clips");
+        assert!(error.starts_with("'chanels' is not one of: channels, inputs, "), "{error}");
+        assert_eq!(Limit::HdStreamsH265.to_string(), "hd-streams-h265");
     }
 }

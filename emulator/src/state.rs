@@ -8,10 +8,11 @@ use super::visionai::VisionTables;
 use super::{
     clip_order::ClipOrder,
     ids::IdRule,
-    paging::{self, Listed, Query, TokenKey},
+    paging::{self, Listed, Page, Query, TokenKey},
     pipeline::{Feed, Object, Pipeline},
     records::Operations,
     request_ids::RequestIdCache,
+    request_quota::RequestQuota,
     settings::{Limit, Settings},
     status,
     timers::{TimerKey, Timers},
@@ -56,6 +57,9 @@ pub(super) struct State {
     /// The known files in Cloud Storage, by URI.
     pub(super) objects: HashMap<String, Object>,
     pub(super) clip_order: ClipOrder,
+    pub(super) request_quota: RequestQuota,
+    /// The tokens for previews of inputs, each with its end.
+    pub(super) preview_tokens: BTreeMap<String, SystemTime>,
 }
 
 /// The common fields of all resources.
@@ -153,6 +157,8 @@ impl State {
             feeds: HashMap::new(),
             objects: HashMap::new(),
             clip_order: ClipOrder::default(),
+            request_quota: RequestQuota::default(),
+            preview_tokens: BTreeMap::new(),
         }
     }
 
@@ -259,9 +265,24 @@ impl State {
         self.children::<T>(parent).map(|child| Resource::name(child).to_owned()).collect()
     }
 
-    /// One page of [`State::children`], and the token of the next page.
-    pub(super) fn list<T: Resource>(&self, query: &Query<'_>) -> Result<(Vec<T>, String), Status> {
-        paging::page(self.children::<T>(query.parent), query, self.tokens)
+    /// One page of [`State::children`].
+    pub(super) fn list<T: Resource>(&self, query: &Query<'_>) -> Result<Page<T>, Status> {
+        let location = location_of(query.parent);
+        if self
+            .settings
+            .unreachable
+            .iter()
+            .any(|own| location.ends_with(&format!("/locations/{own}")))
+        {
+            return Ok(Page { unreachable: vec![location.to_owned()], ..Page::default() });
+        }
+        let children = self.children::<T>(query.parent);
+        if self.settings.empty_pages && query.page_token.is_empty() {
+            let next_page_token = paging::first_token(query, self.tokens);
+            return Ok(Page { next_page_token, ..Page::default() });
+        }
+        let (items, next_page_token) = paging::page(children, query, self.tokens)?;
+        Ok(Page { items, next_page_token, unreachable: Vec::new() })
     }
 
     /// The key of the page tokens.

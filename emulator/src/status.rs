@@ -6,7 +6,7 @@ use livestream_client::{
     rpc::{InvalidField, Method},
 };
 use prost::Message as _;
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -108,6 +108,22 @@ pub(super) fn exhausted(subject: &str, what: &str, max: usize) -> Status {
         ("resource", subject),
         |details| {
             details.add_quota_failure_violation(subject, reason);
+        },
+    )
+}
+
+/// The quota of requests a minute is used up; the next minute begins after `wait`.
+pub(super) fn too_many_requests(subject: &str, kind: &str, max: u32, wait: Duration) -> Status {
+    let reason = format!("at most {max} {kind} a minute are allowed");
+    let message = format!("Quota exceeded for '{subject}': {reason}");
+    refuse(
+        Code::ResourceExhausted,
+        message,
+        "RATE_LIMIT_EXCEEDED",
+        ("quota_location", subject),
+        |details| {
+            details.add_quota_failure_violation(subject, reason);
+            details.set_retry_info(Some(wait));
         },
     )
 }

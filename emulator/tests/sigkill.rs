@@ -117,7 +117,9 @@ async fn every_acknowledged_change_survives_sigkill() {
             });
         }
         // A different amount of work in each round.
-        let wanted = before.len() + 5 + usize::try_from(round).expect("small") * 7 % 60;
+        let wanted = acknowledged.lock().expect("no panic").len()
+            + 5
+            + usize::try_from(round).expect("small") * 7 % 60;
         while acknowledged.lock().expect("no panic").len() < wanted {
             tokio::task::yield_now().await;
         }

@@ -128,6 +128,11 @@ fn write_settings(settings: &Settings) -> Value {
         "encoderDelayNanos": settings.encoder_delay.map(nanos),
         "anyLocation": settings.any_location,
         "projects": projects.collect::<Map<_, _>>(),
+        "unreachable": settings.unreachable,
+        "emptyPages": settings.empty_pages,
+        "sessionNanos": settings.session.map(nanos),
+        "assumeVideo": settings.assume_video,
+        "requestQuota": settings.request_quota,
     })
 }
 
@@ -136,6 +141,10 @@ fn read_settings(value: &Value) -> Option<Settings> {
         every_latency: length(value.get("everyLatencyNanos")?),
         encoder_delay: length(value.get("encoderDelayNanos")?),
         any_location: value.get("anyLocation")?.as_bool()?,
+        empty_pages: value.get("emptyPages")?.as_bool()?,
+        session: length(value.get("sessionNanos")?),
+        assume_video: value.get("assumeVideo")?.as_bool()?,
+        request_quota: value.get("requestQuota")?.as_bool()?,
         ..Settings::default()
     };
     for (kind, own) in value.get("latencyNanos")?.as_object()? {
@@ -143,6 +152,9 @@ fn read_settings(value: &Value) -> Option<Settings> {
     }
     for (kind, max) in value.get("limits")?.as_object()? {
         settings.limits.insert(kind.parse().ok()?, max.as_u64()?.try_into().ok()?);
+    }
+    for id in value.get("unreachable")?.as_array()? {
+        settings.unreachable.insert(id.as_str()?.to_owned());
     }
     for (id, number) in value.get("projects")?.as_object()? {
         settings.projects.insert(id.clone(), number.as_str()?.to_owned());
@@ -165,6 +177,8 @@ mod tests {
         settings.latencies.insert(Latency::CreateInput, Duration::from_millis(1500));
         settings.limits.insert(Limit::Clips, 7);
         settings.projects.insert("p".to_owned(), "123".to_owned());
+        settings.unreachable.insert("us-west2".to_owned());
+        settings.session = None;
         let request = StartChannelRequest { name: "n".to_owned(), request_id: String::new() };
         let lines = [
             Line::Begin { seed: u64::MAX, time: at(1) },

@@ -63,6 +63,25 @@ macro_rules! query {
 }
 pub(super) use query;
 
+/// A page of resources.
+#[derive(Debug)]
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    pub(super) next_page_token: String,
+    pub(super) unreachable: Vec<String>,
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), next_page_token: String::new(), unreachable: Vec::new() }
+    }
+}
+
+/// The token of a page that begins with the first item.
+pub(super) fn first_token(query: &Query<'_>, key: TokenKey) -> String {
+    key.write(&[query.parent, query.filter, query.order_by], &[], "")
+}
+
 /// The page for a query, and the token of the next page. The token of the last page is empty.
 ///
 /// # Errors

@@ -112,10 +112,14 @@ pub(super) async fn serve_one<C>(
             // An error is the client's: it is gone, or does not speak HTTP.
             _ = serving.as_mut() => return,
             () = handle.asked_to_close() => return,
-            () = handle.asked_to_go_away() => serving.as_mut().graceful_shutdown(),
+            () = handle.asked_to_go_away() => {
+                handle.end();
+                serving.as_mut().graceful_shutdown();
+            }
             Ok(_) = stopped.wait_for(|stopped| *stopped) => break,
         }
     }
+    handle.end();
     serving.as_mut().graceful_shutdown();
     tokio::select! {
         _ = serving => {}

@@ -277,3 +277,43 @@ async fn grpc_web_is_served_to_browsers() {
     assert!(answer.contains("grpc-status: 3"), "{answer}");
     assert!(answer.contains("access-control-allow-origin: http://localhost:3000"), "{answer}");
 }
+
+#[tokio::test]
+async fn the_page_is_one_file_and_loads_nothing_from_elsewhere() {
+    let page = send(&emulator(), "GET", "/", "").await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=UTF-8"));
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(policy.contains("default-src 'none'") && policy.contains("connect-src 'self'"));
+    for outside in ["src=", "url(", "@import", "https://", "//cdn"] {
+        assert!(!page.text.contains(outside), "{outside}");
+    }
+}
+
+#[tokio::test]
+async fn the_world_for_the_page_follows_every_change() {
+    let mut service = Service::new();
+    service.stream().await;
+    let world = send(&service.emulator, "GET", "/emulator/v1/world", "").await.json();
+    let channel = &world["world"]["channels"][0];
+    assert_eq!((&channel["state"], &channel["activeInput"]), (&json!("STREAMING"), &json!("main")));
+    assert_eq!(channel["onAir"].as_array().map(Vec::len), Some(1));
+    assert_eq!(world["world"]["inputs"][0]["connected"], true);
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut connection = service.emulator.connect();
+    let request = "GET /emulator/v1/world:stream HTTP/1.1\r\nhost: e\r\n\r\n";
+    connection.write_all(request.as_bytes()).await.expect("sent");
+    let mut text = String::new();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut read_until = async |wanted: &str| {
+        while !text.contains(wanted) {
+            let count = connection.read(&mut buffer).await.expect("open");
+            assert!(count > 0, "closed");
+            text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    };
+    read_until("data: {").await;
+    service.live.stop_channel(support::name(support::CHANNEL)).await.expect("it runs");
+    read_until("STOPPING").await;
+}

@@ -154,6 +154,20 @@ async fn a_signal_ends_the_program_with_exit_code_0_after_open_requests() {
 }
 
 #[tokio::test]
+async fn an_open_page_does_not_delay_the_end() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut program = Running::start(&[]);
+    let mut page = TcpStream::connect(&program.address).await.expect("listening");
+    let request = "GET /emulator/v1/world:stream HTTP/1.1\r\nhost: e\r\n\r\n";
+    page.write_all(request.as_bytes()).await.expect("sent");
+    assert_ne!(page.read(&mut [0; 1024]).await.expect("open"), 0);
+    let begun = Instant::now();
+    program.signal("-TERM");
+    assert_eq!(program.end().0, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn the_clock_is_real_and_work_takes_a_second_unless_flags_say_otherwise() {
     let program =
         Running::start(&["--latency", "create-input=0s", "--limit", "inputs=1", "--seed", "7"]);

@@ -9,7 +9,10 @@ pub use fault::{Fault, FaultId};
 pub use log::LoggedRequest;
 pub(super) use log::RequestLog;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use tokio::sync::Notify;
 
 /// The faults in force, and the last requests.
@@ -37,6 +40,7 @@ pub(super) struct Connection(Arc<Signals>);
 struct Signals {
     go_away: Notify,
     close: Notify,
+    is_ending: AtomicBool,
 }
 
 impl Connection {
@@ -48,6 +52,17 @@ impl Connection {
     /// Closes the connection at once.
     pub(super) fn close(&self) {
         self.0.close.notify_one();
+    }
+
+    /// Marks that the connection ends as soon as its requests do.
+    pub(super) fn end(&self) {
+        self.0.is_ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection ends as soon as its requests do: an endless one has to end itself.
+    #[cfg(feature = "http")]
+    pub(super) fn is_ending(&self) -> bool {
+        self.0.is_ending.load(Ordering::Relaxed)
     }
 
     pub(super) async fn asked_to_go_away(&self) {

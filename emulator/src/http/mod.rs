@@ -7,12 +7,13 @@ mod pool;
 mod query;
 mod routes;
 mod transcode;
+mod world;
 
 pub(super) use pool::POOL;
 pub(super) use transcode::from_json;
 
 use super::emulator::Emulator;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use tonic::body::Body;
 use tower::Layer as _;
 
@@ -43,8 +44,27 @@ async fn answer_http(emulator: &Emulator, request: Request<Body>) -> Response<Bo
         (&Method::GET, "/healthz") => {
             errors::text_response(StatusCode::OK, "{\"status\":\"SERVING\"}\n".to_owned())
         }
+        (&Method::GET, "/") => page(),
+        (&Method::GET, "/emulator/v1/world") => {
+            errors::json(StatusCode::OK, &world::world(emulator), true)
+        }
+        (&Method::GET, "/emulator/v1/world:stream") => {
+            world::stream(emulator, request.extensions().get().cloned())
+        }
         _ => transcode::answer(emulator.service(), request).await,
     }
+}
+
+/// The page for people: one file, without anything from elsewhere.
+fn page() -> Response<Body> {
+    const CONTENT: &str = include_str!("page.html");
+    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                          connect-src 'self'; img-src data:";
+    let mut response = Response::new(Body::new(http_body_util::Full::from(CONTENT)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=UTF-8"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    response
 }
 
 async fn serve<S>(mut service: S, request: Request<Body>) -> Response<Body>

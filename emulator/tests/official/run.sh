@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the flows of the official clients against the program, outside of `cargo test`: they need Python,
-# Node and the package registries. A missing tool or registry is an error, unless it is named in SKIP, such
+# Runs the flows of the official clients against the program, and the page in headless Chromium, outside of
+# `cargo test`: they need Python, Node and the package registries. A missing tool or registry is an error, unless it is named in SKIP, such
 # as SKIP="node rust".
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -34,6 +34,13 @@ if ! is_skipped node; then
     for transport in grpc rest; do
         NODE_PACKAGES=$packages/node NODE_NO_WARNINGS=1 node flow.mjs "$host" "$transport"
     done
+fi
+if ! is_skipped page; then
+    mkdir -p "$packages/page"
+    [ -f "$packages/page/package.json" ] || (cd "$packages/page" && npm init -y >/dev/null)
+    (cd "$packages/page" && npm install --silent --no-fund --no-audit \
+        "@sparticuz/chromium@^147" "puppeteer-core@^24")
+    NODE_PACKAGES=$packages/page node ../page/page.mjs "$host"
 fi
 if ! is_skipped rust; then
     CARGO_TARGET_DIR=$target/official-rust cargo run --quiet --locked --manifest-path rust/Cargo.toml -- "$host"

@@ -154,6 +154,32 @@ async fn a_signal_ends_the_program_with_exit_code_0_after_open_requests() {
 }
 
 #[tokio::test]
+async fn a_thousand_half_open_connections_do_not_stop_others() {
+    use std::io::Write as _;
+    let program = Running::start(&[]);
+    let mut open = Vec::new();
+    for n in 0..1000 {
+        let connection = std::net::TcpStream::connect(&program.address);
+        // This process may have a limit on open files.
+        let Ok(mut connection) = connection else { break };
+        let part: &[u8] = match n % 4 {
+            0 => b"",
+            1 => b"GET / HT",
+            2 => b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            _ => b"POST /v1/x HTTP/1.1\r\nhost: e\r\ncontent-length: 100\r\n\r\nabc",
+        };
+        connection.write_all(part).expect("sent");
+        open.push(connection);
+    }
+    assert!(open.len() > 500, "{}", open.len());
+    // Room for one more.
+    open.truncate(open.len() - 20);
+    assert_eq!(program.send("GET", "/healthz", "").await.status, 200);
+    drop(open);
+    assert_eq!(program.send("GET", "/healthz", "").await.status, 200);
+}
+
+#[tokio::test]
 async fn an_open_page_does_not_delay_the_end() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut program = Running::start(&[]);

@@ -50,6 +50,8 @@ mod state;
 mod status;
 mod streaming;
 mod timers;
+#[cfg(feature = "program")]
+mod tls;
 #[cfg(feature = "visionai")]
 mod visionai;
 

@@ -20,6 +20,10 @@ struct Options {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     listen: String,
 
+    /// Serve TLS with this certificate and key, in PEM format
+    #[arg(long, num_args = 2, value_names = ["CERT", "KEY"])]
+    tls: Vec<PathBuf>,
+
     /// How many times faster than real time virtual time runs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     speed: u32,
@@ -233,8 +237,16 @@ async fn run(options: &Options) -> Result<(), String> {
     // For scripts: the first line of stdout, which can be closed.
     let _ = writeln!(io::stdout(), "export LIVESTREAM_EMULATOR_HOST={bound}");
     let _ = io::stdout().flush();
-    report(format_args!("serving gRPC and HTTP/JSON on http://{bound}"));
-    emulator.serve_until(listener, stop).await.map_err(fail)
+    let [certificate, key] = &*options.tls else {
+        report(format_args!("serving gRPC and HTTP/JSON on http://{bound}"));
+        return emulator.serve_until(listener, stop).await.map_err(fail);
+    };
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    };
+    let (certificate, key) = (read(certificate)?, read(key)?);
+    report(format_args!("serving gRPC and HTTP/JSON on https://{bound}"));
+    emulator.serve_tls_until(listener, &certificate, &key, stop).await.map_err(fail)
 }
 
 /// Waits for SIGTERM or Ctrl-C.

@@ -13,7 +13,7 @@ use hyper_util::{
 use std::{io, pin::pin, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
 };
@@ -28,12 +28,18 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long a client may take to send the head of a request, and to answer a ping.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Serves the connections of a listener until `stop` is ready. Then open requests may end.
-pub(super) async fn serve(
+/// Serves the connections of a listener until `stop` is ready. Then open requests may end. `open` makes
+/// a connection of a stream, such as by a TLS handshake.
+pub(super) async fn serve<F, C>(
     emulator: &Emulator,
     listener: TcpListener,
+    open: impl Fn(TcpStream) -> F,
     stop: impl Future<Output = ()>,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    F: Future<Output = io::Result<C>> + Send + 'static,
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
@@ -46,8 +52,12 @@ pub(super) async fn serve(
                     // Without it, small frames wait for each other.
                     let _ = stream.set_nodelay(true);
                     let (emulator, stopped) = (emulator.clone(), stopped.clone());
+                    let opened = open(stream);
                     connections.spawn(async move {
-                        serve_one(emulator, stream, stopped, Patience::Limited).await;
+                        // An error is the client's: it is gone, or refuses the certificate.
+                        if let Ok(Ok(connection)) = tokio::time::timeout(PATIENCE, opened).await {
+                            serve_one(emulator, connection, stopped, Patience::Limited).await;
+                        }
                     });
                 }
                 // The client is gone, or the process has too many open files: others may succeed.

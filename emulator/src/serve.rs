@@ -23,7 +23,7 @@ use livestream_client::{
 use std::{
     convert::Infallible,
     fmt,
-    future::pending,
+    future::{pending, ready},
     io,
     pin::Pin,
     task::{Context, Poll},
@@ -286,7 +286,7 @@ impl Emulator {
     /// # Errors
     /// If the listener fails.
     pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
-        net::serve(self, listener, pending()).await
+        self.serve_until(listener, pending()).await
     }
 
     /// [`Emulator::serve`] until `stop` is ready. Open requests then have 10 s to end.
@@ -298,6 +298,6 @@ impl Emulator {
         listener: TcpListener,
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        net::serve(self, listener, stop).await
+        net::serve(self, listener, |stream| ready(Ok(stream)), stop).await
     }
 }

@@ -6,10 +6,11 @@ use super::{
         AdvanceClockRequest, ClearFaultsRequest, ClearRequestsRequest, Clock,
         ConnectEncoderRequest, CreateSnapshotRequest, DeleteFaultRequest, DisconnectEncoderRequest,
         FailResourceRequest, Fault, GetClockRequest, InjectFaultRequest, ListFaultsRequest,
-        ListFaultsResponse, ListRequestsRequest, ListRequestsResponse, PauseClockRequest,
-        PutObjectRequest, RecoverChannelRequest, Request as LogEntry, ResetRequest,
-        RestoreSnapshotRequest, ResumeClockRequest, SetClockRequest, SetStreamingStateRequest,
-        Snapshot as SnapshotInfo, control_server::Control, fault,
+        ListFaultsResponse, ListRequestsRequest, ListRequestsResponse, LoadStateRequest,
+        LoadStateResponse, PauseClockRequest, PutObjectRequest, RecoverChannelRequest,
+        Request as LogEntry, ResetRequest, RestoreSnapshotRequest, ResumeClockRequest,
+        SetClockRequest, SetStreamingStateRequest, Snapshot as SnapshotInfo,
+        control_server::Control, fault,
     },
     emulator::Emulator,
     gate::{self, Effect, FaultId, LoggedRequest},
@@ -92,6 +93,7 @@ control! {
         clear_faults(ClearFaultsRequest) -> ();
         list_requests(ListRequestsRequest) -> ListRequestsResponse;
         clear_requests(ClearRequestsRequest) -> ();
+        load_state(LoadStateRequest) -> LoadStateResponse;
     }
 }
 
@@ -296,6 +298,15 @@ fn clear_requests(emulator: &Emulator, _: ClearRequestsRequest) -> Result<(), St
 fn reset(emulator: &Emulator, _: ResetRequest) -> Result<(), Status> {
     emulator.reset();
     Ok(())
+}
+
+fn load_state(emulator: &Emulator, request: LoadStateRequest) -> Result<LoadStateResponse, Status> {
+    if emulator.journal().is_some() {
+        let reason = "a state file is open, and would not have this change";
+        return Err(status::precondition("STATE_FILE_OPEN", "state", reason));
+    }
+    let recovered = emulator.load_state(&request.journal)?;
+    Ok(LoadStateResponse { requests: recovered.requests })
 }
 
 fn create_snapshot(

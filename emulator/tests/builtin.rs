@@ -75,3 +75,14 @@ async fn reflection_lists_the_services_and_describes_their_files() {
         assert!(!files.file_descriptor_proto.is_empty());
     }
 }
+
+#[test]
+fn the_imported_definitions_are_copies_of_those_of_the_client() {
+    // A package has no files of another one.
+    let own = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("proto/google");
+    let client = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/google");
+    for file in ["api/http.proto", "api/annotations.proto", "rpc/status.proto"] {
+        let read = |folder: &std::path::Path| std::fs::read_to_string(folder.join(file));
+        assert_eq!(read(&own).expect("there"), read(&client).expect("there"), "{file}");
+    }
+}

@@ -195,6 +195,15 @@ async fn a_state_file_seeds_a_test() {
     assert_eq!(service.emulator.load_state(&text).expect("a state file").requests, 3);
     assert_eq!(service.channel().await, before);
     assert!(service.emulator.load_state("").is_err());
+
+    let other = manual().build();
+    let body = json!({ "journal": text }).to_string();
+    let loaded = send(&other, "POST", "/emulator/v1/state:load", &body).await;
+    assert_eq!(loaded.json(), json!({"requests": "3"}));
+    assert_eq!(Service::on(other).channel().await, before);
+    let (kept, _) = open(manual(), &folder.file());
+    let refused = send(&kept.emulator, "POST", "/emulator/v1/state:load", &body).await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
 }
 
 #[tokio::test]

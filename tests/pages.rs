@@ -70,6 +70,7 @@ async fn settle() {
 async fn ten_thousand_channels_are_listed_once_each_while_a_fifth_of_the_requests_fail() {
     let emulator = Emulator::builder()
         .speed(1)
+        .any_location()
         .limit(Limit::Channels, 20_000)
         .latency(Latency::CreateChannel, SECOND)
         .build();

@@ -143,6 +143,7 @@ fn assert_at_most(most: usize, polls: &[usize]) {
 async fn ten_thousand_operations_cost_at_most_a_hundred_requests_per_poll() {
     let emulator = Emulator::builder()
         .speed(1)
+        .any_location()
         .limit(Limit::Channels, 20_000)
         .latency(Latency::CreateChannel, 30 * SECOND)
         .build();

@@ -2,7 +2,8 @@
 
 use super::{
     events,
-    paging::query,
+    ids::check_labels,
+    paging::{Page, query},
     settings::{Latency, Limit},
     state::{State, location_of},
     status,
@@ -28,6 +29,7 @@ pub(super) fn create(state: &mut State, request: &CreateAssetRequest) -> Result<
     let name = state.new_name::<Asset>(&request.parent, ("asset_id", &request.asset_id))?;
     status::check(&request.violations())?;
     let mut asset = request.asset.clone().unwrap_or_default();
+    check_labels("asset.labels", &asset.labels)?;
     if !matches!(asset.resource, Some(Resource::Video(_) | Resource::Image(_))) {
         return Err(status::unknown_variant("asset.resource"));
     }
@@ -104,32 +106,51 @@ pub(super) fn list(
     state: &mut State,
     request: &ListAssetsRequest,
 ) -> Result<ListAssetsResponse, Status> {
-    let (assets, next_page_token) = state.list(&query!(request))?;
-    Ok(ListAssetsResponse { assets, next_page_token, unreachable: Vec::new() })
+    let Page { items: assets, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListAssetsResponse { assets, next_page_token, unreachable })
 }
 
 pub(super) fn delete(state: &mut State, request: &DeleteAssetRequest) -> Result<Operation, Status> {
     let name = request.name.clone();
-    let was = state.find::<Asset>(&name)?.state();
-    if let Some(user) = find_user(state, &name) {
-        return Err(status::precondition("RESOURCE_IN_USE", &name, format!("is used by '{user}'")));
-    }
+    let (was, error) = {
+        let asset = state.find::<Asset>(&name)?;
+        (asset.state(), asset.error.clone())
+    };
+    check_unused(state, &name)?;
     let finish = {
         let name = name.clone();
         move |state: &mut State| {
+            check_unused(state, &name)?;
             state.remove::<Asset>(&name);
             Ok(())
         }
     };
     let undo = move |state: &mut State, _: &Status| {
         // The asset exists: only this operation could have removed it.
-        let _ = state.edit::<Asset>(&name, |asset| asset.set_state(was));
+        let _ = state.edit::<Asset>(&name, |asset| {
+            asset.set_state(was);
+            asset.error.clone_from(&error);
+        });
     };
     let work = state.settings.duration_of(Latency::DeleteAsset);
     let operation =
         state.begin::<DeleteAssetRequest>(("delete", &request.name), work, finish, undo)?;
-    state.edit::<Asset>(&request.name, |asset| asset.set_state(AssetState::Deleting))?;
+    state.edit::<Asset>(&request.name, |asset| {
+        asset.set_state(AssetState::Deleting);
+        // The error is set only in `ERROR`.
+        asset.error = None;
+    })?;
     Ok(operation)
+}
+
+/// Whether no channel shows an asset, and no event will.
+///
+/// # Errors
+/// `FAILED_PRECONDITION`.
+fn check_unused(state: &State, name: &str) -> Result<(), Status> {
+    find_user(state, name).map_or(Ok(()), |user| {
+        Err(status::precondition("RESOURCE_IN_USE", name, format!("is used by '{user}'")))
+    })
 }
 
 /// The channel that shows an asset, or the event that will.

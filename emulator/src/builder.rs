@@ -3,6 +3,7 @@
 use super::{
     clock::Clock,
     emulator::Emulator,
+    gate::Gate,
     settings::{Latency, Limit, Settings},
     state::State,
 };
@@ -86,6 +87,19 @@ impl Builder {
         self
     }
 
+    /// Makes all work quick, for programs that run in real time: an operation takes a second, and an
+    /// operation that is cancelled ends after a tenth of a second. The program does this by default.
+    ///
+    /// The cooldown of a DVR session stays 60 s, because it is a rule and not work.
+    pub fn quick_work(self) -> Self {
+        self.every_latency(Duration::from_secs(1))
+            .latency(Latency::Cancel, Duration::from_millis(100))
+            .latency(Latency::ScheduleEvent, Duration::from_millis(100))
+            .latency(Latency::AcceptClip, Duration::from_millis(100))
+            .latency(Latency::CoolDvrSession, Duration::from_secs(60))
+            .encoder_delay(Duration::from_secs(1))
+    }
+
     /// The maximum number of some resources; see [`Limit`] for the defaults.
     pub fn limit(mut self, limit: Limit, max: usize) -> Self {
         self.settings.limits.insert(limit, max);
@@ -99,10 +113,59 @@ impl Builder {
         self
     }
 
+    /// Accepts locations that the service does not have. By default it answers `NOT_FOUND` for
+    /// locations other than its 18 regions.
+    pub fn any_location(mut self) -> Self {
+        self.settings.any_location = true;
+        self
+    }
+
+    /// Lets listings in a location return nothing but its name in `unreachable`.
+    pub fn unreachable(mut self, location: impl Into<String>) -> Self {
+        self.settings.unreachable.insert(location.into());
+        self
+    }
+
+    /// Lets each listing of resources begin with an empty page, as the service may.
+    pub fn empty_pages(mut self) -> Self {
+        self.settings.empty_pages = true;
+        self
+    }
+
+    /// How long a session of a running channel lasts; 24 hours by default. Then the service restarts
+    /// the channel, which waits for its encoder again. With `None` there is no restart.
+    pub fn session_length(mut self, length: impl Into<Option<Duration>>) -> Self {
+        self.settings.session = length.into();
+        self
+    }
+
+    /// Makes clips and DVR sessions without video. By default they fail if the channel was not on air
+    /// at their times, or no longer keeps the content.
+    pub fn assume_video(mut self) -> Self {
+        self.settings.assume_video = true;
+        self
+    }
+
+    /// Limits the requests of a minute as the service does: 6,000 for a project; for a location 1,200
+    /// reads, 1,200 requests for operations, 300 listings and 300 mutations. Others get
+    /// `RESOURCE_EXHAUSTED` with a `RetryInfo`.
+    pub fn request_quota(mut self) -> Self {
+        self.settings.request_quota = true;
+        self
+    }
+
+    /// Gives a project its number. Requests can then have either. As in the real service, names of
+    /// resources have the id, and names of operations have the number.
+    pub fn project(mut self, id: impl Into<String>, number: u64) -> Self {
+        self.settings.projects.insert(id.into(), number.to_string());
+        self
+    }
+
     /// Builds the emulator. Its time begins now.
     #[must_use]
     pub fn build(self) -> Emulator {
         let clock = Clock::new(self.epoch.unwrap_or_else(SystemTime::now), self.speed);
-        Emulator::from_parts(clock, State::new(clock.now(), self.settings, self.seed))
+        let state = State::new(clock.now(), self.settings, self.seed);
+        Emulator::from_parts(clock, state, Gate::new(self.seed))
     }
 }

@@ -1,20 +1,22 @@
 //! Channels: created, updated, started, stopped and deleted.
 
 use super::{
-    defaults, dvr_sessions, mask,
+    clips, defaults, dvr_sessions,
+    ids::check_labels,
+    mask,
     operations::no_undo,
-    paging::query,
+    paging::{Page, query},
+    quotas, references,
     settings::{Latency, Limit},
-    state::{State, location_of},
+    state::State,
     status, streaming,
 };
 use livestream_client::{
     mask::Updatable as _,
     model::{
-        Asset, Channel, ChannelOperationResponse, Clip, CreateChannelRequest, DeleteChannelRequest,
-        DvrSession, Event, GetChannelRequest, Input, ListChannelsRequest, ListChannelsResponse,
-        StartChannelRequest, StopChannelRequest, UpdateChannelRequest, channel::StreamingState,
-        distribution, event,
+        Channel, ChannelOperationResponse, CreateChannelRequest, DeleteChannelRequest, DvrSession,
+        Event, GetChannelRequest, ListChannelsRequest, ListChannelsResponse, StartChannelRequest,
+        StopChannelRequest, UpdateChannelRequest, channel::StreamingState, distribution, event,
     },
     proto::google::longrunning::Operation,
     validation::Validate as _,
@@ -30,7 +32,8 @@ pub(super) fn create(
     status::check(&request.violations())?;
     let mut channel = request.channel.clone().unwrap_or_default();
     channel.name.clone_from(&name);
-    check_references(state, &channel)?;
+    check_labels("channel.labels", &channel.labels)?;
+    references::check_channel(state, &channel)?;
     state.check_limit::<Channel>(parent, Limit::Channels)?;
 
     channel.active_input.clear();
@@ -43,8 +46,8 @@ pub(super) fn create(
     choose_first_input(&mut channel);
     defaults::fill_in(&mut channel);
     let finish = move |state: &mut State| {
-        check_references(state, &channel)?;
-        Ok(state.insert(channel))
+        references::check_channel(state, &channel)?;
+        Ok(state.insert(channel.clone()))
     };
     let work = state.settings.duration_of(Latency::CreateChannel);
     state.begin::<CreateChannelRequest>(("create", &name), work, finish, no_undo)
@@ -58,19 +61,6 @@ fn choose_first_input(channel: &mut Channel) {
     }
 }
 
-/// Whether the inputs and assets of a channel exist, and the inputs are in its location.
-fn check_references(state: &State, channel: &Channel) -> Result<(), Status> {
-    for (at, attachment) in channel.input_attachments.iter().enumerate() {
-        if location_of(&attachment.input) != location_of(&channel.name) {
-            let field = format!("channel.input_attachments[{at}].input");
-            let reason = format!("is '{}', in another location", attachment.input);
-            return Err(status::invalid(&field, reason));
-        }
-        state.find::<Input>(&attachment.input)?;
-    }
-    channel.static_overlays.iter().try_for_each(|o| state.find::<Asset>(&o.asset).map(drop))
-}
-
 pub(super) fn get(state: &mut State, request: &GetChannelRequest) -> Result<Channel, Status> {
     state.find(&request.name).cloned()
 }
@@ -79,8 +69,8 @@ pub(super) fn list(
     state: &mut State,
     request: &ListChannelsRequest,
 ) -> Result<ListChannelsResponse, Status> {
-    let (channels, next_page_token) = state.list(&query!(request))?;
-    Ok(ListChannelsResponse { channels, next_page_token, unreachable: Vec::new() })
+    let Page { items: channels, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListChannelsResponse { channels, next_page_token, unreachable })
 }
 
 pub(super) fn update(
@@ -92,11 +82,14 @@ pub(super) fn update(
     let mut changed = state.find::<Channel>(&name)?.clone();
     let chosen = mask::choose(Channel::FIELDS, request.update_mask.as_ref(), &from)?;
     mask::apply(&chosen, &from, &mut changed);
-    status::check_in("channel", &changed.violations())?;
-    check_references(state, &changed)?;
+    check(state, &changed)?;
 
     let target = name.clone();
     let finish = move |state: &mut State| {
+        // The channel and the resources that it refers to can have changed in the meantime.
+        let mut changed = state.find::<Channel>(&name)?.clone();
+        mask::apply(&chosen, &from, &mut changed);
+        check(state, &changed)?;
         state.edit::<Channel>(&name, |channel| {
             mask::apply(&chosen, &from, channel);
             choose_first_input(channel);
@@ -112,6 +105,13 @@ pub(super) fn update(
     Ok(operation)
 }
 
+/// Whether a channel is valid, and what it refers to exists.
+fn check(state: &State, channel: &Channel) -> Result<(), Status> {
+    status::check_in("channel", &channel.violations())?;
+    check_labels("channel.labels", &channel.labels)?;
+    references::check_channel(state, channel)
+}
+
 pub(super) fn delete(
     state: &mut State,
     request: &DeleteChannelRequest,
@@ -124,7 +124,7 @@ pub(super) fn delete(
     }
     let finish = move |state: &mut State| {
         remove_all::<Event>(state, &name);
-        remove_all::<Clip>(state, &name);
+        clips::remove_all(state, &name);
         remove_all::<DvrSession>(state, &name);
         state.remove::<Channel>(&name);
         state.pipelines.remove(&name);
@@ -144,10 +144,12 @@ fn remove_all<T: super::state::Resource>(state: &mut State, channel: &str) {
 pub(super) fn start(state: &mut State, request: &StartChannelRequest) -> Result<Operation, Status> {
     let name = request.name.clone();
     check_state(state, &name, "STOPPED", |c| c.streaming_state() == StreamingState::Stopped)?;
+    quotas::check_streams(state, &name)?;
     let finish = {
         let name = name.clone();
         move |state: &mut State| {
             streaming::await_input(state, &name);
+            streaming::begin_session(state, &name);
             Ok(ChannelOperationResponse {})
         }
     };

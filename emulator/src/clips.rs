@@ -2,11 +2,12 @@
 
 use super::{
     clock::to_time,
+    ids::check_labels,
     operations::no_undo,
-    paging::query,
+    paging::{Page, query},
     retention,
     settings::{Latency, Limit},
-    state::{Resource as _, State},
+    state::State,
     status,
 };
 use livestream_client::{
@@ -26,6 +27,7 @@ pub(super) fn create(state: &mut State, request: &CreateClipRequest) -> Result<O
     let now = Context::new().at(state.now());
     status::check(&request.violations_in(now))?;
     let mut clip = request.clip.clone().unwrap_or_default();
+    check_labels("clip.labels", &clip.labels)?;
     let starts = clip.slices.iter().filter_map(|slice| match slice.kind? {
         Kind::TimeSlice(times) => times.markin_time,
         // The rules refuse other kinds.
@@ -67,7 +69,8 @@ pub(super) fn create(state: &mut State, request: &CreateClipRequest) -> Result<O
     };
     let operation =
         state.begin::<CreateClipRequest>(("create", &name), accept + copy, finish, undo)?;
-    state.insert(clip);
+    let created = state.insert(clip);
+    state.clip_order.push(&request.parent, &created.name);
     let time = state.after(accept);
     state.set_next(&name.clone(), time, move |state| {
         let now = state.now().into();
@@ -88,25 +91,37 @@ fn output_folder(channel: &Channel) -> &str {
 /// Removes the oldest clips, so that there is room for a new one.
 fn make_room(state: &mut State, channel: &str) {
     let max = state.settings.max(Limit::Clips);
-    let mut clips: Vec<_> = state
-        .children::<Clip>(channel)
-        .map(|clip| (clip.create_time().map(to_time), clip.name.clone()))
-        .collect();
-    clips.sort();
-    let surplus = (clips.len() + 1).saturating_sub(max);
-    for (_, oldest) in clips.into_iter().take(surplus) {
-        state.remove::<Clip>(&oldest);
+    while state.clip_order.count(channel) >= max {
+        let Some(oldest) = state.clip_order.oldest(channel) else { return };
+        remove(state, &oldest);
     }
+}
+
+fn remove(state: &mut State, name: &str) {
+    state.clip_order.remove(channel_of(name), name);
+    state.remove::<Clip>(name);
+}
+
+/// Removes all clips of a channel.
+pub(super) fn remove_all(state: &mut State, channel: &str) {
+    for clip in state.child_names::<Clip>(channel) {
+        remove(state, &clip);
+    }
+}
+
+fn channel_of(clip: &str) -> &str {
+    clip.split("/clips/").next().unwrap_or_default()
 }
 
 fn finish(state: &mut State, name: &str) -> Result<Clip, Status> {
     if state.find::<Clip>(name)?.slices.is_empty() {
         return Err(status::precondition("NO_CONTENT", name, "has no slices"));
     }
-    let channel = name.split("/clips/").next().unwrap_or_default();
-    if !state.pipelines.get(channel).is_some_and(|pipeline| pipeline.has_streamed) {
-        let reason = "has never streamed, so there is nothing to cut";
-        return Err(status::precondition("NO_CONTENT", channel, reason));
+    let channel = state.find::<Channel>(channel_of(name))?;
+    for slice in &state.find::<Clip>(name)?.slices {
+        let Some(Kind::TimeSlice(times)) = slice.kind else { continue };
+        let (Some(from), Some(to)) = (times.markin_time, times.markout_time) else { continue };
+        retention::check_video(state, channel, to_time(from), to_time(to))?;
     }
     state.clear_next(name);
     state.edit::<Clip>(name, |clip| clip.set_state(ClipState::Succeeded))
@@ -131,15 +146,15 @@ pub(super) fn list(
     request: &ListClipsRequest,
 ) -> Result<ListClipsResponse, Status> {
     state.find::<Channel>(&request.parent)?;
-    let (clips, next_page_token) = state.list(&query!(request))?;
-    Ok(ListClipsResponse { clips, next_page_token, unreachable: Vec::new() })
+    let Page { items: clips, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListClipsResponse { clips, next_page_token, unreachable })
 }
 
 pub(super) fn delete(state: &mut State, request: &DeleteClipRequest) -> Result<Operation, Status> {
     state.find::<Clip>(&request.name)?;
     let name = request.name.clone();
     let finish = move |state: &mut State| {
-        state.remove::<Clip>(&name);
+        remove(state, &name);
         Ok(())
     };
     let work = state.settings.duration_of(Latency::DeleteClip);

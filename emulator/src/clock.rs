@@ -16,22 +16,84 @@ pub(super) struct Clock {
     epoch: SystemTime,
     started: Instant,
     speed: u32,
+    is_paused: bool,
+    /// A time at which the clock stands still for a moment.
+    held: Option<SystemTime>,
 }
 
 impl Clock {
     pub(super) fn new(epoch: SystemTime, speed: u32) -> Self {
-        Self { epoch, started: Instant::now(), speed }
+        Self { epoch, started: Instant::now(), speed, is_paused: false, held: None }
     }
 
     pub(super) fn now(&self) -> SystemTime {
-        let passed = self.started.elapsed().saturating_mul(self.speed);
-        self.epoch.checked_add(passed).unwrap_or(self.epoch)
+        if let Some(held) = self.held {
+            return held;
+        }
+        let speed = if self.is_paused { 0 } else { self.speed };
+        after(self.epoch, self.started.elapsed().saturating_mul(speed))
     }
 
-    /// Moves the time forward at once. Does nothing if the new time cannot be represented.
-    pub(super) fn advance(&mut self, by: Duration) {
-        self.epoch = self.epoch.checked_add(by).unwrap_or(self.epoch);
+    /// Lets the clock stand still at a time, until `None`.
+    #[cfg(feature = "http")]
+    pub(super) fn hold(&mut self, time: Option<SystemTime>) {
+        self.held = time;
     }
+
+    pub(super) fn speed(&self) -> u32 {
+        self.speed
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Stops the clock, or lets it run again.
+    pub(super) fn pause(&mut self, is_paused: bool) {
+        self.rebase();
+        self.is_paused = is_paused;
+    }
+
+    pub(super) fn set_speed(&mut self, speed: u32) {
+        self.rebase();
+        self.speed = speed;
+    }
+
+    /// Moves the time forward to another one. Returns `false` if that is in the past, or after the
+    /// year 9999.
+    pub(super) fn set(&mut self, time: SystemTime) -> bool {
+        let is_later = time >= self.now() && after(time, Duration::ZERO) == time;
+        if is_later {
+            self.rebase();
+            self.epoch = time;
+        }
+        is_later
+    }
+
+    /// Begins at a time, which can be before the present one.
+    #[cfg(feature = "http")]
+    pub(super) fn restart(&mut self, time: SystemTime) {
+        self.epoch = after(time, Duration::ZERO);
+        self.started = Instant::now();
+    }
+
+    /// Begins to count from now.
+    fn rebase(&mut self) {
+        self.epoch = self.now();
+        self.started = Instant::now();
+    }
+
+    /// Moves the time forward at once, at most to the end of the year 9999.
+    pub(super) fn advance(&mut self, by: Duration) {
+        self.epoch = after(self.epoch, by);
+    }
+}
+
+/// The time after a duration, at most the last second of the year 9999: timestamps end there.
+fn after(time: SystemTime, by: Duration) -> SystemTime {
+    const LAST: Duration = Duration::from_secs(253_402_300_799);
+    let last = SystemTime::UNIX_EPOCH + LAST;
+    time.checked_add(by).map_or(last, |time| time.min(last))
 }
 
 /// The time of a timestamp; the epoch for an invalid one.
@@ -62,10 +124,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_clock_can_be_paused_set_and_sped_up_but_not_set_back() {
+        let mut clock = Clock::new(EPOCH, 2);
+        let second = Duration::from_secs(1);
+        tokio::time::advance(second).await;
+        clock.pause(true);
+        tokio::time::advance(second).await;
+        assert_eq!(clock.now(), EPOCH + 2 * second);
+        clock.pause(false);
+        clock.set_speed(10);
+        tokio::time::advance(second).await;
+        assert_eq!(clock.now(), EPOCH + 12 * second);
+        assert!(!clock.set(EPOCH + 11 * second));
+        assert!(clock.set(EPOCH + 100 * second));
+        assert_eq!(clock.now(), EPOCH + 100 * second);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn virtual_time_does_not_overflow() {
         let mut clock = Clock::new(EPOCH, u32::MAX);
         clock.advance(Duration::MAX);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(clock.now() > EPOCH);
+        assert_eq!(clock.now(), EPOCH + Duration::from_secs(253_402_300_799));
     }
 }

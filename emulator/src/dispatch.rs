@@ -1,10 +1,11 @@
 //! Dispatch: one request at a time, by the rule of its method, on the state as it is now.
 
-use super::{request_ids::REQUEST_ID_LIFETIME, state::State, status};
+use super::{regions, request_ids::REQUEST_ID_LIFETIME, state::State, status};
 use livestream_client::{
     mask::Selection,
     rpc::{Described, Rpc},
 };
+use prost::Name;
 use tonic::{Status, metadata::MetadataMap};
 use uuid::Uuid;
 
@@ -16,18 +17,34 @@ impl State {
     /// leaves no trace: the caller can correct it and send it again under the same id.
     pub(super) fn answer<R>(&mut self, request: R, rule: Rule<R>) -> Result<R::Response, Status>
     where
-        R: Rpc + PartialEq,
-        R::Response: Clone + Send,
+        R: Rpc + Name + PartialEq,
+        R::Response: Clone + Send + Sync,
     {
-        self.answer_once(request, rule).map_err(|status| status::for_service(R::METHOD, status))
+        let drawn = self.drawn();
+        let answer = self.answer_once(self.settings.projects.by_id(request), rule);
+        if answer.is_err() {
+            self.undraw(drawn);
+        }
+        answer.map_err(|status| status::for_service(R::METHOD, status))
     }
 
     fn answer_once<R>(&mut self, request: R, rule: Rule<R>) -> Result<R::Response, Status>
     where
         R: Rpc + PartialEq,
-        R::Response: Clone + Send,
+        R::Response: Clone + Send + Sync,
     {
         request.check().map_err(|violation| status::invalid_field(&violation))?;
+        let (_, name) = request.route();
+        if is_regional(R::METHOD.service())
+            && !self.settings.any_location
+            && !regions::is_known(name)
+        {
+            return Err(status::no_location(name));
+        }
+        if self.settings.request_quota {
+            let now = self.now();
+            self.request_quota.count(R::METHOD, name, now)?;
+        }
         let Some(id) = request.request_id().and_then(|id| Uuid::try_parse(id).ok()) else {
             return rule(self, &request);
         };
@@ -35,8 +52,7 @@ impl State {
             return Ok(response);
         }
         let response = rule(self, &request)?;
-        self.request_ids.insert(id, request, response.clone());
-        self.schedule(self.after(REQUEST_ID_LIFETIME), move |state| state.request_ids.remove(id));
+        self.request_ids.insert(id, request, response.clone(), self.after(REQUEST_ID_LIFETIME));
         Ok(response)
     }
 }
@@ -57,9 +73,29 @@ pub(super) fn selection<T: Described>(
     selection.map(Some).map_err(|unknown| status::invalid("x-goog-fieldmask", unknown.reason()))
 }
 
-/// Implements a service: each method responds by its rule.
+/// Whether a service has the locations in [`regions`].
+fn is_regional(service: &str) -> bool {
+    service.starts_with("google.cloud.video.livestream.")
+}
+
+/// Implements a service: each method responds by its rule. `$replay` executes a request from a journal,
+/// unless its path is that of another service.
 macro_rules! serve {
-    ($service:ty { $($method:ident($request:ty) by $rule:path;)+ } $($rest:item)*) => {
+    ($service:ty, $replay:ident { $($method:ident($request:ty) by $rule:path;)+ } $($rest:item)*) => {
+        #[cfg(feature = "http")]
+        pub(crate) fn $replay(
+            state: &mut $crate::state::State,
+            path: &str,
+            message: &[u8],
+        ) -> Option<Result<(), tonic::Status>> {
+            $(if path == <$request as livestream_client::rpc::Rpc>::METHOD.path() {
+                let request = <$request as prost::Message>::decode(message);
+                let request = request.map_err(|e| tonic::Status::data_loss(e.to_string()));
+                return Some(request.and_then(|request| state.answer(request, $rule).map(drop)));
+            })+
+            None
+        }
+
         #[tonic::async_trait]
         impl $service for $crate::emulator::Emulator {
             $(async fn $method(
@@ -68,7 +104,9 @@ macro_rules! serve {
             ) -> Result<tonic::Response<<$request as livestream_client::rpc::Rpc>::Response>, tonic::Status>
             {
                 let selection = $crate::dispatch::selection(request.metadata())?;
-                let mut response = self.state().answer(request.into_inner(), $rule)?;
+                let (answer, ticket) = self.execute(request.into_inner(), $rule);
+                self.settled(ticket).await?;
+                let mut response = answer?;
                 if let Some(selection) = selection {
                     selection.retain(&mut response);
                 }

@@ -8,8 +8,9 @@
 
 use super::{
     clock::to_time,
+    ids::check_labels,
     mask,
-    paging::query,
+    paging::{Page, query},
     retention,
     settings::Latency,
     state::{Resource as _, State},
@@ -46,6 +47,7 @@ pub(super) fn create(
     let name = state.new_name::<DvrSession>(&request.parent, ("dvr_session_id", id))?;
     status::check(&request.violations())?;
     let mut session = request.dvr_session.clone().unwrap_or_default();
+    check_labels("dvr_session.labels", &session.labels)?;
     let starts = intervals(&session.dvr_windows).filter_map(|interval| interval.start_time);
     retention::check_kept(state, channel, starts)?;
     status::check(&request.violations_in(Context::new().on(channel)))?;
@@ -164,11 +166,25 @@ fn post_process(state: &mut State, name: &str) {
         name,
         SessionState::PostProcessing,
         Latency::PostProcessDvrSession,
-        |state, name| {
-            state.clear_next(name);
-            enter(state, name, SessionState::Finished);
+        |state, name| match check_video(state, name) {
+            Ok(()) => {
+                state.clear_next(name);
+                enter(state, name, SessionState::Finished);
+            }
+            Err(status) => fail(state, name, &status),
         },
     );
+}
+
+/// Whether there is video in any window of a session.
+fn check_video(state: &State, name: &str) -> Result<(), Status> {
+    let session = state.find::<DvrSession>(name)?;
+    let channel = state.find::<Channel>(name.split("/dvrSessions/").next().unwrap_or_default())?;
+    let mut checked = windows_of(session).into_iter().map(|window| {
+        retention::check_video(state, channel, window.start, window.end.unwrap_or(state.now()))
+    });
+    let first = checked.next().unwrap_or(Ok(()));
+    checked.fold(first, |found, next| found.or(next))
 }
 
 /// Puts a session in a state for the duration of some work.
@@ -191,7 +207,11 @@ fn plan(state: &mut State, name: &str, time: SystemTime, next: fn(&mut State, &s
 
 fn enter(state: &mut State, name: &str, next: SessionState) {
     // The session may have been deleted.
-    let _ = state.edit::<DvrSession>(name, |session| session.set_state(next));
+    let _ = state.edit::<DvrSession>(name, |session| {
+        session.set_state(next);
+        // The error is set only in `FAILED`.
+        session.error = None;
+    });
 }
 
 /// Stops the sessions of a channel that is being updated.
@@ -349,7 +369,13 @@ pub(super) fn delete(
     };
     let undo = move |state: &mut State, _: &Status| match was.state() {
         // A session that has ended stays as it was. Any other continues.
-        over @ (SessionState::Finished | SessionState::Failed) => enter(state, &was.name, over),
+        over @ (SessionState::Finished | SessionState::Failed) => {
+            // The session exists: only this operation could have removed it.
+            let _ = state.edit::<DvrSession>(&was.name, |session| {
+                session.set_state(over);
+                session.error.clone_from(&was.error);
+            });
+        }
         SessionState::Stopping | SessionState::Cooldown | SessionState::PostProcessing => {
             post_process(state, &was.name)
         }
@@ -372,8 +398,9 @@ pub(super) fn list(
     request: &ListDvrSessionsRequest,
 ) -> Result<ListDvrSessionsResponse, Status> {
     state.find::<Channel>(&request.parent)?;
-    let (dvr_sessions, next_page_token) = state.list(&query!(request))?;
-    Ok(ListDvrSessionsResponse { dvr_sessions, next_page_token, unreachable: Vec::new() })
+    let Page { items: dvr_sessions, next_page_token, unreachable } =
+        state.list(&query!(request))?;
+    Ok(ListDvrSessionsResponse { dvr_sessions, next_page_token, unreachable })
 }
 
 #[cfg(test)]

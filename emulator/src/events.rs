@@ -3,11 +3,19 @@
 //! An event is `PENDING`, then `SCHEDULED`, `RUNNING` from its execution time, and finally
 //! `SUCCEEDED`, `STOPPED` or `FAILED`. It is removed seven days after its end.
 
-use super::{clock::to_time, paging::query, settings::Latency, state::State, status, streaming};
+use super::{
+    clock::to_time,
+    ids::check_labels,
+    paging::{Page, query},
+    references,
+    settings::Latency,
+    state::State,
+    status, streaming,
+};
 use livestream_client::{
     model::{
-        Asset, Channel, CreateEventRequest, DeleteEventRequest, Event, GetEventRequest,
-        ListEventsRequest, ListEventsResponse, encryption, encryption_update,
+        Channel, CreateEventRequest, DeleteEventRequest, Event, GetEventRequest, ListEventsRequest,
+        ListEventsResponse, encryption, encryption_update,
         event::{State as EventState, Task},
     },
     validation::{Context, Validate as _},
@@ -32,7 +40,8 @@ pub(super) fn create(state: &mut State, request: &CreateEventRequest) -> Result<
     let context = Context::new().on(channel).at(state.now());
     status::check(&request.violations_in(context))?;
     let mut event = request.event.unwrap_or_default();
-    check_task(state, event.task.as_ref())?;
+    check_labels("event.labels", &event.labels)?;
+    check_task(state, &request.parent, event.task.as_ref())?;
     event.execution_time = Some(execution_time(state, &event).into());
     event.name = state.new_name::<Event>(&request.parent, ("event_id", &request.event_id))?;
     event.error = None;
@@ -44,10 +53,12 @@ pub(super) fn create(state: &mut State, request: &CreateEventRequest) -> Result<
     Ok(state.insert(event))
 }
 
-/// Whether a task can be executed here: it is a known one, and the asset that it shows exists.
-fn check_task(state: &State, task: Option<&Task>) -> Result<(), Status> {
+/// Whether a channel can execute a task: it is a known one, and the asset that it shows exists.
+fn check_task(state: &State, channel: &str, task: Option<&Task>) -> Result<(), Status> {
     match task {
-        Some(Task::Slate(task)) => state.find::<Asset>(&task.asset).map(drop),
+        Some(Task::Slate(task)) => {
+            references::check_asset(state, "event.slate.asset", &task.asset, channel)
+        }
         Some(Task::UpdateEncryptions(task)) => {
             let mut updates = task.encryptions.iter().enumerate();
             updates.try_for_each(|(at, update)| match &update.secret_source {
@@ -131,7 +142,7 @@ fn execute(state: &mut State, event: &Event) -> Result<(), Status> {
         return Err(status::wrong_state(channel_name, current, "a started channel"));
     }
     status::check_in("event", &event.violations_on(&channel))?;
-    check_task(state, event.task.as_ref())?;
+    check_task(state, channel_name, event.task.as_ref())?;
     let pipeline = state.pipelines.entry(channel_name.to_owned()).or_default();
     match &event.task {
         Some(Task::InputSwitch(switch)) => {
@@ -222,8 +233,8 @@ pub(super) fn list(
     request: &ListEventsRequest,
 ) -> Result<ListEventsResponse, Status> {
     state.find::<Channel>(&request.parent)?;
-    let (events, next_page_token) = state.list(&query!(request))?;
-    Ok(ListEventsResponse { events, next_page_token, unreachable: Vec::new() })
+    let Page { items: events, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListEventsResponse { events, next_page_token, unreachable })
 }
 
 pub(super) fn delete(state: &mut State, request: &DeleteEventRequest) -> Result<(), Status> {

@@ -1,9 +1,10 @@
 //! Inputs: the endpoints that encoders send to. The first input of a location creates its pool.
 
 use super::{
+    ids::check_labels,
     mask,
     operations::no_undo,
-    paging::query,
+    paging::{Page, query},
     settings::{Latency, Limit},
     state::{State, location_of},
     status,
@@ -18,6 +19,7 @@ use livestream_client::{
     proto::google::longrunning::Operation,
     validation::Validate as _,
 };
+use std::time::Duration;
 use tonic::Status;
 
 pub(super) fn create(state: &mut State, request: &CreateInputRequest) -> Result<Operation, Status> {
@@ -25,6 +27,7 @@ pub(super) fn create(state: &mut State, request: &CreateInputRequest) -> Result<
     let name = state.new_name::<Input>(&parent, ("input_id", &request.input_id))?;
     status::check(&request.violations())?;
     let mut input = request.input.clone().unwrap_or_default();
+    check_labels("input.labels", &input.labels)?;
     state.check_limit::<Input>(&parent, Limit::Inputs)?;
 
     if input.tier() == input::Tier::Unspecified {
@@ -42,7 +45,7 @@ pub(super) fn create(state: &mut State, request: &CreateInputRequest) -> Result<
             if state.find::<Pool>(&pool).is_err() {
                 state.insert(Pool { name: pool, ..Default::default() });
             }
-            Ok(state.insert(input))
+            Ok(state.insert(input.clone()))
         },
         no_undo,
     )
@@ -71,8 +74,8 @@ pub(super) fn list(
     state: &mut State,
     request: &ListInputsRequest,
 ) -> Result<ListInputsResponse, Status> {
-    let (inputs, next_page_token) = state.list(&query!(request))?;
-    Ok(ListInputsResponse { inputs, next_page_token, unreachable: Vec::new() })
+    let Page { items: inputs, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListInputsResponse { inputs, next_page_token, unreachable })
 }
 
 pub(super) fn update(state: &mut State, request: &UpdateInputRequest) -> Result<Operation, Status> {
@@ -82,6 +85,7 @@ pub(super) fn update(state: &mut State, request: &UpdateInputRequest) -> Result<
     let chosen = mask::choose(Input::FIELDS, request.update_mask.as_ref(), &from)?;
     mask::apply(&chosen, &from, &mut changed);
     status::check_in("input", &changed.violations())?;
+    check_labels("input.labels", &changed.labels)?;
 
     let work = state.settings.duration_of(Latency::UpdateInput);
     let target = name.clone();
@@ -131,7 +135,10 @@ fn check_unused(state: &State, name: &str) -> Result<(), Status> {
     })
 }
 
-/// Returns a new random token. Nothing here checks it.
+/// How long the token for a preview is valid.
+const PREVIEW_LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// Returns a new random token, which is valid for an hour.
 pub(super) fn preview(
     state: &mut State,
     request: &PreviewInputRequest,
@@ -141,8 +148,10 @@ pub(super) fn preview(
         input.name.rsplit('/').next().unwrap_or_default().to_owned()
     };
     let (stream, one, two) = (state.random(), state.random(), state.random());
-    Ok(PreviewInputResponse {
-        uri: format!("https://preview.livestream.invalid/{id}/{stream:016x}/main.m3u8"),
-        bearer_token: format!("{one:016x}{two:016x}"),
-    })
+    let bearer_token = format!("{one:016x}{two:016x}");
+    let (now, end) = (state.now(), state.after(PREVIEW_LIFETIME));
+    state.preview_tokens.retain(|_, end| *end > now);
+    state.preview_tokens.insert(bearer_token.clone(), end);
+    let uri = format!("https://preview.livestream.invalid/{id}/{stream:016x}/main.m3u8");
+    Ok(PreviewInputResponse { uri, bearer_token })
 }

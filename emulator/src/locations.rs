@@ -1,8 +1,8 @@
-//! The locations that the emulated service lists. Resources can be created in any other location
-//! too, so that a test does not depend on this list.
+//! The locations that the emulated service lists.
 
 use super::{
     paging::{self, Listed, Query},
+    regions::REGIONS,
     state::State,
     status,
 };
@@ -12,38 +12,18 @@ use livestream_client::{
         GetLocationRequest, ListLocationsRequest, ListLocationsResponse, Location,
     },
 };
-use std::{borrow::Cow, collections::HashMap, time::SystemTime};
+use std::collections::HashMap;
 use tonic::Status;
 
-const REGIONS: [(&str, &str); 10] = [
-    ("asia-east1", "Changhua County"),
-    ("asia-northeast1", "Tokyo"),
-    ("asia-south1", "Mumbai"),
-    ("asia-southeast1", "Singapore"),
-    ("europe-west1", "St. Ghislain"),
-    ("europe-west4", "Eemshaven"),
-    ("southamerica-east1", "Sao Paulo"),
-    ("us-central1", "Council Bluffs"),
-    ("us-east1", "Moncks Corner"),
-    ("us-west1", "The Dalles"),
-];
-
 impl Listed for Location {
+    type Message = Self;
+
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn created(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH
-    }
-
-    fn field(&self, path: &str) -> Option<Cow<'_, str>> {
-        match path {
-            "name" => Some((&*self.name).into()),
-            "location_id" => Some((&*self.location_id).into()),
-            "display_name" => Some((&*self.display_name).into()),
-            _ => None,
-        }
+    fn with_message<T>(&self, read: impl FnOnce(&Self) -> T) -> T {
+        read(self)
     }
 }
 
@@ -58,7 +38,7 @@ fn location(project: &str, (id, display_name): (&str, &str)) -> Location {
 }
 
 pub(super) fn list(
-    _: &mut State,
+    state: &mut State,
     request: &ListLocationsRequest,
 ) -> Result<ListLocationsResponse, Status> {
     ProjectName::check(&request.name).map_err(|e| status::invalid("name", format!("is {e}")))?;
@@ -70,7 +50,7 @@ pub(super) fn list(
         filter: &request.filter,
         order_by: "",
     };
-    let (locations, next_page_token) = paging::page(&all, &query)?;
+    let (locations, next_page_token) = paging::page(&all, &query, state.tokens())?;
     Ok(ListLocationsResponse { locations, next_page_token })
 }
 

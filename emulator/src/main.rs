@@ -1,97 +1,270 @@
-//! Serves an emulated Live Stream service on a local port.
+//! Serves an emulated Live Stream service on a port, over gRPC and HTTP/JSON.
 
-use livestream_emulator::Emulator;
-use std::{env, error::Error, net::SocketAddr, process::ExitCode};
+use clap::{Parser, error::ErrorKind};
+use livestream_emulator::{Builder, Emulator, Latency, Limit};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 use tokio::net::TcpListener;
 
-const HELP: &str = "\
-Serve an emulated Live Stream service over HTTP/2 without TLS, until Ctrl-C.
-
-Usage: livestream-emulator [--listen ADDRESS] [--speed N]
-
-  --listen ADDRESS  address to listen on, such as 127.0.0.1:8470; port 0 selects a free port
-                    [default: 127.0.0.1:0]
-  --speed N         how many times faster than real time virtual time runs [default: 120]
-  --help            print this help
-";
-
+/// Serve an emulated Live Stream service: gRPC, JSON over HTTP, and a control service on one port,
+/// without TLS and without authentication. SIGTERM and Ctrl-C end it after the open requests.
+#[derive(Debug, Parser)]
+#[command(name = "livestream-emulator", version, max_term_width = 100)]
 struct Options {
-    listen: SocketAddr,
+    /// Address to listen on, such as 127.0.0.1:8470 or localhost:8470; port 0 selects a free port
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    listen: String,
+
+    /// Serve TLS with this certificate and key, in PEM format
+    #[arg(long, num_args = 2, value_names = ["CERT", "KEY"])]
+    tls: Vec<PathBuf>,
+
+    /// How many times faster than real time virtual time runs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     speed: u32,
+
+    /// How long a kind of work takes in virtual time, such as create-input=3m; `all` sets every kind.
+    /// Without this option each kind takes about 1 s
+    #[arg(long, value_name = "KIND=DURATION", value_parser = latency)]
+    latency: Vec<(Option<Latency>, Duration)>,
+
+    /// Work takes as long as in the real service: minutes
+    #[arg(long)]
+    realistic: bool,
+
+    /// How many resources of a kind are allowed, such as channels=50
+    #[arg(long, value_name = "KIND=COUNT", value_parser = limit)]
+    limit: Vec<(Limit, usize)>,
+
+    /// How long after the start of a channel an encoder connects by itself; `never` to wait for the
+    /// control service
+    #[arg(long, value_name = "DURATION", value_parser = delay)]
+    encoder_delay: Option<Delay>,
+
+    /// Seed of the random parts of names, addresses and tokens
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// Keep all changes in this file, and continue from it after a restart
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+
+    /// Number of a project, so that its id and its number name one project
+    #[arg(long, value_name = "ID=NUMBER", value_parser = project)]
+    project: Vec<(String, u64)>,
+
+    /// Limit the requests of a minute as the service does
+    #[arg(long)]
+    quota: bool,
+
+    /// Make clips and DVR sessions even if the channel was not on air at their times
+    #[arg(long)]
+    assume_video: bool,
+
+    /// How long a session of a running channel lasts until the service restarts it, or `never`
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = delay)]
+    session_length: Delay,
+
+    /// Location that listings cannot reach
+    #[arg(long, value_name = "LOCATION")]
+    unreachable: Vec<String>,
+
+    /// Begin each listing with an empty page, as the service may
+    #[arg(long)]
+    empty_pages: bool,
+
+    /// Accept locations that the service does not have
+    #[arg(long)]
+    any_location: bool,
+
+    /// Print a line for each request on stderr
+    #[arg(long)]
+    log: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Delay(Option<Duration>);
+
+fn pair(text: &str) -> Result<(&str, &str), String> {
+    text.split_once('=').ok_or_else(|| format!("'{text}' has no `=`"))
+}
+
+fn latency(text: &str) -> Result<(Option<Latency>, Duration), String> {
+    let (kind, length) = pair(text)?;
+    let kind = match kind {
+        "all" => None,
+        kind => Some(kind.parse::<Latency>().map_err(|error| error.to_string())?),
+    };
+    Ok((kind, duration(length)?))
+}
+
+fn limit(text: &str) -> Result<(Limit, usize), String> {
+    let (kind, count) = pair(text)?;
+    let kind = kind.parse::<Limit>().map_err(|error| error.to_string())?;
+    let count = count.parse().map_err(|_| format!("'{count}' is not a count"))?;
+    Ok((kind, count))
+}
+
+fn project(text: &str) -> Result<(String, u64), String> {
+    let (id, number) = pair(text)?;
+    let number = number.parse().map_err(|_| format!("'{number}' is not a project number"))?;
+    Ok((id.to_owned(), number))
+}
+
+fn delay(text: &str) -> Result<Delay, String> {
+    if text == "never" { Ok(Delay(None)) } else { duration(text).map(|delay| Delay(Some(delay))) }
+}
+
+/// Reads a duration such as `1.5s`, `200ms`, `3m`, `1h` or `2d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let refuse = || format!("'{text}' is not a duration such as 1.5s, 200ms, 3m, 1h or 2d");
+    let unit = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(refuse)?;
+    let (number, unit) = text.split_at(unit);
+    let number: f64 = number.parse().map_err(|_| refuse())?;
+    let seconds = match unit {
+        "ms" => number / 1000.0,
+        "s" => number,
+        "m" => number * 60.0,
+        "h" => number * 3600.0,
+        "d" => number * 86_400.0,
+        _ => return Err(refuse()),
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|_| refuse())
 }
 
 impl Options {
-    /// Returns `None` for `--help`.
-    fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Option<Self>, String> {
-        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut options = Self { listen, speed: Emulator::DEFAULT_SPEED };
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            let (name, value) = match argument.split_once('=') {
-                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-                None => (argument, None),
-            };
-            let mut value = || {
-                let value = value.clone().or_else(|| arguments.next());
-                value.ok_or_else(|| format!("{name} needs a value"))
-            };
-            match &*name {
-                "--listen" => {
-                    let address = value()?;
-                    options.listen = address.parse().map_err(|e| format!("{address}: {e}"))?;
-                }
-                "--speed" => {
-                    let speed = value()?;
-                    options.speed = speed.parse().map_err(|e| format!("{speed}: {e}"))?;
-                }
-                "--help" | "-h" => return Ok(None),
-                _ => return Err(format!("unknown option {name}; see --help")),
-            }
+    fn builder(&self) -> Builder {
+        let mut builder = Emulator::builder().speed(self.speed).seed(self.seed);
+        if !self.realistic {
+            builder = builder.quick_work();
         }
-        Ok(Some(options))
+        for (kind, length) in &self.latency {
+            builder = match kind {
+                Some(kind) => builder.latency(*kind, *length),
+                None => Latency::ALL.iter().fold(builder, |b, kind| b.latency(*kind, *length)),
+            };
+        }
+        for (kind, count) in &self.limit {
+            builder = builder.limit(*kind, *count);
+        }
+        for (id, number) in &self.project {
+            builder = builder.project(id, *number);
+        }
+        if let Some(Delay(delay)) = self.encoder_delay {
+            builder = builder.encoder_delay(delay);
+        }
+        builder = builder.session_length(self.session_length.0);
+        for location in &self.unreachable {
+            builder = builder.unreachable(location);
+        }
+        if self.quota {
+            builder = builder.request_quota();
+        }
+        if self.assume_video {
+            builder = builder.assume_video();
+        }
+        if self.empty_pages {
+            builder = builder.empty_pages();
+        }
+        if self.any_location {
+            builder = builder.any_location();
+        }
+        builder
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    let options = match Options::parse(env::args().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
         Err(error) => {
-            eprintln!("livestream-emulator: {error}");
-            return ExitCode::from(2);
+            // stdout can be closed.
+            let _ = error.print();
+            let is_help =
+                matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if is_help { ExitCode::SUCCESS } else { ExitCode::from(2) };
         }
     };
-    match run(options).await {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"));
+    let ran = runtime.and_then(|runtime| runtime.block_on(run(&options)));
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("livestream-emulator: {error}");
+            report(error);
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(options: Options) -> Result<(), Box<dyn Error>> {
-    if !options.listen.ip().is_loopback() {
-        eprintln!(
-            "warning: {} is not a loopback address, and there is no TLS and no authentication",
-            options.listen.ip()
-        );
-    }
-    let listener = TcpListener::bind(options.listen).await?;
-    let address = listener.local_addr()?;
-    println!(
-        "Emulating the Live Stream API at {address}, {} times as fast as real time.",
-        options.speed
-    );
-    println!("export LIVESTREAM_EMULATOR_HOST={address}");
+/// Writes a line to stderr, which can be closed.
+fn report(line: impl Display) {
+    let _ = writeln!(io::stderr(), "livestream-emulator: {line}");
+}
 
-    let emulator = Emulator::builder().speed(options.speed).build();
-    tokio::select! {
-        served = emulator.serve(listener) => served.map_err(Into::into),
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Into::into),
+async fn run(options: &Options) -> Result<(), String> {
+    // Before the port is bound: a signal from then on is not lost. PID 1 has no default handlers.
+    let stop = stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let address = &options.listen;
+    let fail = |error: io::Error| format!("cannot listen on {address}: {error}");
+    let listener = TcpListener::bind(address.as_str()).await.map_err(fail)?;
+    let bound = listener.local_addr().map_err(fail)?;
+    if !bound.ip().is_loopback() {
+        report(format_args!(
+            "warning: {bound} is not a loopback address, and there is no TLS and no authentication"
+        ));
     }
+    let emulator = options.builder().build();
+    if let Some(path) = &options.state {
+        let recovered = emulator.open_state(path);
+        let path = path.display();
+        let recovered = recovered.map_err(|error| format!("state file {path}: {error}"))?;
+        if recovered.damaged_bytes > 0 {
+            let bytes = recovered.damaged_bytes;
+            report(format_args!("warning: {bytes} damaged bytes were cut from the end of {path}"));
+        }
+        report(format_args!("{} requests replayed from {path}", recovered.requests));
+    }
+    if options.log {
+        emulator.log_to(|line| {
+            let _ = writeln!(io::stderr(), "{line}");
+        });
+    }
+    // For scripts: the first line of stdout, which can be closed.
+    let _ = writeln!(io::stdout(), "export LIVESTREAM_EMULATOR_HOST={bound}");
+    let _ = io::stdout().flush();
+    let [certificate, key] = &*options.tls else {
+        report(format_args!("serving gRPC and HTTP/JSON on http://{bound}"));
+        return emulator.serve_until(listener, stop).await.map_err(fail);
+    };
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    };
+    let (certificate, key) = (read(certificate)?, read(key)?);
+    report(format_args!("serving gRPC and HTTP/JSON on https://{bound}"));
+    emulator.serve_tls_until(listener, &certificate, &key, stop).await.map_err(fail)
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    #[cfg(unix)]
+    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    Ok(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Without a handler, only the end of the process stops it.
+            std::future::pending::<()>().await;
+        }
+    })
 }

@@ -20,11 +20,11 @@ use livestream_client::{
 };
 use prost::Name;
 use prost_types::Any;
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tonic::Status;
-
-/// How long the record of an operation is kept after it is done.
-const RECORD_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The metadata message of a service. Those of all services have the same content.
 pub(super) trait Metadata: Name {
@@ -55,8 +55,8 @@ impl State {
         &mut self,
         (verb, target): (&str, &str),
         work: Duration,
-        finish: impl FnOnce(&mut State) -> Result<R::Output, Status> + Send + 'static,
-        undo: impl FnOnce(&mut State, &Status) + Send + 'static,
+        finish: impl Fn(&mut State) -> Result<R::Output, Status> + Send + Sync + 'static,
+        undo: impl Fn(&mut State, &Status) + Send + Sync + 'static,
     ) -> Result<Operation, Status> {
         self.check_idle(target)?;
         let name = self.new_operation_name(target);
@@ -70,11 +70,11 @@ impl State {
             method: R::METHOD,
             target: target.to_owned(),
             timer,
-            finish: Box::new(|state| finish(state).map(|output| pack(&output))),
-            undo: Box::new(undo),
+            finish: Arc::new(move |state| finish(state).map(|output| pack(&output))),
+            undo: Arc::new(undo),
         };
         let record = Record {
-            name,
+            name: self.settings.projects.with_number(&name),
             metadata: OperationMetadata {
                 create_time: Some(self.now().into()),
                 target: target.to_owned(),
@@ -86,7 +86,7 @@ impl State {
             outcome: None,
         };
         let operation = record.to_message();
-        self.operations.begin(record, job);
+        self.operations.begin(name, record, job);
         Ok(operation)
     }
 
@@ -131,15 +131,12 @@ impl State {
                 Outcome::Error(status::to_message(&status))
             }
         };
-        let now = self.now().into();
+        let now = self.now();
         if let Some(record) = self.operations.records.get_mut(name) {
             record.outcome = Some(outcome);
-            record.metadata.end_time = Some(now);
+            record.metadata.end_time = Some(now.into());
+            self.operations.retire(name.to_owned(), now);
         }
-        let name = name.to_owned();
-        self.schedule(self.after(RECORD_LIFETIME), move |state| {
-            state.operations.records.remove(&name);
-        });
         true
     }
 }
@@ -168,7 +165,7 @@ pub(super) fn list(
     let records = state.operations.records.range(prefix.clone()..);
     let records =
         records.take_while(|(name, _)| name.starts_with(&prefix)).map(|(_, record)| record);
-    let (page, next_page_token) = paging::page(records, &query)?;
+    let (page, next_page_token) = paging::page(records, &query, state.tokens())?;
     let operations = page.iter().map(Record::to_message).collect();
     Ok(ListOperationsResponse { operations, next_page_token, ..Default::default() })
 }
@@ -184,7 +181,7 @@ pub(super) fn cancel(state: &mut State, request: &CancelOperationRequest) -> Res
         record.metadata.requested_cancellation = true;
         let time = state.after(state.settings.duration_of(Latency::Cancel));
         state.schedule(time, move |state| {
-            state.end_operation(&name, Some(status::cancelled(&name)));
+            state.end_operation(&name, Some(status::cancelled()));
         });
     }
     Ok(())

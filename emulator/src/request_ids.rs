@@ -3,16 +3,28 @@
 
 use super::status;
 use livestream_client::rpc::Rpc;
-use std::{any::Any, collections::HashMap, time::Duration};
+use std::{
+    any::Any,
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tonic::Status;
 use uuid::Uuid;
 
 /// How long the service remembers a request id.
 pub(super) const REQUEST_ID_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
+/// How many request ids are remembered: a program that creates resources all day must not grow.
+const MAX_REQUEST_IDS: usize = 100_000;
+
 /// The requests of the last hour that had a request id, each with its response.
-#[derive(Default)]
-pub(super) struct RequestIdCache(HashMap<Uuid, Box<dyn Any + Send>>);
+#[derive(Clone, Default)]
+pub(super) struct RequestIdCache {
+    known: HashMap<Uuid, Arc<dyn Any + Send + Sync>>,
+    /// The request ids, each with the time at which it is forgotten, in this order.
+    ends: VecDeque<(SystemTime, Uuid)>,
+}
 
 impl RequestIdCache {
     /// The response to a repeated request; `None` for a new request id.
@@ -24,22 +36,38 @@ impl RequestIdCache {
         R: Rpc + PartialEq,
         R::Response: Clone,
     {
-        let Some(known) = self.0.get(&id) else { return Ok(None) };
+        let Some(known) = self.known.get(&id) else { return Ok(None) };
         match known.downcast_ref::<(R, R::Response)>() {
             Some((first, response)) if first == request => Ok(Some(response.clone())),
             _ => Err(status::invalid("request_id", "was already used for another request")),
         }
     }
 
-    pub(super) fn insert<R>(&mut self, id: Uuid, request: R, response: R::Response)
-    where
+    /// Remembers a request and its response until a time.
+    pub(super) fn insert<R>(
+        &mut self,
+        id: Uuid,
+        request: R,
+        response: R::Response,
+        until: SystemTime,
+    ) where
         R: Rpc,
-        R::Response: Send,
+        R::Response: Send + Sync,
     {
-        self.0.insert(id, Box::new((request, response)));
+        self.known.insert(id, Arc::new((request, response)));
+        self.ends.push_back((until, id));
+        if self.ends.len() > MAX_REQUEST_IDS
+            && let Some((_, oldest)) = self.ends.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
     }
 
-    pub(super) fn remove(&mut self, id: Uuid) {
-        self.0.remove(&id);
+    /// Forgets the request ids whose time has come.
+    pub(super) fn expire(&mut self, now: SystemTime) {
+        while self.ends.front().is_some_and(|(until, _)| *until <= now) {
+            let Some((_, id)) = self.ends.pop_front() else { return };
+            self.known.remove(&id);
+        }
     }
 }

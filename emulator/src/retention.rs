@@ -28,3 +28,28 @@ pub(super) fn check_kept(
     }
     Ok(())
 }
+
+/// Whether a channel has video between two times: it was on air then, and still keeps the content.
+///
+/// # Errors
+/// `FAILED_PRECONDITION`.
+pub(super) fn check_video(
+    state: &State,
+    channel: &Channel,
+    from: SystemTime,
+    to: SystemTime,
+) -> Result<(), Status> {
+    if state.settings.assume_video {
+        return Ok(());
+    }
+    let kept = channel.retention_config.and_then(|config| config.retention_window_duration);
+    let kept = kept.and_then(|kept| Duration::try_from(kept).ok()).unwrap_or_default();
+    let oldest = state.now().checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH);
+    let pipeline = state.pipelines.get(&channel.name);
+    if pipeline.is_some_and(|pipeline| pipeline.was_on_air(from.max(oldest), to)) {
+        return Ok(());
+    }
+    let (from, to) = (Timestamp::from(from), Timestamp::from(to));
+    let reason = format!("was not on air from {from} to {to}, or no longer keeps the content");
+    Err(status::precondition("NO_CONTENT", &channel.name, reason))
+}

@@ -16,7 +16,7 @@ use livestream_client::{
 };
 use tonic::{Request, Response, Status};
 
-serve!(LivestreamService {
+serve!(LivestreamService, replay_livestream {
     create_channel(CreateChannelRequest) by channels::create;
     list_channels(ListChannelsRequest) by channels::list;
     get_channel(GetChannelRequest) by channels::get;
@@ -53,7 +53,7 @@ serve!(LivestreamService {
     update_pool(UpdatePoolRequest) by pools::update;
 });
 
-serve!(Operations {
+serve!(Operations, replay_operations {
     list_operations(ListOperationsRequest) by operations::list;
     get_operation(GetOperationRequest) by operations::get;
     cancel_operation(CancelOperationRequest) by operations::cancel;
@@ -67,7 +67,7 @@ serve!(Operations {
     }
 );
 
-serve!(Locations {
+serve!(Locations, replay_locations {
     list_locations(ListLocationsRequest) by locations::list;
     get_location(GetLocationRequest) by locations::get;
 });

@@ -6,11 +6,13 @@
 #[cfg(feature = "visionai")]
 use super::visionai::VisionTables;
 use super::{
-    clock::to_time,
-    paging::{self, Listed, Query},
+    clip_order::ClipOrder,
+    ids::IdRule,
+    paging::{self, Listed, Page, Query, TokenKey},
     pipeline::{Feed, Object, Pipeline},
     records::Operations,
     request_ids::RequestIdCache,
+    request_quota::RequestQuota,
     settings::{Limit, Settings},
     status,
     timers::{TimerKey, Timers},
@@ -18,9 +20,9 @@ use super::{
 use livestream_client::model::{Asset, Channel, Clip, DvrSession, Event, Input, Pool};
 use prost_types::Timestamp;
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 use tonic::Status;
@@ -28,12 +30,14 @@ use tonic::Status;
 /// Resources of one type, by name.
 pub(super) type Table<T> = BTreeMap<String, T>;
 
-/// Everything that the emulated service knows.
+/// Everything that the emulated service knows. A clone is a snapshot.
+#[derive(Clone)]
 pub(super) struct State {
     now: SystemTime,
     pub(super) settings: Settings,
     timers: Timers<State>,
     random: Random,
+    tokens: TokenKey,
     pub(super) request_ids: RequestIdCache,
     pub(super) operations: Operations<State>,
     channels: Table<Channel>,
@@ -52,35 +56,33 @@ pub(super) struct State {
     pub(super) feeds: HashMap<String, Feed>,
     /// The known files in Cloud Storage, by URI.
     pub(super) objects: HashMap<String, Object>,
+    pub(super) clip_order: ClipOrder,
+    pub(super) request_quota: RequestQuota,
+    /// The tokens for previews of inputs, each with its end.
+    pub(super) preview_tokens: BTreeMap<String, SystemTime>,
 }
 
 /// The common fields of all resources.
 pub(super) trait Resource: prost::Message + prost::Name + Clone + Default + 'static {
     /// The collection id before the resource id in a name, such as `channels`.
     const COLLECTION: &'static str;
+    /// What an id may look like.
+    const IDS: IdRule;
 
     fn name(&self) -> &str;
     fn create_time(&self) -> Option<Timestamp>;
     fn set_create_time(&mut self, time: Timestamp);
     fn set_update_time(&mut self, time: Timestamp);
-    fn labels(&self) -> &HashMap<String, String>;
-    /// The name of its state in the service definition; empty for a resource without a state.
-    fn state_name(&self) -> &'static str;
-    /// The value of a text field that a filter can use, beyond the common fields.
-    fn text(&self, field: &str) -> Option<&str>;
     fn table(state: &State) -> &Table<Self>;
     fn table_mut(state: &mut State) -> &mut Table<Self>;
 }
 
-/// Implements [`Resource`] for messages with the common fields. The fields in brackets can be used in
-/// filters too.
+/// Implements [`Resource`] for messages with the common fields.
 macro_rules! resources {
-    ($(
-        $resource:ident in $($table:ident).+ as $collection:literal, $state:expr
-        $(, [$($field:ident),+])?;
-    )+) => {$(
+    ($($resource:ident in $($table:ident).+ as $collection:literal with $ids:ident ids;)+) => {$(
         impl $crate::state::Resource for $resource {
             const COLLECTION: &'static str = $collection;
+            const IDS: $crate::ids::IdRule = $crate::ids::IdRule::$ids;
 
             fn name(&self) -> &str {
                 &self.name
@@ -93,17 +95,6 @@ macro_rules! resources {
             }
             fn set_update_time(&mut self, time: prost_types::Timestamp) {
                 self.update_time = Some(time);
-            }
-            fn labels(&self) -> &std::collections::HashMap<String, String> {
-                &self.labels
-            }
-            fn state_name(&self) -> &'static str {
-                let name: fn(&Self) -> &'static str = $state;
-                name(self)
-            }
-            fn text(&self, field: &str) -> Option<&str> {
-                let known: &[(&str, &str)] = &[$($((stringify!($field), &self.$field)),+)?];
-                known.iter().find(|(name, _)| *name == field).map(|(_, value)| *value)
             }
             fn table(
                 state: &$crate::state::State,
@@ -122,35 +113,24 @@ macro_rules! resources {
 pub(super) use resources;
 
 resources! {
-    Channel in channels as "channels", |channel| channel.streaming_state().as_str_name();
-    Input in inputs as "inputs", |_| "";
-    Event in events as "events", |event| event.state().as_str_name();
-    Clip in clips as "clips", |clip| clip.state().as_str_name();
-    DvrSession in dvr_sessions as "dvrSessions", |session| session.state().as_str_name();
-    Asset in assets as "assets", |asset| asset.state().as_str_name();
-    Pool in pools as "pools", |_| "";
+    Channel in channels as "channels" with Strict ids;
+    Input in inputs as "inputs" with Strict ids;
+    Event in events as "events" with Strict ids;
+    Clip in clips as "clips" with Lenient ids;
+    DvrSession in dvr_sessions as "dvrSessions" with Lenient ids;
+    Asset in assets as "assets" with Strict ids;
+    Pool in pools as "pools" with Strict ids;
 }
 
 impl<T: Resource> Listed for T {
+    type Message = T;
+
     fn name(&self) -> &str {
         Resource::name(self)
     }
 
-    fn created(&self) -> SystemTime {
-        self.create_time().map_or(SystemTime::UNIX_EPOCH, to_time)
-    }
-
-    fn field(&self, path: &str) -> Option<Cow<'_, str>> {
-        match path {
-            "name" => Some(Resource::name(self).into()),
-            "state" | "streaming_state" => {
-                Some(self.state_name()).filter(|name| !name.is_empty()).map(Into::into)
-            }
-            _ => match path.strip_prefix("labels.") {
-                Some(key) => Some(self.labels().get(key).map_or("", |value| value).into()),
-                None => self.text(path).map(Into::into),
-            },
-        }
+    fn with_message<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        read(self)
     }
 }
 
@@ -161,6 +141,7 @@ impl State {
             settings,
             timers: Timers::new(),
             random: Random { seed, drawn: 0 },
+            tokens: TokenKey::new(seed),
             request_ids: RequestIdCache::default(),
             operations: Operations::new(),
             channels: Table::new(),
@@ -175,6 +156,9 @@ impl State {
             pipelines: HashMap::new(),
             feeds: HashMap::new(),
             objects: HashMap::new(),
+            clip_order: ClipOrder::default(),
+            request_quota: RequestQuota::default(),
+            preview_tokens: BTreeMap::new(),
         }
     }
 
@@ -195,15 +179,17 @@ impl State {
             change(self);
         }
         self.now = self.now.max(now);
+        self.operations.expire(self.now);
+        self.request_ids.expire(self.now);
     }
 
     /// Schedules a change. A change whose time is past happens before the next request.
     pub(super) fn schedule(
         &mut self,
         time: SystemTime,
-        change: impl FnOnce(&mut Self) + Send + 'static,
+        change: impl Fn(&mut Self) + Send + Sync + 'static,
     ) -> TimerKey {
-        self.timers.schedule(time, Box::new(change))
+        self.timers.schedule(time, Arc::new(change))
     }
 
     /// Removes a scheduled change.
@@ -216,9 +202,9 @@ impl State {
         &mut self,
         name: &str,
         time: SystemTime,
-        change: impl FnOnce(&mut Self) + Send + 'static,
+        change: impl Fn(&mut Self) + Send + Sync + 'static,
     ) {
-        self.timers.set_next(name, time, Box::new(change));
+        self.timers.set_next(name, time, Arc::new(change));
     }
 
     /// Lets a resource do nothing by itself any more.
@@ -279,9 +265,29 @@ impl State {
         self.children::<T>(parent).map(|child| Resource::name(child).to_owned()).collect()
     }
 
-    /// One page of [`State::children`], and the token of the next page.
-    pub(super) fn list<T: Resource>(&self, query: &Query<'_>) -> Result<(Vec<T>, String), Status> {
-        paging::page(self.children::<T>(query.parent), query)
+    /// One page of [`State::children`].
+    pub(super) fn list<T: Resource>(&self, query: &Query<'_>) -> Result<Page<T>, Status> {
+        let location = location_of(query.parent);
+        if self
+            .settings
+            .unreachable
+            .iter()
+            .any(|own| location.ends_with(&format!("/locations/{own}")))
+        {
+            return Ok(Page { unreachable: vec![location.to_owned()], ..Page::default() });
+        }
+        let children = self.children::<T>(query.parent);
+        if self.settings.empty_pages && query.page_token.is_empty() {
+            let next_page_token = paging::first_token(query, self.tokens);
+            return Ok(Page { next_page_token, ..Page::default() });
+        }
+        let (items, next_page_token) = paging::page(children, query, self.tokens)?;
+        Ok(Page { items, next_page_token, unreachable: Vec::new() })
+    }
+
+    /// The key of the page tokens.
+    pub(super) fn tokens(&self) -> TokenKey {
+        self.tokens
     }
 
     /// The name of a new resource below a parent.
@@ -293,10 +299,7 @@ impl State {
         parent: &str,
         (field, id): (&str, &str),
     ) -> Result<String, Status> {
-        if !is_id(id) {
-            let reason = "must be 1 to 63 lower-case letters, digits and inner hyphens";
-            return Err(status::invalid(field, reason));
-        }
+        T::IDS.check(id).map_err(|reason| status::invalid(field, reason))?;
         let name = format!("{parent}/{}/{id}", T::COLLECTION);
         if T::table(self).contains_key(&name) || self.operations.on(&name).is_some() {
             return Err(status::already_exists(&name));
@@ -333,18 +336,31 @@ impl State {
     pub(super) fn random(&mut self) -> u64 {
         self.random.next()
     }
-}
 
-/// The strict form of ids: `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`.
-fn is_id(id: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&id.len())
-        && id.bytes().all(is_allowed)
-        && !id.starts_with('-')
-        && !id.ends_with('-')
+    /// The seed of the random numbers.
+    #[cfg(feature = "http")]
+    pub(super) fn seed(&self) -> u64 {
+        self.random.seed
+    }
+
+    /// The service without resources, at the same time and with the same settings and seed.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.now, self.settings.clone(), self.random.seed)
+    }
+
+    /// How many random numbers were drawn.
+    pub(super) fn drawn(&self) -> u64 {
+        self.random.drawn
+    }
+
+    /// Returns to an earlier value of [`State::drawn`].
+    pub(super) fn undraw(&mut self, drawn: u64) {
+        self.random.drawn = drawn;
+    }
 }
 
 /// A sequence of numbers that depends on its seed alone.
+#[derive(Clone, Debug)]
 struct Random {
     seed: u64,
     drawn: u64,
@@ -367,16 +383,6 @@ pub(super) fn location_of(name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_are_strict() {
-        for id in ["a", "0", "a-b", "a--b", &"x".repeat(63)] {
-            assert!(is_id(id), "{id}");
-        }
-        for id in ["", "-", "-a", "a-", "A", "a_b", "a.b", "ä", "a/b", &"x".repeat(64)] {
-            assert!(!is_id(id), "{id}");
-        }
-    }
 
     #[test]
     fn location_of_a_name_is_its_first_four_segments() {

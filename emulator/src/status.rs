@@ -6,7 +6,7 @@ use livestream_client::{
     rpc::{InvalidField, Method},
 };
 use prost::Message as _;
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -18,6 +18,14 @@ const VISION_DOMAIN: &str = "visionai.googleapis.com";
 pub(super) fn not_found(name: &str) -> Status {
     let message = format!("Resource '{name}' was not found");
     refuse(Code::NotFound, message, "RESOURCE_NOT_FOUND", ("resource", name), |_| {})
+}
+
+/// The service is not in the location of this name.
+pub(super) fn no_location(name: &str) -> Status {
+    let location = name.split('/').nth(3).unwrap_or_default();
+    let message =
+        format!("Location '{location}' was not found, or the service is not offered there");
+    refuse(Code::NotFound, message, "LOCATION_NOT_FOUND", ("resource", name), |_| {})
 }
 
 /// The id is taken.
@@ -104,16 +112,32 @@ pub(super) fn exhausted(subject: &str, what: &str, max: usize) -> Status {
     )
 }
 
+/// The quota of requests a minute is used up; the next minute begins after `wait`.
+pub(super) fn too_many_requests(subject: &str, kind: &str, max: u32, wait: Duration) -> Status {
+    let reason = format!("at most {max} {kind} a minute are allowed");
+    let message = format!("Quota exceeded for '{subject}': {reason}");
+    refuse(
+        Code::ResourceExhausted,
+        message,
+        "RATE_LIMIT_EXCEEDED",
+        ("quota_location", subject),
+        |details| {
+            details.add_quota_failure_violation(subject, reason);
+            details.set_retry_info(Some(wait));
+        },
+    )
+}
+
 /// The service does not offer the method or parameter.
 pub(super) fn unimplemented(what: &str) -> Status {
     let message = format!("{what} is not offered by this service");
     refuse(Code::Unimplemented, message, "METHOD_NOT_IMPLEMENTED", ("method", what), |_| {})
 }
 
-/// The error of a cancelled operation.
-pub(super) fn cancelled(operation: &str) -> Status {
-    let message = "The operation was cancelled";
-    refuse(Code::Cancelled, message, "OPERATION_CANCELLED", ("operation", operation), |_| {})
+/// The error of a cancelled operation. It has no details: the REST form of the official Node client
+/// reads none in an operation.
+pub(super) fn cancelled() -> Status {
+    Status::cancelled("The operation was cancelled")
 }
 
 fn refuse(

@@ -55,6 +55,29 @@ pub(super) fn await_input(state: &mut State, channel: &str) {
     });
 }
 
+/// Begins a session of a running channel, which the service restarts when it is over.
+pub(super) fn begin_session(state: &mut State, channel: &str) {
+    let Some(length) = state.settings.session else { return };
+    let (time, name) = (state.after(length), channel.to_owned());
+    state.set_next(&session_key(channel), time, move |state| {
+        let Ok(found) = state.find::<Channel>(&name) else { return };
+        let is_due = matches!(
+            found.streaming_state(),
+            StreamingState::Streaming | StreamingState::AwaitingInput
+        );
+        if is_due {
+            // Its encoder connects again.
+            await_input(state, &name);
+        }
+        begin_session(state, &name);
+    });
+}
+
+/// The session of a channel is a change beside those of the channel itself.
+fn session_key(channel: &str) -> String {
+    format!("{channel}/session")
+}
+
 /// Connects an encoder to a source.
 pub(super) fn connect(state: &mut State, source: &str) {
     state.feeds.insert(source.to_owned(), Feed::Connected);
@@ -130,7 +153,6 @@ pub(super) fn settle(state: &mut State, name: &str) {
     }
     match (was, is_fed) {
         (StreamingState::AwaitingInput, true) => {
-            state.pipelines.entry(name.to_owned()).or_default().has_streamed = true;
             enter(state, name, StreamingState::Streaming);
         }
         (StreamingState::Streaming, false) => await_input(state, name),
@@ -159,6 +181,7 @@ fn candidates<'a>(state: &State, channel: &'a Channel) -> Vec<&'a str> {
 /// Stops the pipeline of a channel, and disconnects the encoders that no channel reads from.
 pub(super) fn release(state: &mut State, name: &str) {
     state.clear_next(name);
+    state.clear_next(&session_key(name));
     enter(state, name, StreamingState::Stopped);
     if let Some(pipeline) = state.pipelines.get_mut(name) {
         pipeline.is_switched = false;
@@ -182,6 +205,9 @@ fn is_read(state: &State, of: &str) -> bool {
 
 /// Puts a channel in a state, and its distributions in the states that follow.
 pub(super) fn enter(state: &mut State, name: &str, next: StreamingState) {
+    let now = state.now();
+    let pipeline = state.pipelines.entry(name.to_owned()).or_default();
+    pipeline.set_on_air(next == StreamingState::Streaming, now);
     edit(state, name, |channel| {
         channel.set_streaming_state(next);
         if next != StreamingState::StreamingError {

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -13,9 +14,10 @@ use std::{
 pub(super) struct TimerKey(SystemTime, u64);
 
 /// A change of the state `S`.
-pub(super) type Change<S> = Box<dyn FnOnce(&mut S) + Send>;
+pub(super) type Change<S> = Arc<dyn Fn(&mut S) + Send + Sync>;
 
 /// The changes of a state `S` that are still to come.
+#[derive(Clone)]
 pub(super) struct Timers<S> {
     changes: BTreeMap<TimerKey, Change<S>>,
     /// The one change that a resource makes by itself next, by resource name.
@@ -76,7 +78,7 @@ mod tests {
     }
 
     fn write(text: &'static str) -> Change<Log> {
-        Box::new(move |log| log.push(text))
+        Arc::new(move |log: &mut Log| log.push(text))
     }
 
     fn run(timers: &mut Timers<Log>, now: u64) -> Log {

@@ -385,7 +385,7 @@ async fn channel_listings_have_pages_filters_and_order() {
     let request = model::ListChannelsRequest {
         parent: LOCATION.to_owned(),
         page_size: 1000,
-        filter: "labels.parity=odd AND state=STOPPED".to_owned(),
+        filter: "labels.parity=odd AND streaming_state=STOPPED".to_owned(),
         order_by: "create_time desc".to_owned(),
         ..Default::default()
     };

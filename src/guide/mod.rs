@@ -99,6 +99,7 @@ pub mod resources {}
 /// Testing: the emulator, its clock, its controls, and injected faults.
 ///
 #[doc = include_str!("testing.md")]
+#[doc = include_str!("emulator.html")]
 pub mod testing {}
 
 /// Observability: spans, events and metrics.

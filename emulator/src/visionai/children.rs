@@ -40,7 +40,7 @@ where
     let finish = move |state: &mut State| {
         check_running(state, cluster_of(Resource::name(&item)))?;
         check(state, &item)?;
-        Ok(state.insert(item))
+        Ok(state.insert(item.clone()))
     };
     state.begin::<R>(("create", &name), work, finish, no_undo)
 }

@@ -3,7 +3,7 @@
 
 use super::children::{no_rule, update as update_resource};
 use crate::{
-    paging::query,
+    paging::{Page, query},
     settings::Latency,
     state::{Resource, State},
     status,
@@ -93,8 +93,8 @@ pub(super) fn list(
     state: &mut State,
     request: &ListClustersRequest,
 ) -> Result<ListClustersResponse, Status> {
-    let (clusters, next_page_token) = state.list(&query!(request))?;
-    Ok(ListClustersResponse { clusters, next_page_token, unreachable: Vec::new() })
+    let Page { items: clusters, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListClustersResponse { clusters, next_page_token, unreachable })
 }
 
 pub(super) fn update(

@@ -3,7 +3,11 @@
 use super::children::{
     create as create_resource, delete as delete_resource, update as update_resource,
 };
-use crate::{paging::query, state::State, status};
+use crate::{
+    paging::{Page, query},
+    state::State,
+    status,
+};
 use livestream_client::{
     proto::google::longrunning::Operation,
     visionai::model::{
@@ -40,8 +44,8 @@ pub(super) fn list(
     state: &mut State,
     request: &ListEventsRequest,
 ) -> Result<ListEventsResponse, Status> {
-    let (events, next_page_token) = state.list(&query!(request))?;
-    Ok(ListEventsResponse { events, next_page_token, unreachable: Vec::new() })
+    let Page { items: events, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListEventsResponse { events, next_page_token, unreachable })
 }
 
 pub(super) fn update(state: &mut State, request: &UpdateEventRequest) -> Result<Operation, Status> {

@@ -18,4 +18,6 @@ mod streams;
 mod tables;
 
 pub(super) use clusters::fail;
+#[cfg(feature = "http")]
+pub(super) use service::replay;
 pub(super) use tables::VisionTables;

@@ -7,11 +7,11 @@ use livestream_client::{
 };
 
 resources! {
-    Cluster in vision.clusters as "clusters", |cluster| cluster.state().as_str_name();
-    Stream in vision.streams as "streams", |_| "", [display_name, media_warehouse_asset];
-    Event in vision.events as "events", |_| "";
-    Series in vision.series as "series", |_| "", [stream, event];
-    Channel in vision.channels as "channels", |_| "", [stream, event];
+    Cluster in vision.clusters as "clusters" with Strict ids;
+    Stream in vision.streams as "streams" with Strict ids;
+    Event in vision.events as "events" with Strict ids;
+    Series in vision.series as "series" with Strict ids;
+    Channel in vision.channels as "channels" with Strict ids;
 }
 
 impl Metadata for model::OperationMetadata {

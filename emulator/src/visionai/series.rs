@@ -5,7 +5,7 @@ use super::{
     links::cluster_of,
 };
 use crate::{
-    paging::query,
+    paging::{Page, query},
     state::{Resource, State},
     status,
 };
@@ -63,8 +63,8 @@ pub(super) fn list(
     state: &mut State,
     request: &ListSeriesRequest,
 ) -> Result<ListSeriesResponse, Status> {
-    let (series, next_page_token) = state.list(&query!(request))?;
-    Ok(ListSeriesResponse { series, next_page_token, unreachable: Vec::new() })
+    let Page { items: series, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListSeriesResponse { series, next_page_token, unreachable })
 }
 
 pub(super) fn update(

@@ -4,7 +4,7 @@ use super::{clusters, events, series, streams};
 use crate::dispatch::serve;
 use livestream_client::visionai::model::{streams_service_server::StreamsService, *};
 
-serve!(StreamsService {
+serve!(StreamsService, replay {
     list_clusters(ListClustersRequest) by clusters::list;
     get_cluster(GetClusterRequest) by clusters::get;
     create_cluster(CreateClusterRequest) by clusters::create;

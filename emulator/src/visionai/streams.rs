@@ -7,7 +7,12 @@ use super::{
     links,
 };
 use crate::{
-    operations::no_undo, paging::query, pipeline::Object, settings::Latency, state::State, status,
+    operations::no_undo,
+    paging::{Page, query},
+    pipeline::Object,
+    settings::Latency,
+    state::State,
+    status,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use livestream_client::{
@@ -50,8 +55,8 @@ pub(super) fn list(
     state: &mut State,
     request: &ListStreamsRequest,
 ) -> Result<ListStreamsResponse, Status> {
-    let (streams, next_page_token) = state.list(&query!(request))?;
-    Ok(ListStreamsResponse { streams, next_page_token, unreachable: Vec::new() })
+    let Page { items: streams, next_page_token, unreachable } = state.list(&query!(request))?;
+    Ok(ListStreamsResponse { streams, next_page_token, unreachable })
 }
 
 pub(super) fn update(
@@ -80,7 +85,7 @@ pub(super) fn get_thumbnail(
     let object = request.gcs_object_name.clone();
     let work = state.settings.duration_of(Latency::TakeThumbnail);
     let finish = move |state: &mut State| {
-        state.objects.insert(object, Object { bytes, crc32c });
+        state.objects.insert(object.clone(), Object { bytes, crc32c });
         Ok(GetStreamThumbnailResponse {})
     };
     let target = ("get_thumbnail", &*request.stream);

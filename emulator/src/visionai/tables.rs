@@ -4,7 +4,7 @@ use livestream_client::visionai::model::{Channel, Cluster, Event, Series, Stream
 use std::collections::BTreeMap;
 
 /// The resources of Vision AI, by name.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct VisionTables {
     pub(super) clusters: BTreeMap<String, Cluster>,
     pub(super) streams: BTreeMap<String, Stream>,

@@ -1,6 +1,8 @@
 //! Shared code of the tests: stubs on the emulator's service, and functions that set up a state.
 #![allow(dead_code, reason = "no test binary uses all of it")]
 
+pub(crate) mod json;
+
 use livestream_client::{
     model::{
         self, AudioStream, Channel, ElementaryStream, Input, InputAttachment, Manifest, MuxStream,
@@ -228,4 +230,33 @@ named!(
 
 pub(crate) fn code<T>(answer: Result<Response<T>, Status>) -> Code {
     answer.map(drop).expect_err("a refusal").code()
+}
+
+impl Service {
+    /// A DVR window between two times, in seconds from now.
+    pub(crate) fn dvr_window(&self, start: i64, end: i64) -> model::dvr_session::DvrWindow {
+        let interval = model::TimeInterval {
+            start_time: Some(self.in_seconds(start)),
+            end_time: Some(self.in_seconds(end)),
+        };
+        let kind = Some(model::dvr_session::dvr_window::Kind::TimeInterval(interval));
+        model::dvr_session::DvrWindow { kind }
+    }
+
+    /// A clip between two times, in seconds from now.
+    pub(crate) fn clip_of(&self, start: i64, end: i64) -> model::Clip {
+        let slice = model::clip::TimeSlice {
+            markin_time: Some(self.in_seconds(start)),
+            markout_time: Some(self.in_seconds(end)),
+        };
+        let manifest =
+            model::clip::ClipManifest { manifest_key: "main".to_owned(), ..Default::default() };
+        model::Clip {
+            slices: vec![model::clip::Slice {
+                kind: Some(model::clip::slice::Kind::TimeSlice(slice)),
+            }],
+            clip_manifests: vec![manifest],
+            ..Default::default()
+        }
+    }
 }

@@ -1,0 +1,60 @@
+//! The services of every gRPC server: reflection and health. They are neither logged nor hit by faults.
+
+use crate::control_proto;
+use http::{Request, Response};
+use livestream_client::proto::FILE_DESCRIPTOR_SET;
+use std::{convert::Infallible, sync::LazyLock};
+use tokio::sync::OnceCell;
+use tonic::body::Body;
+use tonic_health::ServingStatus;
+use tonic_reflection::server::Builder;
+use tower::{Service as _, util::BoxCloneSyncService};
+
+type BuiltIn = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
+/// The services whose health is told; the empty name is the whole server.
+const SERVICES: [&str; 4] = [
+    "",
+    "google.cloud.video.livestream.v1.LivestreamService",
+    "google.longrunning.Operations",
+    "livestream.emulator.v1.Control",
+];
+
+static REFLECTION_V1: LazyLock<BuiltIn> =
+    LazyLock::new(|| BuiltIn::new(reflection().build_v1().expect("the descriptors are complete")));
+
+static REFLECTION_V1_ALPHA: LazyLock<BuiltIn> = LazyLock::new(|| {
+    BuiltIn::new(reflection().build_v1alpha().expect("the descriptors are complete"))
+});
+
+static HEALTH: OnceCell<BuiltIn> = OnceCell::const_new();
+
+fn reflection() -> Builder<'static> {
+    Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(control_proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+async fn health() -> BuiltIn {
+    let (reporter, server) = tonic_health::server::health_reporter();
+    for service in SERVICES {
+        reporter.set_service_status(service, ServingStatus::Serving).await;
+    }
+    BuiltIn::new(server)
+}
+
+/// Answers a request to one of these services; otherwise returns the request.
+pub(super) async fn answer(request: Request<Body>) -> Result<Response<Body>, Request<Body>> {
+    let mut service = match request.uri().path().split('/').nth(1) {
+        Some("grpc.reflection.v1.ServerReflection") => REFLECTION_V1.clone(),
+        Some("grpc.reflection.v1alpha.ServerReflection") => REFLECTION_V1_ALPHA.clone(),
+        Some("grpc.health.v1.Health") => HEALTH.get_or_init(health).await.clone(),
+        _ => return Err(request),
+    };
+    match service.call(request).await {
+        Ok(response) => Ok(response),
+        Err(never) => match never {},
+    }
+}

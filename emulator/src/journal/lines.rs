@@ -1,0 +1,204 @@
+//! The lines of a journal: JSON, one object in each.
+//!
+//! The first line holds what a replay needs beside the requests. Every other line holds a request, or
+//! a change of the clock or of the settings. The times are virtual.
+
+use crate::{
+    http::{POOL, from_json},
+    settings::Settings,
+};
+use prost_reflect::DynamicMessage;
+use prost_types::Timestamp;
+use serde_json::{Map, Value, json};
+use std::time::{Duration, SystemTime};
+
+const VERSION: u64 = 1;
+
+/// One line.
+#[derive(Clone, Debug)]
+pub(super) enum Line {
+    /// The first line: the seed of the random parts.
+    Begin { seed: u64, time: SystemTime },
+    /// The settings from here on.
+    Settings(Box<Settings>),
+    /// How the clock runs from here on.
+    Clock(ClockLine),
+    /// A request that changed something.
+    Request { time: SystemTime, path: String, message: Vec<u8> },
+}
+
+/// How virtual time relates to real time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ClockLine {
+    pub(crate) time: SystemTime,
+    pub(crate) real: SystemTime,
+    pub(crate) speed: u32,
+    pub(crate) is_paused: bool,
+}
+
+impl Line {
+    pub(super) fn write(&self) -> String {
+        let value = match self {
+            Self::Begin { seed, time } => {
+                json!({ "journal": VERSION, "seed": seed, "time": text(*time) })
+            }
+            Self::Settings(settings) => json!({ "settings": write_settings(settings) }),
+            Self::Clock(clock) => json!({ "clock": {
+                "time": text(clock.time),
+                "real": text(clock.real),
+                "speed": clock.speed,
+                "paused": clock.is_paused,
+            }}),
+            Self::Request { time, path, message } => {
+                let request = write_request(path, message).unwrap_or_default();
+                json!({ "time": text(*time), "method": path, "request": request })
+            }
+        };
+        value.to_string()
+    }
+
+    /// `None` for a text that is not a line.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        if let Some(version) = value.get("journal") {
+            let is_known = version.as_u64() == Some(VERSION);
+            let begin = || {
+                Some(Self::Begin {
+                    seed: value.get("seed")?.as_u64()?,
+                    time: time(value.get("time")?)?,
+                })
+            };
+            return begin().filter(|_| is_known);
+        }
+        if let Some(settings) = value.get("settings") {
+            return Some(Self::Settings(Box::new(read_settings(settings)?)));
+        }
+        if let Some(clock) = value.get("clock") {
+            return Some(Self::Clock(ClockLine {
+                time: time(clock.get("time")?)?,
+                real: time(clock.get("real")?)?,
+                speed: clock.get("speed")?.as_u64()?.try_into().ok()?,
+                is_paused: clock.get("paused")?.as_bool()?,
+            }));
+        }
+        let path = value.get("method")?.as_str()?.to_owned();
+        let message = read_request(&path, value.get("request")?.clone())?;
+        Some(Self::Request { time: time(value.get("time")?)?, path, message })
+    }
+}
+
+fn text(time: SystemTime) -> String {
+    Timestamp::from(time).to_string()
+}
+
+fn time(value: &Value) -> Option<SystemTime> {
+    value.as_str()?.parse::<Timestamp>().ok()?.try_into().ok()
+}
+
+fn input(path: &str) -> Option<prost_reflect::MessageDescriptor> {
+    let (service, method) = path.strip_prefix('/')?.split_once('/')?;
+    let service = POOL.get_service_by_name(service)?;
+    service.methods().find(|own| own.name() == method).map(|own| own.input())
+}
+
+fn write_request(path: &str, message: &[u8]) -> Option<Value> {
+    serde_json::to_value(DynamicMessage::decode(input(path)?, message).ok()?).ok()
+}
+
+fn read_request(path: &str, request: Value) -> Option<Vec<u8>> {
+    Some(prost::Message::encode_to_vec(&from_json(&input(path)?, request).ok()?))
+}
+
+fn nanos(length: Duration) -> Value {
+    Value::from(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX))
+}
+
+fn length(value: &Value) -> Option<Duration> {
+    value.as_u64().map(Duration::from_nanos)
+}
+
+fn write_settings(settings: &Settings) -> Value {
+    let latencies = settings.latencies.iter().map(|(kind, own)| (kind.to_string(), nanos(*own)));
+    let limits = settings.limits.iter().map(|(kind, max)| (kind.to_string(), json!(max)));
+    let projects = settings.projects.iter().map(|(id, number)| (id.to_owned(), json!(number)));
+    json!({
+        "latencyNanos": latencies.collect::<Map<_, _>>(),
+        "everyLatencyNanos": settings.every_latency.map(nanos),
+        "limits": limits.collect::<Map<_, _>>(),
+        "encoderDelayNanos": settings.encoder_delay.map(nanos),
+        "anyLocation": settings.any_location,
+        "projects": projects.collect::<Map<_, _>>(),
+        "unreachable": settings.unreachable,
+        "emptyPages": settings.empty_pages,
+        "sessionNanos": settings.session.map(nanos),
+        "assumeVideo": settings.assume_video,
+        "requestQuota": settings.request_quota,
+    })
+}
+
+fn read_settings(value: &Value) -> Option<Settings> {
+    let mut settings = Settings {
+        every_latency: length(value.get("everyLatencyNanos")?),
+        encoder_delay: length(value.get("encoderDelayNanos")?),
+        any_location: value.get("anyLocation")?.as_bool()?,
+        empty_pages: value.get("emptyPages")?.as_bool()?,
+        session: length(value.get("sessionNanos")?),
+        assume_video: value.get("assumeVideo")?.as_bool()?,
+        request_quota: value.get("requestQuota")?.as_bool()?,
+        ..Settings::default()
+    };
+    for (kind, own) in value.get("latencyNanos")?.as_object()? {
+        settings.latencies.insert(kind.parse().ok()?, length(own)?);
+    }
+    for (kind, max) in value.get("limits")?.as_object()? {
+        settings.limits.insert(kind.parse().ok()?, max.as_u64()?.try_into().ok()?);
+    }
+    for id in value.get("unreachable")?.as_array()? {
+        settings.unreachable.insert(id.as_str()?.to_owned());
+    }
+    for (id, number) in value.get("projects")?.as_object()? {
+        settings.projects.insert(id.clone(), number.as_str()?.to_owned());
+    }
+    Some(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Latency, Limit};
+    use livestream_client::{model::StartChannelRequest, rpc::Rpc};
+    use prost::Message as _;
+
+    #[test]
+    fn a_line_reads_as_it_was_written() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::new(seconds, 7);
+        let mut settings =
+            Settings { encoder_delay: None, any_location: true, ..Settings::default() };
+        settings.latencies.insert(Latency::CreateInput, Duration::from_millis(1500));
+        settings.limits.insert(Limit::Clips, 7);
+        settings.projects.insert("p".to_owned(), "123".to_owned());
+        settings.unreachable.insert("us-west2".to_owned());
+        settings.session = None;
+        let request = StartChannelRequest { name: "n".to_owned(), request_id: String::new() };
+        let lines = [
+            Line::Begin { seed: u64::MAX, time: at(1) },
+            Line::Settings(Box::new(settings)),
+            Line::Clock(ClockLine { time: at(2), real: at(3), speed: 120, is_paused: true }),
+            Line::Request {
+                time: at(4),
+                path: StartChannelRequest::METHOD.path().to_owned(),
+                message: request.encode_to_vec(),
+            },
+        ];
+        for line in lines {
+            let text = line.write();
+            assert!(!text.contains('\n'));
+            let read = Line::read(&text).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(read.write(), text);
+        }
+        for text in ["", "{", "{}", "{\"journal\":2,\"seed\":0,\"time\":\"2026-01-01T00:00:00Z\"}"]
+        {
+            assert!(Line::read(text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Reflection and health, for tools and for CI.
+#![cfg(feature = "http")]
+
+mod support;
+
+use livestream_emulator::Emulator;
+use std::collections::BTreeSet;
+use tokio_stream::StreamExt as _;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
+
+/// A channel of tonic to an emulator in this process.
+async fn channel(emulator: &Emulator) -> tonic::transport::Channel {
+    let emulator = emulator.clone();
+    let connect = tower::service_fn(move |_: http::Uri| {
+        let connection = hyper_util::rt::TokioIo::new(emulator.connect());
+        async move { Ok::<_, std::io::Error>(connection) }
+    });
+    let endpoint = tonic::transport::Endpoint::from_static("http://emulator");
+    endpoint.connect_with_connector(connect).await.expect("connected")
+}
+
+#[tokio::test]
+async fn health_is_serving_for_the_server_and_its_services() {
+    let emulator = Emulator::new();
+    let mut client = HealthClient::new(channel(&emulator).await);
+    for service in ["", "google.cloud.video.livestream.v1.LivestreamService"] {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let answer = client.check(request).await.expect("known").into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{service}");
+    }
+    let unknown = HealthCheckRequest { service: "nonsense".to_owned() };
+    assert_eq!(client.check(unknown).await.expect_err("unknown").code(), tonic::Code::NotFound);
+    assert!(emulator.requests().is_empty(), "it is not in the log");
+}
+
+#[tokio::test]
+async fn reflection_lists_the_services_and_describes_their_files() {
+    let emulator = Emulator::new();
+    let mut client = ServerReflectionClient::new(channel(&emulator).await);
+    let ask = |message_request| ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(message_request),
+    };
+    let requests = [
+        ask(MessageRequest::ListServices(String::new())),
+        ask(MessageRequest::FileContainingSymbol("livestream.emulator.v1.Control".to_owned())),
+        ask(MessageRequest::FileContainingSymbol(
+            "google.cloud.video.livestream.v1.LivestreamService.CreateChannel".to_owned(),
+        )),
+    ];
+    let answers = client.server_reflection_info(tokio_stream::iter(requests)).await;
+    let answers = answers.expect("accepted").into_inner();
+    let answers: Vec<_> = answers.map(|a| a.expect("an answer").message_response).collect().await;
+    let Some(MessageResponse::ListServicesResponse(list)) = &answers[0] else {
+        panic!("{answers:?}")
+    };
+    let names: BTreeSet<_> = list.service.iter().map(|service| &*service.name).collect();
+    let expected = [
+        "google.cloud.location.Locations",
+        "google.cloud.video.livestream.v1.LivestreamService",
+        "google.longrunning.Operations",
+        "livestream.emulator.v1.Control",
+    ];
+    assert!(expected.iter().all(|name| names.contains(name)), "{names:?}");
+    for answer in &answers[1..] {
+        let Some(MessageResponse::FileDescriptorResponse(files)) = answer else {
+            panic!("{answer:?}")
+        };
+        assert!(!files.file_descriptor_proto.is_empty());
+    }
+}
+
+#[test]
+fn the_imported_definitions_are_copies_of_those_of_the_client() {
+    // A package has no files of another one.
+    let own = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("proto/google");
+    let client = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/google");
+    for file in ["api/http.proto", "api/annotations.proto", "rpc/status.proto"] {
+        let read = |folder: &std::path::Path| std::fs::read_to_string(folder.join(file));
+        assert_eq!(read(&own).expect("there"), read(&client).expect("there"), "{file}");
+    }
+}

@@ -1,0 +1,282 @@
+//! The control service over JSON, and the faults of the emulator over gRPC and JSON.
+#![cfg(feature = "http")]
+
+mod support;
+
+use livestream_client::{
+    model::channel::StreamingState,
+    name::{ChannelName, LocationName},
+    policy::RetryPolicy,
+};
+use livestream_emulator::{Emulator, Fault};
+use serde_json::{Value, json};
+use std::time::Duration;
+use support::{
+    CHANNEL, LOCATION, Service,
+    json::{exchange, send},
+};
+use tokio::time::Instant;
+use tonic::{Code, Status};
+
+/// Calls the control service: its response, or the status of its error.
+async fn control(emulator: &Emulator, path: &str, body: Value) -> Result<Value, u16> {
+    let path = format!("/emulator/v1/{path}");
+    let answer = send(emulator, "POST", &path, &body.to_string()).await;
+    if answer.status == 200 { Ok(answer.json()) } else { Err(answer.status) }
+}
+
+async fn get(emulator: &Emulator, path: &str) -> Value {
+    send(emulator, "GET", &format!("/emulator/v1/{path}"), "").await.json()
+}
+
+async fn list_inputs(emulator: &Emulator) -> Option<u16> {
+    let path = format!("/v1/{LOCATION}/inputs");
+    let answer = exchange(emulator.connect(), "GET", &path, &[], "").await;
+    answer.map(|answer| answer.status)
+}
+
+fn location() -> LocationName {
+    LOCATION.parse().expect("a name")
+}
+
+#[tokio::test]
+async fn the_clock_is_read_advanced_set_paused_and_resumed() {
+    let emulator = Emulator::builder().manual_clock().build();
+    let clock = get(&emulator, "clock").await;
+    assert_eq!(clock, json!({"time": "2026-01-01T00:00:00Z", "paused": true}));
+    let clock = control(&emulator, "clock:advance", json!({"by": "90.5s"})).await;
+    assert_eq!(clock.expect("valid")["time"], "2026-01-01T00:01:30.500Z");
+    let clock =
+        control(&emulator, "clock:set", json!({"time": "2026-01-02T00:00:00Z", "speed": 60}));
+    let clock = clock.await.expect("valid");
+    assert_eq!(clock["speed"], 60);
+    assert_eq!(clock.get("paused"), None);
+    let clock = control(&emulator, "clock:pause", json!({})).await.expect("valid");
+    assert_eq!(clock["paused"], true);
+    assert_eq!(control(&emulator, "clock:resume", json!({})).await.expect("valid")["speed"], 60);
+
+    let refused = [
+        ("clock:advance", json!({})),
+        ("clock:advance", json!({"by": "-1s"})),
+        ("clock:set", json!({"time": "2026-01-01T00:00:00Z"})),
+        ("clock:set", json!({"speed": 0})),
+    ];
+    for (path, body) in refused {
+        assert_eq!(control(&emulator, path, body.clone()).await, Err(400), "{path} {body}");
+    }
+}
+
+#[tokio::test]
+async fn encoders_connect_and_disconnect_and_channels_fail_and_recover() {
+    let emulator = Emulator::builder().manual_clock().encoder_delay(None).build();
+    let mut service = Service::on(emulator.clone());
+    service.make_channel().await;
+    let start = format!("/v1/{CHANNEL}:start");
+    assert_eq!(send(&emulator, "POST", &start, "").await.status, 200);
+    control(&emulator, "clock:advance", json!({"by": "600s"})).await.expect("valid");
+    assert_eq!(service.state().await, StreamingState::AwaitingInput);
+    control(&emulator, "encoders:connect", json!({"name": CHANNEL})).await.expect("there");
+    assert_eq!(service.state().await, StreamingState::Streaming);
+    control(&emulator, "encoders:disconnect", json!({"name": support::INPUT}))
+        .await
+        .expect("there");
+    assert_eq!(service.state().await, StreamingState::AwaitingInput);
+    let error = json!({"name": CHANNEL, "error": {"code": 7, "message": "no bucket"}});
+    control(&emulator, "resources:fail", error).await.expect("it runs");
+    let failed = service.channel().await;
+    assert_eq!(failed.streaming_state(), StreamingState::StreamingError);
+    assert_eq!(failed.streaming_error.expect("set").message, "no bucket");
+    control(&emulator, "channels:recover", json!({"name": CHANNEL})).await.expect("in error");
+    let state = json!({"name": CHANNEL, "state": "STREAMING_NO_INPUT"});
+    control(&emulator, "channels:setStreamingState", state).await.expect("a state");
+    assert_eq!(service.state().await, StreamingState::StreamingNoInput);
+
+    let object = json!({"uri": "gs://bucket/logo.jpg", "bytes": "300000000", "crc32c": 7});
+    control(&emulator, "objects", object).await.expect("a file");
+    let absent = json!({"name": format!("{LOCATION}/channels/absent")});
+    for path in ["encoders:connect", "encoders:disconnect", "resources:fail", "channels:recover"] {
+        assert_eq!(control(&emulator, path, absent.clone()).await, Err(404), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_request_log_has_metadata_without_credentials_and_no_control_calls() {
+    let emulator = Emulator::builder().manual_clock().build();
+    let headers = ["authorization: Bearer secret-token", "x-goog-request-params: parent=p"];
+    let path = format!("/v1/{LOCATION}/channels");
+    exchange(emulator.connect(), "GET", &path, &headers, "").await.expect("a response");
+    emulator.client().list_inputs(&location()).await.expect("a page");
+    let absent = format!("/v1/{LOCATION}/channels/absent");
+    assert_eq!(send(&emulator, "GET", &absent, "").await.status, 404);
+
+    let log = get(&emulator, "requests").await;
+    let requests = log["requests"].as_array().expect("a list");
+    let methods: Vec<_> = requests.iter().map(|r| r["method"].as_str().unwrap_or("")).collect();
+    assert_eq!(methods, ["ListChannels", "ListInputs", "GetChannel"]);
+    let first = &requests[0];
+    assert_eq!((&first["json"], &first["resource"]), (&json!(true), &json!(LOCATION)));
+    assert_eq!(first["headers"]["x-goog-request-params"], "parent=p");
+    assert_eq!(first["headers"]["authorization"], "[redacted]");
+    assert!(!log.to_string().contains("secret-token"));
+    assert_eq!(requests[2]["status"]["code"], 5);
+    let later = get(&emulator, "requests?after=1&method=GetChannel").await;
+    assert_eq!(later["requests"].as_array().map(Vec::len), Some(1));
+    control(&emulator, "requests:clear", json!({})).await.expect("done");
+    assert_eq!(get(&emulator, "requests").await, json!({}));
+}
+
+#[tokio::test]
+async fn a_status_fault_has_its_details_and_ends_after_its_count() {
+    let emulator = Emulator::builder().manual_clock().build();
+    let info = json!({
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "QUOTA",
+        "domain": "example.com",
+    });
+    let fault = json!({
+        "method": "ListInputs",
+        "resource": LOCATION,
+        "times": 2,
+        "status": {"code": 8, "message": "slow down", "details": [info]},
+    });
+    let injected = control(&emulator, "faults", fault.clone()).await.expect("valid");
+    assert_eq!(injected["id"], "1");
+    let client = emulator.client_builder().retry(RetryPolicy::never()).build().expect("valid");
+    let refused = client.list_inputs(&location()).await.expect_err("a fault");
+    assert_eq!((refused.code(), refused.message()), (Code::ResourceExhausted, "slow down"));
+    assert_eq!(refused.reason(), Some("QUOTA"));
+    let listed = get(&emulator, "faults").await;
+    assert_eq!(
+        (&listed["faults"][0]["times"], &listed["faults"][0]["status"]["code"]),
+        (&json!("1"), &json!(8))
+    );
+    let path = format!("/v1/{LOCATION}/inputs");
+    let answer = send(&emulator, "GET", &path, "").await;
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["details"][0]["reason"]),
+        (429, &json!("QUOTA"))
+    );
+    assert_eq!(list_inputs(&emulator).await, Some(200));
+
+    control(&emulator, "faults", fault.clone()).await.expect("valid");
+    let gone = send(&emulator, "DELETE", "/emulator/v1/faults/2", "").await;
+    assert_eq!(gone.status, 200, "{}", gone.text);
+    assert_eq!(send(&emulator, "DELETE", "/emulator/v1/faults/2", "").await.status, 404);
+    control(&emulator, "faults", fault).await.expect("valid");
+    control(&emulator, "faults:clear", json!({})).await.expect("done");
+    assert_eq!(list_inputs(&emulator).await, Some(200));
+    for bad in [json!({}), json!({"silence": {}, "rate": 2}), json!({"status": {"code": 0}})] {
+        assert_eq!(control(&emulator, "faults", bad.clone()).await, Err(400), "{bad}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_fault_takes_real_time_and_a_silence_fault_ends_at_the_deadline() {
+    let emulator = Emulator::builder().manual_clock().build();
+    let client = emulator.client_builder().retry(RetryPolicy::never()).build().expect("valid");
+    emulator.inject(Fault::delay(Duration::from_secs(3)).times(1));
+    let begun = Instant::now();
+    client.list_inputs(&location()).await.expect("a page");
+    assert_eq!(begun.elapsed().as_secs(), 3);
+    emulator.inject(Fault::silence().on_method("ListInputs"));
+    let call = client.list_inputs(&location()).timeout(Duration::from_secs(5));
+    assert_eq!(call.await.expect_err("silent").code(), Code::DeadlineExceeded);
+    client.list_channels(&location()).await.expect("another method");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_and_a_dropped_connection_differ_in_the_effect() {
+    for (fault, executed) in [(Fault::answer_lost(), 1), (Fault::connection_dropped(), 0)] {
+        let emulator = Emulator::builder().manual_clock().build();
+        let client = emulator.client_builder().retry(RetryPolicy::never()).build().expect("valid");
+        emulator.inject(fault.on_method("CreateInput").times(1));
+        let create = client.create_input(&location(), support::input(), "camera").await;
+        let error = create.expect_err("the connection is closed");
+        assert_eq!(error.code(), Code::Unavailable, "{error}");
+        let operations = client.list_operations(&location()).items().collect().await;
+        assert_eq!(operations.expect("a listing").len(), executed);
+    }
+    // With retries both succeed, and only one operation begins.
+    for fault in [Fault::answer_lost(), Fault::connection_dropped(), Fault::stream_reset()] {
+        let emulator = Emulator::builder().manual_clock().build();
+        let client = emulator.client();
+        emulator.inject(fault.clone().on_method("ListInputs").times(1));
+        client.list_inputs(&location()).await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+        assert_eq!(emulator.requests().len(), 2, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_go_away_fault_executes_the_request_and_later_ones_on_another_connection() {
+    let emulator = Emulator::builder().manual_clock().build();
+    let client = emulator.client_builder().retry(RetryPolicy::never()).build().expect("valid");
+    emulator.inject(Fault::go_away().times(1));
+    for _ in 0..3 {
+        client.list_inputs(&location()).await.expect("a page");
+    }
+    assert_eq!(emulator.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn faults_hit_json_requests_too() {
+    let emulator = Emulator::builder().manual_clock().build();
+    for kind in ["answerLost", "connectionDropped", "streamReset"] {
+        let fault = json!({"method": "ListInputs", "times": 1, kind: {}});
+        control(&emulator, "faults", fault).await.expect("valid");
+        assert_eq!(list_inputs(&emulator).await, None, "{kind}");
+        assert_eq!(list_inputs(&emulator).await, Some(200), "{kind}");
+    }
+    control(&emulator, "faults", json!({"times": 1, "goAway": {}})).await.expect("valid");
+    assert_eq!(list_inputs(&emulator).await, Some(200));
+}
+
+#[tokio::test]
+async fn a_fault_without_a_connection_is_unavailable() {
+    let mut service = Service::new();
+    service.emulator.inject(Fault::connection_dropped().times(1));
+    let request = service.create_input_request("camera");
+    let refused = service.live.create_input(request).await.expect_err("no connection to close");
+    assert_eq!(refused.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn reset_removes_everything_and_snapshots_restore_it() {
+    let mut service = Service::new();
+    service.stream().await;
+    let emulator = service.emulator.clone();
+    let made = control(&emulator, "snapshots", json!({"id": "on-air"})).await.expect("room");
+    assert_eq!(made["id"], "on-air");
+    let in_rust = emulator.snapshot();
+    emulator.inject(Fault::status(Status::internal("no")).on_method("GetChannel"));
+    control(&emulator, "state:reset", json!({})).await.expect("done");
+    assert_eq!(get(&emulator, "requests").await, json!({}));
+    assert_eq!(send(&emulator, "GET", &format!("/v1/{CHANNEL}"), "").await.status, 404);
+    service.make_channel().await;
+    assert_eq!(service.state().await, StreamingState::Stopped);
+
+    for round in 0..2 {
+        control(&emulator, "snapshots/on-air:restore", json!({})).await.expect("kept");
+        assert_eq!(service.state().await, StreamingState::Streaming, "round {round}");
+        let stop = send(&emulator, "POST", &format!("/v1/{CHANNEL}:stop"), "").await;
+        assert_eq!(stop.status, 200, "{}", stop.text);
+        emulator.advance(Duration::from_secs(60));
+        assert_eq!(service.state().await, StreamingState::Stopped, "round {round}");
+    }
+    emulator.restore(&in_rust);
+    assert_eq!(service.state().await, StreamingState::Streaming);
+    let absent = control(&emulator, "snapshots/absent:restore", json!({})).await;
+    assert_eq!(absent, Err(404));
+}
+
+#[tokio::test]
+async fn a_restored_snapshot_finishes_the_work_that_was_due_meanwhile() {
+    let mut service = Service::new();
+    service.make_input().await;
+    service.create_channel("news", support::channel()).await.expect("valid");
+    let snapshot = service.emulator.snapshot();
+    service.emulator.reset();
+    service.emulator.advance(Duration::from_secs(3600));
+    service.emulator.restore(&snapshot);
+    let channel: ChannelName = CHANNEL.parse().expect("a name");
+    assert_eq!(service.channel().await.name, channel.as_str());
+}

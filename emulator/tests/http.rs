@@ -1,0 +1,319 @@
+//! HTTP/JSON: the same service on the same port, in the form of the REST reference.
+#![cfg(feature = "http")]
+
+mod support;
+
+use livestream_client::{LivestreamClient, name::LocationName};
+use livestream_emulator::Emulator;
+use serde_json::{Value, json};
+use std::time::Duration;
+use support::{
+    LOCATION, Service,
+    json::{Answer, exchange, send},
+};
+use tokio::net::{TcpListener, TcpStream};
+
+const CHANNEL: &str = r#"{
+    "output": {"uri": "gs://bucket/news/"},
+    "elementaryStreams": [{"key": "sound", "audioStream": {"bitrateBps": 128000}}],
+    "muxStreams": [{"key": "sound", "elementaryStreams": ["sound"]}],
+    "manifests": [{"key": "main", "type": "HLS", "muxStreams": ["sound"]}],
+    "retentionConfig": {"retentionWindowDuration": "86400s"},
+    "labels": {"show": "news"}
+}"#;
+
+fn emulator() -> Emulator {
+    Emulator::builder().manual_clock().build()
+}
+
+/// The path of something in the location.
+fn v1(rest: &str) -> String {
+    format!("/v1/{LOCATION}/{rest}")
+}
+
+async fn create_channel(emulator: &Emulator, id: &str) -> Value {
+    let path = v1(&format!("channels?channelId={id}"));
+    let answer = send(emulator, "POST", &path, CHANNEL).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    emulator.advance(Duration::from_secs(10));
+    answer.json()
+}
+
+#[tokio::test]
+async fn a_channel_is_created_read_updated_listed_and_deleted_over_json() {
+    let emulator = emulator();
+    let operation = create_channel(&emulator, "news").await;
+    let name = format!("{LOCATION}/channels/news");
+    assert_eq!(operation["metadata"]["target"], name);
+    let metadata = "type.googleapis.com/google.cloud.video.livestream.v1.OperationMetadata";
+    assert_eq!(operation["metadata"]["@type"], metadata);
+    assert_eq!(operation.get("done"), None);
+
+    let operation = operation["name"].as_str().expect("a name");
+    let done = send(&emulator, "GET", &format!("/v1/{operation}"), "").await.json();
+    assert_eq!((&done["done"], &done["response"]["name"]), (&json!(true), &json!(name)));
+    assert_eq!(done["response"]["retentionConfig"]["retentionWindowDuration"], "86400s");
+
+    let channel = send(&emulator, "GET", &v1("channels/news"), "").await.json();
+    assert_eq!(channel["streamingState"], "STOPPED");
+    let path = v1("channels/news?updateMask=retentionConfig");
+    let body =
+        r#"{"labels": {"show": "late"}, "retentionConfig": {"retentionWindowDuration": "60s"}}"#;
+    let update = send(&emulator, "PATCH", &path, body).await;
+    assert_eq!(update.status, 200, "{}", update.text);
+    emulator.advance(Duration::from_secs(30));
+    let channel = send(&emulator, "GET", &v1("channels/news"), "").await.json();
+    assert_eq!(channel["retentionConfig"]["retentionWindowDuration"], "60s");
+    assert_eq!(channel["labels"], json!({"show": "news"}));
+    assert_eq!(channel["output"]["uri"], "gs://bucket/news/");
+
+    create_channel(&emulator, "evening").await;
+    let page =
+        send(&emulator, "GET", &v1("channels?pageSize=1&orderBy=createTime%20desc"), "").await;
+    let page = page.json();
+    assert!(page["channels"][0]["name"].as_str().expect("a name").ends_with("/evening"));
+    let token = page["nextPageToken"].as_str().expect("a second page");
+    let path = v1(&format!("channels?page_size=1&orderBy=createTime+desc&pageToken={token}"));
+    let page = send(&emulator, "GET", &path, "").await.json();
+    assert_eq!(page["channels"][0]["name"], name);
+    assert_eq!(page.get("nextPageToken"), None);
+    let path = v1(
+        "channels?filter=name:news%20labels.show%20%3D%20%22news%22%20AND%20streamingState%3DSTOPPED",
+    );
+    let page = send(&emulator, "GET", &path, "").await.json();
+    assert_eq!(page["channels"].as_array().map(Vec::len), Some(1));
+
+    let start = send(&emulator, "POST", &v1("channels/news:start"), "{}").await;
+    assert_eq!(start.json()["metadata"]["verb"], "start");
+    let refused = send(&emulator, "DELETE", &v1("channels/news"), "").await;
+    assert_eq!(
+        (refused.status, &refused.json()["error"]["status"]),
+        (400, &json!("FAILED_PRECONDITION"))
+    );
+    let delete = send(&emulator, "DELETE", &v1("channels/evening?force=true"), "").await.json();
+    emulator.advance(Duration::from_secs(30));
+    let operation = delete["name"].as_str().expect("a name");
+    let done = send(&emulator, "GET", &format!("/v1/{operation}"), "").await.json();
+    let empty = json!({"@type": "type.googleapis.com/google.protobuf.Empty"});
+    assert_eq!(done["response"], empty, "the official Python client reads no other form");
+    assert_eq!(send(&emulator, "GET", &v1("channels/evening"), "").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_mixins_have_the_paths_of_the_service() {
+    let emulator = emulator();
+    let operation =
+        create_channel(&emulator, "news").await["name"].as_str().expect("one").to_owned();
+    let list = send(&emulator, "GET", &v1("operations?filter=done%3Dtrue"), "").await.json();
+    assert_eq!(list["operations"][0]["name"], operation);
+    let cancel = send(&emulator, "POST", &format!("/v1/{operation}:cancel"), "").await;
+    assert_eq!((cancel.status, cancel.json()), (200, json!({})));
+    assert_eq!(send(&emulator, "DELETE", &format!("/v1/{operation}"), "").await.status, 200);
+    assert_eq!(send(&emulator, "GET", &format!("/v1/{operation}"), "").await.status, 404);
+    let locations = send(&emulator, "GET", "/v1/projects/p/locations?pageSize=2", "").await.json();
+    assert_eq!(locations["locations"].as_array().map(Vec::len), Some(2));
+    let location = send(&emulator, "GET", &format!("/v1/{LOCATION}"), "").await.json();
+    assert_eq!(location["locationId"], "us-central1");
+}
+
+#[tokio::test]
+async fn enums_are_names_or_numbers_and_int64_are_strings() {
+    let emulator = emulator();
+    let path = v1("inputs?inputId=camera&requestId=7f1d8c1e-6f4f-4c2b-9b39-0c6a4f1f7a01");
+    assert_eq!(send(&emulator, "POST", &path, r#"{"type": 1, "tier": "UHD"}"#).await.status, 200);
+    emulator.advance(Duration::from_secs(180));
+    let named = send(&emulator, "GET", &v1("inputs/camera"), "").await;
+    assert_eq!(
+        (&named.json()["type"], &named.json()["tier"]),
+        (&json!("RTMP_PUSH"), &json!("UHD"))
+    );
+    assert!(named.text.contains("\n  \""), "pretty by default");
+    for alt in ["$alt=json;enum-encoding=int", "%24alt=json%3Benum-encoding%3Dint"] {
+        let path = v1(&format!("inputs/camera?{alt}&prettyPrint=false&alt=json&key=k"));
+        let numbers = send(&emulator, "GET", &path, "").await;
+        assert_eq!((&numbers.json()["type"], &numbers.json()["tier"]), (&json!(1), &json!(3)));
+        assert!(!numbers.text.contains('\n'), "{}", numbers.text);
+    }
+}
+
+#[tokio::test]
+async fn errors_have_the_shape_of_the_api_with_details() {
+    let emulator = emulator();
+    let absent = send(&emulator, "GET", &v1("channels/absent"), "").await;
+    let error = &absent.json()["error"];
+    assert_eq!(
+        (absent.status, &error["code"], &error["status"]),
+        (404, &json!(404), &json!("NOT_FOUND"))
+    );
+    let info = &error["details"][0];
+    assert_eq!(info["@type"], "type.googleapis.com/google.rpc.ErrorInfo");
+    assert_eq!(info["domain"], "livestream.googleapis.com");
+    assert_eq!(info["reason"], "RESOURCE_NOT_FOUND");
+
+    let cases = [
+        ("{", ""),
+        ("[]", "channel"),
+        ("7", "channel"),
+        (r#"{"hologram": 3}"#, "channel"),
+        (r#"{"output": {"uri": 7}}"#, "channel.output.uri"),
+        (r#"{"muxStreams": [{"key": "a"}, {"container": {}}]}"#, "channel.muxStreams[1].container"),
+        (r#"{"streamingState": "ON_AIR"}"#, "channel.streamingState"),
+        (r#"{"retentionConfig": {"retentionWindowDuration": "soon"}}"#, "channel.retentionConfig"),
+    ];
+    for (body, field) in cases {
+        let refused = send(&emulator, "POST", &v1("channels?channelId=c"), body).await;
+        let error = &refused.json()["error"];
+        assert_eq!((refused.status, &error["status"]), (400, &json!("INVALID_ARGUMENT")), "{body}");
+        let found = error["details"][0]["fieldViolations"][0]["field"].as_str();
+        let found = found.unwrap_or_default();
+        assert!(found.starts_with(field) || field.starts_with(found), "{body}: {found}");
+        assert!(!found.is_empty() || field.is_empty(), "{body}: {error}");
+    }
+    let queries =
+        ["hologram=3", "channelId=c&channel.labels=x", "pageSize=1", "channelId=%FF", "alt=xml"];
+    for query in queries {
+        let refused = send(&emulator, "POST", &v1(&format!("channels?{query}")), CHANNEL).await;
+        assert_eq!(refused.status, 400, "{query}");
+        assert_eq!(refused.json()["error"]["status"], "INVALID_ARGUMENT", "{query}");
+    }
+    let body = send(&emulator, "GET", &v1("channels"), "{}").await;
+    assert_eq!(body.status, 400, "a GET has no body");
+}
+
+#[tokio::test]
+async fn unknown_paths_are_404_and_other_methods_405() {
+    let emulator = emulator();
+    for path in
+        ["/", "/v1", "/v2/projects/p/locations", "/v1/projects/p/locations/l/channels/c:fly", "//"]
+    {
+        let answer = send(&emulator, "GET", path, "").await;
+        // `/` is a page for people.
+        assert!(answer.status == 404 || path == "/", "{path}: {}", answer.status);
+    }
+    let answer = send(&emulator, "PUT", &v1("channels/c"), "{}").await;
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, DELETE, PATCH")));
+    assert_eq!(answer.json()["error"]["code"], 405);
+}
+
+#[tokio::test]
+async fn a_browser_may_call_from_any_origin() {
+    let emulator = emulator();
+    let ask = [
+        "origin: http://localhost:3000",
+        "access-control-request-method: PATCH",
+        "access-control-request-headers: authorization, x-goog-api-client",
+    ];
+    let answer = exchange(emulator.connect(), "OPTIONS", &v1("channels/c"), &ask, "").await;
+    let answer = answer.expect("a response");
+    assert_eq!(answer.status, 204);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("http://localhost:3000"));
+    assert!(answer.header("access-control-allow-methods").is_some_and(|m| m.contains("PATCH")));
+    assert_eq!(
+        answer.header("access-control-allow-headers"),
+        Some("authorization, x-goog-api-client")
+    );
+    let answer = exchange(emulator.connect(), "GET", &v1("channels/c"), &ask[..1], "").await;
+    let answer = answer.expect("a response");
+    assert_eq!(answer.header("access-control-allow-origin"), Some("http://localhost:3000"));
+    assert_eq!(answer.status, 404, "an error can be read too");
+}
+
+#[tokio::test]
+async fn grpc_and_json_share_one_port_one_state_and_the_request_ids() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let emulator = emulator();
+    let serving = tokio::spawn({
+        let emulator = emulator.clone();
+        async move { emulator.serve(listener).await }
+    });
+    let client = LivestreamClient::builder().endpoint(format!("http://{address}")).build();
+    let client = client.expect("valid settings");
+    let location: LocationName = LOCATION.parse().expect("a name");
+    let id = "7f1d8c1e-6f4f-4c2b-9b39-0c6a4f1f7a01";
+    let input = support::input();
+    let create = client.create_input(&location, input, "camera").request_id(id);
+    let operation = create.await.expect("accepted");
+
+    let connect = || async { TcpStream::connect(address).await.expect("listening") };
+    let path = v1(&format!("inputs?inputId=camera&requestId={id}"));
+    let again = exchange(connect().await, "POST", &path, &[], r#"{"type": "RTMP_PUSH"}"#).await;
+    assert_eq!(again.expect("a response").json()["name"], operation.name().as_str());
+    emulator.advance(Duration::from_secs(180));
+    let list = exchange(connect().await, "GET", &v1("inputs"), &[], "").await.expect("a response");
+    assert!(list.head.starts_with("HTTP/1.1 200"), "{}", list.head);
+    assert_eq!(list.json()["inputs"][0]["type"], "RTMP_PUSH");
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_method_override_header_stands_for_the_method() {
+    let mut service = Service::new();
+    service.make_input().await;
+    let headers = ["x-http-method-override: PATCH"];
+    let path = v1("inputs/camera?updateMask=tier");
+    let connection = service.emulator.connect();
+    let answer = exchange(connection, "POST", &path, &headers, r#"{"tier": "SD"}"#).await;
+    let answer: Answer = answer.expect("a response");
+    assert_eq!((answer.status, &answer.json()["metadata"]["verb"]), (200, &json!("update")));
+}
+
+#[tokio::test]
+async fn grpc_web_is_served_to_browsers() {
+    let emulator = emulator();
+    let path = "/google.cloud.video.livestream.v1.LivestreamService/ListChannels";
+    let headers = ["content-type: application/grpc-web-text", "origin: http://localhost:3000"];
+    // An empty frame in Base64: a list without a parent is refused, with the status in trailers.
+    let mut connection = emulator.connect();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: e\r\nconnection: close\r\n{}\r\n{}\r\ncontent-length: 8\r\n\r\nAAAAAAA=",
+        headers[0], headers[1]
+    );
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    connection.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.expect("text");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("grpc-status: 3"), "{answer}");
+    assert!(answer.contains("access-control-allow-origin: http://localhost:3000"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_page_is_one_file_and_loads_nothing_from_elsewhere() {
+    let page = send(&emulator(), "GET", "/", "").await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=UTF-8"));
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(policy.contains("default-src 'none'") && policy.contains("connect-src 'self'"));
+    for outside in ["src=", "url(", "@import", "https://", "//cdn"] {
+        assert!(!page.text.contains(outside), "{outside}");
+    }
+}
+
+#[tokio::test]
+async fn the_world_for_the_page_follows_every_change() {
+    let mut service = Service::new();
+    service.stream().await;
+    let world = send(&service.emulator, "GET", "/emulator/v1/world", "").await.json();
+    let channel = &world["world"]["channels"][0];
+    assert_eq!((&channel["state"], &channel["activeInput"]), (&json!("STREAMING"), &json!("main")));
+    assert_eq!(channel["onAir"].as_array().map(Vec::len), Some(1));
+    assert_eq!(world["world"]["inputs"][0]["connected"], true);
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut connection = service.emulator.connect();
+    let request = "GET /emulator/v1/world:stream HTTP/1.1\r\nhost: e\r\n\r\n";
+    connection.write_all(request.as_bytes()).await.expect("sent");
+    let mut text = String::new();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut read_until = async |wanted: &str| {
+        while !text.contains(wanted) {
+            let count = connection.read(&mut buffer).await.expect("open");
+            assert!(count > 0, "closed");
+            text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    };
+    read_until("data: {").await;
+    service.live.stop_channel(support::name(support::CHANNEL)).await.expect("it runs");
+    read_until("STOPPING").await;
+}

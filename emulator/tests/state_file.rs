@@ -1,0 +1,236 @@
+//! The state file: every acknowledged change is there after a restart.
+#![cfg(feature = "http")]
+
+mod support;
+
+use livestream_client::model::{self, channel::StreamingState};
+use livestream_emulator::{Builder, Emulator, Latency, Limit};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use support::{CHANNEL, LOCATION, Service, json::send};
+
+/// A path in a folder of its own, which is removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("emulator-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("writable");
+        Self(folder)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("state.jsonl")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn manual() -> Builder {
+    Emulator::builder().manual_clock()
+}
+
+fn open(builder: Builder, path: &Path) -> (Service, u64) {
+    let service = Service::on(builder.build());
+    let recovered = service.emulator.open_state(path).expect("a state file");
+    (service, recovered.requests)
+}
+
+/// Everything that a client can read, as text.
+async fn world(emulator: &Emulator) -> Vec<Value> {
+    let mut world = Vec::new();
+    let paths = ["channels", "inputs", "assets", "operations", "channels/news/events"];
+    let more = ["channels/news/clips", "channels/news/dvrSessions"];
+    for path in paths.into_iter().chain(more) {
+        let path = format!("/v1/{LOCATION}/{path}?pageSize=1000");
+        world.push(send(emulator, "GET", &path, "").await.json());
+    }
+    world
+}
+
+/// Drops an emulator, and waits until it has closed its file.
+async fn close(service: Service, path: &Path) {
+    drop(service);
+    let file = fs::File::open(path).expect("readable");
+    while file.try_lock().is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_replayed_world_is_the_same_and_goes_on_the_same_way() {
+    let folder = Folder::new("replay");
+    let (mut service, requests) = open(manual().seed(7), &folder.file());
+    assert_eq!(requests, 0);
+    service.stream().await;
+    service.emulator.advance(Duration::from_secs(100));
+    let clip = service.clip_of(-50, -10);
+    let request = model::CreateClipRequest {
+        parent: CHANNEL.to_owned(),
+        clip_id: "goal".to_owned(),
+        clip: Some(clip),
+        request_id: "7f1d8c1e-6f4f-4c2b-9b39-0c6a4f1f7a01".to_owned(),
+    };
+    let made = service.live.create_clip(request.clone()).await.expect("valid").into_inner();
+    // A refused request and a read are not in the file.
+    assert!(service.live.create_clip(service_request("goal")).await.is_err());
+    let emulator = service.emulator.clone();
+    let path = "/emulator/v1/encoders:disconnect";
+    let body = json!({"name": CHANNEL}).to_string();
+    assert_eq!(send(&emulator, "POST", path, &body).await.status, 200);
+    let path = "/emulator/v1/clock:advance";
+    assert_eq!(send(&emulator, "POST", path, r#"{"by": "3s"}"#).await.status, 200);
+    let before = world(&emulator).await;
+    let now = emulator.now();
+    drop(emulator);
+    close(service, &folder.file()).await;
+
+    let (mut service, requests) = open(manual().seed(99), &folder.file());
+    assert_eq!(requests, 5, "two creations, a start, a clip, a disconnection");
+    assert_eq!(service.emulator.now(), now);
+    assert_eq!(world(&service.emulator).await, before);
+    assert_eq!(service.state().await, StreamingState::AwaitingInput);
+    let again = service.live.create_clip(request).await.expect("a repeat").into_inner();
+    assert_eq!(again.name, made.name, "the request id is known");
+    service.emulator.advance(Duration::from_secs(60));
+    let clip = format!("{CHANNEL}/clips/goal");
+    let clip = service.live.get_clip(support::name(&clip)).await.expect("there").into_inner();
+    assert_eq!(clip.state(), model::clip::State::Succeeded, "its work went on");
+}
+
+fn service_request(id: &str) -> model::CreateClipRequest {
+    model::CreateClipRequest {
+        parent: CHANNEL.to_owned(),
+        clip_id: id.to_owned(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn the_settings_of_the_past_apply_to_the_past_and_new_ones_from_now_on() {
+    let folder = Folder::new("settings");
+    let quick = || manual().every_latency(Duration::ZERO).limit(Limit::Channels, 1);
+    let (mut service, _) = open(quick(), &folder.file());
+    service.create_channel("news", support::channel()).await.expect("room");
+    close(service, &folder.file()).await;
+    let slow = || manual().latency(Latency::CreateChannel, Duration::from_secs(50));
+    let (mut service, _) = open(slow(), &folder.file());
+    assert_eq!(service.state().await, StreamingState::Stopped, "created at once in the past");
+    service.create_channel("late", support::channel()).await.expect("room for ten");
+    close(service, &folder.file()).await;
+    let (mut service, requests) = open(slow(), &folder.file());
+    assert_eq!(requests, 2);
+    let late = format!("{LOCATION}/channels/late");
+    assert!(service.live.get_channel(support::name(&late)).await.is_err(), "in 50 s");
+    service.emulator.advance(Duration::from_secs(50));
+    assert!(service.live.get_channel(support::name(&late)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_damaged_end_is_cut_and_damage_elsewhere_is_an_error() {
+    let folder = Folder::new("damage");
+    let (mut service, _) = open(manual(), &folder.file());
+    service.make_channel().await;
+    close(service, &folder.file()).await;
+    close(open(manual(), &folder.file()).0, &folder.file()).await;
+    let whole = fs::read(folder.file()).expect("readable");
+    let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+    // The line of the channel is the second request.
+    let channel = lines.iter().position(|line| line.windows(13).any(|w| w == b"CreateChannel"));
+    let channel = channel.expect("it is in the file");
+    let start: usize = lines[..channel].iter().map(|line| line.len()).sum();
+    for cut in [1, lines[channel].len() / 2, lines[channel].len() - 1] {
+        fs::write(folder.file(), &whole[..start + cut]).expect("writable");
+        let service = Service::on(manual().build());
+        let recovered = service.emulator.open_state(folder.file()).expect("a damaged end");
+        assert_eq!((recovered.requests, recovered.damaged_bytes), (1, cut as u64));
+        close(service, &folder.file()).await;
+        let (service, requests) = open(manual(), &folder.file());
+        assert_eq!(requests, 1, "it was cut");
+        close(service, &folder.file()).await;
+    }
+    let mut broken = whole.clone();
+    broken[start + 1] = b'!';
+    fs::write(folder.file(), &broken).expect("writable");
+    let expected = format!("line {} is damaged", channel + 1);
+    let error = Emulator::new().open_state(folder.file()).expect_err("damaged");
+    assert!(error.to_string().contains(&expected), "{error}");
+    assert_eq!(fs::read(folder.file()).expect("readable"), broken, "nothing is lost");
+}
+
+#[tokio::test]
+async fn requests_before_a_reset_are_dropped_at_the_next_start() {
+    let folder = Folder::new("reset");
+    let (mut service, _) = open(manual(), &folder.file());
+    service.make_channel().await;
+    let reset = send(&service.emulator, "POST", "/emulator/v1/state:reset", "{}").await;
+    assert_eq!(reset.status, 200);
+    service.make_input().await;
+    close(service, &folder.file()).await;
+    let (service, requests) = open(manual(), &folder.file());
+    assert_eq!(requests, 1, "the input");
+    let world = world(&service.emulator).await;
+    assert_eq!((&world[0], world[1]["inputs"].as_array().map(Vec::len)), (&json!({}), Some(1)));
+}
+
+#[tokio::test]
+async fn a_state_file_seeds_a_test() {
+    let folder = Folder::new("seed");
+    let (mut service, _) = open(manual(), &folder.file());
+    service.stream().await;
+    let before = service.channel().await;
+    close(service, &folder.file()).await;
+    close(open(manual(), &folder.file()).0, &folder.file()).await;
+    let text = fs::read_to_string(folder.file()).expect("readable");
+    let mut service = Service::new();
+    assert_eq!(service.emulator.load_state(&text).expect("a state file").requests, 3);
+    assert_eq!(service.channel().await, before);
+    assert!(service.emulator.load_state("").is_err());
+
+    let other = manual().build();
+    let body = json!({ "journal": text }).to_string();
+    let loaded = send(&other, "POST", "/emulator/v1/state:load", &body).await;
+    assert_eq!(loaded.json(), json!({"requests": "3"}));
+    assert_eq!(Service::on(other).channel().await, before);
+    let (kept, _) = open(manual(), &folder.file());
+    let refused = send(&kept.emulator, "POST", "/emulator/v1/state:load", &body).await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
+}
+
+#[tokio::test]
+async fn five_thousand_requests_are_replayed() {
+    let folder = Folder::new("many");
+    let builder = || {
+        manual().every_latency(Duration::ZERO).limit(Limit::Inputs, usize::MAX).encoder_delay(None)
+    };
+    let (mut service, _) = open(builder(), &folder.file());
+    let mut tasks = tokio::task::JoinSet::new();
+    for part in 0..100 {
+        let (mut live, emulator) = (service.live.clone(), Service::on(service.emulator.clone()));
+        tasks.spawn(async move {
+            for n in 0..50 {
+                let request = emulator.create_input_request(&format!("camera-{part}-{n}"));
+                live.create_input(request).await.expect("room");
+            }
+        });
+    }
+    tasks.join_all().await;
+    service.emulator.advance(Duration::from_secs(1));
+    let list = model::ListInputsRequest { parent: LOCATION.to_owned(), ..Default::default() };
+    let before = service.live.list_inputs(list.clone()).await.expect("a page").into_inner();
+    close(service, &folder.file()).await;
+    let (mut service, requests) = open(builder(), &folder.file());
+    assert_eq!(requests, 5_000);
+    service.emulator.advance(Duration::from_secs(1));
+    let after = service.live.list_inputs(list).await.expect("a page").into_inner();
+    assert_eq!(after, before);
+}

@@ -24,7 +24,7 @@ impl Wait {
             otel.name = "wait",
             otel.kind = "internal",
             otel.status_code = Empty,
-            error.type = Empty,
+            "error.type" = Empty,
             gcp.resource.destination.id = operation.as_str(),
         );
         if let Some(call) = began {

@@ -96,8 +96,8 @@ pub(super) async fn handshake(io: BoxIo) -> Result<(Sender, Driver), BoxError> {
 
 impl Sender {
     /// Why the connection takes no more calls, if it does not: it has ended, or a GOAWAY has come.
-    pub(super) fn refusal(&self) -> Option<h2::Error> {
-        refusal(&mut self.send.clone())
+    pub(super) fn refusal(&mut self) -> Option<h2::Error> {
+        refusal(&mut self.send)
     }
 
     pub(super) fn traffic(&self) -> &Traffic {

@@ -134,11 +134,14 @@ pub(super) enum Event {
 pub(super) struct Drive {
     driver: Driver,
     peer: Option<SocketAddr>,
+    /// For its refusal, as long as there is a slot: h2 closes a connection without senders.
+    sender: Option<Sender>,
     slot: Weak<Slot>,
     task: Arc<AtomicWaker>,
     keepalive: Option<Keepalive>,
     liveness: Liveness,
     timer: Pin<Box<Sleep>>,
+    is_timer_set: bool,
     /// The number of streams that the server allows.
     streams: usize,
     /// It takes no more calls.
@@ -170,11 +173,13 @@ impl Drive {
         let drive = Self {
             driver,
             peer,
+            sender: Some(slot.sender.clone()),
             slot: Arc::downgrade(&slot),
             task,
             keepalive,
             liveness: Liveness::new(keepalive, now),
             timer: Box::pin(sleep_until(now + FAR)),
+            is_timer_set: false,
             streams: 0,
             has_left: false,
             ended: None,
@@ -203,7 +208,10 @@ impl Drive {
             }
             let now = Instant::now();
             let slot = self.slot.upgrade();
-            if let Some(event) = self.news(slot.as_deref()) {
+            if slot.is_none() && self.sender.take().is_some() {
+                cx.waker().wake_by_ref();
+            }
+            if let Some(event) = self.news() {
                 return Poll::Ready(event);
             }
             if let Some(ended) = self.ended.take() {
@@ -225,15 +233,22 @@ impl Drive {
             };
             if let Some(due) = due.filter(|due| *due < self.timer.deadline()) {
                 self.timer.as_mut().reset(due);
+                self.is_timer_set = false;
             }
+            // The timer remembers this task, so one poll is enough.
+            if self.is_timer_set && now < self.timer.deadline() {
+                return Poll::Pending;
+            }
+            self.is_timer_set = true;
             ready!(self.timer.poll_unpin(cx));
             self.timer.as_mut().reset(now + FAR);
+            self.is_timer_set = false;
         }
     }
 
     /// New settings, or the news that the connection takes no more calls. The settings and the end may
     /// come together.
-    fn news(&mut self, slot: Option<&Slot>) -> Option<Event> {
+    fn news(&mut self) -> Option<Event> {
         if let Some(streams) = self.driver.max_streams().filter(|max| *max != self.streams) {
             self.streams = streams;
             return Some(Event::Streams(streams));
@@ -241,7 +256,7 @@ impl Drive {
         if self.has_left {
             return None;
         }
-        let refusal = slot?.sender.refusal()?;
+        let refusal = self.sender.as_mut()?.refusal()?;
         self.has_left = true;
         Some(Event::Refused(refusal))
     }

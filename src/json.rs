@@ -332,7 +332,7 @@ pub struct Error {
     message: &'static str,
     path: String,
     /// The same path with the names of the service definition.
-    field: String,
+    field: Box<str>,
     reason: String,
     position: Option<(usize, usize)>,
 }
@@ -348,7 +348,7 @@ impl Error {
             operation,
             message: T::NAME,
             path: path.to_owned(),
-            field: field_path::<T>(path),
+            field: field_path::<T>(path).into(),
             reason: rest.unwrap_or(&reason).trim_end().to_owned(),
             position: None,
         }
@@ -415,7 +415,7 @@ impl From<Error> for crate::Error {
         let reason = format!("cannot be {}: {}", error.operation, error.reason);
         match error.field.is_empty() {
             true => InvalidField::new(error.message, reason).into(),
-            false => InvalidField::new(error.field, reason).into(),
+            false => InvalidField::new(String::from(error.field), reason).into(),
         }
     }
 }

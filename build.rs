@@ -1,11 +1,13 @@
 //! Compiles `proto/` into messages, tonic stubs and facts.
 //!
 //! prost drops custom options, so the annotations (routes, resource names, long-running results, page
-//! fields, request ids, output fields) are read here from the descriptor pool: `build/read.rs` turns
-//! them into plain structs, and `build/write.rs` turns these into one trait impl per request message,
+//! fields, request ids, output fields) are read here from the descriptor pool: `build/read.rs` and
+//! `build/confidential.rs` turn them into plain structs, and `build/write.rs` turns these into one trait impl per request message,
 //! and one type of name per resource. See `src/gax/rpc.rs` and `src/gax/name/mod.rs`.
 //! `build/descriptors.rs` writes a table of the fields of all messages.
 
+#[path = "build/confidential.rs"]
+mod confidential;
 #[path = "build/descriptors.rs"]
 mod descriptors;
 #[path = "build/read.rs"]
@@ -133,8 +135,8 @@ fn generate_stubs(
         // Services add values and variants.
         .enum_attribute(".", "#[non_exhaustive]")
         .include_file("stubs.rs");
-    for message in pool.all_messages().filter(read::has_secrets) {
-        builder = builder.skip_debug([message.full_name()]);
+    for message in pool.all_messages().filter_map(|message| confidential::read(&message)) {
+        builder = builder.skip_debug([message.message]);
     }
     let mut config = tonic_prost_build::Config::new();
     config.enable_type_names();

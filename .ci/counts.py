@@ -19,6 +19,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RECORD = ROOT / "benches/counts.txt"
 INSTRUCTIONS = "instructions a call, by the bare stub's"
+TRACED = "instructions a call with a subscriber that samples nothing, by those without"
+MAX_TRACED = 1.02
 HEADER = "# Per call of GetChannel, and per name. Recorded by `.ci/counts.py --write`.\n"
 
 
@@ -29,9 +31,13 @@ def main():
         subprocess.run([*sudo, "apt-get", "install", "-y", "valgrind"], check=True)
     program = build()
     found = allocations(program)
-    ours, bare = instructions(program)
-    print(f"instructions for each call: {ours:.0f}, bare stub: {bare:.0f}")
+    ours, traced, bare = instructions(program)
+    print(f"instructions for each call: {ours:.0f}, traced: {traced:.0f}, bare stub: {bare:.0f}")
     found[INSTRUCTIONS] = round(ours / bare, 3)
+    found[TRACED] = round(traced / ours, 3)
+    if found[TRACED] > MAX_TRACED:
+        print(f"{TRACED}: {found[TRACED]}, more than {MAX_TRACED}")
+        return 1
 
     if "--write" in sys.argv:
         lines = [f"{what}: {number:g}\n" for what, number in found.items()]
@@ -82,7 +88,8 @@ def read(text):
 
 
 def instructions(program):
-    """Returns the instructions of the client's thread for each call: this crate's and the bare stub's.
+    """Returns the instructions of the client's thread for each call: this crate's, this crate's with a
+    subscriber, and the bare stub's.
 
     The difference of two runs excludes the instructions of the start.
     """
@@ -101,9 +108,9 @@ def instructions(program):
             return int(totals[1])
 
         short, long = 1000, 3000
-        runs = [(caller, calls) for caller in ("ours", "bare") for calls in (short, long)]
-        few, many, bare_few, bare_many = pool.map(lambda run: count(*run), runs)
-        return (many - few) / (long - short), (bare_many - bare_few) / (long - short)
+        runs = [(caller, calls) for caller in ("ours", "traced", "bare") for calls in (short, long)]
+        totals = list(pool.map(lambda run: count(*run), runs))
+        return [(many - few) / (long - short) for few, many in zip(totals[::2], totals[1::2])]
 
 
 if __name__ == "__main__":

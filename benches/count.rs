@@ -2,8 +2,8 @@
 //! crate and for the bare tonic stub; and those of parsing, building and traversing names.
 //!
 //! If the arguments are the name of a caller and a number, the program only makes that number of calls.
-//! callgrind then counts their instructions. `.ci/counts.py` runs both, and compares the results with
-//! `counts.txt`.
+//! callgrind then counts their instructions. The caller `traced` is this crate under a subscriber that
+//! samples nothing. `.ci/counts.py` runs all of them, and compares the results with `counts.txt`.
 
 mod canned;
 
@@ -14,6 +14,12 @@ use canned::{
 use livestream_client::name::{ChannelName, LocationName};
 use std::hint::black_box;
 use tokio::runtime::Runtime;
+use tracing::{
+    Event, Metadata, Subscriber,
+    level_filters::LevelFilter,
+    span::{Attributes, Id, Record},
+    subscriber::Interest,
+};
 
 const CALLS: usize = 1000;
 
@@ -24,7 +30,11 @@ fn main() {
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["ours", calls] => {
+        [caller @ ("ours" | "traced"), calls] => {
+            if caller == "traced" {
+                let set = tracing::subscriber::set_global_default(SamplesNothing);
+                set.expect("nothing else sets one");
+            }
             let client = runtime.block_on(async { ours(address) });
             run(&runtime, calls.parse().expect("a number of calls"), || client.call());
         }
@@ -75,4 +85,37 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     runtime.block_on(keep_in_flight(calls, 64, call));
+}
+
+/// A subscriber of level INFO, the usual one in production, that decides on each span anew and wants
+/// none.
+struct SamplesNothing;
+
+impl Subscriber for SamplesNothing {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::INFO)
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        black_box(metadata);
+        false
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        unreachable!("no span is enabled")
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
 }

@@ -4,7 +4,8 @@
 //! `src/gax/descriptor/mod.rs`.
 
 use crate::{
-    read::{OUTPUT_ONLY, REQUIRED, annotation, behaves, is_secret},
+    confidential::is_secret,
+    read::{OUTPUT_ONLY, REQUIRED, annotation, behaves},
     write::{format, rust_type},
 };
 use proc_macro2::{Literal, TokenStream};

@@ -3,6 +3,7 @@
 //! Everything here is named as in the service definitions: messages by their full names, resources
 //! by their types. [`write`](crate::write) finds the Rust names.
 
+use crate::confidential::{self, Confidential};
 use prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
     MethodDescriptor, ReflectMessage, Value,
@@ -23,7 +24,7 @@ pub struct Facts {
     /// The methods with a route, in the order of their paths.
     pub methods: Vec<Method>,
     pub resources: Vec<Resource>,
-    /// The messages that have a secret among their fields.
+    /// The messages that have a secret, or may have one.
     pub confidential: Vec<Confidential>,
 }
 
@@ -115,19 +116,6 @@ pub struct Resource {
     pub comment: Option<String>,
 }
 
-/// A message whose `Debug` hides something.
-pub struct Confidential {
-    pub message: String,
-    pub fields: Vec<(String, Shown)>,
-}
-
-pub enum Shown {
-    Plain,
-    /// As the enum's value, not as its number.
-    Enum,
-    Redacted,
-}
-
 impl Method {
     /// The pattern of the resource that the method creates below `parent`, and the field of its id.
     pub fn created<'a>(&'a self, resources: &'a [Resource]) -> Option<(&'a str, &'a str)> {
@@ -199,10 +187,7 @@ pub fn facts(pool: &DescriptorPool) -> Result<Facts> {
     if let Some((name, _)) = crate::TIMEOUTS.iter().find(|(name, _)| is_misspelt(pool, name)) {
         return Err(format!("no method {name}, but it has a timeout in build.rs").into());
     }
-    let confidential = pool.all_messages().filter(has_secrets).map(|message| Confidential {
-        message: message.full_name().into(),
-        fields: message.fields().map(|field| (field.name().into(), shown(&field))).collect(),
-    });
+    let confidential = pool.all_messages().filter_map(|message| confidential::read(&message));
     Ok(Facts { methods, confidential: confidential.collect(), resources })
 }
 
@@ -459,23 +444,6 @@ pub fn behaves(field: &FieldDescriptor, behaviour: i32) -> bool {
         Some(Value::List(behaviours)) => behaviours.contains(&Value::EnumNumber(behaviour)),
         _ => false,
     }
-}
-
-/// Whether a field of the message is marked `debug_redact`.
-pub fn has_secrets(message: &MessageDescriptor) -> bool {
-    message.fields().any(|field| is_secret(&field))
-}
-
-fn shown(field: &FieldDescriptor) -> Shown {
-    match field.kind() {
-        _ if is_secret(field) => Shown::Redacted,
-        Kind::Enum(_) => Shown::Enum,
-        _ => Shown::Plain,
-    }
-}
-
-pub fn is_secret(field: &FieldDescriptor) -> bool {
-    field.options().get_field_by_name("debug_redact").as_deref() == Some(&Value::Bool(true))
 }
 
 /// An option that is a message.

@@ -1,8 +1,10 @@
 //! Writes the facts as Rust.
 
-use crate::read::{
-    Confidential, Facts, Idempotency, Listing, Method, Operation, Output, Requirement, Resource,
-    Rule, Shown, Update,
+use crate::{
+    confidential::{Choice, Confidential, Shown},
+    read::{
+        Facts, Idempotency, Listing, Method, Operation, Output, Requirement, Resource, Rule, Update,
+    },
 };
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use prost_reflect::DescriptorPool;
@@ -232,7 +234,7 @@ fn clear(outputs: &[Output]) -> TokenStream {
     quote!(#(#statements)*)
 }
 
-fn redacted_debug(Confidential { message, fields }: &Confidential) -> TokenStream {
+fn redacted_debug(Confidential { message, fields, oneofs }: &Confidential) -> TokenStream {
     let (rust_type, name) = (rust_type(message), message.rsplit('.').next());
     let fields = fields.iter().map(|(name, shown)| {
         let field = ident(name);
@@ -240,16 +242,56 @@ fn redacted_debug(Confidential { message, fields }: &Confidential) -> TokenStrea
             Shown::Plain => quote!(self.#field),
             Shown::Enum => quote!(self.#field()),
             Shown::Redacted => quote!(Redacted::of(&self.#field)),
+            Shown::Packed => quote!(self.#field.as_ref().map(Packed)),
+            Shown::PackedList => quote!(self.#field.iter().map(Packed).collect::<Vec<_>>()),
         };
         quote!(.field(#name, &#value))
+    });
+    let choices = oneofs.iter().map(|choice| {
+        let (name, field) = (&choice.name, ident(&choice.name));
+        quote!(.field(#name, &self.#field))
+    });
+    let oneofs = oneofs.iter().map(|choice| redacted_oneof(message, choice));
+    quote! {
+        impl std::fmt::Debug for #rust_type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(#name)#(#fields)*#(#choices)*.finish()
+            }
+        }
+
+        #(#oneofs)*
+    }
+}
+
+fn redacted_oneof(message: &str, Choice { name, variants }: &Choice) -> TokenStream {
+    let (package, message) = message.rsplit_once('.').expect("a message has a package");
+    let module = words_of(message).join("_");
+    let rust_type = path(&format!("{}::{module}::{}", rust_path(package), camel(name)));
+    let arms = variants.iter().map(|(name, shown)| {
+        let (variant, name) = (ident(&camel(name)), camel(name));
+        let value = match shown {
+            Shown::Redacted => quote!(Redacted::of(value)),
+            Shown::Packed => quote!(Packed(value)),
+            Shown::Plain | Shown::Enum | Shown::PackedList => quote!(value),
+        };
+        quote!(Self::#variant(value) => f.debug_tuple(#name).field(&#value).finish())
     });
     quote! {
         impl std::fmt::Debug for #rust_type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_struct(#name)#(#fields)*.finish()
+                match self { #(#arms),* }
             }
         }
     }
+}
+
+/// `passphrase_source` as prost names the type: `PassphraseSource`.
+fn camel(name: &str) -> String {
+    let words = name.split('_').map(|word| {
+        let mut letters = word.chars();
+        letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<String>()
+    });
+    words.collect()
 }
 
 /// The names of one module: their types, and how each is built from its parent's.
@@ -404,14 +446,20 @@ fn mention(resource: &Resource) -> String {
 
 /// `SecretVersion` is a secret version; abbreviations stay abbreviations.
 fn words(kind: &str) -> String {
-    let mut text = String::new();
-    for c in kind.chars() {
-        if c.is_uppercase() && !text.is_empty() {
-            text.push(' ');
+    words_of(kind).join(" ").replace("dvr", "DVR")
+}
+
+/// The words of a name such as `SecretVersion`, in lower case.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words = Vec::<String>::new();
+    for c in name.chars() {
+        if c.is_uppercase() || words.is_empty() {
+            words.push(String::new());
         }
-        text.extend(c.to_lowercase());
+        let last = words.last_mut().expect("the first letter begins a word");
+        last.extend(c.to_lowercase());
     }
-    text.replace("dvr", "DVR")
+    words
 }
 
 /// The type of a message, by its full name.

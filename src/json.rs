@@ -16,6 +16,7 @@
 //! - Times are in RFC 3339 format, and durations are in seconds, such as `60s`.
 //! - A `null` is the same as a missing field.
 //! - If a field occurs twice, the last value is used.
+//! - Objects and arrays that are nested more than 100 levels deep are an error.
 //! - An unknown field or enum name is an error, unless a [`Reader`]
 //!   [ignores](Reader::ignore_unknown) it.
 //!
@@ -65,6 +66,9 @@
 // `tests/docs` runs the example, because it depends on a YAML crate.
 #![cfg_attr(not(doctest), doc = "", doc = include_str!("json/yaml.md"))]
 
+mod depth;
+
+use self::depth::{Bounded, MAX_DEPTH};
 use crate::{gax::rpc::InvalidField, proto};
 use prost::{Message, Name};
 use prost_reflect::{
@@ -128,11 +132,12 @@ pub fn to_string_pretty<T: Message + Name>(message: &T) -> Result<String, Error>
 ///
 /// # Errors
 /// Returns an error with the path if the message has no JSON form. This is the case if a time is
-/// not in the years 1 to 9999, if a duration is longer than about 10,000 years, or if an `Any`
-/// contains a type that this crate does not know.
+/// not in the years 1 to 9999, if a duration is longer than about 10,000 years, if an `Any`
+/// contains a type that this crate does not know, or if it is nested more than 100 levels deep.
 pub fn to_value<T: Message + Name>(message: &T) -> Result<Value, Error> {
     let fail = |path, reason: &dyn fmt::Display| Error::new::<T>("written", path, reason);
     let message = reflect(message).map_err(|reason| fail(String::new(), &reason))?;
+    depth::check(&message, &POOL, MAX_DEPTH).map_err(|reason| fail(String::new(), &reason))?;
     if let Some(path) = invalid_time(&message) {
         return Err(fail(path, &"nanos are out of range or have the wrong sign"));
     }
@@ -302,7 +307,8 @@ impl Reader {
         D: Deserializer<'de>,
     {
         let descriptor = descriptor::<T>().map_err(D::Error::custom)?;
-        DynamicMessage::deserialize_with_options(descriptor, deserializer, &self.options)?
+        let bounded = Bounded::new(deserializer);
+        DynamicMessage::deserialize_with_options(descriptor, bounded, &self.options)?
             .transcode_to()
             .map_err(D::Error::custom)
     }

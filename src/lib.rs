@@ -34,6 +34,17 @@ pub use livestream::{
 #[doc(inline)]
 pub use proto::google::cloud::video::livestream::v1 as model;
 
+/// Telemetry: a client's state at one moment, and facts about its metrics. The guide's chapter
+/// [observability](guide::observability) describes spans, events and metrics.
+pub mod telemetry {
+    pub use crate::gax::observe::diagnostics::{
+        BudgetDiagnostics, ConnectionDiagnostics, ConnectionState, Diagnostics, LastError, Outage,
+        PoolDiagnostics,
+    };
+    #[cfg(feature = "metrics")]
+    pub use crate::gax::observe::metrics::HISTOGRAM_BUCKETS;
+}
+
 /// An operation with a result `T`. The metadata is that of the Live Stream API by default. See
 /// [`operation::Operation`] for the methods.
 ///

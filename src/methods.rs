@@ -3,8 +3,8 @@
 use crate::gax::{
     descriptor::{Described, Descriptor, Field, Kind},
     rpc::{
-        Filtered, Idempotency, InvalidField, LongRunning, LongRunningKind, Method, Ordered, Page,
-        Paged, Read, Redacted, Rpc, UnaryKind, require, sealed,
+        Filtered, Idempotency, InvalidField, LongRunning, LongRunningKind, Method, Ordered, Packed,
+        Page, Paged, Read, Redacted, Rpc, UnaryKind, require, sealed,
     },
 };
 

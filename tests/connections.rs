@@ -10,6 +10,7 @@ use livestream_client::{
     model::{StartChannelRequest, channel::StreamingState},
     name::LocationName,
     policy::RetryPolicy,
+    telemetry::ConnectionState,
 };
 use peer::{Peer, chain, channel};
 use std::{
@@ -22,8 +23,9 @@ use std::{
 use tokio::{
     runtime::{self, Runtime},
     task::JoinSet,
-    time::{Instant, advance},
+    time::{Instant, advance, sleep},
 };
+use tokio_stream::StreamExt;
 use tonic::Code;
 
 const TAKES: Duration = Duration::from_millis(50);
@@ -150,7 +152,7 @@ async fn keepalive_detects_a_silent_server_while_a_call_waits() {
     peer.until_in_flight(1).await;
     peer.fall_silent();
     let error = call.await.expect("no panic").expect_err("the server is silent");
-    assert_eq!(begun.elapsed().as_secs(), 15, "a ping after 10 s, and its timeout 5 s later");
+    assert_eq!(begun.elapsed().as_secs(), 2, "a ping after 1 s, and no answer for as long");
     assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     assert!(error.may_have_run(), "it was sent: {error:?}");
 }
@@ -173,6 +175,55 @@ async fn keepalive_with_zero_durations_keeps_a_healthy_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn idle_connections_close_after_a_minute_and_the_last_after_five() {
+    let peer = Peer::new().taking(TAKES);
+    let client = peer.client().build().expect("valid");
+    flood(&client, 1_000).await;
+    assert!(peer.most_open() >= 10, "{}", peer.most_open());
+    sleep(Duration::from_secs(59)).await;
+    assert_eq!(peer.open(), peer.most_open(), "none has been idle for a minute");
+    sleep(Duration::from_secs(2)).await;
+    peer.until_open(1).await;
+    sleep(Duration::from_secs(238)).await;
+    assert_eq!(peer.open(), 1);
+    sleep(Duration::from_secs(2)).await;
+    peer.until_open(0).await;
+    flood(&client, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_at_its_max_age_is_replaced_without_losing_a_call() {
+    let peer = Peer::new().taking(TAKES);
+    let age = Duration::from_secs(600);
+    let client = peer.client().pool(pool(1).with_max_age(age)).build().expect("valid");
+    let begun = Instant::now();
+    while begun.elapsed() < 3 * age {
+        flood(&client, 1).await;
+        advance(Duration::from_secs(10)).await;
+    }
+    assert!((3..=4).contains(&peer.opened()), "{} connections", peer.opened());
+    assert!(peer.most_open() <= 2, "the old one stays until the new one is open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_beyond_the_wait_queue_is_resource_exhausted_and_not_sent() {
+    let peer = Peer::new().allowing(1).taking(TAKES);
+    let limits = pool(1).with_max_waiting(1);
+    let client = peer.client().pool(limits).build().expect("valid");
+    client.connect().await.expect("a connection");
+    let calls = [0, 1, 2].map(|_| tokio::spawn(client.get_channel(&channel()).into_future()));
+    let mut outcomes = Vec::new();
+    for call in calls {
+        outcomes.push(call.await.expect("no panic"));
+    }
+    let error = outcomes.pop().expect("three").expect_err("two are in front of it");
+    assert_eq!(error.code(), Code::ResourceExhausted, "{error:?}");
+    assert!(!error.may_have_run());
+    assert!(outcomes.into_iter().all(|outcome| outcome.is_ok()));
+    assert_eq!(peer.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn connections_close_when_the_last_clone_of_the_client_is_dropped() {
     let peer = Peer::new();
     let client = peer.client().build().expect("valid");
@@ -183,6 +234,35 @@ async fn connections_close_when_the_last_clone_of_the_client_is_dropped() {
     assert!(peer.most_open() > 0);
     drop(clone);
     peer.until_open(0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn diagnostics_list_ready_suspect_and_draining_connections() {
+    let peer = Peer::new().allowing(10).taking(Duration::from_secs(30));
+    let client = peer.client().pool(pool(4)).build().expect("valid");
+    let pool = || client.diagnostics().pool.expect("the client has a pool");
+    assert!(pool().connections.is_empty());
+    let slow = tokio::spawn(client.get_channel(&channel()).into_future());
+    peer.until_in_flight(1).await;
+    let [ready] = &pool().connections[..] else { panic!("{:?}", pool()) };
+    assert_eq!((ready.state, ready.streams, ready.max_streams), (ConnectionState::Ready, 1, 10));
+    assert_eq!((ready.peer, pool().max_connections), (None, 4), "it is in memory");
+
+    peer.drain();
+    sleep(Duration::from_millis(1)).await; // The GOAWAY arrives.
+    client.connect().await.expect("another connection");
+    let states: Vec<_> = pool().connections.iter().map(|found| found.state).collect();
+    assert_eq!(states, [ConnectionState::Ready, ConnectionState::Draining]);
+    slow.await.expect("no panic").expect("the call ends on the first connection");
+    let states: Vec<_> = pool().connections.iter().map(|found| found.state).collect();
+    assert_eq!(states, [ConnectionState::Ready], "the first connection is closed");
+
+    let lost = tokio::spawn(client.stop_channel(&channel()).timeout(TAKES).into_future());
+    peer.until_in_flight(1).await;
+    peer.fall_silent();
+    lost.await.expect("no panic").expect_err("nothing arrives");
+    let [suspect] = &pool().connections[..] else { panic!("{:?}", pool()) };
+    assert_eq!((suspect.state, suspect.streams), (ConnectionState::Suspect, 0));
 }
 
 fn runtime() -> Runtime {
@@ -268,4 +348,44 @@ fn waits_outside_a_runtime_fail_and_name_tokio() {
         assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
         assert!(error.message().contains("Tokio runtime"), "{error}");
     }
+}
+
+#[test]
+fn calls_and_waits_in_a_runtime_without_timers_fail_and_name_them() {
+    let without_timers = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let peer = Peer::new();
+    let client = peer.client().build().expect("valid");
+    let location = LocationName::new("p", "l").expect("a name");
+    let name = location.operation("operation-1").expect("a name");
+    let resumed = || client.resume::<StartChannelRequest>(&name);
+    let channel = location.channel("c").expect("a name");
+    let errors = without_timers.expect("a runtime").block_on(async {
+        [
+            client.get_channel(&channel).await.map(drop),
+            resumed().wait().await.map(drop),
+            resumed().progress().next().await.expect("an item").map(drop),
+            client.shared_waits(&location).wait(resumed()).await.map(drop),
+            client.wait_until(&channel, StreamingState::Streaming).await.map(drop),
+            client.watch(&channel).next().await.expect("an item").map(drop),
+        ]
+    });
+    for outcome in errors {
+        let error = outcome.expect_err("there are no timers");
+        assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
+        assert!(error.message().contains("enable_time"), "{error}");
+    }
+    assert_eq!(peer.opened(), 0);
+}
+
+#[test]
+fn a_call_in_a_runtime_without_io_fails_and_does_not_hang() {
+    let without_io = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let outcome = without_io.expect("a runtime").block_on(async {
+        let client = LivestreamClient::builder().endpoint("http://127.0.0.1:1");
+        let client = client.retry(RetryPolicy::never()).build().expect("valid");
+        client.get_channel(&channel()).timeout(Duration::from_secs(30)).await.map(drop)
+    });
+    let error = outcome.expect_err("no connection can be opened");
+    assert_eq!(error.code(), Code::Unavailable, "{error:?}");
+    assert!(error.elapsed() < Duration::from_secs(10), "{error:?}");
 }

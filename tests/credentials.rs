@@ -5,11 +5,19 @@
 mod peer;
 
 use google_cloud_auth::credentials::{service_account, user_account};
-use livestream_client::{Builder, Error, LivestreamClient, Tls, policy::RetryPolicy};
+use livestream_client::{
+    Builder, Error, LivestreamClient, Tls, credentials::Token, policy::RetryPolicy,
+};
 use peer::{Peer, chain, channel, in_child, is_child, tls::Authority, token::TokenService};
 use serde_json::{Value, json};
-use std::{env, fs, path::PathBuf, time::Duration};
+use std::{
+    env, fs,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::runtime::{self, Runtime};
+use tokio_rustls::rustls;
 use tonic::Code;
 
 /// The services for the child process of a test: a service with TLS, and a token service.
@@ -121,29 +129,111 @@ fn default_credentials_supply_token_scope_and_quota_project() {
 }
 
 #[test]
-fn default_credentials_outside_a_runtime_fail_with_advice() {
+fn default_credentials_need_no_runtime_to_be_built() {
     if is_child() {
-        let error = client().build().expect_err("there is no runtime");
-        assert_helps(&error, Code::FailedPrecondition, "build the client inside one");
+        let client = client().build().expect("the environment has credentials");
+        runtime().block_on(call(&client)).expect("answered");
         return;
     }
-    let name = "default_credentials_outside_a_runtime_fail_with_advice";
-    Cloud::new(name, 200, TOKEN).run(name, &[]);
+    let name = "default_credentials_need_no_runtime_to_be_built";
+    let cloud = Cloud::new(name, 200, TOKEN);
+    cloud.run(name, &[]);
+    assert_eq!(cloud.peer.header("authorization"), ["Bearer real-t0ken"]);
 }
 
 #[test]
-fn credentials_whose_runtime_has_ended_fail_with_advice() {
+fn default_credentials_outlive_the_runtime_in_which_they_were_built() {
     if is_child() {
-        // The first runtime ends before it has fetched the token.
-        let client = runtime().block_on(async { client().build() });
+        // The first runtime ends, or stops, before it could fetch the token.
+        let ended = runtime().block_on(async { client().build() });
+        let ended = ended.expect("the environment has credentials");
+        runtime().block_on(call(&ended)).expect("answered");
+
+        let parked = runtime();
+        let client = parked.block_on(async { client().build() });
         let client = client.expect("the environment has credentials");
+        runtime().block_on(call(&client)).expect("answered");
+        drop(parked);
+        // Dropped inside a runtime, before and after the first call.
+        runtime().block_on(async {
+            drop((ended, client));
+            drop(self::client().build().expect("the environment has credentials"));
+        });
+        assert_threads_end("google-credenti");
+        return;
+    }
+    let name = "default_credentials_outlive_the_runtime_in_which_they_were_built";
+    let cloud = Cloud::new(name, 200, TOKEN);
+    cloud.run(name, &[]);
+    assert_eq!(cloud.peer.header("authorization"), ["Bearer real-t0ken"; 2]);
+}
+
+/// Asserts that no thread of this name is left, where the system can tell.
+fn assert_threads_end(name: &str) {
+    let begun = Instant::now();
+    let is_left = || {
+        let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let mut names = threads.map(|thread| fs::read_to_string(thread.path().join("comm")));
+        names.any(|found| found.is_ok_and(|found| found.trim() == name))
+    };
+    while is_left() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{name} goes on");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn own_credentials_whose_runtime_has_ended_fail_with_advice() {
+    if is_child() {
+        install_crypto_provider().expect("the first");
+        let own = runtime().block_on(async {
+            user_account::Builder::new(authorized_user("http://127.0.0.1:1")).build()
+        });
+        let client = client().credentials(own.expect("well-formed")).build().expect("valid");
         let error = runtime().block_on(call(&client)).expect_err("nobody fetches the token");
         assert_helps(&error, Code::Unauthenticated, "Tokio runtime in which they were built");
         assert_eq!(error.attempts(), 1, "no retry brings the runtime back");
         return;
     }
-    let name = "credentials_whose_runtime_has_ended_fail_with_advice";
+    let name = "own_credentials_whose_runtime_has_ended_fail_with_advice";
     Cloud::new(name, 200, TOKEN).run(name, &[]);
+}
+
+fn install_crypto_provider() -> Result<(), Arc<rustls::crypto::CryptoProvider>> {
+    rustls::crypto::ring::default_provider().install_default()
+}
+
+#[test]
+fn a_program_can_install_its_crypto_provider_after_the_client_is_built() {
+    if is_child() {
+        runtime().block_on(async {
+            let client = client().build().expect("the environment has credentials");
+            assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+            install_crypto_provider().expect("the program is the first to install one");
+            call(&client).await.expect("answered");
+        });
+        return;
+    }
+    let name = "a_program_can_install_its_crypto_provider_after_the_client_is_built";
+    let cloud = Cloud::new(name, 200, TOKEN);
+    cloud.run(name, &[]);
+    assert_eq!(cloud.peer.header("authorization"), ["Bearer real-t0ken"]);
+}
+
+#[test]
+fn a_client_with_its_own_token_source_installs_no_crypto_provider() {
+    if is_child() {
+        runtime().block_on(async {
+            let client = client().credentials(|| async { Token::bearer("own") }).build();
+            call(&client.expect("valid")).await.expect("answered");
+            assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+        });
+        return;
+    }
+    let name = "a_client_with_its_own_token_source_installs_no_crypto_provider";
+    let cloud = Cloud::new(name, 200, TOKEN);
+    cloud.run(name, &[]);
+    assert_eq!(cloud.peer.header("authorization"), ["Bearer own"]);
 }
 
 #[test]
@@ -227,8 +317,7 @@ fn a_service_account_with_an_unusable_key_fails_with_advice() {
             let account = json!({
                 "client_email": "a@b", "private_key_id": "i", "private_key": key, "project_id": "p",
             });
-            // Installs a crypto provider, as default credentials do.
-            client().build().expect("well-formed");
+            install_crypto_provider().expect("the first");
             let credentials = service_account::Builder::new(account).build().expect("well-formed");
             let client = client().credentials(credentials).build().expect("valid");
             let error = call(&client).await.expect_err("the key does not do");
@@ -337,6 +426,24 @@ fn an_emulator_on_another_host_gets_no_credentials() {
     let variable = |host| ("LIVESTREAM_EMULATOR_HOST", host);
     in_child(name, &[variable("emulator:8080"), ("EXPECTED", "client")]);
     in_child(name, &[variable("emul ator"), ("EXPECTED", "not an endpoint")]);
+}
+
+#[test]
+fn a_token_of_another_universe_is_not_sent() {
+    if is_child() {
+        runtime().block_on(async {
+            let client = client().build().expect("the environment has credentials");
+            let error = call(&client).await.expect_err("the credentials are of googleapis.com");
+            assert_helps(&error, Code::FailedPrecondition, "googleapis.com");
+            assert_helps(&error, Code::FailedPrecondition, "other.test");
+            assert_eq!(error.attempts(), 1, "a retry would end the same");
+        });
+        return;
+    }
+    let name = "a_token_of_another_universe_is_not_sent";
+    let cloud = Cloud::new(name, 200, TOKEN);
+    cloud.run(name, &[("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "other.test")]);
+    assert!(cloud.peer.calls().is_empty());
 }
 
 #[test]

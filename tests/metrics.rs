@@ -1,14 +1,26 @@
-//! Metrics: durations, attempts, and gauges of open calls and connections.
+//! Metrics follow OpenTelemetry's conventions for RPC, version 1.45, and gRPC's proposals A66, A94 and
+//! A96, for every method and every way in which a call can end.
 
+mod outcomes;
 mod peer;
 
-use livestream_client::name::{InputName, LocationName};
+use http::{HeaderName, HeaderValue};
+use livestream_client::{
+    LivestreamClient, Tls,
+    credentials::Token,
+    methods::METHODS,
+    name::{InputName, LocationName},
+    policy::RetryPolicy,
+    rpc::Method,
+    telemetry::HISTOGRAM_BUCKETS,
+};
 use livestream_emulator::Emulator;
 use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Label, Metadata, Recorder, SharedString,
     Unit,
 };
-use peer::Peer;
+use outcomes::{ADDRESS, Outcome, PORT, code_name, method_name};
+use peer::{Peer, tls::Authority};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -18,12 +30,14 @@ use std::{
     time::Duration,
 };
 use tokio::time::timeout;
+use tonic::Code;
 
 /// Keeps the recorded values by name and labels, as text.
 #[derive(Default)]
 struct MetricsStore {
     numbers: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
     durations: Mutex<BTreeMap<String, Arc<Series>>>,
+    units: Mutex<BTreeMap<String, Option<Unit>>>,
 }
 
 #[derive(Default)]
@@ -41,6 +55,23 @@ fn text(key: &Key) -> String {
 }
 
 impl MetricsStore {
+    fn describe(&self, name: KeyName, unit: Option<Unit>) {
+        let mut units = self.units.lock().expect("no test panics under the lock");
+        units.insert(name.as_str().to_owned(), unit);
+    }
+
+    /// Removes the histograms, and the counters that are not zero.
+    fn take(&self) -> (BTreeMap<String, Vec<f64>>, BTreeMap<String, u64>) {
+        let durations = std::mem::take(&mut *self.durations.lock().expect("no panic"));
+        let samples = durations.into_iter().map(|(key, series)| {
+            (key, series.0.lock().expect("no test panics under the lock").clone())
+        });
+        let numbers = std::mem::take(&mut *self.numbers.lock().expect("no panic"));
+        let numbers =
+            numbers.into_iter().map(|(key, number)| (key, number.load(Ordering::Relaxed)));
+        (samples.collect(), numbers.filter(|(_, number)| *number > 0).collect())
+    }
+
     fn number(&self, key: &Key) -> Arc<AtomicU64> {
         let mut numbers = self.numbers.lock().expect("no test panics under the lock");
         numbers.entry(text(key)).or_default().clone()
@@ -57,22 +88,20 @@ impl MetricsStore {
     fn gauge(&self, key: &str) -> f64 {
         f64::from_bits(self.bits(key))
     }
-
-    #[track_caller]
-    fn durations(&self, key: &str) -> Vec<f64> {
-        let durations = self.durations.lock().expect("no test panics under the lock");
-        let keys = durations.keys().collect::<Vec<_>>();
-        let series = durations.get(key).unwrap_or_else(|| panic!("no {key}: {keys:?}"));
-        series.0.lock().expect("no test panics under the lock").clone()
-    }
 }
 
 impl Recorder for MetricsStore {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
+        self.describe(name, unit);
+    }
 
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
+        self.describe(name, unit);
+    }
 
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
+        self.describe(name, unit);
+    }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         Counter::from_arc(self.number(key))
@@ -88,9 +117,20 @@ impl Recorder for MetricsStore {
     }
 }
 
-fn labels(method: &str, code: u8) -> String {
-    let service = "google.cloud.video.livestream.v1.LivestreamService";
-    format!("{{rpc.service={service},rpc.method={method},rpc.grpc.status_code={code}}}")
+/// The labels of OpenTelemetry's conventions.
+fn of_convention(method: &Method, code: Code) -> String {
+    let status = code_name(code);
+    let mut labels = format!("rpc.system.name=grpc,rpc.method={}", method_name(method));
+    labels.push_str(&format!(",rpc.status_code={status}"));
+    if code != Code::Ok {
+        labels.push_str(&format!(",error.type={status}"));
+    }
+    format!("{labels},server.address={ADDRESS},server.port={PORT}")
+}
+
+/// The labels of gRPC's own metrics.
+fn of_grpc(method: &Method) -> String {
+    format!("grpc.method={},grpc.target={ADDRESS}:{PORT}", method_name(method))
 }
 
 fn camera() -> InputName {
@@ -98,7 +138,52 @@ fn camera() -> InputName {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_are_timed_and_attempts_counted_by_method_and_code() {
+async fn metrics_of_all_methods_have_the_names_and_labels_of_the_conventions() {
+    let store = MetricsStore::default();
+    let _guard = metrics::set_default_local_recorder(&store);
+    for method in METHODS {
+        for outcome in Outcome::all(method) {
+            outcome.run(method).await;
+            check(method, &outcome, &store);
+        }
+    }
+}
+
+/// Checks that a call left exactly these samples.
+fn check(method: &Method, outcome: &Outcome, store: &MetricsStore) {
+    let Outcome { code, ref attempts, retries, transparent_retries, .. } = *outcome;
+    let (samples, numbers) = store.take();
+    let (of_grpc, mut expected) = (of_grpc(method), BTreeMap::new());
+    let mut expect = |key: String| *expected.entry(key).or_insert(0) += 1;
+    expect(format!("rpc.client.call.duration{{{}}}", of_convention(method, code)));
+    for code in attempts {
+        let status = code_name(*code);
+        expect(format!("grpc.client.attempt.duration{{{of_grpc},grpc.status={status}}}"));
+    }
+    for (name, retries) in [("retries", retries), ("transparent_retries", transparent_retries)] {
+        if retries > 0 {
+            let key = format!("grpc.client.call.{name}{{{of_grpc}}}");
+            assert_eq!(samples[&key], [f64::from(retries)], "{outcome:?}");
+            expect(key);
+        }
+    }
+    let is_idle = retries > 0 || outcome.name.contains("between attempts");
+    if is_idle {
+        let key = format!("grpc.client.call.retry_delay{{{of_grpc}}}");
+        assert!(samples[&key][0] > 0.0, "{outcome:?}: {samples:?}");
+        expect(key);
+    }
+    let found = samples.iter().map(|(key, samples)| (key.clone(), samples.len()));
+    assert_eq!(found.collect::<BTreeMap<_, _>>(), expected, "{outcome:?} of {method:?}");
+
+    let started = format!("grpc.client.attempt.started{{{of_grpc}}}");
+    let started = (!attempts.is_empty()).then_some((started, attempts.len() as u64));
+    let started = started.into_iter().collect::<BTreeMap<_, _>>();
+    assert_eq!(numbers, started, "{outcome:?} of {method:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_and_retry_durations_are_in_seconds() {
     let store = MetricsStore::default();
     let _guard = metrics::set_default_local_recorder(&store);
     let client = Emulator::new().client();
@@ -106,24 +191,40 @@ async fn calls_are_timed_and_attempts_counted_by_method_and_code() {
     for _ in 0..3 {
         client.list_inputs(&location).await.expect("answered");
     }
-    client.get_input(&camera()).await.expect_err("there is none");
-
-    for (method, code, times) in [("ListInputs", 0, 3), ("GetInput", 5, 1)] {
-        let labels = labels(method, code);
-        assert_eq!(store.bits(&format!("rpc.client.attempts{labels}")), times);
-        let durations = store.durations(&format!("rpc.client.duration{labels}"));
-        assert_eq!(durations.len() as u64, times);
+    let units = store.units.lock().expect("no test panics under the lock").clone();
+    let (samples, _) = store.take();
+    assert!(samples.len() >= 2, "{samples:?}");
+    for (name, _) in HISTOGRAM_BUCKETS {
+        let is_time = name.ends_with("duration") || name.ends_with("delay");
+        assert_eq!(units[*name], is_time.then_some(Unit::Seconds), "{name}");
     }
-    assert_eq!(store.gauge("rpc.client.calls{}"), 0.0);
+    for key in samples.keys() {
+        let name = key.split('{').next().expect("a name");
+        assert!(HISTOGRAM_BUCKETS.iter().any(|(known, _)| *known == name), "{name}");
+    }
+    // The conventions' recommendation.
+    let expected =
+        [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+    assert_eq!(HISTOGRAM_BUCKETS[0], ("rpc.client.call.duration", &expected[..]));
+    for (name, buckets) in HISTOGRAM_BUCKETS {
+        assert!(buckets.is_sorted(), "{name}");
+    }
 }
 
+const IN_FLIGHT: &str = "livestream_client.calls.in_flight{}";
+const OPEN: &str = "grpc.subchannel.open_connections";
+const OPENED: &str = "grpc.subchannel.connection_attempts_succeeded";
+const UNOPENED: &str = "grpc.subchannel.connection_attempts_failed";
+const CLOSED: &str = "grpc.subchannel.disconnections";
+
 #[tokio::test(start_paused = true)]
-async fn gauges_count_open_calls_and_a_dropped_call_is_cancelled() {
+async fn gauges_count_open_calls_and_connections() {
     let store = MetricsStore::default();
     let _guard = metrics::set_default_local_recorder(&store);
     let peer = Peer::new().taking(Duration::from_secs(60));
     let client = peer.client().build().expect("a client");
-    let connections = "rpc.client.connections{server.address=service.test,server.port=80}";
+    let target = "grpc.target=service.test:80";
+    let open = format!("{OPEN}{{{target},grpc.security_level=none}}");
 
     let calls = ["a", "b"].map(|id| {
         let input = camera().parent().input(id).expect("valid");
@@ -131,17 +232,93 @@ async fn gauges_count_open_calls_and_a_dropped_call_is_cancelled() {
     });
     let calls = tokio::spawn(futures_util::future::join_all(calls));
     peer.until_in_flight(2).await;
-    assert_eq!(store.gauge("rpc.client.calls{}"), 2.0);
-    assert_eq!(store.gauge(connections), 1.0);
+    assert_eq!(store.gauge(IN_FLIGHT), 2.0);
+    assert_eq!(store.gauge(&open), 1.0);
+    assert_eq!(store.bits(&format!("{OPENED}{{{target}}}")), 1);
 
     for outcome in calls.await.expect("no panic") {
         outcome.expect_err("the server takes longer");
     }
-    assert_eq!(store.gauge("rpc.client.calls{}"), 0.0);
-    let durations = store.durations(&format!("rpc.client.duration{}", labels("GetInput", 1)));
-    assert_eq!(durations.iter().map(|seconds| seconds.round()).collect::<Vec<_>>(), [2.0, 2.0]);
-
+    assert_eq!(store.gauge(IN_FLIGHT), 0.0);
     drop(client);
     peer.until_open(0).await;
-    assert_eq!(store.gauge(connections), 0.0);
+    assert_eq!(store.gauge(&open), 0.0);
+    let shutdown = format!("{CLOSED}{{{target},grpc.disconnect_error=subchannel shutdown}}");
+    assert_eq!(store.bits(&shutdown), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnections_have_the_reason_of_the_goaway_or_the_keepalive() {
+    let store = MetricsStore::default();
+    let _guard = metrics::set_default_local_recorder(&store);
+    let closed = |why: &str| {
+        store.bits(&format!("{CLOSED}{{grpc.target=service.test:80,grpc.disconnect_error={why}}}"))
+    };
+    let peer = Peer::new();
+    let client = peer.client().build().expect("a client");
+    client.get_input(&camera()).await.expect("answered");
+    peer.drain();
+    peer.until_open(0).await;
+    tokio::task::yield_now().await;
+    assert_eq!(closed("GOAWAY NO_ERROR"), 1);
+
+    let peer = Peer::new().taking(Duration::from_secs(600));
+    let second = Duration::from_secs(1);
+    let client = peer.client().keep_alive(second, second).build().expect("a client");
+    let call = tokio::spawn(client.get_input(&camera()).into_future());
+    peer.until_in_flight(1).await;
+    peer.fall_silent();
+    call.await.expect("no panic").expect_err("the connection is dead");
+    tokio::task::yield_now().await;
+    assert_eq!(closed("connection timed out"), 1);
+}
+
+#[tokio::test]
+async fn connections_that_cannot_be_opened_are_counted_and_tls_is_a_security_level() {
+    let store = MetricsStore::default();
+    let _guard = metrics::set_default_local_recorder(&store);
+    let (peer, authority) = (Peer::new(), Authority::new());
+    let port = peer.listen_tls(authority.server(&["h2"])).await.port();
+    let builder = || {
+        LivestreamClient::builder()
+            .endpoint(format!("https://localhost:{port}"))
+            .anonymous()
+            .retry(RetryPolicy::never())
+    };
+    let untrusted = builder().build().expect("a client");
+    untrusted.get_input(&camera()).await.expect_err("nobody knows this authority");
+    let target = format!("grpc.target=localhost:{port}");
+    assert_eq!(store.bits(&format!("{UNOPENED}{{{target}}}")), 1);
+
+    let trusted = Tls::without_roots().with_ca_pem(authority.pem()).expect("a certificate");
+    let trusted = builder().tls(trusted).build().expect("a client");
+    trusted.get_input(&camera()).await.expect("answered");
+    let level = "grpc.security_level=privacy_and_integrity";
+    assert_eq!(store.gauge(&format!("{OPEN}{{{target},{level}}}")), 1.0);
+    assert_eq!(store.bits(&format!("{OPENED}{{{target}}}")), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_contain_no_secret_and_no_resource() {
+    let store = MetricsStore::default();
+    let _guard = metrics::set_default_local_recorder(&store);
+    let peer = Peer::new();
+    let secret = HeaderValue::from_static("s3cret-of-the-test");
+    let token = || async { Token::bearer("s3cret-of-the-test") };
+    let client = peer.client().credentials(token).allow_plaintext_tokens();
+    let client = client.propagator(|headers| {
+        headers.insert("baggage", HeaderValue::from_static("s3cret-of-the-test"));
+    });
+    let client = client.build().expect("a client");
+    let header = HeaderName::from_static("x-secret");
+    client.get_input(&camera()).header(header, secret).await.expect("answered");
+    let bearer = "Bearer s3cret-of-the-test";
+    assert_eq!(peer.header("authorization"), [bearer], "the token itself arrived");
+
+    let (samples, numbers) = store.take();
+    let labels = samples.keys().chain(numbers.keys()).cloned().collect::<Vec<_>>().join("\n");
+    assert!(labels.contains("GetInput") && labels.contains(OPENED), "{labels}");
+    for secret in ["s3cret", "camera", "us-central1"] {
+        assert!(!labels.contains(secret), "{labels}");
+    }
 }

@@ -193,6 +193,39 @@ async fn a_permanent_poll_error_ends_the_operation_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn progress_reports_unreadable_metadata_and_goes_on_to_the_result() {
+    let odd = |value: &[u8], type_url: String| Some(Any { type_url, value: value.to_vec() });
+    let service = polled(move |poll| match poll {
+        0 => Ok(longrunning::Operation {
+            metadata: odd(b"", "type.googleapis.com/test.Unheard".to_owned()),
+            ..pending()
+        }),
+        1 => Ok(longrunning::Operation {
+            metadata: odd(&[0xff], OperationMetadata::type_url()),
+            ..pending()
+        }),
+        _ => Ok(longrunning::Operation {
+            metadata: odd(b"", "type.googleapis.com/test.Unheard".to_owned()),
+            ..success()
+        }),
+    });
+    let steps: Vec<_> = start(&service.client()).await.progress().collect().await;
+    let steps: Vec<_> = steps.into_iter().map(|step| step.expect("a state, not an end")).collect();
+    let reasons = steps.iter().map(|step| {
+        assert!(step.metadata.is_none());
+        step.metadata_error.as_ref().map(ToString::to_string).unwrap_or_default()
+    });
+    let [first, unheard, garbled, last] = &reasons.collect::<Vec<_>>()[..] else {
+        panic!("the start and three polls: {steps:?}");
+    };
+    assert_eq!(first, "");
+    assert!(unheard.contains("`test.Unheard`") && last.contains("`test.Unheard`"), "{steps:?}");
+    assert!(garbled.contains("cannot be decoded"), "{steps:?}");
+    let results: Vec<_> = steps.iter().map(|step| step.result.is_some()).collect();
+    assert_eq!(results, [false, false, false, true]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_operation_progress_step_has_typed_metadata() {
     let fixture = Fixture::new();
     let Fixture { client, location, channel, .. } = &fixture;
@@ -249,8 +282,9 @@ async fn operation_metadata_that_is_malformed_or_of_another_type_is_an_error() {
         let error = operation.metadata().expect_err("metadata that cannot be read");
         assert_eq!((error.code(), error.operation()), (Code::Internal, Some(&name())));
         assert!(error.message().starts_with("the operation's metadata"), "{error}");
-        let first = operation.progress().next().await.expect("a first step");
-        assert_eq!(first.expect_err("metadata that cannot be read").code(), Code::Internal);
+        let first = operation.progress().next().await.expect("a first step").expect("a state");
+        let error = first.metadata_error.expect("metadata that cannot be read");
+        assert_eq!(error.code(), Code::Internal);
     }
 }
 

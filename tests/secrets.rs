@@ -11,14 +11,22 @@ use livestream_client::{
     Builder, LivestreamClient, Tls,
     methods::classify,
     model::{
-        Channel, CreateChannelRequest, Distribution, DistributionStream, PreviewInputResponse,
-        RtmpPushOutputEndpoint, distribution,
+        Channel, CreateChannelRequest, Distribution, DistributionStream, Input,
+        PreviewInputResponse, RtmpPushOutputEndpoint, SrtPushOutputEndpoint, distribution,
+        srt_push_output_endpoint,
     },
     name::{ChannelName, InputName, LocationName, OperationName},
     policy::{CallPolicy, RetryPolicy},
+    proto::google::{
+        cloud::location::Location,
+        longrunning::{self, ListOperationsResponse, operation},
+        rpc,
+    },
     stack::{AuthLayer, HeadersLayer, PolicyLayer},
 };
 use peer::{Peer, chain, log::Log, proxy::Tape, tls::Authority};
+use prost::{Message, Name};
+use prost_types::Any;
 use std::{
     fmt::{self, Debug},
     io,
@@ -136,6 +144,14 @@ async fn debug_of_public_types_shows_no_secret() {
     let error = create.await.expect_err("there is no such proxy");
     assert_debug_keeps_quiet(&error, "an error");
     assert_keeps_quiet(&chain(&error), "an error and its causes");
+    let diagnostics = client.diagnostics();
+    assert_eq!(diagnostics.last_errors.len(), 1, "{diagnostics}");
+    assert_debug_keeps_quiet(&diagnostics, "the diagnostics");
+    for text in [diagnostics.to_string(), diagnostics.to_json()] {
+        assert_keeps_quiet(&text, "the diagnostics");
+        assert!(text.contains("CreateChannel") && text.contains("UNAVAILABLE"), "{text}");
+        assert!(!text.contains("partner") && !text.contains("us-central1"), "{text}");
+    }
 
     let operation: OperationName = format!("{}/operations/o", location()).parse().expect("valid");
     let operation = client.resume::<CreateChannelRequest>(&operation);
@@ -145,6 +161,65 @@ async fn debug_of_public_types_shows_no_secret() {
     let preview = PreviewInputResponse { bearer_token: PREVIEW.into(), ..Default::default() };
     assert_debug_keeps_quiet(&preview, "a preview");
     assert_debug_keeps_quiet(&channel(), "a channel");
+}
+
+/// Whatever a raw stub returns may be printed.
+#[test]
+fn debug_of_raw_operations_and_details_shows_no_packed_message() {
+    let input =
+        Input { uri: format!("srt://1.2.3.4:4201?streamid={STREAM_KEY}"), ..Input::default() };
+    assert_debug_keeps_quiet(&input, "an input");
+    let packed = || Any { type_url: Input::type_url(), value: input.encode_to_vec() };
+    let status = rpc::Status { code: 3, message: "why".into(), details: vec![packed()] };
+    let operation = |result| longrunning::Operation {
+        name: "operations/o".into(),
+        metadata: Some(packed()),
+        done: true,
+        result: Some(result),
+    };
+    let operations = vec![
+        operation(operation::Result::Response(packed())),
+        operation(operation::Result::Error(status.clone())),
+    ];
+    for operation in &operations {
+        assert_debug_keeps_quiet(operation, "an operation");
+        assert_debug_keeps_quiet(&operation.result, "its result");
+        let shown = format!("{operation:?}");
+        for part in ["operations/o", "done: true", "livestream.v1.Input", "[redacted]"] {
+            assert!(shown.contains(part), "{part} is shown: {shown}");
+        }
+    }
+    assert!(format!("{:?}", operations[1]).contains("\"why\""), "{:?}", operations[1]);
+    let listed = ListOperationsResponse { operations, ..Default::default() };
+    assert_debug_keeps_quiet(&listed, "a list of operations");
+    assert_debug_keeps_quiet(&tonic::Response::new(listed), "a response of a stub");
+    assert_debug_keeps_quiet(&status, "a status");
+    let location = Location { metadata: Some(packed()), ..Location::default() };
+    assert_debug_keeps_quiet(&location, "a location");
+    let channel = Channel { streaming_error: Some(status), ..Channel::default() };
+    assert_debug_keeps_quiet(&channel, "a channel that failed");
+}
+
+#[test]
+fn debug_of_push_endpoints_shows_neither_streamid_nor_passphrase() {
+    let source = srt_push_output_endpoint::PassphraseSource::PassphraseSecretVersion(
+        "projects/p/secrets/s/versions/1".into(),
+    );
+    let srt = SrtPushOutputEndpoint {
+        uri: format!("srt://h:1?streamid={STREAM_KEY}&passphrase={PASSWORD}"),
+        passphrase_source: Some(source),
+    };
+    let rtmp = RtmpPushOutputEndpoint {
+        uri: format!("rtmp://me:{PASSWORD}@live.test/app?key={STREAM_KEY}"),
+        stream_key: STREAM_KEY.into(),
+    };
+    assert_debug_keeps_quiet(&srt, "an SRT endpoint");
+    assert_debug_keeps_quiet(&rtmp, "an RTMP endpoint");
+    assert!(format!("{srt:?}").contains("PassphraseSecretVersion(\"projects/p/"), "{srt:?}");
+    for endpoint in [distribution::Endpoint::SrtPush(srt), distribution::Endpoint::RtmpPush(rtmp)] {
+        let distribution = Distribution { endpoint: Some(endpoint), ..Default::default() };
+        assert_debug_keeps_quiet(&distribution, "a distribution");
+    }
 }
 
 #[test]
@@ -181,6 +256,7 @@ async fn a_token_is_in_no_log_and_is_encrypted_on_the_wire() {
         .endpoint(format!("https://localhost:{}", at.port()))
         .credentials(Careless::credentials())
         .tls(tls)
+        .propagator(|headers| drop(headers.insert("baggage", HeaderValue::from_static(HEADER))))
         .build()
         .expect("valid");
 
@@ -198,8 +274,12 @@ async fn a_token_is_in_no_log_and_is_encrypted_on_the_wire() {
 
     let sent = peer.header("authorization");
     assert_eq!(sent, [const { "Bearer t0ken-of-the-test" }; 4], "the token itself arrived");
+    assert_eq!(peer.header("baggage"), [HEADER; 4], "the propagator's header arrived");
     for source in ["h2::", "rustls::", "livestream_client::calls", "TRACE"] {
         assert!(log.contains(source), "the log holds what {source} has to say");
+    }
+    for span in ["span call", "span attempt", "rpc.status_code=\"OK\"", "CreateChannel"] {
+        assert!(log.contains(span), "the log holds {span}");
     }
     assert_keeps_quiet(&log, "the log");
     let ours = log.lines().filter(|line| line.contains("livestream_client::"));

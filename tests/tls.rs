@@ -3,9 +3,16 @@
 
 mod peer;
 
-use livestream_client::{Builder, Error, LivestreamClient, Tls, policy::RetryPolicy};
+use livestream_client::{
+    Builder, Error, LivestreamClient, Tls,
+    model::{StartChannelRequest, channel::StreamingState},
+    name::LocationName,
+    policy::RetryPolicy,
+};
 use peer::{Peer, chain, channel, tls::Authority};
 use std::{net::SocketAddr, time::Duration};
+use tokio::time::timeout;
+use tokio_stream::StreamExt;
 use tonic::Code;
 
 fn client(at: SocketAddr, tls: Tls) -> Builder<LivestreamClient> {
@@ -62,6 +69,35 @@ async fn a_certificate_of_an_unknown_ca_is_not_retried() {
     let error = call(with_retries).await.expect_err("an unknown issuer");
     assert_eq!(error.attempts(), 1, "a retry would fail in the same way: {error:?}");
     assert!(error.elapsed() < Duration::from_secs(5), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_untrusted_certificate_ends_watches_and_waits() {
+    let stranger = Authority::stranger();
+    let at = Peer::new().listen_tls(stranger.server(&["h2"])).await;
+    let client = client(at, Tls::new()).build().expect("valid");
+    let location = LocationName::new("p", "us-central1").expect("valid");
+    let name = location.operation("operation-1").expect("valid");
+    let operation = || client.resume::<StartChannelRequest>(&name);
+    let (mut watch, mut progress) = (client.watch(&channel()), operation().progress());
+    let ends = async {
+        [
+            watch.next().await.map(|item| item.map(drop)),
+            progress.next().await.map(|item| item.map(drop)),
+            Some(operation().wait().await.map(drop)),
+            Some(client.shared_waits(&location).wait(operation()).await.map(drop)),
+            Some(client.wait_until(&channel(), StreamingState::Streaming).await.map(drop)),
+        ]
+    };
+    let ends = timeout(Duration::from_secs(20), ends).await.expect("no wait goes on");
+    for end in ends {
+        let error = end.expect("an item").expect_err("an unknown issuer");
+        assert_eq!(error.code(), Code::Unavailable, "{error:?}");
+        assert!(!error.is_transient(), "a later call ends the same: {error:?}");
+        let why = chain(&error);
+        assert!(why.contains("UnknownIssuer") || why.contains("unknown issuer"), "{why}");
+    }
+    assert!(watch.next().await.is_none() && progress.next().await.is_none());
 }
 
 #[tokio::test]

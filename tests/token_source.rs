@@ -6,7 +6,7 @@ mod peer;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header::AUTHORIZATION};
 use livestream_client::{
     Builder, Error, LivestreamClient,
-    credentials::{Credentials, Token, TokenError, TokenFuture, TokenSource},
+    credentials::{Credentials, Token, TokenError, TokenFuture, TokenSource, UniverseDomainFuture},
     name::InputName,
     policy::RetryPolicy,
     stack::AuthLayer,
@@ -83,6 +83,80 @@ async fn a_source_sends_headers_other_than_a_bearer_token() {
     assert_eq!(peer.header("authorization"), ["", ""]);
     assert_eq!(peer.header("x-goog-api-key"), ["a-key", "a-key"]);
     assert_eq!(peer.header("x-goog-user-project"), ["own", "of-the-builder"]);
+}
+
+/// Says that its tokens are for this universe, and counts how often it is asked.
+struct Of(Option<&'static str>, Arc<AtomicUsize>);
+
+impl TokenSource for Of {
+    fn token(&self) -> TokenFuture<'_> {
+        Box::pin(async { Token::bearer(SECRET) })
+    }
+
+    fn universe_domain(&self) -> UniverseDomainFuture<'_> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::ready(self.0.map(str::to_owned)))
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_sent_only_within_the_universe_domain_of_its_source() {
+    let (google, other) = (Some("googleapis.com"), Some("other.test"));
+    for (own, theirs, is_same) in [
+        (None, google, true),
+        (None, None, true),
+        (None, other, false),
+        (other, other, true),
+        (Some("Other.Test"), other, true),
+        (other, google, false),
+        (other, None, true),
+    ] {
+        let (peer, asked) = (Peer::new(), Arc::new(AtomicUsize::new(0)));
+        let mut builder = builder(&peer, Of(theirs, asked.clone())).retry(RetryPolicy::default());
+        if let Some(own) = own {
+            builder = builder.universe_domain(own);
+        }
+        let client = builder.build().expect("valid");
+        let outcomes = [call(&client).await, call(&client.clone()).await];
+        if is_same {
+            outcomes.into_iter().for_each(|outcome| outcome.expect("answered"));
+            assert_eq!(peer.calls().len(), 2);
+            assert_eq!(asked.load(Ordering::SeqCst), 1, "an agreement is remembered");
+            continue;
+        }
+        let error = client.connect().await.expect_err("another universe");
+        assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
+        for outcome in outcomes {
+            let error = outcome.expect_err("another universe");
+            assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
+            assert_eq!((error.attempts(), error.may_have_run()), (1, false), "{error:?}");
+            let told = error.to_string();
+            assert!(told.contains(theirs.expect("it differs")), "{told}");
+            assert!(told.contains(own.unwrap_or("googleapis.com")), "{told}");
+            assert_redacted(&error);
+        }
+        assert!(peer.calls().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_auth_layer_sends_a_token_only_within_its_universe_domain() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let service = tower::service_fn(move |_: Request<Body>| {
+        count.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(Ok::<_, Infallible>(Response::new(Body::empty())))
+    });
+    let layer = || AuthLayer::new(Of(Some("other.test"), Arc::default()));
+    let send = |layer: AuthLayer| {
+        tower::ServiceExt::oneshot(layer.layer(service.clone()), Request::new(Body::empty()))
+    };
+    let error = send(layer()).await.expect_err("the layer is for googleapis.com");
+    let status = tonic::Status::from_error(error);
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    send(layer().universe_domain("other.test")).await.expect("the same universe");
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

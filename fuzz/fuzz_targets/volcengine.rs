@@ -45,6 +45,7 @@ async fn act(action: u8, answer: Arc<[u8]>) {
         .access_key(AccessKey::new("AKLTEXAMPLE", "c2VjcmV0").expect("valid keys"))
         .endpoint("http://127.0.0.1:80")
         .connector(dial)
+        .allow_plaintext_tokens()
         // Two attempts are enough, because every response is the same.
         .retry(RetryPolicy::default().with_max_attempts(2))
         .build()

@@ -1,6 +1,6 @@
 //! The body of a request on its way down the stack.
 
-use crate::gax::context::CallContext;
+use crate::gax::{context::CallContext, rpc::Idempotency};
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -20,6 +20,13 @@ pub(crate) enum RequestBody {
     Message(Bytes, CallContext),
     /// The body of a raw stub's call that is not known to be unary.
     Stream(Body),
+}
+
+impl RequestBody {
+    /// Whether the request may be sent twice: a read, or a mutation with a `request_id`.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        matches!(self, Self::Message(_, context) if context.idempotency != Idempotency::None)
+    }
 }
 
 impl HttpBody for RequestBody {

@@ -8,7 +8,7 @@ use super::{
     context::CallContext,
     descriptor::header,
     error::{CallStats, Error},
-    observe,
+    observe::{Began, Observer},
     policy::{CallPolicy, PollPolicy, RetryPolicy, Timeouts},
     rpc::{Idempotency, InvalidField, Read, Rpc, UnaryKind},
     stack::{Stack, collect::ResponseBody},
@@ -32,6 +32,7 @@ pub struct Core {
     pub(crate) policy: CallPolicy,
     pub(crate) fills_request_ids: bool,
     pub(crate) poll: PollPolicy,
+    pub(crate) observer: Arc<Observer>,
 }
 
 /// A call that is ready to be sent. Awaiting it sends it.
@@ -126,17 +127,17 @@ impl<R: Rpc> Call<R> {
 
     /// Sends the request, and yields the response message.
     pub(crate) fn respond(self) -> impl Future<Output = Result<R::Response, Error>> {
-        self.send_then(|_, response| Ok(response))
+        self.send_then(|_, response, _| Ok(response))
     }
 
     /// Sends the request and reads the response. An error of either names the method and the resource.
     fn send_then<T>(
         self,
-        read: impl FnOnce(&Arc<Core>, R::Response) -> Result<T, Error>,
+        read: impl FnOnce(&Arc<Core>, R::Response, Began) -> Result<T, Error>,
     ) -> impl Future<Output = Result<T, Error>> {
         async move {
             let answer = exchange(&self.core, &self.request, &self.options).await;
-            answer.and_then(|response| read(&self.core, response)).map_err(|e| {
+            answer.and_then(|(response, began)| read(&self.core, response, began)).map_err(|e| {
                 let e = e.with_subject(R::METHOD, &self.request.subject());
                 match self.request.request_id() {
                     Some(id) if !id.is_empty() => e.with_request_id(id),
@@ -234,7 +235,7 @@ pub trait CallKind<Response>: sealed::Sealed {
     type Output;
 
     #[doc(hidden)]
-    fn finish(core: &Arc<Core>, response: Response) -> Result<Self::Output, Error>;
+    fn finish(core: &Arc<Core>, response: Response, began: Began) -> Result<Self::Output, Error>;
 }
 
 mod sealed {
@@ -250,7 +251,7 @@ mod sealed {
 impl<T> CallKind<T> for UnaryKind {
     type Output = T;
 
-    fn finish(_: &Arc<Core>, response: T) -> Result<T, Error> {
+    fn finish(_: &Arc<Core>, response: T, _: Began) -> Result<T, Error> {
         Ok(response)
     }
 }
@@ -259,9 +260,11 @@ async fn exchange<R: Rpc>(
     core: &Core,
     request: &R,
     options: &Options,
-) -> Result<R::Response, Error> {
+) -> Result<(R::Response, Began), Error> {
     request.check()?;
-    let answer = core.stack.clone().call(wrap(request, options)?).await;
+    let mut wrapped = wrap(request, options)?;
+    let began = core.observer.tell(&mut wrapped, request);
+    let answer = core.stack.clone().call(wrapped).await;
     let (head, body) = answer.map_err(TransportError::into_error)?.into_parts();
     let ResponseBody::Collected { data, trailers, code } = body else {
         return Err(Error::unreadable("the response was not collected"));
@@ -271,7 +274,13 @@ async fn exchange<R: Rpc>(
     let stats = head.extensions.get().copied().unwrap_or(first);
     if code == Code::Ok {
         let may_have_run = R::METHOD.idempotency() != Idempotency::Safe;
-        return decode(data).map_err(|e| e.with_stats(CallStats { may_have_run, ..stats }));
+        return match decode(data) {
+            Ok(response) => Ok((response, began)),
+            Err(e) => {
+                began.unreadable();
+                Err(e.with_stats(CallStats { may_have_run, ..stats }))
+            }
+        };
     }
     let status = trailers.as_ref().and_then(Status::from_header_map);
     let status = status.or_else(|| Status::from_header_map(&head.headers));
@@ -299,7 +308,6 @@ fn wrap<R: Rpc>(request: &R, options: &Options) -> Result<Request<RequestBody>, 
     *wrapped.version_mut() = http::Version::HTTP_2;
     *wrapped.uri_mut() = Uri::from_static(R::METHOD.path());
     *wrapped.headers_mut() = headers;
-    observe::tell(&mut wrapped, request);
     Ok(wrapped)
 }
 

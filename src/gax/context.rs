@@ -7,10 +7,10 @@ use crate::gax::{
     transport_error::TransportError,
 };
 use futures_util::{FutureExt, future::Either};
-use std::{pin::Pin, time::Duration};
+use std::{cell::Cell, panic::catch_unwind, pin::Pin, time::Duration};
 use tokio::{
-    runtime::Handle,
-    time::{Instant, timeout_at},
+    runtime::{self, Handle},
+    time::{Instant, sleep, timeout_at},
 };
 use tonic::Code;
 
@@ -30,12 +30,28 @@ pub(crate) struct CallContext {
     pub(crate) deadline: Option<Instant>,
 }
 
-/// Refuses to go on outside a Tokio runtime, where timers and connections would panic.
+/// Refuses to go on outside a Tokio runtime, or in one without timers: both would panic later.
 pub(crate) fn require_runtime() -> Result<(), TransportError> {
-    Handle::try_current().map(drop).map_err(|_| {
-        let message = "calls and waits need a Tokio runtime: make them inside one";
-        TransportError::new(Code::FailedPrecondition, Sent::No, message).permanent()
-    })
+    let refuse =
+        |message| TransportError::new(Code::FailedPrecondition, Sent::No, message).permanent();
+    let runtime = Handle::try_current()
+        .map_err(|_| refuse("calls and waits need a Tokio runtime: make them inside one"))?;
+    thread_local! {
+        /// The last runtime on this thread that was seen to have timers.
+        static WITH_TIMERS: Cell<Option<runtime::Id>> = const { Cell::new(None) };
+    }
+    let id = runtime.id();
+    if WITH_TIMERS.get() == Some(id) {
+        return Ok(());
+    }
+    // Tokio has no other way to ask. Where it panics, the panic hook reports it once more.
+    catch_unwind(|| drop(sleep(Duration::ZERO))).map_err(|_| {
+        let message = "calls and waits need timers: build the Tokio runtime with `enable_time` or \
+                       `enable_all`";
+        refuse(message)
+    })?;
+    WITH_TIMERS.set(Some(id));
+    Ok(())
 }
 
 /// `now + wait`, or thirty years from now if that overflows.

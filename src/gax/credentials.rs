@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use std::{
     error::Error as StdError,
     fmt,
+    future::ready,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::Arc,
@@ -42,10 +43,26 @@ pub trait TokenSource: Send + Sync + 'static {
     /// A [transient](TokenError::transient) error is retried like any request that was not sent; a
     /// [permanent](TokenError::permanent) one ends the call.
     fn token(&self) -> TokenFuture<'_>;
+
+    /// The domain of the universe that the tokens are for, such as `googleapis.com`; `None` if the
+    /// source cannot tell, as by default.
+    ///
+    /// A client asks after it has its first token, until the answer is its own
+    /// [`universe_domain`](crate::Builder::universe_domain) or `None`. With any other answer, the call
+    /// fails as `FAILED_PRECONDITION`, and the token is not sent.
+    fn universe_domain(&self) -> UniverseDomainFuture<'_> {
+        Box::pin(ready(None))
+    }
 }
 
 /// The future of [`TokenSource::token`].
 pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<Token, TokenError>> + Send + 'a>>;
+
+/// The future of [`TokenSource::universe_domain`].
+pub type UniverseDomainFuture<'a> = Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>>;
+
+/// The domain of the public cloud.
+pub(crate) const DEFAULT_UNIVERSE_DOMAIN: &str = "googleapis.com";
 
 /// Any token source, ready for use. Clones share the source.
 ///
@@ -86,6 +103,12 @@ impl Credentials {
     pub(crate) async fn token(&self) -> Result<Token, TokenError> {
         let token = without_panic(async { self.0.token().await }).await;
         token.unwrap_or_else(|| Err(TokenError::because("the token source panicked")))
+    }
+
+    /// Asks the source for the domain of its universe. A panic of the source is a permanent error.
+    pub(crate) async fn universe_domain(&self) -> Result<Option<String>, TokenError> {
+        let domain = without_panic(async { self.0.universe_domain().await }).await;
+        domain.ok_or_else(|| TokenError::because("the token source panicked"))
     }
 }
 
@@ -204,7 +227,6 @@ pub(crate) async fn without_panic<F: Future>(future: F) -> Option<F::Output> {
 #[cfg(not(feature = "adc"))]
 pub(crate) fn application_default(
     _: &[String],
-    _: Option<&str>,
     _: Option<&str>,
 ) -> Result<Credentials, crate::gax::error::Error> {
     let message = "no credentials: give a token source to the client's builder (`credentials`), \

@@ -16,8 +16,9 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The error of a call, an operation or a wait.
 ///
-/// `Display` says what failed and for which resource. [`source`](StdError::source) says why, if the
-/// cause is on the way to the service. Neither holds a token, a key or a payload. Clones are cheap.
+/// `Display` says what failed and for which resource, on one line: control characters in the
+/// service's message are escaped. [`source`](StdError::source) says why, if the cause is on the way to
+/// the service. Neither holds a token, a key or a payload. Clones are cheap.
 ///
 #[doc = include_str!("../guide/examples/error.md")]
 #[derive(Clone)]
@@ -35,6 +36,8 @@ struct Inner {
     operation: Option<OperationName>,
     request_id: Option<String>,
     stats: CallStats,
+    /// Whether a later call ends the same, whatever the code says.
+    is_permanent: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -66,6 +69,7 @@ impl Error {
             operation: None,
             request_id: None,
             stats: CallStats::default(),
+            is_permanent: false,
             source: None,
         }))
     }
@@ -106,6 +110,11 @@ impl Error {
 
     pub(crate) fn with_stats(self, stats: CallStats) -> Self {
         self.edit(|inner| inner.stats = stats)
+    }
+
+    /// Says that a later call ends the same.
+    pub(crate) fn permanent(self) -> Self {
+        self.edit(|inner| inner.is_permanent = true)
     }
 
     pub(crate) fn with_request_id(self, id: &str) -> Self {
@@ -234,10 +243,14 @@ impl Error {
     }
 
     /// Whether the same call may succeed later: the service is unavailable, time ran out, or a quota was
-    /// reached. Whether the request was carried out is another question: see
-    /// [`may_have_run`](Self::may_have_run).
+    /// reached. It is `false` if the service cannot be reached because its certificate is not trusted,
+    /// or because it does not speak HTTP/2. Whether the request was carried out is another question:
+    /// see [`may_have_run`](Self::may_have_run).
     pub fn is_transient(&self) -> bool {
-        self.is_unavailable() || self.is_deadline_exceeded() || self.is_resource_exhausted()
+        !self.0.is_permanent
+            && (self.is_unavailable()
+                || self.is_deadline_exceeded()
+                || self.is_resource_exhausted())
     }
 
     /// Whether the call or the operation was cancelled.
@@ -262,13 +275,13 @@ impl fmt::Display for Error {
         if let Some(method) = subject.method {
             write!(f, "{method}")?;
             if !subject.resource.is_empty() {
-                write!(f, " {}", subject.resource)?;
+                write!(f, " {}", Printable(&subject.resource))?;
             }
             f.write_str(": ")?;
         }
         write!(f, "{code:?}")?;
         if !message.is_empty() {
-            write!(f, ": {message}")?;
+            write!(f, ": {}", Printable(message))?;
         }
         if stats.attempts > 1 {
             let seconds = stats.elapsed.as_secs_f64();
@@ -279,6 +292,28 @@ impl fmt::Display for Error {
         }
         if let Some(operation) = &self.0.operation {
             write!(f, " [{operation}]")?;
+        }
+        Ok(())
+    }
+}
+
+/// A text of someone else's, with control characters as escapes such as `\n` and `\u{1b}`: it forges no
+/// line of a log, and moves no cursor of a terminal. Characters that change the direction of the text
+/// or end a line count as such.
+struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_control = |c: char| {
+            let is_format = matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}');
+            c.is_control() || is_format || matches!(c, '\u{2066}'..='\u{2069}' | '\u{61c}')
+        };
+        for part in self.0.split_inclusive(is_control) {
+            let last = part.chars().next_back().filter(|c| is_control(*c));
+            f.write_str(&part[..part.len() - last.map_or(0, char::len_utf8)])?;
+            if let Some(control) = last {
+                write!(f, "{}", control.escape_default())?;
+            }
         }
         Ok(())
     }
@@ -333,5 +368,22 @@ impl From<Error> for Status {
             inner.raw_details,
             inner.metadata,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_escapes_control_characters_of_the_server() {
+        let message = "no\r\nFATAL: forged\u{1b}[2J\u{202e}tail\u{2028}é \"quoted\"\t";
+        let error = Error::from_status(Status::not_found(message));
+        let told = error.to_string();
+        assert_eq!(
+            told,
+            "NotFound: no\\r\\nFATAL: forged\\u{1b}[2J\\u{202e}tail\\u{2028}é \"quoted\"\\t"
+        );
+        assert_eq!(error.message(), message, "the message itself is as it was sent");
     }
 }

@@ -8,13 +8,14 @@
 use super::{
     call::Call,
     error::Error,
+    observe,
     rpc::{Filtered, Ordered, Page, Paged},
 };
 use futures_core::Stream;
 use std::{
     collections::{HashSet, VecDeque},
     fmt,
-    future::ready,
+    future::{poll_fn, ready},
     mem,
     pin::Pin,
     task::{self, Context, Poll},
@@ -110,7 +111,7 @@ impl<R: Paged> Pages<R> {
             return Next::Coming(Box::pin(ready(Err(error))));
         }
         let call = call.page_token(token);
-        if self.reads_ahead { Next::Coming(start(fetch(call))) } else { Next::Idle(call) }
+        if self.reads_ahead { Next::Coming(start(call)) } else { Next::Idle(call) }
     }
 }
 
@@ -143,29 +144,31 @@ impl<R: Paged> Stream for Pages<R> {
 impl<R: Paged> Unpin for Pages<R> {}
 
 /// Spawns a fetch on the runtime, so that it goes on while the stream is not polled.
-fn start<T: Send + 'static>(
-    fetch: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Pin<Box<dyn Future<Output = Result<T, Error>> + Send>> {
-    match Handle::try_current() {
-        Ok(runtime) => Box::pin(Started(runtime.spawn(fetch))),
-        Err(_) => Box::pin(fetch),
-    }
+///
+/// A stream that is polled on another runtime fetches the page itself: the first one may have ended,
+/// or may not be driven any more.
+fn start<R: Paged>(call: Call<R>) -> Coming<R> {
+    let Ok(runtime) = Handle::try_current() else { return Box::pin(fetch(call)) };
+    let mut task = Started(runtime.spawn(observe::inherit(fetch(call.clone()))));
+    let has_moved = move || Handle::try_current().is_ok_and(|now| now.id() != runtime.id());
+    Box::pin(async move {
+        let ended = poll_fn(|cx| match Pin::new(&mut task.0).poll(cx) {
+            Poll::Ready(ended) => Poll::Ready(ended.ok()),
+            Poll::Pending if has_moved() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        match ended.await {
+            Some(fetched) => fetched,
+            None => {
+                drop(task);
+                fetch(call).await
+            }
+        }
+    })
 }
 
 /// A task that is aborted when it is dropped.
-struct Started<T>(JoinHandle<Result<T, Error>>);
-
-impl<T> Future for Started<T> {
-    type Output = Result<T, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = task::ready!(Pin::new(&mut self.0).poll(cx));
-        Poll::Ready(ended.unwrap_or_else(|e| {
-            let message = "the runtime ended while it fetched the next page";
-            Err(Error::new(tonic::Code::Cancelled, message).with_source(e))
-        }))
-    }
-}
+struct Started<T>(JoinHandle<T>);
 
 impl<T> Drop for Started<T> {
     fn drop(&mut self) {
@@ -215,7 +218,7 @@ impl<R: Paged> Items<R> {
     /// As [`collect`](Self::collect).
     pub async fn drain(&mut self) -> Result<Vec<R::Item>, Error> {
         let mut all = Vec::new();
-        while let Some(item) = std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await {
+        while let Some(item) = poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await {
             all.push(item?);
         }
         Ok(all)

@@ -291,3 +291,15 @@ impl fmt::Debug for Redacted {
         f.write_str(if self.0 { "[redacted]" } else { "\"\"" })
     }
 }
+
+/// Shows the type of an `Any`, but not its bytes: the message in it may hold a secret.
+pub(crate) struct Packed<'a>(pub(crate) &'a prost_types::Any);
+
+impl fmt::Debug for Packed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Any")
+            .field("type_url", &self.0.type_url)
+            .field("value", &format_args!("[redacted]"))
+            .finish()
+    }
+}

@@ -46,7 +46,7 @@ impl TransportError {
     /// The failure came after the response headers. They prove that the server saw the request, whatever
     /// a later frame claims.
     pub(crate) fn after_headers(mut self) -> Self {
-        if self.sent == Sent::No {
+        if matches!(self.sent, Sent::No | Sent::Unseen) {
             self.sent = Sent::Maybe;
         }
         self
@@ -68,7 +68,7 @@ impl TransportError {
         };
         let Found { code, sent, is_permanent } = classify(&*error);
         let message = match sent {
-            Sent::No => "the request could not be sent",
+            Sent::No | Sent::Unseen => "the request could not be sent",
             _ if code == Code::DeadlineExceeded => "time ran out",
             _ => "the connection failed before the answer came",
         };
@@ -88,6 +88,7 @@ impl TransportError {
     pub(crate) fn into_error(self) -> Error {
         let error = Error::new(self.code(), self.status.message().to_owned());
         let error = error.with_stats(self.stats);
+        let error = if self.is_permanent { error.permanent() } else { error };
         match self.source {
             Some(source) => error.with_shared_source(source),
             None => error,
@@ -167,10 +168,10 @@ fn beneath<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError 
 fn classify_h2(error: &h2::Error) -> Found {
     if error.is_go_away() && error.is_remote() {
         // Only streams that the GOAWAY excludes end with it; the others go on.
-        return Found::new(Code::Unavailable, Sent::No);
+        return Found::new(Code::Unavailable, Sent::Unseen);
     }
     match error.reason() {
-        Some(h2::Reason::REFUSED_STREAM) => Found::new(Code::Unavailable, Sent::No),
+        Some(h2::Reason::REFUSED_STREAM) => Found::new(Code::Unavailable, Sent::Unseen),
         // Made by this side, it is not the server's quota.
         Some(h2::Reason::ENHANCE_YOUR_CALM) if error.is_remote() => {
             Found::new(Code::ResourceExhausted, Sent::Maybe)
@@ -207,7 +208,7 @@ mod tests {
         assert_eq!((refused.code(), refused.sent), (Code::Unavailable, Sent::No));
 
         let reset = wrapped(Box::new(h2::Error::from(h2::Reason::REFUSED_STREAM)));
-        assert_eq!((reset.code(), reset.sent), (Code::Unavailable, Sent::No));
+        assert_eq!((reset.code(), reset.sent), (Code::Unavailable, Sent::Unseen));
 
         let local = wrapped(Box::new(h2::Error::from(h2::Reason::ENHANCE_YOUR_CALM)));
         assert_eq!((local.code(), local.sent), (Code::Unavailable, Sent::Maybe), "not a quota");

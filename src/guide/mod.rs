@@ -14,9 +14,10 @@
 //! 8. [`dvr`]: DVR sessions, clips, and time shift on Volcengine.
 //! 9. [`resources`]: how to build, validate, update, delete and store configurations.
 //! 10. [`testing`]: the emulator, its clock, its controls, and injected faults.
-//! 11. [`observability`]: spans, events and metrics.
+//! 11. [`observability`]: spans, events, metrics and diagnostics.
 //! 12. [`stack`]: the layers of a call, and where your own layers go.
-//! 13. [`python`]: every method of the official Python client, and its idioms.
+//! 13. [`connections`]: the pool, dead connections, and what gRPC specifies about them.
+//! 14. [`python`]: every method of the official Python client, and its idioms.
 //!
 //! # Setup of the examples
 //!
@@ -112,6 +113,11 @@ pub mod observability {}
 ///
 #[doc = include_str!("stack.md")]
 pub mod stack {}
+
+/// Connections: the pool, dead connections, and what gRPC specifies about them.
+///
+#[doc = include_str!("connections.md")]
+pub mod connections {}
 
 /// Coming from Python: every method of the official client, and its idioms.
 ///

@@ -3,7 +3,11 @@
 use super::{AccessKey, Inner, MAX_RESPONSE, TimeShift, https, rate_limiter::RateLimiter};
 use crate::gax::{
     error::{BoxError, Error},
-    net::{dial::Dial, endpoint::Endpoint, tls::Tls},
+    net::{
+        dial::Dial,
+        endpoint::{Endpoint, without_user},
+        tls::Tls,
+    },
     policy::{Budget, CallPolicy, RetryPolicy, Timeouts},
 };
 use http::Uri;
@@ -37,6 +41,7 @@ pub struct Builder {
     tls: Tls,
     proxy: Option<String>,
     dial: Option<Dial>,
+    allows_plaintext_tokens: bool,
     connect_timeout: Duration,
     requests_per_second: u32,
     policy: CallPolicy,
@@ -50,6 +55,7 @@ impl Builder {
             tls: Tls::new(),
             proxy: None,
             dial: None,
+            allows_plaintext_tokens: false,
             connect_timeout: Duration::from_secs(10),
             requests_per_second: 10,
             policy: CallPolicy::new().with_max_response_size(MAX_RESPONSE),
@@ -65,7 +71,8 @@ impl Builder {
 
     /// Sets the origin of the service. The default is `https://live.volcengineapi.com`.
     ///
-    /// An `http` origin must be a loopback address, such as `http://127.0.0.1:8080`.
+    /// An `http` origin must be a loopback address, such as `http://127.0.0.1:8080`, without a proxy
+    /// or a connector.
     pub fn endpoint(mut self, origin: impl Into<String>) -> Self {
         self.origin = origin.into();
         self
@@ -94,6 +101,14 @@ impl Builder {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         self.dial = Some(Dial::custom(connector));
+        self
+    }
+
+    /// Allows signed requests over plaintext to hosts other than this machine, through a proxy and
+    /// through a connector. Anyone on the network can then read the session token and use the
+    /// signature. Without this, `build` refuses such a configuration.
+    pub fn allow_plaintext_tokens(mut self) -> Self {
+        self.allows_plaintext_tokens = true;
         self
     }
 
@@ -137,9 +152,11 @@ impl Builder {
     /// if the proxy is not valid, or if the TLS configuration fails.
     pub fn build(self) -> Result<TimeShift, Error> {
         let endpoint = Endpoint::new(&self.origin)?;
-        if !endpoint.is_encrypted() && !endpoint.is_loopback() {
+        let has_detour = self.proxy.is_some() || self.dial.is_some();
+        if !endpoint.keeps_secrets(has_detour) && !self.allows_plaintext_tokens {
             let message = format!(
-                "an access key cannot be used with the plaintext endpoint {endpoint}: use https"
+                "session tokens and signatures are not sent over plaintext to {endpoint}: use https, \
+                 or `allow_plaintext_tokens` where the network is trusted"
             );
             return Err(Error::new(Code::FailedPrecondition, message));
         }
@@ -172,7 +189,7 @@ fn host(endpoint: &Endpoint) -> String {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("origin", &self.origin)
+            .field("origin", &without_user(&self.origin))
             .field("access_key", &self.access_key)
             .field("tls", &self.tls)
             .field("requests_per_second", &self.requests_per_second)
@@ -201,7 +218,7 @@ mod tests {
     #[test]
     fn access_key_is_refused_for_a_plaintext_endpoint() {
         let key = AccessKey::new("AKSHOWN", "SKSHOWN").expect("valid");
-        let builder = TimeShift::builder().access_key(key);
+        let builder = TimeShift::builder().access_key(key).endpoint("https://me:SHOWN@host");
         let shown = format!("{builder:?}");
         assert!(!shown.contains("SHOWN"), "{shown}");
         let result = builder.endpoint("http://live.volcengineapi.com").build();

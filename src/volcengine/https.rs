@@ -47,7 +47,7 @@ pub(super) fn https(dial: Dial, tls: &Tls, limit: Duration) -> Result<Https, Err
     config.alpn_protocols.clear();
     let dial: Dialer = BoxCloneSyncService::new(service_fn(move |target: Uri| {
         let dial = dial.clone();
-        async move { dial.open(&target).await.map(TokioIo::new) }
+        async move { dial.open(&target, None).await.map(|dialled| TokioIo::new(dialled.io)) }
     }));
     let https = HttpsConnectorBuilder::new()
         .with_tls_config(config)

@@ -6,7 +6,7 @@ use super::{
     start, within,
 };
 use bytes::Bytes;
-use livestream_client::{LivestreamClient, PoolLimits, policy::Timeouts};
+use livestream_client::{LivestreamClient, policy::Timeouts};
 use std::{convert::Infallible, future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::DuplexStream,
@@ -161,7 +161,7 @@ async fn a_call_whose_deadline_passes_while_it_waits_for_a_place_is_not_sent() {
         }
     })
     .await;
-    let one = PoolLimits::default().with_max_connections(1).with_max_calls_per_connection(1);
+    let one = crate::pool().with_max_connections(1).with_max_calls_per_connection(1);
     let client = server.client().pool(one).build().expect("a client");
     let blocking = tokio::spawn(read(&client).into_future());
     first.notified().await;

@@ -19,7 +19,7 @@ const DEADLINE: std::time::Duration = millis(2000);
 
 /// Room for one call at a time.
 fn one_place() -> PoolLimits {
-    PoolLimits::default().with_max_connections(1).with_max_calls_per_connection(1)
+    crate::pool().with_max_connections(1).with_max_calls_per_connection(1)
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn a_server_restart_under_load_fails_no_retryable_call() {
     let mut server = Server::start(script).await;
     let address = SocketAddr::from(([127, 0, 0, 1], server.port()));
     let builder = server.client().timeouts(Timeouts::new(millis(10_000)));
-    let limits = PoolLimits::default().with_max_connections(4).with_max_calls_per_connection(4);
+    let limits = crate::pool().with_max_connections(4).with_max_calls_per_connection(4);
     let client = builder.pool(limits).build().expect("a client");
 
     let done = Arc::new(Notify::new());

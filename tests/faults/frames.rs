@@ -6,42 +6,106 @@
 use bytes::{BufMut, BytesMut};
 use std::io;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
 };
 
-/// A connection from the client, after both sides have sent their settings.
-pub(crate) struct RawConnection(BufReader<TcpStream>);
+/// A connection from the client, after its preface.
+pub(crate) struct RawConnection<IO = TcpStream>(BufReader<IO>);
+
+/// A frame from the client: its type, flags, stream and payload.
+pub(crate) type RawFrame = (u8, u8, u32, Vec<u8>);
 
 /// Frame types ([RFC 9113](https://www.rfc-editor.org/rfc/rfc9113#section-6)).
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(crate) const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const RST_STREAM: u8 = 3;
-const PING: u8 = 6;
+pub(crate) const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 
 const END_STREAM: u8 = 1;
-const ACK: u8 = 1;
+pub(crate) const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
+
+/// SETTINGS parameters ([RFC 9113](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
+pub(crate) const MAX_CONCURRENT_STREAMS: u16 = 3;
+pub(crate) const INITIAL_WINDOW_SIZE: u16 = 4;
 
 impl RawConnection {
     /// Accepts the next connection, reads the client's preface and sends the settings.
     pub(crate) async fn accept(listener: &TcpListener) -> io::Result<Self> {
+        let mut connection = Self::accept_silently(listener).await?;
+        connection.settings(&[]).await?;
+        Ok(connection)
+    }
+
+    /// Like [`accept`](Self::accept), without settings.
+    pub(crate) async fn accept_silently(listener: &TcpListener) -> io::Result<Self> {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
-        let mut connection = Self(BufReader::new(socket));
+        Self::over(socket).await
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> RawConnection<IO> {
+    /// Reads the client's preface from this stream.
+    pub(crate) async fn over(io: IO) -> io::Result<Self> {
+        let mut connection = Self(BufReader::new(io));
         let mut preface = [0; 24];
         connection.0.read_exact(&mut preface).await?;
         assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        connection.write(SETTINGS, 0, 0, &[]).await?;
         Ok(connection)
+    }
+
+    /// Sends settings.
+    pub(crate) async fn settings(&mut self, settings: &[(u16, u32)]) -> io::Result<()> {
+        let mut payload = BytesMut::new();
+        for (parameter, value) in settings {
+            payload.put_u16(*parameter);
+            payload.put_u32(*value);
+        }
+        self.write(SETTINGS, 0, 0, &payload).await
+    }
+
+    /// Sends settings that let the client send as much as it wants.
+    pub(crate) async fn open_windows(&mut self) -> io::Result<()> {
+        const MAX_WINDOW: u32 = i32::MAX as u32;
+        self.settings(&[(INITIAL_WINDOW_SIZE, MAX_WINDOW)]).await?;
+        let increment = MAX_WINDOW - 65_535;
+        self.write(WINDOW_UPDATE, 0, 0, &increment.to_be_bytes()).await
+    }
+
+    /// Acknowledges a ping.
+    pub(crate) async fn pong(&mut self, payload: &[u8]) -> io::Result<()> {
+        self.write(PING, ACK, 0, payload).await
+    }
+
+    /// Sends a GOAWAY with the error code ENHANCE_YOUR_CALM, as gRPC's servers do.
+    pub(crate) async fn too_many_pings(&mut self) -> io::Result<()> {
+        const ENHANCE_YOUR_CALM: u32 = 11;
+        let mut payload = u32::MAX.to_be_bytes()[..].to_vec();
+        payload[0] &= 0x7f;
+        payload.extend(ENHANCE_YOUR_CALM.to_be_bytes());
+        payload.extend(b"too_many_pings");
+        self.write(GOAWAY, 0, 0, &payload).await
+    }
+
+    /// Sends an interim response.
+    pub(crate) async fn interim(&mut self, stream: u32) -> io::Result<()> {
+        let head = literals(&[(":status", "103")]);
+        self.write(HEADERS, END_HEADERS, stream, &head).await
     }
 
     /// Reads until a request is complete, and returns its stream id.
     pub(crate) async fn request(&mut self) -> io::Result<u32> {
         loop {
             let (kind, flags, stream, payload) = self.read().await?;
+            if kind == DATA {
+                let received = u32::try_from(payload.len()).expect("at most 24 bits");
+                self.write(WINDOW_UPDATE, 0, 0, &received.to_be_bytes()).await?;
+            }
             match kind {
                 HEADERS | DATA if flags & END_STREAM != 0 => return Ok(stream),
                 SETTINGS if flags & ACK == 0 => self.write(SETTINGS, ACK, 0, &[]).await?,
@@ -77,7 +141,8 @@ impl RawConnection {
         self.write(RST_STREAM, 0, stream, &code.to_be_bytes()).await
     }
 
-    async fn read(&mut self) -> io::Result<(u8, u8, u32, Vec<u8>)> {
+    /// Reads one frame.
+    pub(crate) async fn read(&mut self) -> io::Result<RawFrame> {
         let mut head = [0; 9];
         self.0.read_exact(&mut head).await?;
         let [a, b, c, kind, flags, id @ ..] = head;

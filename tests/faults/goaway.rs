@@ -4,7 +4,7 @@ use super::{
     assert_failed, channel, client_for, frames::RawConnection, listen, millis, operation, preview,
     read, server::framed, short_backoff, start, within,
 };
-use livestream_client::{PoolLimits, model::PreviewInputResponse, policy::RetryPolicy};
+use livestream_client::{model::PreviewInputResponse, policy::RetryPolicy};
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering},
@@ -130,8 +130,7 @@ async fn goaway_on_every_connection_at_once_fails_no_call() {
         }
         std::io::Result::Ok((fresh, draining))
     });
-    let limits =
-        PoolLimits::default().with_max_connections(CONNECTIONS).with_max_calls_per_connection(2);
+    let limits = crate::pool().with_max_connections(CONNECTIONS).with_max_calls_per_connection(2);
     let client =
         client_for(port).pool(limits).retry(RetryPolicy::never()).build().expect("a client");
     let mut calls = JoinSet::new();

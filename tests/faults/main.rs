@@ -9,6 +9,7 @@
 
 mod backoff;
 mod deadlines;
+mod dials;
 mod disconnects;
 mod frames;
 mod goaway;
@@ -17,10 +18,12 @@ mod grpc;
 mod responses;
 mod retries;
 mod server;
+mod settings;
+mod silence;
 mod tokens;
 
 use livestream_client::{
-    Builder, Call, Error, LivestreamClient,
+    Builder, Call, Error, LivestreamClient, PoolLimits,
     model::{Channel, GetChannelRequest, PreviewInputRequest, StartChannelRequest},
     policy::{Backoff, Budget, RetryPolicy, Timeouts},
     proto::google::longrunning::Operation,
@@ -28,6 +31,8 @@ use livestream_client::{
 use std::{pin::pin, time::Duration};
 use tokio::{net::TcpListener, time::Instant};
 
+/// The timeout of [`client_for`].
+const CLIENT_DEADLINE: Duration = millis(2000);
 const CHANNEL: &str = "projects/p/locations/us-central1/channels/news";
 const INPUT: &str = "projects/p/locations/us-central1/inputs/camera";
 
@@ -42,6 +47,12 @@ fn client_for(port: u16) -> Builder<LivestreamClient> {
         .retry(short_backoff())
         .budget(Budget::unlimited())
         .timeouts(Timeouts::new(millis(2000)))
+        .pool(pool())
+}
+
+/// A pool that connects again at once after a failure.
+fn pool() -> PoolLimits {
+    PoolLimits::default().with_reconnect_backoff(millis(0), millis(0))
 }
 
 fn short_backoff() -> RetryPolicy {

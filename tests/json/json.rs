@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod depth;
 #[path = "../draw/mod.rs"]
 mod draw;
 mod properties;

@@ -253,6 +253,11 @@ impl Peer {
         self.until(|seen| seen.open == connections).await;
     }
 
+    /// The number of connections that are open.
+    pub fn open(&self) -> usize {
+        self.count(|seen| seen.open)
+    }
+
     /// The number of connections opened so far.
     pub fn opened(&self) -> usize {
         self.count(|seen| seen.opened)

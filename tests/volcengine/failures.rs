@@ -122,6 +122,25 @@ async fn a_failed_connection_is_unavailable_and_names_the_endpoint() {
     assert!(status.message().to_lowercase().contains("refused"), "{status}");
 }
 
+#[tokio::test]
+async fn a_session_token_over_plaintext_is_refused_through_proxies_and_connectors() {
+    let (seen, vendor) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Vendor::new());
+    let own = keys().with_session_token("STS2EXAMPLETOKEN==").unwrap();
+    let at = |origin: &str| TimeShift::builder().access_key(own.clone()).endpoint(origin);
+    let proxy = format!("http://{}", seen.local_addr().unwrap());
+    for origin in ["http://127.0.0.1:18080", "http://localhost:18080", "http://[::1]:18080"] {
+        at(origin).build().expect("this stays on the machine");
+        for detour in [at(origin).proxy(&proxy), at(origin).connector(vendor.connector())] {
+            let error = detour.build().expect_err("the token may leave the machine");
+            assert!(error.is_failed_precondition(), "{error:?}");
+            assert!(error.to_string().contains("allow_plaintext_tokens"), "{error}");
+        }
+        at(origin).proxy(&proxy).allow_plaintext_tokens().build().expect("allowed");
+    }
+    at("http://10.0.0.1:1").build().expect_err("another machine");
+    at("https://service.test").proxy(&proxy).build().expect("encrypted");
+}
+
 #[tokio::test(start_paused = true)]
 async fn debug_and_errors_redact_access_key_and_session_token() {
     const TOKEN: &str = "STS2EXAMPLETOKEN==";

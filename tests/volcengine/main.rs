@@ -30,6 +30,7 @@ fn over(vendor: &Vendor) -> Builder {
         .access_key(keys())
         .endpoint("http://127.0.0.1:18080")
         .connector(vendor.connector())
+        .allow_plaintext_tokens()
 }
 
 /// A response of the vendor with this error besides the request id, and this result.

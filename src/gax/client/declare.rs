@@ -20,6 +20,7 @@ macro_rules! client {
         #[derive(Clone)]
         pub struct $client {
             pub(crate) core: std::sync::Arc<$crate::gax::call::Core>,
+            preparation: std::sync::Arc<$crate::gax::client::Preparation>,
         }
 
         impl $client {
@@ -36,6 +37,17 @@ macro_rules! client {
             /// Starts a client with settings of your own.
             pub fn builder() -> $crate::Builder<Self> {
                 $crate::Builder::new()
+            }
+
+            /// Fetches a token and opens a connection, so that the first call need not wait for them:
+            /// for a readiness probe. A client that the user gives a channel fetches only the token.
+            ///
+            /// It is one attempt, within the client's timeout.
+            ///
+            /// # Errors
+            /// If there is no token, or if no connection can be opened.
+            pub async fn connect(&self) -> Result<(), $crate::Error> {
+                self.preparation.run().await
             }
 
             /// Returns a call for a request message of any method. Every method of this client does
@@ -80,6 +92,12 @@ macro_rules! client {
                 $crate::SharedWaits::new(self.core.clone(), location)
             }
 
+            /// Returns the state of the client now, for a support ticket: its connections, its limits
+            /// and its last errors. Clones of the client share them.
+            pub fn diagnostics(&self) -> $crate::telemetry::Diagnostics {
+                self.core.observer.diagnostics(&self.core.policy)
+            }
+
             /// Returns the whole stack as a service for a raw tonic stub.
             ///
             /// A stub encodes its message before the stack sees it. So no `request_id` is filled in,
@@ -102,8 +120,11 @@ macro_rules! client {
                 $classify(path)
             }
 
-            fn over(core: std::sync::Arc<$crate::gax::call::Core>) -> Self {
-                Self { core }
+            fn over(
+                core: std::sync::Arc<$crate::gax::call::Core>,
+                preparation: $crate::gax::client::Preparation,
+            ) -> Self {
+                Self { core, preparation: std::sync::Arc::new(preparation) }
             }
 
             fn core(&self) -> &std::sync::Arc<$crate::gax::call::Core> {

@@ -1,9 +1,11 @@
 //! The builder of a client: its endpoint, its credentials, its connections and its policy.
 
+mod connect;
 mod declare;
 mod mixins;
 mod shared;
 
+pub use connect::Preparation;
 pub(crate) use declare::client;
 pub(crate) use mixins::mixins;
 
@@ -14,25 +16,26 @@ use crate::gax::credentials::application_default;
 use crate::gax::{
     call::{Call, Core},
     context::Classify,
-    credentials::Credentials,
+    credentials::{Credentials, DEFAULT_UNIVERSE_DOMAIN},
     error::{BoxError, Error},
     name::OperationName,
     net::{
         bottom::{Bottom, BoxChannel, box_channel},
-        connection::Keepalive,
         connector::Connector,
         dial::Dial,
         endpoint::{Endpoint, without_user},
+        liveness::{Keepalive, MIN_PING_INTERVAL},
         pool::{Connections, PoolLimits},
         tls::Tls,
     },
+    observe::{self, Observer, Propagator},
     operation::Operation,
     policy::{Budget, CallPolicy, PollPolicy, RetryPolicy, Timeouts},
     rpc::{Idempotency, LongRunning, Rpc},
     stack::{self, auth::AuthLayer, buffer::Buffer, headers::HeadersLayer},
 };
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body::Body as HttpBody;
 use shared::Shared;
 use std::{env, fmt, marker::PhantomData, sync::Arc, time::Duration};
@@ -57,7 +60,7 @@ pub trait Client: sealed::Sealed + Sized {
     fn classify(path: &str) -> Option<Idempotency>;
 
     #[doc(hidden)]
-    fn over(core: Arc<Core>) -> Self;
+    fn over(core: Arc<Core>, preparation: Preparation) -> Self;
 
     #[doc(hidden)]
     fn core(&self) -> &Arc<Core>;
@@ -136,6 +139,7 @@ pub struct Builder<C> {
     policy: CallPolicy,
     fills_request_ids: bool,
     poll: PollPolicy,
+    propagator: Option<Propagator>,
     client: PhantomData<fn() -> C>,
 }
 
@@ -169,6 +173,7 @@ impl<C: Client> Builder<C> {
             policy: CallPolicy::new(),
             fills_request_ids: true,
             poll: PollPolicy::default(),
+            propagator: None,
             client: PhantomData,
         }
     }
@@ -181,7 +186,8 @@ impl<C: Client> Builder<C> {
     }
 
     /// Sets the universe domain of the service: `googleapis.com` unless set here or by the variable
-    /// `GOOGLE_CLOUD_UNIVERSE_DOMAIN`.
+    /// `GOOGLE_CLOUD_UNIVERSE_DOMAIN`. Tokens of another universe are not sent: the call fails as
+    /// `FAILED_PRECONDITION`.
     pub fn universe_domain(mut self, domain: impl Into<String>) -> Self {
         self.universe_domain = Some(domain.into());
         self
@@ -305,11 +311,18 @@ impl<C: Client> Builder<C> {
         self
     }
 
-    /// Pings a connection that carries calls every `interval`, and closes it if no acknowledgement
-    /// comes within `timeout`: 30 s and 10 s unless set, at least 100 ms each.
+    /// Pings a connection that carries calls every `interval`, and closes it if nothing comes within
+    /// `timeout`: 30 s and 10 s unless set, at least 10 s and 100 ms. The interval doubles when a server
+    /// says that it is too short
+    /// ([gRFC A8](https://github.com/grpc/proposal/blob/master/A8-client-side-keepalive.md)). `timeout`
+    /// is TCP's user timeout as well
+    /// ([gRFC A18](https://github.com/grpc/proposal/blob/master/A18-tcp-user-timeout.md)).
+    ///
+    /// Besides, a connection that is silent for a second while a call waits is pinged once, and takes
+    /// no new calls until something arrives.
     pub fn keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
-        const LEAST: Duration = Duration::from_millis(100);
-        let (interval, timeout) = (interval.max(LEAST), timeout.max(LEAST));
+        let interval = interval.max(MIN_PING_INTERVAL);
+        let timeout = timeout.max(Duration::from_millis(100));
         self.keepalive = Some(Keepalive { interval, timeout });
         self
     }
@@ -363,27 +376,54 @@ impl<C: Client> Builder<C> {
         self
     }
 
+    /// Continues traces in the service: `propagator` writes the headers of the current trace, such as
+    /// `traceparent` ([W3C Trace Context](https://www.w3.org/TR/trace-context/)), into an empty map.
+    ///
+    /// The client calls it for each attempt, inside the span of the attempt. It adds these headers to
+    /// the request, but for those that the request has already. Calls that pass through a raw stub
+    /// untouched get none.
+    ///
+    #[doc = include_str!("../../guide/examples/propagator.md")]
+    pub fn propagator(
+        mut self,
+        propagator: impl Fn(&mut HeaderMap) + Send + Sync + 'static,
+    ) -> Self {
+        self.propagator = Some(Arc::new(propagator));
+        self
+    }
+
     /// Builds the client. Nothing is connected until the first call.
     ///
     /// # Errors
-    /// Fails if the endpoint or a setting is invalid, if tokens would go over plaintext, or if there are
-    /// no credentials. Application Default Credentials need a Tokio runtime: call this inside one. They need
-    /// the feature `adc` too: without it, `https` needs [`credentials`](Self::credentials) or
-    /// [`anonymous`](Self::anonymous).
+    /// Fails if the endpoint or a setting is invalid, if tokens would go over plaintext, or if the file of
+    /// Application Default Credentials cannot be used. They need the feature `adc`: without it, `https`
+    /// needs [`credentials`](Self::credentials) or [`anonymous`](Self::anonymous).
     pub fn build(mut self) -> Result<C, Error> {
         set_by_variable(&mut self.universe_domain, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
         set_by_variable(&mut self.quota_project, "GOOGLE_CLOUD_QUOTA_PROJECT");
         let endpoint = self.find_endpoint()?;
         let auth = self.authenticate(&endpoint)?;
         let headers = HeadersLayer::new(endpoint.uri()).expect("an endpoint is a whole origin");
-        let bottom = self.take_bottom(endpoint)?;
-        let stack = stack::stack(&headers, self.policy.clone(), &auth, bottom);
-        Ok(C::over(Arc::new(Core {
-            stack,
-            policy: self.policy,
-            fills_request_ids: self.fills_request_ids,
-            poll: self.poll,
-        })))
+        observe::describe();
+        let observer = Arc::new(Observer::new(endpoint.uri(), self.propagator.take()));
+        let (bottom, connections) = self.take_bottom(endpoint)?;
+        if let Some(connections) = &connections {
+            observer.watch_pool(connections.diagnostics());
+        }
+        let limit = self.policy.timeouts.total();
+        let preparation = Preparation { auth: auth.clone(), connections, limit };
+        let policy = self.policy.clone();
+        let stack = stack::stack(&headers, policy, &auth, bottom, observer.clone());
+        Ok(C::over(
+            Arc::new(Core {
+                stack,
+                policy: self.policy,
+                fills_request_ids: self.fills_request_ids,
+                poll: self.poll,
+                observer,
+            }),
+            preparation,
+        ))
     }
 
     fn find_endpoint(&mut self) -> Result<Endpoint, Error> {
@@ -396,7 +436,7 @@ impl<C: Client> Builder<C> {
             let origin = if host.contains("://") { host } else { format!("http://{host}") };
             return Endpoint::new(origin);
         }
-        let domain = self.universe_domain.as_deref().unwrap_or("googleapis.com");
+        let domain = self.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE_DOMAIN);
         Endpoint::new(format!("https://{}.{domain}", C::SERVICE))
     }
 
@@ -408,14 +448,10 @@ impl<C: Client> Builder<C> {
             None if self.channel.is_some() || !endpoint.is_encrypted() => {
                 return Ok(AuthLayer::anonymous());
             }
-            None => {
-                let domain = self.universe_domain.as_deref();
-                application_default(&self.scopes, quota_project, domain)?
-            }
+            None => application_default(&self.scopes, quota_project)?,
         };
-        // Through a proxy or a connector, what is meant for this machine may leave it.
-        let stays_here = endpoint.is_loopback() && self.proxy.is_none() && self.dial.is_none();
-        let is_private = endpoint.is_encrypted() || stays_here || self.channel.is_some();
+        let has_detour = self.proxy.is_some() || self.dial.is_some();
+        let is_private = endpoint.keeps_secrets(has_detour) || self.channel.is_some();
         if !is_private && !self.allows_plaintext_tokens {
             let message = format!(
                 "tokens are not sent over plaintext to {endpoint}: use https, \
@@ -427,27 +463,31 @@ impl<C: Client> Builder<C> {
             Error::new(Code::InvalidArgument, "the quota project is not a header value")
                 .with_source(e)
         })?;
-        Ok(AuthLayer::new(credentials).with_quota_project(project))
+        let domain = self.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE_DOMAIN);
+        Ok(AuthLayer::new(credentials).with_quota_project(project).universe_domain(domain))
     }
 
-    fn take_bottom(&mut self, endpoint: Endpoint) -> Result<Bottom, Error> {
-        let mut bottom = match self.channel.take() {
-            Some(channel) => Bottom::Channel(channel),
+    fn take_bottom(&mut self, endpoint: Endpoint) -> Result<(Bottom, Option<Connections>), Error> {
+        let (mut bottom, connections) = match self.channel.take() {
+            Some(channel) => (Bottom::Channel(channel), None),
             None => {
-                let mut connector = Connector::new(endpoint, &self.tls, self.connect_timeout)?;
+                let user_timeout = self.keepalive.map(|keepalive| keepalive.timeout);
+                let mut connector = Connector::new(endpoint, &self.tls, self.connect_timeout)?
+                    .with_user_timeout(user_timeout);
                 if let Some(proxy) = &self.proxy {
                     connector = connector.with_proxy(proxy)?;
                 }
                 if let Some(dial) = self.dial.take() {
                     connector = connector.with_dial(dial);
                 }
-                Bottom::Connections(Connections::new(connector, self.pool, self.keepalive))
+                let connections = Connections::new(connector, self.pool, self.keepalive);
+                (Bottom::Connections(connections.clone()), Some(connections))
             }
         };
         for wrap in self.layers.drain(..) {
             bottom = Bottom::Channel(wrap(bottom.into_channel()));
         }
-        Ok(bottom)
+        Ok((bottom, connections))
     }
 }
 

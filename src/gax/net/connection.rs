@@ -8,11 +8,19 @@
 //!
 //! A connection knows nothing of the pool that keeps it.
 
+use super::{
+    dial::BoxIo,
+    traffic::{CountedIo, Traffic},
+};
 use crate::gax::{
-    body::RequestBody, error::BoxError, net::dial::BoxIo, policy::Sent,
+    body::RequestBody,
+    context::{CallContext, before_sending},
+    error::BoxError,
+    policy::Sent,
     transport_error::TransportError,
 };
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use h2::{
     Ping, PingPong, Reason, RecvStream, SendStream,
     client::{self, ResponseFuture, SendRequest},
@@ -22,30 +30,24 @@ use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt;
 use std::{
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
-use tokio::{
-    task::JoinHandle,
-    time::{sleep, timeout},
-};
+use tokio::task::JoinHandle;
 use tonic::{Code, body::Body};
-
-/// How a connection finds out that its peer is gone.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Keepalive {
-    pub(crate) interval: Duration,
-    pub(crate) timeout: Duration,
-}
 
 /// Sends requests on one connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Sender(SendRequest<Bytes>);
+pub(super) struct Sender {
+    send: SendRequest<Bytes>,
+    traffic: Arc<Traffic>,
+}
 
-/// The connection itself: it must be driven for anything to move.
-pub(crate) struct Driver {
-    connection: client::Connection<BoxIo, Bytes>,
+/// The connection itself: it must be polled for anything to move.
+pub(super) struct Driver {
+    connection: client::Connection<CountedIo, Bytes>,
     pings: Option<PingPong>,
 }
 
@@ -57,71 +59,85 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 /// The limit on the headers or the trailers of a response, in bytes. h2 allows 16 MiB.
 const MAX_HEADER_LIST: u32 = 64 << 10;
 
-/// Shakes hands, and waits for the server's settings. A connection that breaks before them has
-/// certainly carried no request, and after them the server's stream limit is known.
-pub(crate) async fn handshake(io: BoxIo) -> Result<(Sender, Driver), BoxError> {
+/// How many streams this side may have reset, and for how long, so that answers that were on their
+/// way are recognized and dropped. A front end answers within its own deadline.
+const RESET_STREAMS: usize = 1024;
+const RESET_STREAM_LIFETIME: Duration = Duration::from_secs(30);
+
+/// The limit on streams until the server's settings arrive: a number that no settings can contain,
+/// so that their arrival shows. The pool keeps a limit of its own.
+const BEFORE_SETTINGS: usize = usize::MAX - 1;
+
+/// The limit on interim responses (1xx) to one request. gRPC uses none.
+const MAX_INTERIM_RESPONSES: usize = 100;
+
+/// Sends the preface. Requests may follow at once
+/// ([RFC 9113](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)); the server's settings arrive
+/// later.
+pub(super) async fn handshake(io: BoxIo) -> Result<(Sender, Driver), BoxError> {
+    let (io, traffic) = CountedIo::new(io);
     let (send, mut connection) = client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(MAX_HEADER_LIST)
+        .max_concurrent_reset_streams(RESET_STREAMS)
+        .reset_stream_duration(RESET_STREAM_LIFETIME)
+        // h2 counts every frame for a stream that it has forgotten, and closes the connection at
+        // 1,024 of them in its lifetime. The limit protects servers from clients; here it would kill
+        // the other calls because answers to cancelled calls came late.
+        .max_local_error_reset_streams(None)
         .enable_push(false)
-        .initial_max_send_streams(0)
+        .initial_max_send_streams(BEFORE_SETTINGS)
         .handshake(io)
         .await?;
-    poll_fn(|cx| {
-        if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
-            let error = ended.err().map_or_else(|| "closed by the server".into(), BoxError::from);
-            return Poll::Ready(Err(error));
-        }
-        match connection.max_concurrent_send_streams() {
-            0 => Poll::Pending,
-            _ => Poll::Ready(Ok::<_, BoxError>(())),
-        }
-    })
-    .await?;
     let pings = connection.ping_pong();
-    Ok((Sender(send), Driver { connection, pings }))
+    Ok((Sender { send, traffic }, Driver { connection, pings }))
 }
 
 impl Sender {
-    /// How many streams the server allows at once.
-    pub(crate) fn max_streams(&self) -> usize {
-        self.0.current_max_send_streams()
+    /// Why the connection takes no more calls, if it does not: it has ended, or a GOAWAY has come.
+    pub(super) fn refusal(&self) -> Option<h2::Error> {
+        refusal(&mut self.send.clone())
     }
 
-    /// Whether the connection takes more calls: it has not ended, and no GOAWAY has come.
-    pub(crate) fn is_open(&self) -> bool {
-        self.refusal().is_none()
-    }
-
-    /// Why the connection takes no more calls, if it does not.
-    pub(crate) fn refusal(&self) -> Option<h2::Error> {
-        refusal(&mut self.0.clone())
+    pub(super) fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Sends a request, and returns the wait for its response.
     ///
     /// Gives the request back if the connection takes no more: it was certainly not sent.
     #[expect(clippy::result_large_err, reason = "it is sent elsewhere at once")]
-    pub(crate) fn send(
+    pub(super) fn send(
         &self,
         request: Request<RequestBody>,
     ) -> Result<
         impl Future<Output = Result<Response<Incoming>, BoxError>> + use<>,
         Request<RequestBody>,
     > {
-        let mut send = self.0.clone();
+        let mut send = self.send.clone();
         if refusal(&mut send).is_some() {
             return Err(request);
         }
         let (head, body) = request.into_parts();
+        let (traffic, writes) = (self.traffic.clone(), self.traffic.writes());
         let sent = send.send_request(Request::from_parts(head, ()), body.is_end_stream());
         Ok(async move {
             let (response, stream) = sent.map_err(|e| match e {
                 e if e.is_go_away() || e.is_io() => turned_away(e),
                 e => unfit(e),
             })?;
-            receive(response, send_body(stream, body)?).await
+            let outcome = match body {
+                RequestBody::Message(message, context) => {
+                    exchange(send, response, stream, message, context).await
+                }
+                RequestBody::Stream(body) => receive(response, send_stream(stream, body)).await,
+            };
+            outcome.map_err(
+                |error| {
+                    if traffic.writes() == writes { unwritten(error) } else { error }
+                },
+            )
         })
     }
 }
@@ -133,30 +149,67 @@ fn refusal(send: &mut SendRequest<Bytes>) -> Option<h2::Error> {
     }
 }
 
-async fn receive(
+/// Sends a message and waits for the response.
+///
+/// A server carries out a unary call once it has the whole message. While flow control or the
+/// server's stream limit keeps the end of it here, the call certainly has not run.
+fn exchange(
+    mut send: SendRequest<Bytes>,
     response: ResponseFuture,
+    mut stream: SendStream<Bytes>,
+    message: Bytes,
+    context: CallContext,
+) -> impl Future<Output = Result<Response<Incoming>, BoxError>> {
+    async move {
+        if message.is_empty() {
+            return receive(response, None).await;
+        }
+        let is_queued = send.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending();
+        stream.reserve_capacity(message.len());
+        if !is_queued && stream.capacity() >= message.len() {
+            // The response says why a stream ended under its message.
+            let _ = stream.send_data(message, true);
+            return receive(response, None).await;
+        }
+        let response = pin!(receive(response, None));
+        let sending = pin!(before_sending(context.deadline, "room for the whole message", async {
+            poll_fn(|cx| send.poll_ready(cx)).await.map_err(turned_away)?;
+            if send_piecewise(&mut stream, message, true).await.is_none() {
+                // The server has reset the stream; the response says why.
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        }));
+        match select(response, sending).await {
+            Either::Left((response, _)) => response,
+            Either::Right((Err(unsent), _)) => Err(unsent.into()),
+            Either::Right((Ok(()), response)) => response.await,
+        }
+    }
+}
+
+async fn receive(
+    mut response: ResponseFuture,
     sending: Option<Sending>,
 ) -> Result<Response<Incoming>, BoxError> {
-    let response = response.await?;
+    let mut interim = 0;
+    let response = poll_fn(|cx| {
+        // h2 keeps interim responses until they are taken.
+        while let Poll::Ready(Some(Ok(_))) = response.poll_informational(cx) {
+            interim += 1;
+            if interim > MAX_INTERIM_RESPONSES {
+                return Poll::Ready(Err(BoxError::from(flooded())));
+            }
+        }
+        Pin::new(&mut response).poll(cx).map_err(BoxError::from)
+    })
+    .await?;
     Ok(response.map(|stream| Incoming { stream, _sending: sending }))
 }
 
-/// Hands a message to `h2`, which sends it as fast as the server takes it. A stream of messages may
-/// wait for responses, so it is sent beside them.
-fn send_body(
-    mut stream: SendStream<Bytes>,
-    body: RequestBody,
-) -> Result<Option<Sending>, BoxError> {
-    match body {
-        RequestBody::Message(message, _) if message.is_empty() => Ok(None),
-        RequestBody::Message(message, _) => {
-            // The response says why a stream ended under its message.
-            let _ = stream.send_data(message, true);
-            Ok(None)
-        }
-        RequestBody::Stream(body) if body.is_end_stream() => Ok(None),
-        RequestBody::Stream(body) => Ok(Some(Sending(tokio::spawn(pump(body, stream))))),
-    }
+/// Sends a stream of messages beside its responses, for which it may wait.
+fn send_stream(stream: SendStream<Bytes>, body: Body) -> Option<Sending> {
+    (!body.is_end_stream()).then(|| Sending(tokio::spawn(pump(body, stream))))
 }
 
 /// Sends a body piece by piece; resets the stream if the body fails.
@@ -166,7 +219,7 @@ async fn pump(mut body: Body, mut stream: SendStream<Bytes>) {
         let Ok(data) = frame.map_err(drop).and_then(|frame| frame.into_data().map_err(drop)) else {
             return stream.send_reset(Reason::CANCEL);
         };
-        if send_piecewise(&mut stream, data).await.is_none() {
+        if send_piecewise(&mut stream, data, false).await.is_none() {
             return; // The server has answered and wants no more.
         }
     }
@@ -175,12 +228,19 @@ async fn pump(mut body: Body, mut stream: SendStream<Bytes>) {
 
 /// Sends as much at a time as flow control allows; `None` once the stream takes no more. The window
 /// never grows beyond its limit, so a wait for all of a large piece would never end.
-async fn send_piecewise(stream: &mut SendStream<Bytes>, mut data: Bytes) -> Option<()> {
+async fn send_piecewise(
+    stream: &mut SendStream<Bytes>,
+    mut data: Bytes,
+    is_end: bool,
+) -> Option<()> {
     while !data.is_empty() {
         stream.reserve_capacity(data.len());
-        let granted = poll_fn(|cx| stream.poll_capacity(cx)).await?.ok()?;
+        let granted = match stream.capacity() {
+            0 => poll_fn(|cx| stream.poll_capacity(cx)).await?.ok()?,
+            granted => granted,
+        };
         let piece = data.split_to(granted.min(data.len()));
-        stream.send_data(piece, false).ok()?;
+        stream.send_data(piece, is_end && data.is_empty()).ok()?;
     }
     Some(())
 }
@@ -196,32 +256,24 @@ impl Drop for Sending {
 }
 
 impl Driver {
-    /// Runs the connection until it ends: closed by either side, or with a peer that is gone.
-    /// `is_awaited` says whether calls wait for the peer.
-    pub(crate) async fn run(
-        mut self,
-        keepalive: Option<Keepalive>,
-        is_awaited: impl Fn() -> bool,
-    ) -> Result<(), BoxError> {
-        let pings = self.pings.take().zip(keepalive);
-        tokio::select! {
-            ended = self.connection => Ok(ended?),
-            () = watch(pings, is_awaited) => Err("a ping went unanswered".into()),
+    /// Moves everything that can move. Ready once the connection has ended.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        if let Some(pings) = &mut self.pings {
+            // Without this, no further ping can be sent.
+            let _ = pings.poll_pong(cx);
         }
+        Pin::new(&mut self.connection).poll(cx)
     }
-}
 
-/// Returns once a ping goes unanswered. Pings only while calls wait: servers count pings without
-/// calls against a client.
-async fn watch(pings: Option<(PingPong, Keepalive)>, is_awaited: impl Fn() -> bool) {
-    let Some((mut pings, every)) = pings else { return std::future::pending().await };
-    loop {
-        sleep(every.interval).await;
-        if !is_awaited() {
-            continue;
-        }
-        if !matches!(timeout(every.timeout, pings.ping(Ping::opaque())).await, Ok(Ok(_))) {
-            return;
+    /// How many streams the server allows at once, if its settings have arrived.
+    pub(super) fn max_streams(&self) -> Option<usize> {
+        Some(self.connection.max_concurrent_send_streams()).filter(|max| *max != BEFORE_SETTINGS)
+    }
+
+    /// Sends a ping, unless one is on its way.
+    pub(super) fn ping(&mut self) {
+        if let Some(pings) = &mut self.pings {
+            let _ = pings.send_ping(Ping::opaque());
         }
     }
 }
@@ -260,11 +312,23 @@ impl HttpBody for Incoming {
     }
 }
 
+/// Nothing was written to the connection after the request was handed to it.
+fn unwritten(error: BoxError) -> BoxError {
+    let error = TransportError::from_error(error);
+    let message = "the connection ended before the request was sent";
+    TransportError::new(Code::Unavailable, Sent::Unseen, message).with_source(error).into()
+}
+
+fn flooded() -> TransportError {
+    let message = format!("the server sent more than {MAX_INTERIM_RESPONSES} interim responses");
+    TransportError::new(Code::Unavailable, Sent::Maybe, message)
+}
+
 /// The connection ended between its being ready and now. This is too rare to keep every request for
 /// it.
 fn turned_away(error: h2::Error) -> TransportError {
     let message = "the connection ended before the request was sent";
-    TransportError::new(Code::Unavailable, Sent::No, message).with_source(error)
+    TransportError::new(Code::Unavailable, Sent::Unseen, message).with_source(error)
 }
 
 /// The connection is well, and the next one would say the same.

@@ -4,7 +4,7 @@
 //! on TCP alone lets a stalled handshake hang.
 
 use super::{
-    dial::{BoxIo, Dial},
+    dial::{Dial, Dialled},
     endpoint::Endpoint,
     tls::Tls,
 };
@@ -27,6 +27,7 @@ pub(crate) struct Connector {
     dial: Dial,
     tls: Option<TlsTo>,
     limit: Duration,
+    user_timeout: Option<Duration>,
 }
 
 #[derive(Clone)]
@@ -46,7 +47,7 @@ impl Connector {
     pub(crate) fn new(endpoint: Endpoint, tls: &Tls, limit: Duration) -> Result<Self, Error> {
         let tls = endpoint.is_encrypted().then(|| TlsTo::new(&endpoint, tls)).transpose()?;
         let dial = Dial::to(&endpoint);
-        Ok(Self { endpoint, dial, tls, limit })
+        Ok(Self { endpoint, dial, tls, limit, user_timeout: None })
     }
 
     /// Dials by TCP through this proxy, whatever the environment says.
@@ -61,17 +62,24 @@ impl Connector {
         self
     }
 
-    pub(crate) async fn connect(&self) -> Result<BoxIo, TransportError> {
-        let io = self.dial.open(self.endpoint.uri()).await;
-        let io = io.map_err(|e| self.unreachable("no connection to").with_source(e))?;
-        let Some(tls) = &self.tls else { return Ok(io) };
+    /// Has TCP give a connection up if bytes stay unacknowledged for this long.
+    pub(crate) fn with_user_timeout(mut self, limit: Option<Duration>) -> Self {
+        self.user_timeout = limit;
+        self
+    }
+
+    pub(crate) async fn connect(&self) -> Result<Dialled, TransportError> {
+        let dialled = self.dial.open(self.endpoint.uri(), self.user_timeout).await;
+        let unreachable = |e| self.unreachable("no connection to").with_source(e);
+        let Dialled { io, peer } = dialled.map_err(unreachable)?;
+        let Some(tls) = &self.tls else { return Ok(Dialled { io, peer }) };
         let encrypted = tls.connector.connect(tls.server.clone(), io).await;
         let encrypted = encrypted.map_err(|e| {
             let error = self.unreachable("no TLS connection to");
             if is_distrust(&e) { error.permanent() } else { error }.with_source(e)
         })?;
         match encrypted.get_ref().1.alpn_protocol() {
-            Some(b"h2") => Ok(Box::new(encrypted)),
+            Some(b"h2") => Ok(Dialled { io: Box::new(encrypted), peer }),
             _ => Err(self.unreachable("no HTTP/2 by ALPN at").permanent()),
         }
     }

@@ -3,7 +3,7 @@
 //! Proxies come from the usual variables (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` and their lower-case
 //! forms).
 
-use super::endpoint::Endpoint;
+use super::{endpoint::Endpoint, happy_eyeballs::Tcp};
 use crate::gax::{
     context::BoxFuture,
     error::{BoxError, Error},
@@ -11,16 +11,16 @@ use crate::gax::{
 use http::{Uri, uri};
 use hyper_util::{
     client::{
-        legacy::connect::{
-            HttpConnector,
-            proxy::{SocksV4, SocksV5, Tunnel},
-        },
+        legacy::connect::proxy::{SocksV4, SocksV5, Tunnel},
         proxy::matcher::{Intercept, Matcher},
     },
     rt::TokioIo,
 };
-use std::{sync::Arc, time::Duration};
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tonic::Code;
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
@@ -30,6 +30,13 @@ pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 pub(crate) type BoxIo = Box<dyn Io>;
+
+/// An open byte stream.
+pub(crate) struct Dialled {
+    pub(crate) io: BoxIo,
+    /// The other end of a TCP connection: the server or a proxy.
+    pub(crate) peer: Option<SocketAddr>,
+}
 
 /// How to open the byte stream below TLS.
 #[derive(Clone, Debug)]
@@ -74,20 +81,24 @@ impl Dial {
         Self::Custom(BoxCloneSyncService::new(boxed))
     }
 
-    /// Opens a byte stream to this host.
-    pub(crate) async fn open(&self, target: &Uri) -> Result<BoxIo, BoxError> {
+    /// Opens a byte stream to this host. TCP gives it up if bytes stay unacknowledged for
+    /// `user_timeout`.
+    pub(crate) async fn open(
+        &self,
+        target: &Uri,
+        user_timeout: Option<Duration>,
+    ) -> Result<Dialled, BoxError> {
         match self {
-            Self::Tcp(proxies) => dial_tcp(proxies, target).await,
-            Self::Custom(dial) => dial.clone().oneshot(target.clone()).await,
+            Self::Tcp(proxies) => dial_tcp(proxies, target, Tcp { user_timeout }).await,
+            Self::Custom(dial) => {
+                let io = dial.clone().oneshot(target.clone()).await?;
+                Ok(Dialled { io, peer: None })
+            }
         }
     }
 }
 
-async fn dial_tcp(proxies: &Matcher, target: &Uri) -> Result<BoxIo, BoxError> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_keepalive(Some(Duration::from_secs(60)));
+async fn dial_tcp(proxies: &Matcher, target: &Uri, tcp: Tcp) -> Result<Dialled, BoxError> {
     let target = with_port(target)?;
     match proxies.intercept(&target) {
         None => open(tcp, target).await,
@@ -98,7 +109,7 @@ async fn dial_tcp(proxies: &Matcher, target: &Uri) -> Result<BoxIo, BoxError> {
 /// The schemes of supported proxies.
 const PROXIES: &[&str] = &["http", "socks4", "socks4a", "socks5", "socks5h"];
 
-async fn dial_proxy(tcp: HttpConnector, proxy: &Intercept, target: Uri) -> Result<BoxIo, BoxError> {
+async fn dial_proxy(tcp: Tcp, proxy: &Intercept, target: Uri) -> Result<Dialled, BoxError> {
     let at = proxy.uri().clone();
     match at.scheme_str() {
         Some("http") => {
@@ -142,15 +153,15 @@ fn with_port(target: &Uri) -> Result<Uri, BoxError> {
     Ok(Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build()?)
 }
 
-fn open<C, T>(connector: C, target: Uri) -> BoxFuture<BoxIo, BoxError>
+fn open<C>(connector: C, target: Uri) -> BoxFuture<Dialled, BoxError>
 where
-    C: Service<Uri, Response = TokioIo<T>> + Send + 'static,
+    C: Service<Uri, Response = TokioIo<TcpStream>> + Send + 'static,
     C::Error: Into<BoxError>,
     C::Future: Send,
-    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     Box::pin(async move {
-        let io = connector.oneshot(target).await.map_err(Into::into)?;
-        Ok(Box::new(io.into_inner()) as BoxIo)
+        let io = connector.oneshot(target).await.map_err(Into::into)?.into_inner();
+        let peer = io.peer_addr().ok();
+        Ok(Dialled { io: Box::new(io), peer })
     })
 }

@@ -45,11 +45,23 @@ impl Endpoint {
     }
 
     /// Whether the host is this machine, so that plaintext crosses no network.
+    ///
+    /// This counts on the dialling: it opens connections to `localhost` on loopback addresses only,
+    /// whatever a resolver says.
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.host();
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        host == LOCALHOST || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Whether secrets can be sent there: encrypted, or to this machine without detours. Through a
+    /// proxy or a connector, what is meant for this machine may leave it.
+    pub(crate) fn keeps_secrets(&self, has_detour: bool) -> bool {
+        self.is_encrypted() || (self.is_loopback() && !has_detour)
     }
 }
+
+/// The name of this machine ([RFC 6761](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)).
+pub(crate) const LOCALHOST: &str = "localhost";
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,5 +99,15 @@ mod tests {
         assert!(is_loopback("http://[::1]:80"));
         assert!(!is_loopback("http://10.0.0.1"));
         assert!(!is_loopback("http://localhost.example.com"));
+    }
+
+    #[test]
+    fn secrets_go_over_plaintext_to_this_machine_without_detours() {
+        let keeps =
+            |text, has_detour| Endpoint::new(text).expect("valid").keeps_secrets(has_detour);
+        assert!(keeps("https://example.com", true) && keeps("https://127.0.0.1", true));
+        assert!(keeps("http://127.0.0.1:1", false) && !keeps("http://127.0.0.1:1", true));
+        assert!(keeps("http://localhost:1", false) && !keeps("http://localhost:1", true));
+        assert!(!keeps("http://example.com", false));
     }
 }

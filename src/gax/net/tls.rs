@@ -1,5 +1,7 @@
 //! Encryption: the trusted authorities and the client's certificate.
 
+#[cfg(feature = "adc")]
+use crate::gax::credentials::TokenError;
 use crate::gax::error::{BoxError, Error};
 use std::{fmt, sync::Arc};
 use tokio_rustls::rustls::{
@@ -136,13 +138,18 @@ fn crypto_provider() -> Result<Arc<CryptoProvider>, Error> {
 
 /// Gives the process a default provider, if it has none.
 #[cfg(feature = "adc")]
-pub(crate) fn install_crypto_provider() {
-    if CryptoProvider::get_default().is_none()
-        && let Some(provider) = built_in_provider()
-    {
-        // An error means that another thread was faster, which is as good.
-        let _ = CryptoProvider::install_default(Arc::unwrap_or_clone(provider));
+pub(crate) fn ensure_default_crypto_provider() -> Result<(), TokenError> {
+    if CryptoProvider::get_default().is_some() {
+        return Ok(());
     }
+    let provider = built_in_provider().ok_or_else(|| {
+        let message = "no cryptography for the credentials: enable the feature `ring` or `aws-lc`, or \
+                       install a rustls crypto provider (`CryptoProvider::install_default`)";
+        TokenError::because(message)
+    })?;
+    // An error means that another thread was faster, which is as good.
+    let _ = CryptoProvider::install_default(Arc::unwrap_or_clone(provider));
+    Ok(())
 }
 
 #[cfg(feature = "ring")]

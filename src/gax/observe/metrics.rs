@@ -1,52 +1,200 @@
 //! Metrics, through the `metrics` facade: the recorder that a program installs receives them.
 //!
-//! Labels are few and bounded: a method, a code, a server. Resource names are not labels.
+//! The names and labels are those of OpenTelemetry's conventions for RPC, and of gRPC where the
+//! conventions have none: [A66](https://github.com/grpc/proposal/blob/master/A66-otel-stats.md) for
+//! attempts, [A96](https://github.com/grpc/proposal/blob/master/A96-retry-otel-stats.md) for retries and
+//! [A94](https://github.com/grpc/proposal/blob/master/A94-subchannel-otel-metrics.md) for connections.
+//!
+//! Labels are few and bounded: a method, a code, a server, a reason. Resource names are not labels.
 
-use super::attributes::{host, parts_of, port};
+use super::{
+    attributes::{code_name, method},
+    connections::SHUTDOWN,
+    observer::Observer,
+    server::Server,
+};
+use crate::gax::policy::Decision;
 use http::{Uri, request::Parts};
-use metrics::{Gauge, SharedString, counter, gauge, histogram};
-use std::fmt;
+use metrics::{
+    Gauge, Label, SharedString, Unit, counter, describe_counter, describe_gauge,
+    describe_histogram, gauge, histogram,
+};
+use std::{fmt, time::Duration};
 use tokio::time::Instant;
 use tonic::Code;
 
+const CALL_DURATION: &str = "rpc.client.call.duration";
+const ATTEMPTS: &str = "grpc.client.attempt.started";
+const ATTEMPT_DURATION: &str = "grpc.client.attempt.duration";
+const RETRIES: &str = "grpc.client.call.retries";
+const TRANSPARENT_RETRIES: &str = "grpc.client.call.transparent_retries";
+const RETRY_DELAY: &str = "grpc.client.call.retry_delay";
+const IN_FLIGHT: &str = concat!(env!("CARGO_CRATE_NAME"), ".calls.in_flight");
+const OPEN: &str = "grpc.subchannel.open_connections";
+const OPENED: &str = "grpc.subchannel.connection_attempts_succeeded";
+const UNOPENED: &str = "grpc.subchannel.connection_attempts_failed";
+const CLOSED: &str = "grpc.subchannel.disconnections";
+
+/// The histograms, each with the boundaries of its buckets that the conventions recommend.
+///
+/// The `metrics` facade cannot pass them to a recorder, so hand them to the one that you install:
+///
+/// ```ignore
+/// let mut builder = PrometheusBuilder::new();
+/// for (name, buckets) in HISTOGRAM_BUCKETS {
+///     builder = builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), buckets)?;
+/// }
+/// ```
+pub const HISTOGRAM_BUCKETS: &[(&str, &[f64])] = &[
+    (
+        CALL_DURATION,
+        &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0],
+    ),
+    (ATTEMPT_DURATION, LATENCIES),
+    (RETRIES, &[1.0, 2.0, 3.0, 4.0, 5.0]),
+    (TRANSPARENT_RETRIES, &[1.0, 2.0, 3.0, 4.0, 5.0, 10.0]),
+    (RETRY_DELAY, LATENCIES),
+];
+
+/// The boundaries of gRFC A66, in seconds.
+const LATENCIES: &[f64] = &[
+    0.0, 0.00001, 0.00005, 0.0001, 0.0003, 0.0006, 0.0008, 0.001, 0.002, 0.003, 0.004, 0.005,
+    0.006, 0.008, 0.01, 0.013, 0.016, 0.02, 0.025, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13, 0.16,
+    0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0,
+];
+
+/// Tells the recorder the units and what the metrics mean.
+pub(super) fn describe() {
+    let seconds = Unit::Seconds;
+    describe_histogram!(
+        CALL_DURATION,
+        seconds,
+        "Duration of an outgoing gRPC call, with its retries and waits"
+    );
+    describe_counter!(ATTEMPTS, "Attempts started");
+    describe_histogram!(ATTEMPT_DURATION, seconds, "Duration of an attempt");
+    describe_histogram!(RETRIES, "Retries of a call that was retried, without transparent ones");
+    describe_histogram!(
+        TRANSPARENT_RETRIES,
+        "Transparent retries of a call, whose request no server application saw"
+    );
+    describe_histogram!(
+        RETRY_DELAY,
+        seconds,
+        "Time without an active attempt, of a call that was retried"
+    );
+    describe_gauge!(IN_FLIGHT, "Calls in progress");
+    describe_gauge!(OPEN, "Open connections");
+    describe_counter!(OPENED, "Connections opened");
+    describe_counter!(UNOPENED, "Connections that could not be opened");
+    describe_counter!(CLOSED, "Connections that ended, by the reason");
+}
+
 pub(super) struct Call {
-    service: SharedString,
     method: SharedString,
+    server: Option<Server>,
     begun: Instant,
+    attempt_begun: Option<Instant>,
+    /// The end of the last attempt, and whether a transparent retry follows it.
+    idle: Option<(Instant, bool)>,
+    retries: u32,
+    transparent_retries: u32,
+    delay: Duration,
     in_flight: Gauge,
     is_over: bool,
 }
 
 impl Call {
-    pub(super) fn begin(head: &Parts) -> Self {
-        let path = head.uri.path();
-        let (service, method) = parts_of(path);
-        let (service, method) = (service.to_owned().into(), method.to_owned().into());
-        let in_flight = gauge!("rpc.client.calls");
+    pub(super) fn begin(observer: &Observer, head: &Parts) -> Self {
+        let in_flight = gauge!(IN_FLIGHT);
         in_flight.increment(1.0);
-        Self { service, method, begun: Instant::now(), in_flight, is_over: false }
+        Self {
+            method: method(head.uri.path()).to_owned().into(),
+            server: observer.server.clone().or_else(|| Server::of(&head.uri)),
+            begun: Instant::now(),
+            attempt_begun: None,
+            idle: None,
+            retries: 0,
+            transparent_retries: 0,
+            delay: Duration::ZERO,
+            in_flight,
+            is_over: false,
+        }
     }
 
-    pub(super) fn attempted(&self, code: Code) {
-        counter!("rpc.client.attempts", &self.labels(code)).increment(1);
+    pub(super) fn attempt(&mut self) {
+        if let Some((since, is_transparent)) = self.idle.take() {
+            self.delay += since.elapsed();
+            let retries =
+                if is_transparent { &mut self.transparent_retries } else { &mut self.retries };
+            *retries += 1;
+        }
+        counter!(ATTEMPTS, self.of_grpc()).increment(1);
+        self.attempt_begun = Some(Instant::now());
+    }
+
+    pub(super) fn failed(&mut self, code: Code, verdict: Decision) {
+        self.attempt_ended(code);
+        if !matches!(verdict, Decision::Stop(_)) {
+            self.idle = Some((Instant::now(), verdict == Decision::RetryTransparently));
+        }
     }
 
     pub(super) fn ended(&mut self, code: Code) {
         self.is_over = true;
-        histogram!("rpc.client.duration", &self.labels(code)).record(self.begun.elapsed());
+        self.attempt_ended(code);
+        if let Some((since, _)) = self.idle.take() {
+            self.delay += since.elapsed();
+        }
+        histogram!(CALL_DURATION, self.of_convention(code)).record(self.begun.elapsed());
+        // A call without any is not reported.
+        if self.retries > 0 {
+            histogram!(RETRIES, self.of_grpc()).record(self.retries);
+        }
+        if self.transparent_retries > 0 {
+            histogram!(TRANSPARENT_RETRIES, self.of_grpc()).record(self.transparent_retries);
+        }
+        if self.delay > Duration::ZERO {
+            histogram!(RETRY_DELAY, self.of_grpc()).record(self.delay);
+        }
     }
 
-    fn labels(&self, code: Code) -> [(&'static str, SharedString); 3] {
-        [
-            ("rpc.service", self.service.clone()),
-            ("rpc.method", self.method.clone()),
-            ("rpc.grpc.status_code", (code as i32).to_string().into()),
-        ]
+    /// Records the attempt that is in progress, if there is one.
+    fn attempt_ended(&mut self, code: Code) {
+        let Some(begun) = self.attempt_begun.take() else { return };
+        let mut labels = self.of_grpc();
+        labels.push(Label::new("grpc.status", code_name(code)));
+        histogram!(ATTEMPT_DURATION, labels).record(begun.elapsed());
+    }
+
+    /// The labels of OpenTelemetry's conventions.
+    fn of_convention(&self, code: Code) -> Vec<Label> {
+        let mut labels = Vec::with_capacity(6);
+        labels.push(Label::new("rpc.system.name", "grpc"));
+        labels.push(Label::new("rpc.method", self.method.clone()));
+        labels.push(Label::new("rpc.status_code", code_name(code)));
+        if code != Code::Ok {
+            labels.push(Label::new("error.type", code_name(code)));
+        }
+        if let Some(Server { address, port, .. }) = &self.server {
+            labels.push(Label::new("server.address", address.clone()));
+            labels.extend(port.map(|port| Label::new("server.port", port.to_string())));
+        }
+        labels
+    }
+
+    /// The labels of gRPC's own metrics.
+    fn of_grpc(&self) -> Vec<Label> {
+        let mut labels = Vec::with_capacity(3);
+        labels.push(Label::new("grpc.method", self.method.clone()));
+        let target = self.server.as_ref().map(|server| server.target.clone());
+        labels.extend(target.map(|target| Label::new("grpc.target", target)));
+        labels
     }
 }
 
 impl Drop for Call {
-    /// A call that is dropped before its end is cancelled.
+    /// A call that is dropped before its end is cancelled, and so is its attempt.
     fn drop(&mut self) {
         if !self.is_over {
             self.ended(Code::Cancelled);
@@ -61,23 +209,39 @@ impl fmt::Debug for Call {
     }
 }
 
-pub(super) struct Connection(Gauge);
+/// An open connection. Its drop reports the end.
+pub(super) struct Connection {
+    open: Gauge,
+    target: Vec<Label>,
+    why: &'static str,
+}
 
 impl Connection {
     pub(super) fn opened(server: &Uri) -> Self {
-        let address = host(server).unwrap_or_default().to_owned();
-        let port = port(server).map(|port| port.to_string()).unwrap_or_default();
-        let open = gauge!(
-            "rpc.client.connections", "server.address" => address, "server.port" => port
-        );
+        let target = target(server);
+        counter!(OPENED, target.clone()).increment(1);
+        let is_encrypted = server.scheme_str() == Some("https");
+        let level = if is_encrypted { "privacy_and_integrity" } else { "none" };
+        let mut labels = target.clone();
+        labels.push(Label::new("grpc.security_level", level));
+        let open = gauge!(OPEN, labels);
         open.increment(1.0);
-        Self(open)
+        // Without another reason, the client's runtime has ended.
+        Self { open, target, why: SHUTDOWN }
+    }
+
+    /// Reports the end with its reason.
+    pub(super) fn closed(mut self, why: &'static str) {
+        self.why = why;
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.0.decrement(1.0);
+        self.open.decrement(1.0);
+        let mut labels = std::mem::take(&mut self.target);
+        labels.push(Label::new("grpc.disconnect_error", self.why));
+        counter!(CLOSED, labels).increment(1);
     }
 }
 
@@ -85,4 +249,13 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Connection")
     }
+}
+
+pub(super) fn unopened(server: &Uri) {
+    counter!(UNOPENED, target(server)).increment(1);
+}
+
+fn target(server: &Uri) -> Vec<Label> {
+    let target = Server::of(server).map(|server| Label::new("grpc.target", server.target));
+    target.into_iter().collect()
 }

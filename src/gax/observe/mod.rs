@@ -1,36 +1,71 @@
-//! Telemetry: spans and events (feature `tracing`) and metrics (feature `metrics`).
+//! Telemetry: spans and events (feature `tracing`), metrics (feature `metrics`), and diagnostics.
 //!
 //! The rest of the crate reports what happens in one line; only this module knows which features are
-//! on. Without them, the types have no size, the functions are empty, and futures pass through
-//! unchanged. Nothing here receives a message, a header or a text from the service, so that telemetry
-//! cannot contain a payload or a secret.
+//! on. Without them, the functions are empty, and futures pass through unchanged. Nothing here receives
+//! a message, a header or a text from the service, so that telemetry cannot contain a payload or a
+//! secret.
 
 #![cfg_attr(not(all(feature = "tracing", feature = "metrics")), allow(unused_variables))]
 
-#[cfg(any(feature = "tracing", feature = "metrics"))]
 mod attributes;
+#[cfg(feature = "tracing")]
+mod connection_events;
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+mod connections;
+pub(crate) mod diagnostics;
+mod health;
+mod json;
 #[cfg(feature = "metrics")]
-mod metrics;
+pub(crate) mod metrics;
+mod observer;
+#[cfg(feature = "tracing")]
+mod operations;
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+mod server;
 #[cfg(feature = "tracing")]
 mod spans;
+
+pub(crate) use observer::{Observer, Propagator};
 
 use crate::gax::{
     error::BoxError,
     name::OperationName,
-    policy::{Attempt, Decision},
+    policy::{Attempt, Decision, Sent, Stop},
     rpc::Rpc,
 };
-use http::{Request, Uri, request::Parts};
-use std::time::Duration;
+use health::Failure;
+use http::{Extensions, Request, Uri, request::Parts};
+use std::{net::SocketAddr, time::Duration};
+use tokio::time::Instant;
 use tonic::Code;
 
 /// A call in progress. Dropping it before its end cancels the call.
 #[derive(Debug)]
-pub(crate) struct Call {
+pub(crate) struct Call<'a> {
+    observer: &'a Observer,
+    path: &'a str,
+    begun: Instant,
+    attempts: u32,
+    sent: Option<Sent>,
+    stop: Option<Stop>,
     #[cfg(feature = "tracing")]
     span: spans::Call,
     #[cfg(feature = "metrics")]
     metrics: metrics::Call,
+}
+
+/// The call that an operation began with. The span of a wait links to it.
+#[derive(Clone, Debug, Default)]
+pub struct Began {
+    #[cfg(feature = "tracing")]
+    span: Option<tracing::Span>,
+}
+
+/// A wait for an operation.
+#[derive(Debug)]
+pub(crate) struct Wait {
+    #[cfg(feature = "tracing")]
+    span: operations::Wait,
 }
 
 /// An open connection.
@@ -38,33 +73,85 @@ pub(crate) struct Call {
 pub(crate) struct Connection {
     #[cfg(feature = "tracing")]
     server: Uri,
-    #[cfg(feature = "metrics")]
-    _place: metrics::Connection,
-}
-
-// Without the features, telemetry costs nothing.
-#[cfg(not(any(feature = "tracing", feature = "metrics")))]
-const _: () = assert!(size_of::<(Call, Connection)>() == 0 && !std::mem::needs_drop::<Call>());
-
-/// Attaches the resource and the request id to a request, for the span of its call.
-#[inline]
-pub(crate) fn tell<B>(wrapped: &mut Request<B>, request: &impl Rpc) {
     #[cfg(feature = "tracing")]
-    spans::tell(wrapped, request);
+    peer: Option<SocketAddr>,
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    refused: std::sync::OnceLock<Option<&'static str>>,
+    #[cfg(feature = "metrics")]
+    place: metrics::Connection,
 }
 
-impl Call {
+// Without the features, telemetry costs a few words on the stack.
+#[cfg(not(any(feature = "tracing", feature = "metrics")))]
+const _: () = assert!(
+    size_of::<(Began, Wait, Connection)>() == 0
+        && !std::mem::needs_drop::<(Call<'_>, Began, Wait, Connection)>()
+);
+
+/// Tells the recorder the units of the metrics and what they mean.
+#[inline]
+pub(crate) fn describe() {
+    #[cfg(feature = "metrics")]
+    metrics::describe();
+}
+
+impl Observer {
+    /// Begins a typed call: its span gets the resource and the request id.
     #[inline]
-    pub(crate) fn begin(head: &Parts) -> Self {
-        Self {
+    pub(crate) fn tell<B>(&self, wrapped: &mut Request<B>, request: &impl Rpc) -> Began {
+        Began {
             #[cfg(feature = "tracing")]
-            span: spans::Call::begin(head),
+            span: spans::tell(self, wrapped, request),
+        }
+    }
+}
+
+impl Began {
+    /// Reports that the client could not read the response of the call.
+    #[inline]
+    pub(crate) fn unreadable(&self) {
+        #[cfg(feature = "tracing")]
+        if let Some(span) = &self.span {
+            spans::failed(span, "unreadable_response");
+        }
+    }
+}
+
+impl<'a> Call<'a> {
+    #[inline]
+    pub(crate) fn begin(observer: &'a Observer, head: &'a Parts, begun: Instant) -> Self {
+        Self {
+            observer,
+            path: head.uri.path(),
+            begun,
+            attempts: 0,
+            sent: None,
+            stop: None,
+            #[cfg(feature = "tracing")]
+            span: spans::Call::begin(observer, head),
             #[cfg(feature = "metrics")]
-            metrics: metrics::Call::begin(head),
+            metrics: metrics::Call::begin(observer, head),
         }
     }
 
-    /// Runs an attempt within the call.
+    /// Begins the attempt with this number, and lets the propagator add its headers to the request.
+    #[inline]
+    pub(crate) fn attempt<B>(&mut self, attempts: u32, request: &mut Request<B>) {
+        self.attempts = attempts;
+        #[cfg(feature = "tracing")]
+        self.span.attempt(self.observer, attempts, request);
+        #[cfg(feature = "metrics")]
+        self.metrics.attempt();
+        if let Some(propagator) = &self.observer.propagator {
+            let headers = request.headers_mut();
+            #[cfg(feature = "tracing")]
+            self.span.within(|| observer::propagate(propagator, headers));
+            #[cfg(not(feature = "tracing"))]
+            observer::propagate(propagator, headers);
+        }
+    }
+
+    /// Runs the attempt.
     #[inline]
     pub(crate) fn over<F: Future>(&self, attempt: F) -> impl Future<Output = F::Output> + use<F> {
         #[cfg(feature = "tracing")]
@@ -72,24 +159,24 @@ impl Call {
         attempt
     }
 
-    /// Reports that the attempt with this number succeeded, and the call with it.
+    /// Reports that the attempt succeeded, and the call with it.
     #[inline]
-    pub(crate) fn succeeded(&mut self, attempt: u32) {
+    pub(crate) fn succeeded(&mut self) {
         #[cfg(feature = "tracing")]
-        self.span.succeeded(attempt);
-        #[cfg(feature = "metrics")]
-        self.metrics.attempted(Code::Ok);
+        self.span.succeeded();
         self.ended(Code::Ok);
     }
 
     /// Reports a failed attempt, and what follows it.
     #[inline]
     pub(crate) fn failed(&mut self, attempt: &Attempt, verdict: Decision) {
+        self.sent = Some(attempt.sent);
         #[cfg(feature = "tracing")]
         self.span.failed(attempt, verdict);
         #[cfg(feature = "metrics")]
-        self.metrics.attempted(attempt.code);
-        if let Decision::Stop(_) = verdict {
+        self.metrics.failed(attempt.code, verdict);
+        if let Decision::Stop(stop) = verdict {
+            self.stop = Some(stop);
             self.ended(attempt.code);
         }
     }
@@ -101,32 +188,80 @@ impl Call {
         self.span.ended(code);
         #[cfg(feature = "metrics")]
         self.metrics.ended(code);
+        match code {
+            Code::Ok => self.note_answer(),
+            code => self.note_failure(code),
+        }
+    }
+
+    #[inline]
+    fn note_answer(&self) {
+        if let Some(streak) = self.observer.health.answered() {
+            #[cfg(feature = "tracing")]
+            spans::answers_again(self.observer.server.as_ref(), streak);
+        }
+    }
+
+    #[cold]
+    fn note_failure(&self, code: Code) {
+        let Self { begun, attempts, sent, stop, .. } = *self;
+        let (method, ended) = (attributes::method(self.path).to_owned(), Instant::now());
+        let failure = Failure { method, code, attempts, begun, ended, sent, stop };
+        if let Some(streak) = self.observer.health.failed(failure) {
+            #[cfg(feature = "tracing")]
+            spans::keeps_failing(self.observer.server.as_ref(), code, streak);
+        }
+    }
+}
+
+/// Reports the connection that a request is about to be sent on.
+#[inline]
+pub(crate) fn sent_to(request: &Extensions, peer: Option<SocketAddr>) {
+    #[cfg(feature = "tracing")]
+    if let Some(peer) = peer {
+        spans::sent_to(request, peer);
     }
 }
 
 impl Connection {
+    /// Reports a connection to this address, if the address is known.
     #[inline]
-    pub(crate) fn opened(server: &Uri) -> Self {
+    pub(crate) fn opened_to(server: &Uri, peer: Option<SocketAddr>) -> Self {
         #[cfg(feature = "tracing")]
-        spans::opened(server);
+        connection_events::opened(server, peer);
         Self {
             #[cfg(feature = "tracing")]
             server: server.clone(),
+            #[cfg(feature = "tracing")]
+            peer,
+            #[cfg(any(feature = "tracing", feature = "metrics"))]
+            refused: std::sync::OnceLock::new(),
             #[cfg(feature = "metrics")]
-            _place: metrics::Connection::opened(server),
+            place: metrics::Connection::opened(server),
         }
     }
 
-    /// Runs the connection to its end. `refusal` says why it takes no more calls, once it does not.
+    /// Reports that the connection takes no more calls. Calls that are in progress may go on for a long
+    /// time.
     #[inline]
-    pub(crate) async fn over(
-        self,
-        driving: impl Future<Output = Result<(), BoxError>>,
-        refusal: impl Fn() -> Option<h2::Error>,
-    ) {
+    pub(crate) fn refused(&self, why: &h2::Error) {
+        #[cfg(any(feature = "tracing", feature = "metrics"))]
+        let why = self.refused.get_or_init(|| connections::refused(why));
         #[cfg(feature = "tracing")]
-        let driving = spans::drive(&self.server, driving, refusal);
-        let _ = driving.await;
+        if let Some(why) = why {
+            connection_events::goaway(&self.server, self.peer, why);
+        }
+    }
+
+    /// Reports the end of the connection.
+    #[inline]
+    pub(crate) fn closed(self, ended: Result<(), BoxError>) {
+        #[cfg(any(feature = "tracing", feature = "metrics"))]
+        let why = connections::disconnect_error(self.refused.get().copied(), &ended);
+        #[cfg(feature = "tracing")]
+        connection_events::closed(&self.server, self.peer, why);
+        #[cfg(feature = "metrics")]
+        self.place.closed(why);
     }
 }
 
@@ -134,26 +269,62 @@ impl Connection {
 #[inline]
 pub(crate) fn unopened(server: &Uri, why: &str) {
     #[cfg(feature = "tracing")]
-    spans::unopened(server, why);
+    connection_events::unopened(server, why);
+    #[cfg(feature = "metrics")]
+    metrics::unopened(server);
+}
+
+impl Wait {
+    /// Begins a wait for an operation, which may have begun with a call of this client.
+    #[inline]
+    pub(crate) fn begin(operation: &OperationName, began: &mut Began) -> Self {
+        Self {
+            #[cfg(feature = "tracing")]
+            span: operations::Wait::begin(operation, began.span.take()),
+        }
+    }
+
+    /// Runs the wait, or a part of it.
+    #[inline]
+    pub(crate) fn over<F: Future>(&self, wait: F) -> impl Future<Output = F::Output> + use<F> {
+        #[cfg(feature = "tracing")]
+        let wait = self.span.over(wait);
+        wait
+    }
+
+    /// Reports the error that the wait ended with.
+    #[inline]
+    pub(crate) fn failed(&self, code: Code) {
+        #[cfg(feature = "tracing")]
+        self.span.failed(code);
+    }
 }
 
 /// Reports that the service has started an operation.
 #[inline]
 pub(crate) fn started(operation: &OperationName) {
     #[cfg(feature = "tracing")]
-    spans::started(operation);
+    operations::started(operation);
 }
 
 /// Reports that the service has sent the state of an operation.
 #[inline]
 pub(crate) fn polled(operation: &OperationName, is_done: bool) {
     #[cfg(feature = "tracing")]
-    spans::polled(operation, is_done);
+    operations::polled(operation, is_done);
 }
 
 /// Reports the pause before the next poll of an operation.
 #[inline]
 pub(crate) fn pausing(operation: &OperationName, polls: u32, pause: Duration) {
     #[cfg(feature = "tracing")]
-    spans::pausing(operation, polls, pause);
+    operations::pausing(operation, polls, pause);
+}
+
+/// Runs a future that is about to be spawned inside the span that is entered now.
+#[inline]
+pub(crate) fn inherit<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
+    #[cfg(feature = "tracing")]
+    let future = tracing::Instrument::in_current_span(future);
+    future
 }

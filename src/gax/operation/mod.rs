@@ -17,7 +17,7 @@ use crate::{
         context::require_runtime,
         error::{CallStats, Error},
         name::OperationName,
-        observe,
+        observe::{self, Began, Wait},
         policy::PollPolicy,
         poll::Poller,
         rpc::{LongRunning, LongRunningKind, Payload},
@@ -45,23 +45,29 @@ pub struct Operation<T, M> {
     /// The request that is said to have started a resumed operation.
     request: Option<Started>,
     policy: PollPolicy,
+    began: Began,
     types: PhantomData<fn() -> (T, M)>,
 }
 
 impl<T, M> Operation<T, M> {
-    pub(crate) fn started(core: Arc<Core>, state: longrunning::Operation) -> Result<Self, Error> {
+    pub(crate) fn started(
+        core: Arc<Core>,
+        state: longrunning::Operation,
+        began: Began,
+    ) -> Result<Self, Error> {
         let name = state.name.parse().map_err(|e| {
             Error::unreadable("the service started an operation without a proper name")
                 .with_source(e)
                 .with_stats(CallStats { attempts: 1, may_have_run: true, ..CallStats::default() })
         })?;
         observe::started(&name);
-        Ok(Self { state: Some(state), ..Self::resumed(core, name) })
+        Ok(Self { state: Some(state), began, ..Self::resumed(core, name) })
     }
 
     pub(crate) fn resumed(core: Arc<Core>, name: OperationName) -> Self {
         let policy = core.poll;
-        Self { core, name, state: None, request: None, policy, types: PhantomData }
+        let began = Began::default();
+        Self { core, name, state: None, request: None, policy, began, types: PhantomData }
     }
 
     /// Checks at the first poll that a request of type `R` started the operation.
@@ -130,6 +136,8 @@ impl<T: Payload, M: Payload> Operation<T, M> {
     /// # Errors
     /// The error of the call, or the error of the operation.
     pub async fn poll(&mut self) -> Result<Option<T>, Error> {
+        // A caller that polls has no wait, so the span of the call need not stay open for a link.
+        self.began = Began::default();
         self.refresh().await.map_err(|e| self.error(e))?;
         self.result()
     }
@@ -141,22 +149,30 @@ impl<T: Payload, M: Payload> Operation<T, M> {
     /// The error of the operation; [`Code::Cancelled`] if it was cancelled; DEADLINE_EXCEEDED, with the
     /// operation's name, if the policy's limit is reached first; INTERNAL if the result is not a `T`;
     /// NOT_FOUND if the operation's record was deleted. The wait continues while the service cannot be
-    /// reached.
+    /// reached, but not if its certificate is not trusted.
     pub async fn wait(&mut self) -> Result<T, Error> {
-        let mut poller = Poller::new(self.policy);
-        loop {
-            if let Some(result) = self.result()? {
-                return Ok(result);
-            }
-            self.refresh_in_time(&mut poller).await?;
+        if let Some(result) = self.result()? {
+            return Ok(result);
         }
+        let wait = Wait::begin(&self.name, &mut self.began);
+        let waited = wait.over(async {
+            let mut poller = Poller::new(self.policy);
+            loop {
+                self.refresh_in_time(&mut poller).await?;
+                if let Some(result) = self.result()? {
+                    return Ok(result);
+                }
+            }
+        });
+        waited.await.inspect_err(|e: &Error| wait.failed(e.code()))
     }
 
     /// Returns the states of the operation as a stream: its state now, then the state after each poll,
     /// until it is done.
     ///
     /// The stream ends after the state with [`Progress::result`], or with an error as from
-    /// [`wait`](Self::wait).
+    /// [`wait`](Self::wait). Metadata that cannot be read does not end it: see
+    /// [`Progress::metadata_error`].
     ///
     #[doc = include_str!("../../guide/examples/progress.md")]
     pub fn progress(self) -> impl Stream<Item = Result<Progress<T, M>, Error>> + Send + Unpin {
@@ -165,17 +181,29 @@ impl<T: Payload, M: Payload> Operation<T, M> {
         if is_new {
             poller.skip_first();
         }
-        let start = Some((self, poller));
+        let start = Some((self, poller, None));
         Box::pin(stream::try_unfold(start, move |rest| {
             let is_new = std::mem::take(&mut is_new);
             async move {
-                let Some((mut operation, mut poller)) = rest else { return Ok(None) };
+                let Some((mut operation, mut poller, mut wait)) = rest else { return Ok(None) };
                 if !is_new {
-                    operation.refresh_in_time(&mut poller).await?;
+                    let wait = wait
+                        .get_or_insert_with(|| Wait::begin(&operation.name, &mut operation.began));
+                    let refreshed = wait.over(operation.refresh_in_time(&mut poller)).await;
+                    refreshed.inspect_err(|e| wait.failed(e.code()))?;
                 }
-                let (metadata, result) = (operation.metadata()?, operation.result()?);
-                let progress = Progress { metadata, result, elapsed: poller.elapsed() };
-                let rest = progress.result.is_none().then_some((operation, poller));
+                let result = operation.result().inspect_err(|e| {
+                    if let Some(wait) = &wait {
+                        wait.failed(e.code());
+                    }
+                })?;
+                let (metadata, metadata_error) = match operation.metadata() {
+                    Ok(metadata) => (metadata, None),
+                    Err(error) => (None, Some(error)),
+                };
+                let elapsed = poller.elapsed();
+                let progress = Progress { metadata, metadata_error, result, elapsed };
+                let rest = progress.result.is_none().then_some((operation, poller, wait));
                 Ok(Some((progress, rest)))
             }
         }))
@@ -240,7 +268,8 @@ impl<T, M> Clone for Operation<T, M> {
     fn clone(&self) -> Self {
         let (core, name, state) = (self.core.clone(), self.name.clone(), self.state.clone());
         let (request, policy) = (self.request, self.policy);
-        Self { core, name, state, request, policy, types: PhantomData }
+        let began = self.began.clone();
+        Self { core, name, state, request, policy, began, types: PhantomData }
     }
 }
 
@@ -266,17 +295,24 @@ impl<R: LongRunning> Call<R> {
 impl<T, M> CallKind<longrunning::Operation> for LongRunningKind<T, M> {
     type Output = Operation<T, M>;
 
-    fn finish(core: &Arc<Core>, started: longrunning::Operation) -> Result<Self::Output, Error> {
-        Operation::started(core.clone(), started)
+    fn finish(
+        core: &Arc<Core>,
+        started: longrunning::Operation,
+        began: Began,
+    ) -> Result<Self::Output, Error> {
+        Operation::started(core.clone(), started, began)
     }
 }
 
 /// One state of an operation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Progress<T, M> {
-    /// The metadata, if the service sent any.
+    /// The metadata, if the service sent any that can be read.
     pub metadata: Option<M>,
+    /// Why the metadata that the service sent cannot be read: it is not an `M`, or not a message at
+    /// all. The operation goes on, and so does the stream.
+    pub metadata_error: Option<Error>,
     /// The result, in the final state.
     pub result: Option<T>,
     /// How long the wait has taken so far.

@@ -33,6 +33,17 @@ impl Budget {
         Self(None)
     }
 
+    /// The tokens that are left; `None` if there is no limit.
+    pub fn available(&self) -> Option<f64> {
+        let bucket = self.0.as_ref()?;
+        Some(in_tokens(bucket.thousandths.load(Ordering::Relaxed)))
+    }
+
+    /// The tokens of a full budget; `None` if there is no limit.
+    pub fn capacity(&self) -> Option<f64> {
+        Some(in_tokens(self.0.as_ref()?.capacity))
+    }
+
     /// Takes a token for a retry. Returns false if there is none.
     pub fn withdraw(&self) -> bool {
         let Some(bucket) = &self.0 else { return true };
@@ -51,6 +62,11 @@ impl Budget {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a bucket holds less than 2^52 thousandths")]
+fn in_tokens(thousandths: i64) -> f64 {
+    thousandths as f64 / 1000.0
+}
+
 impl Default for Budget {
     /// 100 tokens, of which each success returns a tenth of one.
     fn default() -> Self {
@@ -65,9 +81,11 @@ mod tests {
     #[test]
     fn an_empty_bucket_gives_nothing_until_successes_refill_it() {
         let budget = Budget::new(2, 0.5);
+        assert_eq!((budget.available(), budget.capacity()), (Some(2.0), Some(2.0)));
         assert!(budget.withdraw());
         assert!(budget.withdraw());
         assert!(!budget.withdraw());
+        assert_eq!((budget.available(), budget.capacity()), (Some(0.0), Some(2.0)));
         budget.deposit();
         assert!(!budget.withdraw());
         budget.clone().deposit();

@@ -26,13 +26,18 @@ pub(crate) struct Attempt {
     pub(crate) elapsed: Duration,
     /// Whether this attempt or an earlier one may have been carried out.
     pub(crate) may_have_run: bool,
+    /// Whether the call has been repeated transparently before.
+    pub(crate) was_unseen: bool,
 }
 
 /// Whether a request that failed can have reached the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Sent {
-    /// No: no connection, a refused stream, a GOAWAY that excluded it. Nothing was carried out.
+    /// No: there was no connection, no token or no time. Nothing was carried out.
     No,
+    /// It had a connection, but no server application saw it: a refused stream, a GOAWAY that
+    /// excluded it, or a connection that ended before a byte was written. Nothing was carried out.
+    Unseen,
     /// It is not known: the connection broke, or time ran out, before an answer came.
     Maybe,
     /// Yes: the service answered.
@@ -55,6 +60,9 @@ pub(crate) enum ServerDelay {
 /// What follows a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
+    /// The same attempt again at once: a transparent retry, which neither counts nor draws on the
+    /// budget ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md)).
+    RetryTransparently,
     /// Another attempt, after this wait.
     RetryAfter(Duration),
     /// No further attempt, for this reason.
@@ -93,6 +101,9 @@ pub(crate) fn decide(
     if let Some(stop) = refusal(attempt) {
         return Decision::Stop(stop);
     }
+    if attempt.sent == Sent::Unseen && !attempt.was_unseen && !attempt.remaining.is_zero() {
+        return Decision::RetryTransparently;
+    }
     if attempt.attempts >= retry.max_attempts() {
         return Decision::Stop(Stop::Attempts);
     }
@@ -127,7 +138,7 @@ fn refusal(attempt: &Attempt) -> Option<Stop> {
     let may_repeat = (attempt.idempotency == Idempotency::None).then_some(Stop::MayHaveRun);
     match attempt.sent {
         _ if attempt.is_permanent => Some(Stop::Final),
-        Sent::No => None,
+        Sent::No | Sent::Unseen => None,
         Sent::Maybe if is_refusal(attempt.code) => Some(Stop::Final),
         Sent::Answered if !is_transient(attempt) => Some(Stop::Final),
         Sent::Maybe | Sent::Answered => may_repeat,
@@ -163,7 +174,7 @@ fn is_transient(attempt: &Attempt) -> bool {
 /// Codes with which the service refuses a request before it acts on it say that it was not.
 pub(crate) fn may_have_run(code: Code, sent: Sent) -> bool {
     match sent {
-        Sent::No => false,
+        Sent::No | Sent::Unseen => false,
         Sent::Maybe => true,
         Sent::Answered => matches!(
             code,
@@ -194,6 +205,7 @@ mod tests {
             remaining: 60 * SECOND,
             elapsed: SECOND,
             may_have_run: may_have_run(code, sent),
+            was_unseen: false,
         }
     }
 
@@ -225,6 +237,19 @@ mod tests {
             let attempt = attempt(idempotency, code, sent);
             assert_eq!(by_default(attempt), decision, "{attempt:?}");
         }
+    }
+
+    #[test]
+    fn a_request_that_no_server_saw_is_repeated_transparently_once() {
+        let refused = attempt(Idempotency::None, Code::Unavailable, Sent::Unseen);
+        let (never, empty) = (RetryPolicy::never(), Budget::new(0, 0.0));
+        let first = decide(&never, &refused, &empty, 0.5);
+        assert_eq!(first, Decision::RetryTransparently, "whatever policy and budget say");
+        let again = Attempt { was_unseen: true, ..refused };
+        assert_eq!(decide(&never, &again, &empty, 0.5), Decision::Stop(Stop::Attempts));
+        assert_eq!(by_default(again), Decision::RetryAfter(SECOND / 2), "then by the policy");
+        let late = Attempt { remaining: Duration::ZERO, ..refused };
+        assert_eq!(by_default(late), Decision::Stop(Stop::Deadline));
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl RetryPolicy {
     }
 
     /// At least 1.
-    pub(super) fn max_attempts(&self) -> u32 {
+    pub(crate) fn max_attempts(&self) -> u32 {
         self.max_attempts.max(1)
     }
 

@@ -4,14 +4,17 @@ use super::ready::call_when_ready;
 use crate::gax::{
     body::AttemptDeadline,
     context::{BoxFuture, before_sending},
-    credentials::{Credentials, TokenError},
+    credentials::{Credentials, DEFAULT_UNIVERSE_DOMAIN, Token, TokenError},
     error::BoxError,
     policy::Sent,
     transport_error::TransportError,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 use tonic::Code;
@@ -34,6 +37,9 @@ const USER_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
 struct Signer {
     credentials: Credentials,
     quota_project: Option<HeaderValue>,
+    universe_domain: String,
+    /// Whether the credentials are known to be of this universe, or cannot tell.
+    is_same_universe: AtomicBool,
 }
 
 impl AuthLayer {
@@ -44,8 +50,12 @@ impl AuthLayer {
     /// The layer cannot see whether the connection below is encrypted; the client's builder can,
     /// and refuses tokens over plaintext.
     pub fn new(credentials: impl Into<Credentials>) -> Self {
-        let credentials = credentials.into();
-        Self(Some(Arc::new(Signer { credentials, quota_project: None })))
+        Self(Some(Arc::new(Signer {
+            credentials: credentials.into(),
+            quota_project: None,
+            universe_domain: DEFAULT_UNIVERSE_DOMAIN.to_owned(),
+            is_same_universe: AtomicBool::new(false),
+        })))
     }
 
     /// Sends no credentials: for an emulator.
@@ -53,11 +63,34 @@ impl AuthLayer {
         Self(None)
     }
 
+    /// Sets the universe domain of the service below: `googleapis.com` unless set. Tokens of another
+    /// universe are not sent: the call fails as `FAILED_PRECONDITION`.
+    pub fn universe_domain(self, domain: impl Into<String>) -> Self {
+        self.edit(|signer| signer.universe_domain = domain.into())
+    }
+
+    /// Fetches a token, so that the next call finds one.
+    pub(crate) async fn prepare(&self) -> Result<(), TransportError> {
+        let Some(signer) = &self.0 else { return Ok(()) };
+        signer.token().await.map(drop)
+    }
+
     /// Bills `project` for the calls' quota, whatever the credentials say.
     pub(crate) fn with_quota_project(self, project: Option<HeaderValue>) -> Self {
+        self.edit(|signer| signer.quota_project = project)
+    }
+
+    /// Services that this layer is over already keep their settings.
+    fn edit(self, edit: impl FnOnce(&mut Signer)) -> Self {
         let Some(signer) = self.0 else { return self };
-        let credentials = signer.credentials.clone();
-        Self(Some(Arc::new(Signer { credentials, quota_project: project })))
+        let mut signer = Signer {
+            credentials: signer.credentials.clone(),
+            quota_project: signer.quota_project.clone(),
+            universe_domain: signer.universe_domain.clone(),
+            is_same_universe: AtomicBool::new(false),
+        };
+        edit(&mut signer);
+        Self(Some(Arc::new(signer)))
     }
 }
 
@@ -101,7 +134,7 @@ where
 
 impl Signer {
     async fn sign(&self, headers: &mut HeaderMap) -> Result<(), TransportError> {
-        let token = self.credentials.token().await.map_err(refused)?;
+        let token = self.token().await?;
         // The call's own project goes before the client's, and that before the credentials'.
         let project = headers.get(USER_PROJECT).or(self.quota_project.as_ref()).cloned();
         for (name, value) in token.headers() {
@@ -111,6 +144,34 @@ impl Signer {
             headers.insert(USER_PROJECT, project);
         }
         Ok(())
+    }
+
+    /// A token that may be sent to this universe.
+    async fn token(&self) -> Result<Token, TransportError> {
+        let token = self.credentials.token().await.map_err(refused)?;
+        self.require_same_universe().await?;
+        Ok(token)
+    }
+
+    /// Only an agreement is remembered: credentials may learn later what they belong to.
+    async fn require_same_universe(&self) -> Result<(), TransportError> {
+        if self.is_same_universe.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let own = &self.universe_domain;
+        match self.credentials.universe_domain().await.map_err(refused)? {
+            Some(theirs) if !theirs.eq_ignore_ascii_case(own) => {
+                let message = format!(
+                    "the credentials belong to the universe domain {theirs}, and the client calls \
+                     {own}: use credentials of {own}, or set `universe_domain`"
+                );
+                Err(TransportError::new(Code::FailedPrecondition, Sent::No, message).permanent())
+            }
+            _ => {
+                self.is_same_universe.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use super::{collect::ResponseBody, grpc_timeout};
 use crate::gax::{
     body::RequestBody,
-    context::{BoxFuture, CallContext, Classify},
+    context::{BoxFuture, CallContext, Classify, not_sent, require_runtime},
+    error::BoxError,
     policy::CallPolicy,
     transport_error::TransportError,
 };
@@ -12,6 +13,7 @@ use http::{Request, Response};
 use http_body::Body as HttpBody;
 use http_body_util::BodyExt;
 use std::task::{Context, Poll};
+use tokio::time::timeout;
 use tonic::{Status, body::Body};
 use tower::Service;
 
@@ -48,6 +50,7 @@ where
     S::Error: Into<TransportError>,
     S::Future: Send,
     B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
     type Response = Response<ResponseBody<B>>;
     type Error = Status;
@@ -65,10 +68,20 @@ where
             let (head, body) = request.into_parts();
             let body = match context {
                 None => RequestBody::Stream(body),
-                Some(context) => RequestBody::Message(body.collect().await?.to_bytes(), context),
+                Some(context) => RequestBody::Message(whole(body, context).await?, context),
             };
             let call = inner.call(Request::from_parts(head, body));
             call.await.map_err(|e| e.into().into())
         })
+    }
+}
+
+/// The message of a unary call, which the stub has within the call's time.
+async fn whole(body: Body, context: CallContext) -> Result<Bytes, Status> {
+    require_runtime()?;
+    let limit = context.timeouts.total();
+    match timeout(limit, body.collect()).await {
+        Ok(collected) => Ok(collected?.to_bytes()),
+        Err(_) => Err(not_sent("before the stub had sent its message").into()),
     }
 }

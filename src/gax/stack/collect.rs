@@ -3,6 +3,7 @@
 //! The result is a well-formed gRPC response. HTTP errors, missing or malformed statuses and
 //! malformed details are corrected here, so that no stub above has to survive them.
 
+use super::stream::StreamingBody;
 use crate::gax::{details, error::BoxError, policy::Sent, transport_error::TransportError};
 use base64::{
     Engine, alphabet,
@@ -32,7 +33,7 @@ pub enum ResponseBody<B> {
         code: Code,
     },
     /// The body as it arrives, of a call that is not known to be unary.
-    Streaming(Pin<Box<B>>),
+    Streaming(StreamingBody<B>),
 }
 
 impl<B> ResponseBody<B> {
@@ -53,21 +54,25 @@ impl<B> ResponseBody<B> {
     }
 }
 
-impl<B: HttpBody<Data = Bytes>> HttpBody for ResponseBody<B> {
+impl<B> HttpBody for ResponseBody<B>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
             Self::Collected { data, trailers, .. } => Poll::Ready(if data.is_empty() {
                 trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))
             } else {
                 Some(Ok(Frame::data(std::mem::take(data))))
             }),
-            Self::Streaming(body) => body.as_mut().poll_frame(cx),
+            Self::Streaming(body) => Pin::new(body).poll_frame(cx),
         }
     }
 

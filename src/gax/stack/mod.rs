@@ -12,7 +12,7 @@
 //!
 //! A typed call enters at `Headers`, because its message is in one piece already. A raw stub enters
 //! at `Buffer`. Each layer has one entrance, `Service::call`, and passes on what it does not act on:
-//! a call that is not known to be unary goes through untouched, with its own timeout.
+//! a call that is not known to be unary goes through once, within its own timeout.
 //!
 //! The limit of an attempt covers everything below it: readiness, a token, connecting, sending,
 //! the response's headers, its body and its trailers. tonic's and tower's own timeouts end at the
@@ -26,11 +26,13 @@ pub(crate) mod headers;
 pub(crate) mod policy;
 mod ready;
 pub(crate) mod retry;
+pub(crate) mod stream;
 
-use crate::gax::{net::bottom::Bottom, policy::CallPolicy};
+use crate::gax::{net::bottom::Bottom, observe::Observer, policy::CallPolicy};
 use auth::{Auth, AuthLayer};
 use headers::{Headers, HeadersLayer};
 use retry::Retry;
+use std::sync::Arc;
 use tower::Layer;
 
 /// The stack over the client's connections.
@@ -42,6 +44,7 @@ pub(crate) fn stack(
     policy: CallPolicy,
     auth: &AuthLayer,
     bottom: Bottom,
+    observer: Arc<Observer>,
 ) -> Stack {
-    headers.layer(Retry::new(auth.layer(bottom), policy))
+    headers.layer(Retry::new(auth.layer(bottom), policy, observer))
 }

@@ -5,12 +5,16 @@ use crate::gax::{
     body::{RequestBody, into_tonic},
     context::{BoxFuture, Classify},
     error::BoxError,
+    observe::Observer,
     policy::CallPolicy,
 };
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
-use std::task::{Context, Poll};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
@@ -18,7 +22,10 @@ use tower::{Layer, Service};
 ///
 /// A call whose path `classify` knows is bounded, retried and collected: it ends within its timeout,
 /// the last byte of the response included. A stub's own timeout ([`tonic::Request::set_timeout`])
-/// replaces the policy's for that call. Every other call goes through untouched.
+/// replaces the policy's for that call.
+///
+/// Every other call is sent once, and its body is not collected. If it has a timeout of its own, it
+/// ends by then; otherwise the policy's timeout limits the wait for the response headers.
 ///
 /// A stub's message is encoded before a layer sees it, so that nobody can tell whether it carries a
 /// `request_id`. Classify a mutation as [`Idempotency::None`](crate::rpc::Idempotency::None) unless
@@ -41,7 +48,7 @@ impl<S> Layer<S> for PolicyLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         let Self { policy, classify } = self.clone();
-        let retry = Retry::new(TonicBody(inner), policy.clone());
+        let retry = Retry::new(TonicBody(inner), policy.clone(), Arc::new(Observer::default()));
         Policy(Buffer::new(retry, policy, classify))
     }
 }

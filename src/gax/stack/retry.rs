@@ -6,12 +6,13 @@ use super::{
     collect::{ResponseBody, collect},
     grpc_timeout,
     ready::call_when_ready,
+    stream::pass,
 };
 use crate::gax::{
     body::RequestBody,
     context::{BoxFuture, CallContext, after, not_sent, require_runtime},
     error::{BoxError, CallStats},
-    observe,
+    observe::{self, Observer},
     policy::{Attempt, CallPolicy, Decision, Sent, ServerDelay, decide, may_have_run},
     rpc::Idempotency,
     transport_error::TransportError,
@@ -34,11 +35,12 @@ use tower::Service;
 pub(crate) struct Retry<S> {
     inner: S,
     policy: Arc<CallPolicy>,
+    observer: Arc<Observer>,
 }
 
 impl<S> Retry<S> {
-    pub(crate) fn new(inner: S, policy: CallPolicy) -> Self {
-        Self { inner, policy: Arc::new(policy) }
+    pub(crate) fn new(inner: S, policy: CallPolicy, observer: Arc<Observer>) -> Self {
+        Self { inner, policy: Arc::new(policy), observer }
     }
 }
 
@@ -64,15 +66,16 @@ where
         let (head, body) = request.into_parts();
         match body {
             RequestBody::Message(message, context) => {
-                let policy = self.policy.clone();
-                Box::pin(run(inner, policy, head, message, context))
+                let (policy, observer) = (self.policy.clone(), self.observer.clone());
+                Box::pin(run(inner, policy, observer, head, message, context))
             }
-            body @ RequestBody::Stream(_) => Box::pin(async move {
-                let request = Request::from_parts(head, body);
-                let response = call_when_ready(&mut inner, request).await;
-                let response = response.map_err(TransportError::from_error)?;
-                Ok(response.map(|body| ResponseBody::Streaming(Box::pin(body))))
-            }),
+            body @ RequestBody::Stream(_) => {
+                let limit = self.policy.timeouts.total();
+                Box::pin(async move {
+                    let response = pass(&mut inner, Request::from_parts(head, body), limit).await?;
+                    Ok(response.map(ResponseBody::Streaming))
+                })
+            }
         }
     }
 }
@@ -81,6 +84,7 @@ where
 fn run<S, B>(
     mut service: S,
     policy: Arc<CallPolicy>,
+    observer: Arc<Observer>,
     head: request::Parts,
     message: Bytes,
     context: CallContext,
@@ -96,8 +100,8 @@ where
         let begun = Instant::now();
         let deadline = after(begun, context.timeouts.total());
         let mut jitter = context.retry.jitter();
-        let mut stats = CallStats::default();
-        let mut observed = observe::Call::begin(&head);
+        let (mut stats, mut was_unseen) = (CallStats::default(), false);
+        let mut observed = observe::Call::begin(&observer, &head, begun);
         if Instant::now() >= deadline {
             observed.ended(Code::DeadlineExceeded);
             return Err(not_sent("before the request was sent"));
@@ -110,23 +114,29 @@ where
                 let previous = HeaderValue::from(stats.attempts - 1);
                 request.headers_mut().insert(PREVIOUS_ATTEMPTS, previous);
             }
+            observed.attempt(stats.attempts, &mut request);
             let attempt = attempt(&mut service, request, limits, policy.max_response_size);
             let outcome = observed.over(attempt).await;
             if is_success(&outcome) {
                 policy.budget.deposit();
-                observed.succeeded(stats.attempts);
+                observed.succeeded();
                 break outcome;
             }
             let failed = attempt_outcome(&outcome, &context, &mut stats, begun, deadline);
+            let failed = Attempt { was_unseen, ..failed };
             let decision = decide(&context.retry, &failed, &policy.budget, jitter.f64());
             observed.failed(&failed, decision);
-            let Decision::RetryAfter(wait) = decision else { break outcome };
-            sleep(wait).await;
+            match decision {
+                Decision::RetryTransparently => was_unseen = true,
+                Decision::RetryAfter(wait) => sleep(wait).await,
+                Decision::Stop(_) => break outcome,
+            }
             // A timer may be late. An attempt must not be.
             if Instant::now() >= deadline {
                 observed.ended(failed.code);
                 break outcome;
             }
+            stats.attempts -= u32::from(decision == Decision::RetryTransparently);
         };
         stats.elapsed = begun.elapsed();
         with_stats(outcome, stats)
@@ -237,6 +247,7 @@ fn attempt_outcome<B>(
         remaining: deadline.saturating_duration_since(Instant::now()),
         elapsed: begun.elapsed(),
         may_have_run: stats.may_have_run,
+        was_unseen: false,
     }
 }
 

@@ -81,8 +81,8 @@ impl LivestreamClient {
     ///
     /// The stream ends only after an error, such as `NOT_FOUND` when the resource is deleted. The
     /// intervals between polls follow the client's [`PollPolicy`] and begin anew after each change.
-    /// The stream continues while the service is unavailable. It does not contain a state that
-    /// begins and ends between two polls.
+    /// The stream continues while the service is unavailable, but ends if the service's certificate is
+    /// not trusted. It does not contain a state that begins and ends between two polls.
     ///
     /// # Examples
     /// ```
@@ -119,7 +119,7 @@ impl LivestreamClient {
     /// Waits until a resource meets a condition, and returns the resource. The condition is a state,
     /// an array of states, or a closure that gets the resource.
     ///
-    /// The wait continues while the service is unavailable.
+    /// The wait continues while the service is unavailable, but not if its certificate is not trusted.
     ///
     /// # Errors
     /// - `FAILED_PRECONDITION` if the resource fails or reaches another final state first. The

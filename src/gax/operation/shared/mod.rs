@@ -3,7 +3,8 @@
 //! Fifty channels started at once are fifty operations. Polling each costs fifty requests a tick, and
 //! the API counts them (1,200 gets and 300 lists a minute in a region). Here one task polls for all of
 //! them: it lists the location's operations, a page serving hundreds of waiters, and gets those that
-//! the listing did not show. The task runs while anybody waits.
+//! the listing did not show. The task runs while anybody waits. It runs on the runtime of one of the
+//! waiters. If that runtime ends, or if nobody drives it for a while, another waiter's runtime takes over.
 //!
 //! A listing also holds the operations of the last thirty days, in an order that is not documented.
 //! So a tick reads pages only as long as they show operations that are waited for, remembers where
@@ -15,7 +16,7 @@ mod waiters;
 
 use self::{
     listing::{Listing, MAX_REQUESTS},
-    waiters::{Outcome, Waiters},
+    waiters::{Outcome, PARKED, Waiters},
 };
 use super::Operation;
 use crate::{
@@ -24,6 +25,7 @@ use crate::{
         context::require_runtime,
         error::Error,
         name::{OperationName, ResourceName},
+        observe::Wait,
         policy::PollPolicy,
         rpc::Payload,
     },
@@ -79,26 +81,35 @@ impl SharedWaits {
                 return Ok(result);
             }
             require_runtime().map_err(|e| operation.error(e.into_error()))?;
-            match timeout(operation.policy.limit(), outcome(&shared, operation.name())).await {
-                Ok(state) => operation.state = Some(state.map_err(|e| operation.error(e))?),
-                Err(_) => return Err(operation.expired(shared.waiters.last_poll_error())),
-            }
-            let not_done = || operation.error(Error::unreadable("the operation is not done"));
-            operation.result()?.ok_or_else(not_done)
+            let wait = Wait::begin(&operation.name, &mut operation.began);
+            let waited = wait.over(async {
+                let limit = operation.policy.limit();
+                match timeout(limit, outcome(&shared, operation.name())).await {
+                    Ok(state) => operation.state = Some(state.map_err(|e| operation.error(e))?),
+                    Err(_) => return Err(operation.expired(shared.waiters.last_poll_error())),
+                }
+                let not_done = || operation.error(Error::unreadable("the operation is not done"));
+                operation.result()?.ok_or_else(not_done)
+            });
+            waited.await.inspect_err(|e| wait.failed(e.code()))
         }
     }
 }
 
 /// The operation once it is done.
 async fn outcome(shared: &Arc<Shared>, name: &OperationName) -> Outcome {
+    // Not under the lock: a runtime that is shutting down drops the task at once.
+    let start = |number| drop(tokio::spawn(Task::new(shared.clone(), number).run()));
     loop {
-        let (mut joined, is_polling) = shared.waiters.join(name);
-        // Not under the lock: a runtime that is shutting down drops the task at once.
-        if !is_polling {
-            tokio::spawn(Task::new(shared.clone()).run());
-        }
-        if let Ok(outcome) = (&mut joined.outcome).await {
-            return outcome;
+        let (mut joined, new) = shared.waiters.join(name);
+        new.into_iter().for_each(start);
+        loop {
+            match timeout(PARKED, &mut joined.outcome).await {
+                Ok(Ok(outcome)) => return outcome,
+                Ok(Err(_)) => break,
+                // The runtime that polls may be parked.
+                Err(_) => shared.waiters.take_over().into_iter().for_each(start),
+            }
         }
         // The runtime that polled has ended; this one takes over.
         yield_now().await;
@@ -108,6 +119,7 @@ async fn outcome(shared: &Arc<Shared>, name: &OperationName) -> Outcome {
 /// The task that polls.
 struct Task {
     shared: Arc<Shared>,
+    number: u64,
     policy: PollPolicy,
     listing: Listing,
     tick: u64,
@@ -115,16 +127,31 @@ struct Task {
 }
 
 impl Task {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<Shared>, number: u64) -> Self {
         let policy = shared.core.poll;
         let listing = Listing::new(shared.core.clone(), shared.location.clone());
-        Self { shared, policy, listing, tick: 0, is_over: false }
+        Self { shared, number, policy, listing, tick: 0, is_over: false }
     }
 
-    /// Ticks while anybody waits.
+    /// Ticks while anybody waits, and shows that the runtime is being driven.
     async fn run(mut self) {
+        let (shared, number) = (self.shared.clone(), self.number);
+        let show = async {
+            loop {
+                sleep(PARKED / 4).await;
+                shared.waiters.show(number);
+            }
+        };
+        tokio::select! {
+            () = self.tick_while_awaited() => {}
+            () = show => {}
+        }
+        self.is_over = true;
+    }
+
+    async fn tick_while_awaited(&mut self) {
         let mut quiet = 0_u32;
-        while self.shared.waiters.keep_polling() {
+        while self.shared.waiters.keep_polling(self.number) {
             let rested = Instant::now() + self.tick().await;
             quiet = quiet.saturating_add(1);
             tokio::select! {
@@ -140,7 +167,6 @@ impl Task {
             }
             sleep_until(rested).await;
         }
-        self.is_over = true;
     }
 
     /// Polls all operations that are waited for once. Returns how long to rest after that.
@@ -171,7 +197,7 @@ impl Drop for Task {
     fn drop(&mut self) {
         if !self.is_over {
             // The runtime ended under the task: those who wait on another one must know.
-            self.shared.waiters.abandon();
+            self.shared.waiters.abandon(self.number);
         }
     }
 }

@@ -10,8 +10,16 @@ use std::{
     hash::{Hash, Hasher},
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use tokio::sync::{Notify, oneshot};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+
+/// A task that has not shown itself for this long is on a runtime that nobody drives. Each waiter looks
+/// as often, and there may be thousands of them.
+pub(super) const PARKED: Duration = Duration::from_secs(60);
 
 /// The waiters of one location.
 #[derive(Default)]
@@ -24,9 +32,19 @@ pub(super) struct Waiters {
 #[derive(Default)]
 struct State {
     operations: HashMap<Key, Awaited>,
-    is_polling: bool,
+    /// The task that polls, if there is one.
+    poller: Option<Poller>,
+    /// The number of tasks so far.
+    pollers: u64,
     /// The error of the last poll, if it failed.
     last_poll_error: Option<Error>,
+}
+
+/// The task that polls: its number, and when it last showed that its runtime is being driven.
+#[derive(Clone, Copy)]
+struct Poller {
+    number: u64,
+    seen: Instant,
 }
 
 struct Awaited {
@@ -54,34 +72,61 @@ impl Waiters {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Joins the waiters of an operation, and says whether a task polls for them already.
-    pub(super) fn join<'a>(&'a self, name: &'a OperationName) -> (Joined<'a>, bool) {
+    /// Joins the waiters of an operation. If no task polls for them yet, the caller starts one with
+    /// the number.
+    pub(super) fn join<'a>(&'a self, name: &'a OperationName) -> (Joined<'a>, Option<u64>) {
         let (sender, outcome) = oneshot::channel();
-        let is_polling = {
+        let new = {
             let mut state = self.state();
             let awaited = state
                 .operations
                 .entry(Key(name.clone()))
                 .or_insert_with(|| Awaited { heard: 0, waiters: Vec::with_capacity(1) });
             awaited.waiters.push(sender);
-            mem::replace(&mut state.is_polling, true)
+            state.poller.is_none().then(|| state.begin())
         };
         self.wake.notify_one();
-        (Joined { waiters: self, name, outcome }, is_polling)
+        (Joined { waiters: self, name, outcome }, new)
     }
 
-    /// Whether anybody waits. If not, the next one who joins starts a new task.
-    pub(super) fn keep_polling(&self) -> bool {
+    /// Replaces the task that polls if its runtime has not been driven for a while. The caller starts
+    /// one with the number.
+    pub(super) fn take_over(&self) -> Option<u64> {
         let mut state = self.state();
-        state.is_polling = !state.operations.is_empty();
-        state.is_polling
+        let is_parked = state.poller.is_some_and(|poller| poller.seen.elapsed() >= PARKED);
+        let new = is_parked.then(|| state.begin());
+        if new.is_some() {
+            // The next notification is for the new task.
+            self.wake.notify_waiters();
+        }
+        new
     }
 
-    /// The task that polls has ended: those who wait must start another.
-    pub(super) fn abandon(&self) {
+    /// The runtime of the task with this number is being driven.
+    pub(super) fn show(&self, number: u64) {
+        if let Some(poller) = self.state().poller.as_mut().filter(|it| it.number == number) {
+            poller.seen = Instant::now();
+        }
+    }
+
+    /// Whether anybody waits for the task with this number. If not, the next one who joins starts a
+    /// new task.
+    pub(super) fn keep_polling(&self, number: u64) -> bool {
         let mut state = self.state();
-        state.is_polling = false;
-        state.operations.clear();
+        let is_current = state.is_current(number);
+        if is_current && state.operations.is_empty() {
+            state.poller = None;
+        }
+        is_current && state.poller.is_some()
+    }
+
+    /// The task with this number has ended: those who wait must start another.
+    pub(super) fn abandon(&self, number: u64) {
+        let mut state = self.state();
+        if state.is_current(number) {
+            state.poller = None;
+            state.operations.clear();
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -140,6 +185,17 @@ impl Waiters {
 }
 
 impl State {
+    /// Makes way for a new task, and numbers it.
+    fn begin(&mut self) -> u64 {
+        self.pollers += 1;
+        self.poller = Some(Poller { number: self.pollers, seen: Instant::now() });
+        self.pollers
+    }
+
+    fn is_current(&self, number: u64) -> bool {
+        self.poller.is_some_and(|poller| poller.number == number)
+    }
+
     fn end(&mut self, key: &str, outcome: &Outcome) {
         for waiter in self.operations.remove(key).into_iter().flat_map(|awaited| awaited.waiters) {
             // A waiter that has left needs no outcome.

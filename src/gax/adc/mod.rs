@@ -4,11 +4,20 @@
 //! Its credentials answer `NotModified` while the token that a tag names is still good; the token of
 //! the last answer is kept here between calls. Whatever they do, a call gets an error, never a panic:
 //! they are known to panic where their runtime is gone.
+//!
+//! Default credentials therefore have a runtime of their own ([`background`]), and are asked for
+//! tokens only where there are any ([`metadata`]).
 
+mod background;
+mod metadata;
+
+use self::{background::Background, metadata::Metadata};
 use crate::gax::{
-    credentials::{Credentials, Token, TokenError, TokenFuture, TokenSource, without_panic},
+    credentials::{
+        Credentials, DEFAULT_UNIVERSE_DOMAIN, Token, TokenError, TokenFuture, TokenSource,
+        UniverseDomainFuture, without_panic,
+    },
     error::Error,
-    net::tls,
 };
 use google_cloud_auth::{
     credentials::{self as google, Builder, CacheableResource, EntityTag},
@@ -16,6 +25,7 @@ use google_cloud_auth::{
 };
 use http::Extensions;
 use std::{
+    future::ready,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, PoisonError},
 };
@@ -56,6 +66,14 @@ impl TokenSource for Cached {
             Ok(token.clone())
         })
     }
+
+    /// Credentials that name none are of the default one.
+    fn universe_domain(&self) -> UniverseDomainFuture<'_> {
+        Box::pin(async {
+            let domain = without_panic(self.credentials.universe_domain()).await.flatten();
+            Some(domain.unwrap_or_else(|| DEFAULT_UNIVERSE_DOMAIN.to_owned()))
+        })
+    }
 }
 
 fn panicked() -> TokenError {
@@ -79,32 +97,61 @@ fn refused(error: CredentialsError) -> TokenError {
     }
 }
 
+/// Credentials of google-cloud-auth that refresh themselves in the background.
+struct DefaultCredentials {
+    cached: Cached,
+    background: Background,
+    /// The metadata server, if the tokens come from there.
+    metadata: Option<Metadata>,
+}
+
+impl TokenSource for DefaultCredentials {
+    fn token(&self) -> TokenFuture<'_> {
+        Box::pin(async {
+            self.background.start()?;
+            if let Some(metadata) = &self.metadata {
+                metadata.require(self.background.handle()).await?;
+            }
+            self.cached.token().await
+        })
+    }
+
+    fn universe_domain(&self) -> UniverseDomainFuture<'_> {
+        match &self.metadata {
+            // google-cloud-auth takes an error of the metadata server for the default domain.
+            Some(metadata) => Box::pin(ready(metadata.universe_domain())),
+            None => self.cached.universe_domain(),
+        }
+    }
+}
+
 /// [Application Default Credentials](https://cloud.google.com/docs/authentication/application-default-credentials)
-/// with the given scopes.
+/// with the given scopes. They belong to the universe that they name themselves.
 pub(crate) fn application_default(
     scopes: &[String],
     quota_project: Option<&str>,
-    universe_domain: Option<&str>,
 ) -> Result<Credentials, Error> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        let message = "Application Default Credentials refresh themselves on a Tokio runtime: \
-                       build the client inside one";
-        return Err(Error::new(Code::FailedPrecondition, message));
-    }
-    // google-cloud-auth signs with the process's default provider, and panics where there is none.
-    tls::install_crypto_provider();
+    let metadata = metadata::is_needed().then(Metadata::new);
     let mut builder = Builder::default().with_scopes(scopes);
     if let Some(project) = quota_project {
         builder = builder.with_quota_project_id(project);
     }
-    if let Some(domain) = universe_domain {
-        builder = builder.with_universe_domain(domain);
-    }
-    let built = catch_unwind(AssertUnwindSafe(|| builder.build()));
+    let background = Background::new().map_err(|e| {
+        let message = "the credentials need a thread of their own, which the system refuses";
+        Error::new(Code::ResourceExhausted, message).with_source(e)
+    })?;
+    let built = {
+        // The tasks that refresh the tokens begin with the first call.
+        let _context = background.handle().enter();
+        catch_unwind(AssertUnwindSafe(|| builder.build()))
+    };
     let missing = "no usable Application Default Credentials: run `gcloud auth application-default login`, \
                    set GOOGLE_APPLICATION_CREDENTIALS, or give credentials to the client's builder";
     match built {
-        Ok(Ok(credentials)) => Ok(credentials.into()),
+        Ok(Ok(credentials)) => {
+            let cached = Cached { credentials, last: Mutex::default() };
+            Ok(Credentials::from(DefaultCredentials { cached, background, metadata }))
+        }
         Ok(Err(e)) => Err(Error::new(Code::Unauthenticated, missing).with_source(e)),
         Err(_) => Err(Error::new(Code::Unauthenticated, missing)),
     }

@@ -1,0 +1,272 @@
+//! Drives one connection, and tells what happens to it.
+//!
+//! A connection knows nothing of the pool that keeps it.
+
+use crate::gax::{
+    error::BoxError,
+    net::{
+        connection::{Driver, Sender},
+        liveness::{Keepalive, Liveness, Signs, Step},
+    },
+};
+use futures_util::{future::FutureExt, task::AtomicWaker};
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    runtime::{self, Handle},
+    sync::Notify,
+    time::{Instant, Sleep, sleep_until},
+};
+
+/// How long a connection may take to close once nobody needs it. A peer that stops reading must not
+/// keep its buffers and its socket.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Longer than any timer here.
+const FAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// A connection, as the pool and its calls share it. It closes when the last of them drops it.
+#[derive(Debug)]
+pub(super) struct Slot {
+    sender: Sender,
+    peer: Option<SocketAddr>,
+    runtime: runtime::Id,
+    since: Instant,
+    calls: AtomicUsize,
+    answers: AtomicU64,
+    is_suspect: AtomicBool,
+    /// Wakes the calls on a connection that does not acknowledge a ping.
+    silence: Notify,
+    task: Arc<AtomicWaker>,
+}
+
+impl Slot {
+    pub(super) fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    /// The number of calls on it.
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin_call(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end_call(&self, is_answered: bool) {
+        self.calls.fetch_sub(1, Ordering::Relaxed);
+        if is_answered {
+            self.answers.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The address at the other end, if it is a TCP connection.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// When it was opened.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Whether another runtime than the present one drives the connection.
+    pub(super) fn is_on_another_runtime(&self) -> bool {
+        Handle::try_current().is_ok_and(|here| here.id() != self.runtime)
+    }
+
+    /// Has the connection pinged.
+    pub(super) fn doubt(&self) {
+        self.is_suspect.store(true, Ordering::Relaxed);
+        self.task.wake();
+    }
+
+    /// Returns once the connection does not acknowledge a ping.
+    pub(super) async fn silence(&self) {
+        self.silence.notified().await;
+    }
+
+    fn signs(&self) -> Signs {
+        Signs {
+            reads: self.sender.traffic().reads(),
+            answers: self.answers.load(Ordering::Relaxed),
+            is_awaited: self.calls() > 0,
+            is_suspect: self.is_suspect.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for Slot {
+    /// h2 itself does not wake a connection that waits for its peer to read.
+    fn drop(&mut self) {
+        self.task.wake();
+    }
+}
+
+/// What happens to a connection.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The server's settings have arrived, or changed: it allows this many streams at once.
+    Streams(usize),
+    /// It takes no more calls, because of a GOAWAY or because it is closing.
+    Refused(h2::Error),
+    /// It has not acknowledged a ping in time. New calls must go elsewhere.
+    Silent,
+    /// It was suspected, and something has arrived.
+    Heard,
+    /// It was suspected, its calls have ended, and nothing can clear it because pings are off.
+    Doubtful,
+    /// It is closed. This is the last event.
+    Ended(Result<(), BoxError>),
+}
+
+/// One connection while it is driven.
+pub(super) struct Drive {
+    driver: Driver,
+    peer: Option<SocketAddr>,
+    slot: Weak<Slot>,
+    task: Arc<AtomicWaker>,
+    keepalive: Option<Keepalive>,
+    liveness: Liveness,
+    timer: Pin<Box<Sleep>>,
+    /// The number of streams that the server allows.
+    streams: usize,
+    /// It takes no more calls.
+    has_left: bool,
+    ended: Option<Result<(), BoxError>>,
+    /// When it must have closed, once nobody needs it.
+    closes_by: Option<Instant>,
+}
+
+impl Drive {
+    pub(super) fn new(
+        sender: Sender,
+        driver: Driver,
+        peer: Option<SocketAddr>,
+        keepalive: Option<Keepalive>,
+    ) -> (Arc<Slot>, Self) {
+        let (now, task) = (Instant::now(), Arc::<AtomicWaker>::default());
+        let slot = Arc::new(Slot {
+            sender,
+            peer,
+            runtime: Handle::current().id(),
+            since: now,
+            calls: AtomicUsize::new(0),
+            answers: AtomicU64::new(0),
+            is_suspect: AtomicBool::new(false),
+            silence: Notify::new(),
+            task: task.clone(),
+        });
+        let drive = Self {
+            driver,
+            peer,
+            slot: Arc::downgrade(&slot),
+            task,
+            keepalive,
+            liveness: Liveness::new(keepalive, now),
+            timer: Box::pin(sleep_until(now + FAR)),
+            streams: 0,
+            has_left: false,
+            ended: None,
+            closes_by: None,
+        };
+        (slot, drive)
+    }
+
+    /// The address at the other end, if it is a TCP connection.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// Moves the connection until something happens to it.
+    pub(super) async fn next(&mut self) -> Event {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        self.task.register(cx.waker());
+        loop {
+            if self.ended.is_none()
+                && let Poll::Ready(ended) = self.driver.poll(cx)
+            {
+                self.ended = Some(ended.map_err(Into::into));
+            }
+            let now = Instant::now();
+            let slot = self.slot.upgrade();
+            if let Some(event) = self.news(slot.as_deref()) {
+                return Poll::Ready(event);
+            }
+            if let Some(ended) = self.ended.take() {
+                return Poll::Ready(Event::Ended(ended));
+            }
+            let due = match slot {
+                Some(slot) => match self.check(now, &slot) {
+                    Ok(due) => due,
+                    Err(event) => return Poll::Ready(event),
+                },
+                None => {
+                    let limit = *self.closes_by.get_or_insert(now + CLOSE_LIMIT);
+                    if now >= limit {
+                        let error = "the peer does not let the connection close";
+                        return Poll::Ready(Event::Ended(Err(error.into())));
+                    }
+                    Some(limit)
+                }
+            };
+            if let Some(due) = due.filter(|due| *due < self.timer.deadline()) {
+                self.timer.as_mut().reset(due);
+            }
+            ready!(self.timer.poll_unpin(cx));
+            self.timer.as_mut().reset(now + FAR);
+        }
+    }
+
+    /// New settings, or the news that the connection takes no more calls. The settings and the end may
+    /// come together.
+    fn news(&mut self, slot: Option<&Slot>) -> Option<Event> {
+        if let Some(streams) = self.driver.max_streams().filter(|max| *max != self.streams) {
+            self.streams = streams;
+            return Some(Event::Streams(streams));
+        }
+        if self.has_left {
+            return None;
+        }
+        let refusal = slot?.sender.refusal()?;
+        self.has_left = true;
+        Some(Event::Refused(refusal))
+    }
+
+    /// Pings the peer where that is due. Returns when to check again.
+    fn check(&mut self, now: Instant, slot: &Slot) -> Result<Option<Instant>, Event> {
+        loop {
+            let signs = slot.signs();
+            if self.keepalive.is_none() && signs.is_suspect && !signs.is_awaited && !self.has_left {
+                self.has_left = true;
+                return Err(Event::Doubtful);
+            }
+            match self.liveness.step(now, signs) {
+                Step::Wait(due) => return Ok(due),
+                Step::Ping => self.driver.ping(),
+                Step::Suspect => {
+                    slot.silence.notify_waiters();
+                    return Err(Event::Silent);
+                }
+                Step::Recovered => {
+                    slot.is_suspect.store(false, Ordering::Relaxed);
+                    return Err(Event::Heard);
+                }
+                Step::Dead => return Err(Event::Ended(Err("a ping went unanswered".into()))),
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Counts the reads and the writes of a byte stream.
+//!
+//! A call that has seen no byte since it was sent is on a connection that may be dead. A call since
+//! which no byte was written was certainly not sent.
+
+use super::dial::BoxIo;
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How often bytes have been read from a stream and written to it.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    reads: AtomicU64,
+    writes: AtomicU64,
+}
+
+impl Traffic {
+    pub(super) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+}
+
+/// A byte stream whose traffic is counted.
+pub(super) struct CountedIo {
+    io: BoxIo,
+    traffic: Arc<Traffic>,
+}
+
+impl CountedIo {
+    pub(super) fn new(io: BoxIo) -> (Self, Arc<Traffic>) {
+        let traffic = Arc::<Traffic>::default();
+        (Self { io, traffic: traffic.clone() }, traffic)
+    }
+
+    /// Counts a write that moved any bytes.
+    fn wrote(&self, written: usize) {
+        if written > 0 {
+            self.traffic.writes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl AsyncRead for CountedIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.traffic.reads.fetch_add(1, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for CountedIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
+        self.wrote(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, pieces))?;
+        self.wrote(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,214 @@
+//! Spans follow OpenTelemetry's conventions for gRPC, version 1.45, for every method and every way in
+//! which a call can end. `metrics.rs` has the same for metrics.
+
+mod outcomes;
+mod spans;
+
+use livestream_client::{methods::METHODS, rpc::Method};
+use outcomes::{ADDRESS, Outcome, PORT, code_name, method_name};
+use spans::{Entry, Recorder};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+use tonic::Code;
+
+/// How strongly the conventions ask for an attribute.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Level {
+    Required,
+    /// If the call failed.
+    IfFailed,
+    /// If the name of the method is not the known one. Then the call has no span.
+    IfUnknownMethod,
+    /// If the client knows the address, that is, on its own connections. Here is none; a test beside
+    /// the source shows it.
+    Recommended,
+}
+
+/// The attributes of the client span, which the spans of attempts have too,
+/// [as documented](https://github.com/open-telemetry/semantic-conventions/blob/main/docs/rpc/grpc.md):
+/// the required and the recommended ones, and those that are required under a condition.
+const ATTRIBUTES: &[(&str, Level)] = &[
+    ("rpc.system.name", Level::Required),
+    ("rpc.method", Level::Required),
+    ("rpc.status_code", Level::Required),
+    ("server.address", Level::Required),
+    ("server.port", Level::Required),
+    ("error.type", Level::IfFailed),
+    ("rpc.method_original", Level::IfUnknownMethod),
+    ("network.peer.address", Level::Recommended),
+    ("network.peer.port", Level::Recommended),
+];
+
+/// The other fields of calls and attempts: for `tracing-opentelemetry`, of gRPC and of Google's
+/// clients, and this crate's own.
+const OTHERS: &[&str] = &[
+    "otel.name",
+    "otel.kind",
+    "otel.status_code",
+    "previous-rpc-attempts",
+    "transparent-retry",
+    "gcp.client.artifact",
+    "gcp.client.version",
+    "gcp.grpc.resend_count",
+    "attempts",
+    "retry.delay",
+    "retry.reason",
+];
+
+/// The names that the conventions have deprecated, up to version 1.45.
+const DEPRECATED: &[&str] = &[
+    "message.compressed_size",
+    "message.id",
+    "message.type",
+    "message.uncompressed_size",
+    "net.peer.ip",
+    "net.peer.name",
+    "net.peer.port",
+    "net.sock.peer.addr",
+    "net.sock.peer.port",
+    "net.transport",
+    "rpc.client.duration",
+    "rpc.client.request.size",
+    "rpc.client.requests_per_rpc",
+    "rpc.client.response.size",
+    "rpc.client.responses_per_rpc",
+    "rpc.connect_rpc.error_code",
+    "rpc.grpc.request.metadata",
+    "rpc.grpc.response.metadata",
+    "rpc.grpc.status_code",
+    "rpc.message.compressed_size",
+    "rpc.message.id",
+    "rpc.message.type",
+    "rpc.message.uncompressed_size",
+    "rpc.request.metadata",
+    "rpc.response.metadata",
+    "rpc.response.status_code",
+    "rpc.service",
+    "rpc.system",
+];
+
+#[tokio::test(start_paused = true)]
+async fn span_attributes_of_all_methods_are_those_of_the_conventions() {
+    let (recorder, _guard) = Recorder::start();
+    let mut outcomes = 0;
+    for method in METHODS {
+        for outcome in Outcome::all(method) {
+            outcome.run(method).await;
+            check(method, &outcome, &recorder.take());
+            outcomes += 1;
+        }
+    }
+    assert!(METHODS.len() > 60 && outcomes > 25 * METHODS.len(), "{outcomes} outcomes");
+}
+
+/// Checks the spans of one call.
+fn check(method: &Method, outcome: &Outcome, entries: &[Entry]) {
+    let spans = |name| entries.iter().filter(move |entry| entry.name == name);
+    let [call] = spans("call").collect::<Vec<_>>()[..] else {
+        panic!("one span for the call of {outcome:?}: {entries:?}")
+    };
+    check_attributes(method, outcome, outcome.code, call);
+    call.assert_fields(&[
+        ("otel.name", method_name(method)),
+        ("attempts", &outcome.previous.last().map_or(0, |previous| previous + 1).to_string()),
+    ]);
+
+    let attempts = spans("attempt").collect::<Vec<_>>();
+    assert_eq!(attempts.len(), outcome.attempts.len(), "{outcome:?}: {entries:?}");
+    let mut transparent = 0;
+    for (at, attempt) in attempts.into_iter().enumerate() {
+        check_attributes(method, outcome, outcome.attempts[at], attempt);
+        assert_eq!(attempt.parent, call.span, "an attempt is a child of its call");
+        attempt.assert_fields(&[("previous-rpc-attempts", &outcome.previous[at].to_string())]);
+        transparent += u32::from(attempt.field("transparent-retry") == Some("true"));
+        if at > 0 {
+            attempt.assert_fields(&[
+                ("gcp.grpc.resend_count", &at.to_string()),
+                ("retry.reason", &code_name(outcome.attempts[at - 1])),
+            ]);
+            assert!(attempt.field("retry.delay").is_some(), "{attempt:?}");
+        }
+    }
+    assert_eq!(transparent, outcome.transparent_retries, "{outcome:?}");
+}
+
+fn check_attributes(method: &Method, outcome: &Outcome, code: Code, span: &Entry) {
+    for (attribute, level) in ATTRIBUTES {
+        let is_expected = match level {
+            Level::Required => true,
+            Level::IfFailed => code != Code::Ok,
+            Level::IfUnknownMethod | Level::Recommended => false,
+        };
+        let value = span.field(attribute);
+        assert_eq!(value.is_some(), is_expected, "{attribute}, {outcome:?}: {span:?}");
+    }
+    let status = code_name(code);
+    span.assert_fields(&[
+        ("otel.kind", "client"),
+        ("rpc.system.name", "grpc"),
+        ("rpc.method", method_name(method)),
+        ("rpc.status_code", &status),
+        ("server.address", ADDRESS),
+        ("server.port", PORT),
+    ]);
+    if code == Code::Ok {
+        span.assert_none(&["otel.status_code"]);
+    } else {
+        span.assert_fields(&[("error.type", &status), ("otel.status_code", "ERROR")]);
+    }
+    let known = ATTRIBUTES.iter().map(|(name, _)| *name).chain(OTHERS.iter().copied());
+    let known = known.collect::<BTreeSet<_>>();
+    let unknown = span.fields.0.keys().filter(|field| !known.contains(*field));
+    assert_eq!(unknown.collect::<Vec<_>>(), [&""; 0], "{span:?}");
+}
+
+#[test]
+fn no_deprecated_telemetry_name_is_left() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = ["README.md", "emulator/README.md"].map(|file| root.join(file)).to_vec();
+    for folder in ["src", "emulator/src", "examples", "benches"] {
+        collect(&root.join(folder), &mut files);
+    }
+    assert!(files.len() > 150, "{} files", files.len());
+    let mut found = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).expect("it is text");
+        for (number, line) in (1..).zip(text.lines()) {
+            let names = DEPRECATED.iter().filter(|name| holds(line, name));
+            found.extend(names.map(|name| format!("{}:{number}: {name}", file.display())));
+        }
+    }
+    assert_eq!(found, [""; 0]);
+    assert!(holds("`rpc.system`", "rpc.system") && !holds("rpc.system.name", "rpc.system"));
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("it is a folder") {
+        let path = entry.expect("it can be read").path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        match extension {
+            None if path.is_dir() && !path.ends_with("target") => collect(&path, files),
+            Some("rs" | "md" | "txt" | "toml") => files.push(path),
+            _ => {}
+        }
+    }
+}
+
+/// Whether a line has this name as a whole.
+fn holds(line: &str, name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    line.match_indices(name).any(|(at, _)| {
+        let (before, after) = (&line[..at], &line[at + name.len()..]);
+        // A dot ends a sentence, unless a name goes on after it.
+        let mut after = after.chars();
+        let goes_on = match after.next() {
+            Some('.') => after.next().is_some_and(is_part),
+            Some(c) => is_part(c),
+            None => false,
+        };
+        !before.ends_with(is_part) && !goes_on
+    })
+}

@@ -1,0 +1,81 @@
+//! Diagnostics: the limits, the retry budget, the outage and the last errors of a client.
+
+use livestream_client::{
+    LivestreamClient,
+    name::InputName,
+    policy::{Backoff, Budget, RetryPolicy, Timeouts},
+};
+use livestream_emulator::{Emulator, Faults};
+use std::time::Duration;
+use tokio::time::sleep;
+use tonic::{Code, Status};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn camera() -> InputName {
+    InputName::new("p", "us-central1", "camera").expect("valid")
+}
+
+/// A client with four attempts a call, one at once after the other, and a budget of ten tokens.
+fn client(faults: &Faults) -> LivestreamClient {
+    let backoff = Backoff::new(Duration::ZERO, Duration::ZERO, 1.0);
+    let builder = Emulator::new().client_builder().layer(faults.clone());
+    let builder = builder.retry(RetryPolicy::new(backoff).with_max_attempts(4));
+    let builder = builder.timeouts(Timeouts::new(30 * SECOND).with_attempt(10 * SECOND));
+    builder.budget(Budget::new(10, 0.5)).build().expect("a client")
+}
+
+#[tokio::test(start_paused = true)]
+async fn diagnostics_of_a_new_client_show_its_limits_and_no_errors() {
+    let diagnostics = client(&Faults::new()).diagnostics();
+    assert_eq!(diagnostics.endpoint.as_deref(), Some("http://emulator.internal"));
+    assert_eq!(diagnostics.timeout, 30 * SECOND);
+    assert_eq!(diagnostics.attempt_timeout, Some(10 * SECOND));
+    assert_eq!(diagnostics.max_attempts, Some(4));
+    let budget = diagnostics.budget.expect("it is limited");
+    assert_eq!((budget.available, budget.capacity), (10.0, 10.0));
+    assert_eq!(diagnostics.outage, None);
+    assert_eq!(diagnostics.last_errors, []);
+    let text = diagnostics.to_string();
+    assert!(text.contains("timeouts: 30s for a call, 10s for an attempt, at most 4 attempts"));
+    assert!(text.contains("last errors: none"), "{text}");
+
+    let unlimited = Emulator::new().client_builder().budget(Budget::unlimited()).build();
+    let diagnostics = unlimited.expect("a client").diagnostics();
+    assert_eq!((diagnostics.budget, diagnostics.max_attempts), (None, None));
+    assert!(diagnostics.to_string().contains("retry budget: unlimited"), "{diagnostics}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn diagnostics_show_the_spent_budget_the_outage_and_the_last_errors() {
+    let faults = Faults::new();
+    let client = client(&faults);
+    faults.refuse(8, Status::unavailable("t3xt-of-the-service"));
+    for _ in 0..2 {
+        client.get_input(&camera()).await.expect_err("four attempts are refused");
+    }
+    sleep(5 * SECOND).await;
+
+    let diagnostics = client.clone().diagnostics();
+    let budget = diagnostics.budget.expect("it is limited");
+    assert!((budget.available - 4.0).abs() < 0.1, "two times three retries: {budget:?}");
+    let outage = diagnostics.outage.expect("no call has succeeded");
+    assert_eq!((outage.calls, outage.lasting.as_secs()), (2, 5));
+    let [last, first] = &diagnostics.last_errors[..] else { panic!("{diagnostics}") };
+    assert_eq!(first.code, Code::Unavailable);
+    assert_eq!((last.attempts, last.age.as_secs()), (4, 5));
+    assert!(last.method.ends_with("LivestreamService/GetInput"), "{last}");
+    assert_eq!((last.sent.as_deref(), last.stop.as_deref()), (Some("Answered"), Some("Attempts")));
+    let json: serde_json::Value = serde_json::from_str(&diagnostics.to_json()).expect("JSON");
+    assert_eq!(json["outage"]["calls"], 2);
+    assert_eq!(json["last_errors"][1]["code"], "UNAVAILABLE");
+    for text in [diagnostics.to_string(), diagnostics.to_json(), format!("{diagnostics:?}")] {
+        assert!(!text.contains("t3xt"), "texts of the service may hold anything: {text}");
+    }
+
+    client.get_input(&camera()).await.expect_err("there is none");
+    let diagnostics = client.diagnostics();
+    assert_eq!(diagnostics.outage, None, "NOT_FOUND is an answer");
+    assert_eq!(diagnostics.last_errors[0].code, Code::NotFound);
+    assert_eq!(diagnostics.last_errors.len(), 3);
+}

@@ -339,7 +339,7 @@ pub struct Error {
     path: String,
     /// The same path with the names of the service definition.
     field: Box<str>,
-    reason: String,
+    reason: Box<str>,
     position: Option<(usize, usize)>,
 }
 
@@ -355,7 +355,7 @@ impl Error {
             message: T::NAME,
             path: path.to_owned(),
             field: field_path::<T>(path).into(),
-            reason: rest.unwrap_or(&reason).trim_end().to_owned(),
+            reason: rest.unwrap_or(&reason).trim_end().into(),
             position: None,
         }
     }
@@ -421,7 +421,7 @@ impl From<Error> for crate::Error {
         let reason = format!("cannot be {}: {}", error.operation, error.reason);
         match error.field.is_empty() {
             true => InvalidField::new(error.message, reason).into(),
-            false => InvalidField::new(String::from(error.field), reason).into(),
+            false => InvalidField::new(error.field.into_string(), reason).into(),
         }
     }
 }

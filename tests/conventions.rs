@@ -2,10 +2,12 @@
 //! which a call can end. `metrics.rs` has the same for metrics.
 
 mod outcomes;
+mod peer;
 mod spans;
 
-use livestream_client::{methods::METHODS, rpc::Method};
+use livestream_client::{LivestreamClient, methods::METHODS, name::InputName, rpc::Method};
 use outcomes::{ADDRESS, Outcome, PORT, code_name, method_name};
+use peer::Peer;
 use spans::{Entry, Recorder};
 use std::{
     collections::BTreeSet,
@@ -22,8 +24,8 @@ enum Level {
     IfFailed,
     /// If the name of the method is not the known one. Then the call has no span.
     IfUnknownMethod,
-    /// If the client knows the address, that is, on its own connections. Here is none; a test beside
-    /// the source shows it.
+    /// If the client knows the address, that is, on its own connections over TCP. The calls of the table
+    /// have none.
     Recommended,
 }
 
@@ -163,6 +165,20 @@ fn check_attributes(method: &Method, outcome: &Outcome, code: Code, span: &Entry
     let known = known.collect::<BTreeSet<_>>();
     let unknown = span.fields.0.keys().filter(|field| !known.contains(*field));
     assert_eq!(unknown.collect::<Vec<_>>(), [&""; 0], "{span:?}");
+}
+
+#[tokio::test]
+async fn spans_and_connection_events_have_the_peer_address_of_a_tcp_connection() {
+    let (recorder, _guard) = Recorder::start();
+    let address = Peer::new().listen().await;
+    let client = LivestreamClient::builder().endpoint(format!("http://{address}")).build();
+    let camera = InputName::new("p", "us-central1", "camera").expect("valid");
+    client.expect("a client").get_input(&camera).await.expect("answered");
+    let (ip, port) = (address.ip().to_string(), address.port().to_string());
+    let peer = [("network.peer.address", &*ip), ("network.peer.port", &*port)];
+    for entry in [("calls", "call"), ("calls", "attempt"), ("connections", "opened")] {
+        recorder.one(entry.0, entry.1).assert_fields(&peer);
+    }
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Diagnostics: the limits, the retry budget, the outage and the last errors of a client.
 
+mod peer;
+
 use livestream_client::{
-    LivestreamClient,
+    LivestreamClient, PoolLimits,
     name::InputName,
     policy::{Backoff, Budget, RetryPolicy, Timeouts},
+    telemetry::ConnectionState,
 };
 use livestream_emulator::{Emulator, Faults};
+use peer::Peer;
 use std::time::Duration;
 use tokio::time::sleep;
 use tonic::{Code, Status};
@@ -78,4 +82,32 @@ async fn diagnostics_show_the_spent_budget_the_outage_and_the_last_errors() {
     assert_eq!(diagnostics.outage, None, "NOT_FOUND is an answer");
     assert_eq!(diagnostics.last_errors[0].code, Code::NotFound);
     assert_eq!(diagnostics.last_errors.len(), 3);
+}
+
+#[tokio::test]
+async fn diagnostics_show_the_connections_with_their_calls_and_the_queue() {
+    let peer = Peer::new().taking(60 * SECOND);
+    let address = peer.listen().await;
+    let limits = PoolLimits::default().with_max_connections(1).with_max_calls_per_connection(1);
+    let builder = LivestreamClient::builder().endpoint(format!("http://{address}")).pool(limits);
+    let client = builder.build().expect("a client");
+    let pool = client.diagnostics().pool.expect("the client has a pool");
+    assert_eq!((pool.connections.len(), pool.opening, pool.waiting), (0, 0, 0));
+    assert_eq!(pool.max_connections, 1);
+
+    let calls = [0, 1].map(|_| tokio::spawn(client.get_input(&camera()).into_future()));
+    peer.until_in_flight(1).await;
+    let is_settled = || client.diagnostics().pool.is_some_and(|p| (p.opening, p.waiting) == (0, 1));
+    while !is_settled() {
+        tokio::task::yield_now().await;
+    }
+    let pool = client.diagnostics().pool.expect("the client has a pool");
+    let [connection] = &pool.connections[..] else { panic!("one connection: {pool}") };
+    assert_eq!(connection.state, ConnectionState::Ready);
+    assert_eq!(connection.peer, Some(address));
+    assert_eq!((connection.streams, connection.max_streams, pool.waiting), (1, 1, 1));
+    let json: serde_json::Value =
+        serde_json::from_str(&client.diagnostics().to_json()).expect("JSON");
+    assert_eq!(json["pool"]["connections"][0]["peer"], address.to_string());
+    calls.iter().for_each(tokio::task::JoinHandle::abort);
 }

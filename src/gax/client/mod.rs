@@ -4,10 +4,13 @@ mod connect;
 mod declare;
 mod mixins;
 mod shared;
+mod stub;
 
 pub use connect::Preparation;
 pub(crate) use declare::client;
 pub(crate) use mixins::mixins;
+pub use stub::GrpcStack;
+pub(crate) use stub::{client_stack, grpc_stack};
 
 #[cfg(feature = "adc")]
 use crate::gax::adc::application_default;
@@ -15,7 +18,6 @@ use crate::gax::adc::application_default;
 use crate::gax::credentials::application_default;
 use crate::gax::{
     call::{Call, Core},
-    context::Classify,
     credentials::{Credentials, DEFAULT_UNIVERSE_DOMAIN},
     error::{BoxError, Error},
     name::OperationName,
@@ -32,7 +34,7 @@ use crate::gax::{
     operation::Operation,
     policy::{Budget, CallPolicy, PollPolicy, RetryPolicy, Timeouts},
     rpc::{Idempotency, LongRunning, Rpc},
-    stack::{self, auth::AuthLayer, buffer::Buffer, headers::HeadersLayer},
+    stack::{self, auth::AuthLayer, headers::HeadersLayer},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
@@ -40,8 +42,8 @@ use http_body::Body as HttpBody;
 use shared::Shared;
 use std::{env, fmt, marker::PhantomData, sync::Arc, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tonic::{Code, Status, body::Body};
-use tower::{Layer, Service, ServiceExt, layer::layer_fn, util::BoxCloneSyncService};
+use tonic::{Code, body::Body};
+use tower::{Layer, Service, layer::layer_fn};
 
 /// A client that a [`Builder`] can build.
 pub trait Client: sealed::Sealed + Sized {
@@ -88,30 +90,6 @@ pub trait Client: sealed::Sealed + Sized {
 
 pub(crate) mod sealed {
     pub trait Sealed {}
-}
-
-/// A service over the whole stack, for a raw tonic stub.
-///
-/// Its error is a [`Status`], so that a task can be spawned around a stub's call: with a boxed error,
-/// the compiler cannot see that the call is `Send`.
-pub type GrpcStack = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
-
-/// Boxes a service for a raw tonic stub.
-pub(crate) fn grpc_stack<S, B>(service: S) -> GrpcStack
-where
-    S: Service<Request<Body>, Response = Response<B>, Error = Status>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send,
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    let service = service.map_response(|response: Response<B>| response.map(Body::new));
-    BoxCloneSyncService::new(service)
-}
-
-/// The stack of a client, for a raw tonic stub.
-pub(crate) fn client_stack(core: &Core, classify: Classify) -> GrpcStack {
-    grpc_stack(Buffer::new(core.stack.clone(), core.policy.clone(), classify))
 }
 
 /// The scope that the API asks of its callers.

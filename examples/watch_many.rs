@@ -34,7 +34,7 @@ async fn main() -> Result {
     let names = names.collect::<std::result::Result<Vec<ChannelName>, _>>()?;
 
     // Only the name and the state of each channel are read.
-    let channels = client.watch_channels(location).fields([""; 0]);
+    let channels = client.watch_channels(location).states_only();
     let mut changes = channels.changes();
     let waits = client.shared_waits(location);
     let mut creations = tokio::task::JoinSet::new();

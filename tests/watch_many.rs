@@ -56,7 +56,7 @@ async fn two_hundred_channels_are_started_and_watched_with_one_listing_a_tick() 
         Emulator::builder().limit(Limit::Channels, 200).latency(Latency::StartChannel, 60 * SECOND);
     let Fixture { client, location, log, .. } = &Fixture::with(emulator);
     let names = create(client, location, 200).await;
-    let watches = client.watch_channels(location).fields([""; 0]);
+    let watches = client.watch_channels(location).states_only();
     let mut starts = JoinSet::new();
     for name in &names {
         starts.spawn(client.start_channel(name).send());

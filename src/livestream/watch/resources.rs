@@ -30,8 +30,14 @@ impl Watched for ChannelName {
     type Parent = LocationName;
     type List = ListChannelsRequest;
 
-    const STATE_FIELDS: &'static [&'static str] =
-        &["name", "streaming_state", "streaming_error", "distributions"];
+    const STATE_FIELDS: &'static [&'static str] = &[
+        "name",
+        "streaming_state",
+        "streaming_error",
+        "distributions.key",
+        "distributions.state",
+        "distributions.error",
+    ];
 
     fn list(client: &LivestreamClient, parent: &LocationName) -> Call<Self::List> {
         client.list_channels(parent)

@@ -83,11 +83,19 @@ impl<N: Watched> Watches<N> {
         Self(Shared::new(client.clone(), parent.clone(), Vec::new(), client.core.poll))
     }
 
-    /// Reads only these fields, and the name and the state. The other fields of the resources are
-    /// unset, also for a condition. See [`Call::fields`](crate::Call::fields).
+    /// Reads only the name, the state and the error of each resource. The other fields are unset, also
+    /// for a condition.
     ///
-    /// This makes a listing of many resources about ten times smaller. The watches and waits of other
-    /// clones are not shared any more.
+    /// This makes a listing of many channels about ten times smaller, if the service knows
+    /// [field masks](crate::Call::fields). The polling is not shared with other clones any more.
+    pub fn states_only(self) -> Self {
+        self.fields([""; 0])
+    }
+
+    /// Reads only these fields, and the name, the state and the error. The other fields of the
+    /// resources are unset, also for a condition. See [`Call::fields`](crate::Call::fields).
+    ///
+    /// The polling is not shared with other clones any more.
     pub fn fields(self, paths: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let Shared { client, parent, policy, .. } = &*self.0;
         let mut fields = N::STATE_FIELDS.iter().map(|&field| field.to_owned()).collect::<Vec<_>>();
@@ -95,8 +103,8 @@ impl<N: Watched> Watches<N> {
         Self(Shared::new(client.clone(), parent.clone(), fields, *policy))
     }
 
-    /// Polls with this policy instead of the client's. Its limit is for each wait. The watches and
-    /// waits of other clones are not shared any more.
+    /// Polls with this policy instead of the client's. Its limit is for each wait. The polling is not
+    /// shared with other clones any more.
     pub fn poll_policy(self, policy: PollPolicy) -> Self {
         let Shared { client, parent, fields, .. } = &*self.0;
         Self(Shared::new(client.clone(), parent.clone(), fields.clone(), policy))

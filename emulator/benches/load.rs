@@ -4,6 +4,10 @@
 //! cargo bench -p livestream-emulator --bench load
 //! ```
 //!
+//! On two cores that other builds shared, in 20 s each: 25,223 calls a second over gRPC, and 11,389 over
+//! JSON. Memory grew from 15 to 42 MiB with the request ids that the service remembers for an hour, of
+//! which there are at most 100,000, and was then flat at 43 MiB.
+//!
 //! With `--test` it runs for a second; `EMULATOR_LOAD_SECONDS` sets another length. Nine of ten calls are reads; one creates or deletes an event.
 
 use livestream_client::{

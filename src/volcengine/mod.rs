@@ -70,7 +70,7 @@ pub use access_key::AccessKey;
 pub use builder::Builder;
 
 use crate::gax::{
-    client::{GrpcStack, grpc_stack},
+    client::{GrpcStack, stub::grpc_stack},
     context::CallContext,
     error::Error,
     net::endpoint::Endpoint,

@@ -4,15 +4,13 @@ mod connect;
 mod declare;
 mod mixins;
 mod shared;
-mod stub;
+pub(crate) mod stub;
 
 pub use connect::Preparation;
 pub(crate) use declare::client;
 pub(crate) use mixins::mixins;
 pub use stub::GrpcStack;
 pub(crate) use stub::client_stack;
-#[cfg(feature = "volcengine")]
-pub(crate) use stub::grpc_stack;
 
 #[cfg(feature = "adc")]
 use crate::gax::adc::application_default;

@@ -14,13 +14,16 @@ use super::{
 };
 use crate::gax::{
     body::RequestBody,
-    context::{CallContext, before_sending},
+    context::{BoxFuture, CallContext, before_sending},
     error::BoxError,
     policy::Sent,
     transport_error::TransportError,
 };
 use bytes::Bytes;
-use futures_util::future::{Either, select};
+use futures_util::{
+    TryFutureExt,
+    future::{Either, select},
+};
 use h2::{
     Ping, PingPong, Reason, RecvStream, SendStream,
     client::{self, ResponseFuture, SendRequest},
@@ -122,16 +125,15 @@ impl Sender {
         let (head, body) = request.into_parts();
         let (traffic, writes) = (self.traffic.clone(), self.traffic.writes());
         let sent = send.send_request(Request::from_parts(head, ()), body.is_end_stream());
+        let sent = sent.map_err(|e| match e {
+            e if e.is_go_away() || e.is_io() => turned_away(e),
+            e => unfit(e),
+        });
+        let sent = sent.map(|(response, stream)| begin(send, response, stream, body));
         Ok(async move {
-            let (response, stream) = sent.map_err(|e| match e {
-                e if e.is_go_away() || e.is_io() => turned_away(e),
-                e => unfit(e),
-            })?;
-            let outcome = match body {
-                RequestBody::Message(message, context) => {
-                    exchange(send, response, stream, message, context).await
-                }
-                RequestBody::Stream(body) => receive(response, send_stream(stream, body)).await,
+            let outcome = match sent? {
+                Exchange::Begun(response, sending) => receive(response, sending).await,
+                Exchange::Held(held) => held.await,
             };
             outcome.map_err(
                 |error| {
@@ -142,6 +144,38 @@ impl Sender {
     }
 }
 
+/// A request on its way.
+enum Exchange {
+    /// All of the message is with h2, or a task sends it.
+    Begun(ResponseFuture, Option<Sending>),
+    /// Flow control or the server's stream limit keeps the end of the message here. Boxed, because it
+    /// is rare and large.
+    Held(BoxFuture<Response<Incoming>, BoxError>),
+}
+
+/// Sends the body, as far as the server takes it now.
+fn begin(
+    mut send: SendRequest<Bytes>,
+    response: ResponseFuture,
+    mut stream: SendStream<Bytes>,
+    body: RequestBody,
+) -> Exchange {
+    match body {
+        RequestBody::Stream(body) => Exchange::Begun(response, send_stream(stream, body)),
+        RequestBody::Message(message, _) if message.is_empty() => Exchange::Begun(response, None),
+        RequestBody::Message(message, context) => {
+            let is_queued = send.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending();
+            stream.reserve_capacity(message.len());
+            if is_queued || stream.capacity() < message.len() {
+                return Exchange::Held(Box::pin(hold(send, response, stream, message, context)));
+            }
+            // The response says why a stream ended under its message.
+            let _ = stream.send_data(message, true);
+            Exchange::Begun(response, None)
+        }
+    }
+}
+
 fn refusal(send: &mut SendRequest<Bytes>) -> Option<h2::Error> {
     match send.poll_ready(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(ready) => ready.err(),
@@ -149,51 +183,39 @@ fn refusal(send: &mut SendRequest<Bytes>) -> Option<h2::Error> {
     }
 }
 
-/// Sends a message and waits for the response.
+/// Sends a message as the server takes it, and waits for the response.
 ///
-/// A server carries out a unary call once it has the whole message. While flow control or the
-/// server's stream limit keeps the end of it here, the call certainly has not run.
-fn exchange(
+/// A server carries out a unary call once it has the whole message. As long as the end of it is here,
+/// the call certainly has not run.
+async fn hold(
     mut send: SendRequest<Bytes>,
     response: ResponseFuture,
     mut stream: SendStream<Bytes>,
     message: Bytes,
     context: CallContext,
-) -> impl Future<Output = Result<Response<Incoming>, BoxError>> {
-    async move {
-        if message.is_empty() {
-            return receive(response, None).await;
+) -> Result<Response<Incoming>, BoxError> {
+    let response = pin!(receive(response, None));
+    let sending = pin!(before_sending(context.deadline, "room for the whole message", async {
+        poll_fn(|cx| send.poll_ready(cx)).await.map_err(turned_away)?;
+        if send_piecewise(&mut stream, message, true).await.is_none() {
+            // The server has reset the stream; the response says why.
+            std::future::pending::<()>().await;
         }
-        let is_queued = send.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending();
-        stream.reserve_capacity(message.len());
-        if !is_queued && stream.capacity() >= message.len() {
-            // The response says why a stream ended under its message.
-            let _ = stream.send_data(message, true);
-            return receive(response, None).await;
-        }
-        let response = pin!(receive(response, None));
-        let sending = pin!(before_sending(context.deadline, "room for the whole message", async {
-            poll_fn(|cx| send.poll_ready(cx)).await.map_err(turned_away)?;
-            if send_piecewise(&mut stream, message, true).await.is_none() {
-                // The server has reset the stream; the response says why.
-                std::future::pending::<()>().await;
-            }
-            Ok(())
-        }));
-        match select(response, sending).await {
-            Either::Left((response, _)) => response,
-            Either::Right((Err(unsent), _)) => Err(unsent.into()),
-            Either::Right((Ok(()), response)) => response.await,
-        }
+        Ok(())
+    }));
+    match select(response, sending).await {
+        Either::Left((response, _)) => response,
+        Either::Right((Err(unsent), _)) => Err(unsent.into()),
+        Either::Right((Ok(()), response)) => response.await,
     }
 }
 
-async fn receive(
+fn receive(
     mut response: ResponseFuture,
     sending: Option<Sending>,
-) -> Result<Response<Incoming>, BoxError> {
+) -> impl Future<Output = Result<Response<Incoming>, BoxError>> {
     let mut interim = 0;
-    let response = poll_fn(|cx| {
+    poll_fn(move |cx| {
         // h2 keeps interim responses until they are taken.
         while let Poll::Ready(Some(Ok(_))) = response.poll_informational(cx) {
             interim += 1;
@@ -203,8 +225,7 @@ async fn receive(
         }
         Pin::new(&mut response).poll(cx).map_err(BoxError::from)
     })
-    .await?;
-    Ok(response.map(|stream| Incoming { stream, _sending: sending }))
+    .map_ok(|response| response.map(|stream| Incoming { stream, _sending: sending }))
 }
 
 /// Sends a stream of messages beside its responses, for which it may wait.

@@ -23,7 +23,7 @@ use std::{
 };
 use tokio::{
     runtime::{self, Handle},
-    sync::Notify,
+    sync::{Notify, futures::Notified},
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -92,8 +92,8 @@ impl Slot {
     }
 
     /// Returns once the connection does not acknowledge a ping.
-    pub(super) async fn silence(&self) {
-        self.silence.notified().await;
+    pub(super) fn silence(&self) -> Notified<'_> {
+        self.silence.notified()
     }
 
     fn signs(&self) -> Signs {

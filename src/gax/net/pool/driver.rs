@@ -152,16 +152,18 @@ impl Pool {
         }
     }
 
+    /// A place on a connection, if one is free.
+    pub(super) fn lease(self: &Arc<Self>, is_repeatable: bool) -> Option<Lease> {
+        let place = self.update(|state, now| state.acquire(now, is_repeatable));
+        place.map(|(id, slot)| self.lease_on(slot, id))
+    }
+
     /// A place on a connection, waited for until the deadline.
-    pub(super) async fn lease(
+    pub(super) async fn wait_for_lease(
         self: &Arc<Self>,
         deadline: Option<Instant>,
         is_repeatable: bool,
     ) -> Result<Lease, TransportError> {
-        let place = self.update(|state, now| state.acquire(now, is_repeatable));
-        if let Some((id, slot)) = place {
-            return Ok(self.lease_on(slot, id));
-        }
         let (sender, receiver) = oneshot::channel();
         let waiter = self.update(|state, now| state.wait(now, is_repeatable, sender));
         let _waiting = Waiting { pool: self, waiter };

@@ -23,7 +23,10 @@ mod state_tests;
 
 pub use limits::PoolLimits;
 
-use self::driver::{Lease, Pool, SentRequest};
+use self::{
+    drive::Slot,
+    driver::{Lease, Pool, SentRequest},
+};
 use super::{
     connection::Incoming,
     connector::Connector,
@@ -38,11 +41,15 @@ use crate::gax::{
     transport_error::TransportError,
 };
 use bytes::Bytes;
-use futures_util::future::{Either, select};
+use futures_util::{
+    FutureExt,
+    future::{Either, select},
+};
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt;
 use std::{
+    future::pending,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -76,7 +83,10 @@ impl Connections {
 
     /// Opens a connection, if none has room, and waits until the server's settings have arrived.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<(), TransportError> {
-        self.0.lease(Some(deadline), false).await.map(drop)
+        match self.0.lease(false) {
+            Some(_) => Ok(()),
+            None => self.0.wait_for_lease(Some(deadline), false).await.map(drop),
+        }
     }
 
     /// Sends a request on the connection with the fewest calls.
@@ -89,8 +99,12 @@ impl Connections {
             let deadline = request.attempt_deadline();
             let is_repeatable = request.body().is_repeatable();
             let (begun, mut tried) = (Instant::now(), 0);
-            let (lease, response) = loop {
-                let mut lease = pool.lease(deadline, is_repeatable).await?;
+            let (mut lease, response) = loop {
+                let mut lease = match pool.lease(is_repeatable) {
+                    Some(lease) => lease,
+                    // Boxed, because it is rare and large.
+                    None => Box::pin(pool.wait_for_lease(deadline, is_repeatable)).await?,
+                };
                 let now = Instant::now();
                 if deadline.is_some_and(|deadline| now >= deadline) {
                     return Err(not_sent("before the request was sent").into());
@@ -113,7 +127,14 @@ impl Connections {
                 }
                 pool.update(|state, now| state.ended(now, lease.id, error));
             };
-            receive(lease, response, is_repeatable).await
+            let slot = lease.slot.clone();
+            let lost = pin!(lost(&slot, lease.sent, is_repeatable));
+            let response = match select(pin!(response), lost).await {
+                Either::Left((response, _)) => response,
+                Either::Right((lost, _)) => Err(lost.into()),
+            };
+            lease.is_answered = response.is_ok();
+            Ok(response?.map(|body| LeasedBody { body, _lease: lease }))
         }
     }
 }
@@ -165,33 +186,34 @@ impl HttpBody for LeasedBody {
     }
 }
 
-/// Waits for the response, as long as the connection may be alive.
-async fn receive(
-    mut lease: Lease,
-    response: impl Future<Output = Result<Response<Incoming>, BoxError>>,
+/// Returns once there is no point in waiting for the response.
+fn lost(
+    slot: &Slot,
+    sent: Option<SentRequest>,
     is_repeatable: bool,
-) -> Result<Response<LeasedBody>, BoxError> {
-    let slot = lease.slot.clone();
-    let writes = lease.sent.map_or(0, |sent| sent.writes);
-    let silence = async {
-        if slot.is_on_another_runtime() {
-            sleep(SILENCE).await;
-            if slot.sender().traffic().writes() == writes {
-                let message = "the runtime that drives the connection stands still";
-                return TransportError::new(Code::Unavailable, Sent::No, message);
-            }
-        }
-        if !is_repeatable {
-            std::future::pending::<()>().await;
-        }
-        slot.silence().await;
+) -> impl Future<Output = TransportError> {
+    if slot.is_on_another_runtime() {
+        return Either::Left(Box::pin(stuck(slot, sent, is_repeatable)));
+    }
+    Either::Right(silent(slot, is_repeatable))
+}
+
+/// Returns once the connection does not acknowledge a ping, if the request may be sent elsewhere.
+fn silent(slot: &Slot, is_repeatable: bool) -> impl Future<Output = TransportError> {
+    let silence =
+        if is_repeatable { Either::Left(slot.silence()) } else { Either::Right(pending()) };
+    silence.map(|()| {
         let message = "the connection went silent before the answer came";
         TransportError::new(Code::Unavailable, Sent::Maybe, message)
-    };
-    let response = match select(pin!(response), pin!(silence)).await {
-        Either::Left((response, _)) => response,
-        Either::Right((silent, _)) => Err(silent.into()),
-    };
-    lease.is_answered = response.is_ok();
-    Ok(response?.map(|body| LeasedBody { body, _lease: lease }))
+    })
+}
+
+/// Like [`silent`], or once it is clear that nobody drives the connection.
+async fn stuck(slot: &Slot, sent: Option<SentRequest>, is_repeatable: bool) -> TransportError {
+    sleep(SILENCE).await;
+    if sent.is_some_and(|sent| slot.sender().traffic().writes() == sent.writes) {
+        let message = "the runtime that drives the connection stands still";
+        return TransportError::new(Code::Unavailable, Sent::No, message);
+    }
+    silent(slot, is_repeatable).await
 }

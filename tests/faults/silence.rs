@@ -282,6 +282,27 @@ async fn a_connection_whose_peer_stops_reading_closes_after_the_client_is_droppe
     assert_eq!(Arc::strong_count(&open), 1, "only the test is left");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_suspect_connection_that_may_not_be_pinged_yet_is_closed() {
+    let (server, builder) = Server::in_memory(|exchange| async {
+        match exchange.number {
+            1 | 3 => exchange.succeed_by_method(),
+            _ => drop(exchange.until_reset().await),
+        }
+    });
+    let client = builder.retry(RetryPolicy::never()).build().expect("a client");
+    within(DEADLINE, read(&client)).await.expect("an answer");
+    within(millis(100), read(&client).timeout(millis(100))).await.expect_err("no answer");
+    // The connection is pinged, and answers.
+    sleep(millis(100)).await;
+    within(DEADLINE, read(&client)).await.expect("an answer");
+    within(millis(100), read(&client).timeout(millis(100))).await.expect_err("no answer");
+    // The next ping is due ten seconds after the first one.
+    let closed = timeout(millis(2_000), server.until_no_connections()).await;
+    assert!(closed.is_ok(), "a connection that takes no calls stays open");
+    assert_eq!((server.attempts(), server.connections()), (4, 1));
+}
+
 #[tokio::test]
 async fn a_mutation_has_not_run_if_its_connection_ended_before_a_byte_was_written() {
     let (connector, mut dialled, _) = connector();

@@ -42,6 +42,10 @@ fn main() {
             let client = runtime.block_on(theirs(address));
             run(&runtime, calls.parse().expect("a number of calls"), || client.call());
         }
+        ["bare-with-token", calls] => {
+            let client = runtime.block_on(theirs(address)).with_token();
+            run(&runtime, calls.parse().expect("a number of calls"), || client.call());
+        }
         _ => {
             let (our, their) = runtime.block_on(async { (ours(address), theirs(address).await) });
             println!("allocations a call: {:.1}", of_calls(&runtime, || our.call()));

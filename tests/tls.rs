@@ -10,8 +10,9 @@ use livestream_client::{
     policy::RetryPolicy,
 };
 use peer::{Peer, chain, channel, tls::Authority};
-use std::{net::SocketAddr, time::Duration};
-use tokio::time::timeout;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use tokio_rustls::{TlsAcceptor, rustls::HandshakeKind};
 use tokio_stream::StreamExt;
 use tonic::Code;
 
@@ -149,6 +150,32 @@ async fn a_server_without_tls_is_refused() {
     let at = Peer::new().listen().await;
     let why = refusal(client(at, Tls::new())).await;
     assert!(why.contains("no TLS connection"), "{why}");
+}
+
+#[tokio::test]
+async fn the_second_connection_of_a_client_resumes_the_tls_session() {
+    let authority = Authority::new();
+    let acceptor = TlsAcceptor::from(Arc::new(authority.server(&["h2"])));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let at = listener.local_addr().expect("it is bound");
+    let (peer, (seen, mut handshakes)) = (Peer::new(), mpsc::unbounded_channel());
+    let server = peer.clone();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let io = acceptor.accept(socket).await.expect("the client trusts the authority");
+            seen.send(io.get_ref().1.handshake_kind()).expect("the test waits");
+            let server = server.clone();
+            tokio::spawn(async move { server.serve(io).await });
+        }
+    });
+    let client = client(at, trusting(&authority)).build().expect("a client");
+    client.get_channel(&channel()).await.expect("answered");
+    peer.drain();
+    peer.until_open(0).await;
+    client.get_channel(&channel()).await.expect("answered on another connection");
+    assert_eq!(handshakes.recv().await, Some(Some(HandshakeKind::Full)));
+    assert_eq!(handshakes.recv().await, Some(Some(HandshakeKind::Resumed)));
+    assert_eq!(peer.opened(), 2);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 pub mod callers;
 mod one_answer;
+mod ordinary;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use core_affinity::CoreId;
@@ -22,6 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     task::{AbortHandle, JoinSet},
 };
@@ -62,6 +64,12 @@ pub fn serve(answer: &impl Message, awake: bool) -> SocketAddr {
     address
 }
 
+/// Answers every call at once with this message, as [`serve`] does, but with hyper's server.
+pub fn serve_ordinarily(answer: &impl Message) -> SocketAddr {
+    let answer = frame(answer);
+    listen(move |stream| ordinary::serve_connection(stream, answer.clone()))
+}
+
 /// Answers each request with the result of `answer` for its bytes.
 pub fn serve_with(
     manners: Manners,
@@ -93,8 +101,9 @@ where
     told.recv().expect("the server starts")
 }
 
-async fn serve_connection(
-    stream: TcpStream,
+/// Serves one connection to its end.
+pub async fn serve_connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     manners: Manners,
     answer: impl Fn(Bytes) -> Bytes + Clone + Send + Sync + 'static,
 ) {

@@ -155,6 +155,10 @@ impl Token {
 /// the same name.
 impl From<HeaderMap> for Token {
     fn from(mut headers: HeaderMap) -> Self {
+        // Besides hiding the value from `Debug`, this makes HTTP/2 send it as a literal that is never
+        // indexed, at every hop (RFC 7541, section 7.1.3): a value in a compression table can be
+        // guessed by the sizes of other requests. The price is the encoding of the whole token in each
+        // call. h2 pays it for `authorization` in any case, because it never indexes that header.
         headers.values_mut().for_each(|value| value.set_sensitive(true));
         Self(Arc::new(headers))
     }

@@ -77,6 +77,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> RawConnection<IO> {
         self.write(WINDOW_UPDATE, 0, 0, &increment.to_be_bytes()).await
     }
 
+    /// Lets the client send this much more on the connection.
+    pub(crate) async fn widen(&mut self, more: u32) -> io::Result<()> {
+        self.write(WINDOW_UPDATE, 0, 0, &more.to_be_bytes()).await
+    }
+
     /// Acknowledges a ping.
     pub(crate) async fn pong(&mut self, payload: &[u8]) -> io::Result<()> {
         self.write(PING, ACK, 0, payload).await

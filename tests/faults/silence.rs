@@ -2,7 +2,7 @@
 
 use super::{
     CHANNEL, CLIENT_DEADLINE as DEADLINE, channel, client_for,
-    frames::{ACK, HEADERS, PING, RawConnection},
+    frames::{ACK, HEADERS, INITIAL_WINDOW_SIZE, PING, RawConnection},
     listen, millis, preview, read,
     server::{Server, framed},
     start, within,
@@ -280,6 +280,50 @@ async fn a_connection_whose_peer_stops_reading_closes_after_the_client_is_droppe
         sleep(Duration::ZERO).await;
     }
     assert_eq!(Arc::strong_count(&open), 1, "only the test is left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspect_connection_that_may_not_be_pinged_yet_is_closed() {
+    let (server, builder) = Server::in_memory(|exchange| async {
+        match exchange.number {
+            1 | 3 => exchange.succeed_by_method(),
+            _ => drop(exchange.until_reset().await),
+        }
+    });
+    let client = builder.retry(RetryPolicy::never()).build().expect("a client");
+    within(DEADLINE, read(&client)).await.expect("an answer");
+    within(millis(100), read(&client).timeout(millis(100))).await.expect_err("no answer");
+    // The connection is pinged, and answers.
+    sleep(millis(100)).await;
+    within(DEADLINE, read(&client)).await.expect("an answer");
+    within(millis(100), read(&client).timeout(millis(100))).await.expect_err("no answer");
+    // The next ping is due ten seconds after the first one.
+    let closed = timeout(millis(2_000), server.until_no_connections()).await;
+    assert!(closed.is_ok(), "a connection that takes no calls stays open");
+    assert_eq!((server.attempts(), server.connections()), (4, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_deadline_passes_behind_a_large_request_is_deadline_exceeded() {
+    let (connector, mut dialled, _) = connector();
+    let client = client().connector(connector).build().expect("a client");
+    let labels = [("k".to_owned(), "x".repeat(1 << 20))].into();
+    let large = livestream_client::model::UpdateChannelRequest {
+        channel: Some(Channel { name: CHANNEL.into(), labels, ..Default::default() }),
+        ..Default::default()
+    };
+    let large = client.call(large).timeout(Duration::from_secs(20));
+    let large = tokio::spawn(large.into_future());
+    let io = dialled.recv().await.expect("a connection");
+    let mut connection = RawConnection::over(io).await.expect("the preface");
+    // The large request fills the socket and the window of the connection; nobody reads it.
+    connection.settings(&[(INITIAL_WINDOW_SIZE, 1 << 20)]).await.expect("it is open");
+    connection.widen(200 << 10).await.expect("it is open");
+    sleep(millis(100)).await;
+    let timeout = millis(500);
+    let error = within(timeout, preview(&client).timeout(timeout)).await.expect_err("no room");
+    super::assert_failed(&error, Code::DeadlineExceeded, 1, false);
+    large.abort();
 }
 
 #[tokio::test]

@@ -336,6 +336,9 @@ impl HttpBody for Incoming {
 /// Nothing was written to the connection after the request was handed to it.
 fn unwritten(error: BoxError) -> BoxError {
     let error = TransportError::from_error(error);
+    if matches!(error.sent, Sent::No | Sent::Unseen) {
+        return error.into(); // It says more, such as that time ran out.
+    }
     let message = "the connection ended before the request was sent";
     TransportError::new(Code::Unavailable, Sent::Unseen, message).with_source(error).into()
 }

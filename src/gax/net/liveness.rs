@@ -70,6 +70,8 @@ pub(super) enum Step {
     Suspect,
     /// New calls may go here again.
     Recovered,
+    /// Close the connection: it is suspect, nobody waits for it, and no ping can clear it soon.
+    Doubtful,
     /// Close the connection.
     Dead,
 }
@@ -97,7 +99,10 @@ impl Liveness {
                 return Step::Recovered;
             }
         }
-        let Some(keepalive) = self.keepalive else { return Step::Wait(None) };
+        let is_unneeded = signs.is_suspect && !signs.is_awaited;
+        let Some(keepalive) = self.keepalive else {
+            return if is_unneeded { Step::Doubtful } else { Step::Wait(None) };
+        };
         if let Some(pinged_at) = self.pinged_at {
             let (silent, dead) = (pinged_at + SILENCE, pinged_at + keepalive.timeout);
             if now >= dead {
@@ -114,6 +119,10 @@ impl Liveness {
             return Step::Wait(None);
         }
         let due = self.next_ping(now, signs, keepalive);
+        if is_unneeded && due > now + SILENCE {
+            // It takes no calls, and the interval may have doubled to hours.
+            return Step::Doubtful;
+        }
         if now < due {
             return Step::Wait(Some(due));
         }
@@ -260,9 +269,27 @@ mod tests {
     }
 
     #[test]
+    fn a_suspect_without_calls_is_given_up_if_the_next_ping_is_not_due_soon() {
+        let begin = Instant::now();
+        let mut liveness = Liveness::new(Some(KEEPALIVE), begin);
+        let suspect = Signs { is_awaited: false, is_suspect: true, ..AWAITED };
+        assert_eq!(liveness.step(begin, suspect), Step::Ping);
+        let answered = Signs { reads: 1, ..suspect };
+        assert_eq!(liveness.step(begin, answered), Step::Recovered);
+        let awaited = Signs { is_awaited: true, ..answered };
+        let next = Step::Wait(Some(begin + KEEPALIVE.interval));
+        assert_eq!(liveness.step(begin + SECOND, awaited), next, "a call still waits");
+        assert_eq!(liveness.step(begin + SECOND, answered), Step::Doubtful);
+        let late = begin + KEEPALIVE.interval - SECOND;
+        assert_eq!(liveness.step(late, answered), next, "the ping is due in a second");
+    }
+
+    #[test]
     fn without_keepalive_nothing_is_pinged() {
         let begin = Instant::now();
         let mut liveness = Liveness::new(None, begin);
         assert_eq!(steps(&mut liveness, begin, 0, AWAITED, 1000), []);
+        let suspect = Signs { is_awaited: false, is_suspect: true, ..AWAITED };
+        assert_eq!(liveness.step(begin, suspect), Step::Doubtful);
     }
 }

@@ -64,9 +64,13 @@ impl Slot {
     }
 
     pub(super) fn end_call(&self, is_answered: bool) {
-        self.calls.fetch_sub(1, Ordering::Relaxed);
         if is_answered {
             self.answers.fetch_add(1, Ordering::Relaxed);
+        }
+        let is_last = self.calls.fetch_sub(1, Ordering::Relaxed) == 1;
+        if is_last && self.is_suspect.load(Ordering::Relaxed) {
+            // It may not be needed any more.
+            self.task.wake();
         }
     }
 
@@ -124,7 +128,7 @@ pub(super) enum Event {
     Silent,
     /// It was suspected, and something has arrived.
     Heard,
-    /// It was suspected, its calls have ended, and nothing can clear it because pings are off.
+    /// It was suspected, its calls have ended, and no ping may clear it soon.
     Doubtful,
     /// It is closed. This is the last event.
     Ended(Result<(), BoxError>),
@@ -138,7 +142,6 @@ pub(super) struct Drive {
     sender: Option<Sender>,
     slot: Weak<Slot>,
     task: Arc<AtomicWaker>,
-    keepalive: Option<Keepalive>,
     liveness: Liveness,
     timer: Pin<Box<Sleep>>,
     is_timer_set: bool,
@@ -176,7 +179,6 @@ impl Drive {
             sender: Some(slot.sender.clone()),
             slot: Arc::downgrade(&slot),
             task,
-            keepalive,
             liveness: Liveness::new(keepalive, now),
             timer: Box::pin(sleep_until(now + FAR)),
             is_timer_set: false,
@@ -264,13 +266,13 @@ impl Drive {
     /// Pings the peer where that is due. Returns when to check again.
     fn check(&mut self, now: Instant, slot: &Slot) -> Result<Option<Instant>, Event> {
         loop {
-            let signs = slot.signs();
-            if self.keepalive.is_none() && signs.is_suspect && !signs.is_awaited && !self.has_left {
-                self.has_left = true;
-                return Err(Event::Doubtful);
-            }
-            match self.liveness.step(now, signs) {
+            match self.liveness.step(now, slot.signs()) {
                 Step::Wait(due) => return Ok(due),
+                Step::Doubtful if self.has_left => return Ok(None),
+                Step::Doubtful => {
+                    self.has_left = true;
+                    return Err(Event::Doubtful);
+                }
                 Step::Ping => self.driver.ping(),
                 Step::Suspect => {
                     slot.silence.notify_waiters();

@@ -195,7 +195,7 @@ async fn a_flood_of_interim_responses_ends_the_call() {
         let mut sent = 0_u32;
         while sent < 1_000_000 && connection.interim(stream).await.is_ok() {
             sent += 1;
-            if sent % 100 == 0 {
+            if sent.is_multiple_of(100) {
                 tokio::task::yield_now().await;
             }
         }

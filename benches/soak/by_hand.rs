@@ -5,7 +5,7 @@
 //! the response headers, which prove that the server saw the request.
 
 use crate::{
-    faults::{self, Act, Fault, Opening, Plan, Step, framed, grpc, millis, status},
+    faults::{self, Act, Fault, Opening, Plan, Step, framed, grpc, millis},
     frames::{
         self, ACK, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE,
         MAX_CONCURRENT_STREAMS, PADDED, PING, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE,
@@ -154,10 +154,8 @@ impl Connection {
                         self.book().active.remove(&stream);
                     }
                 }
-                SETTINGS if frame.flags & ACK == 0 => {
-                    if opening != Some(Opening::SettingsNever) {
-                        self.write(&frames::frame(SETTINGS, ACK, 0, &[])).await?;
-                    }
+                SETTINGS if frame.flags & ACK == 0 && opening != Some(Opening::SettingsNever) => {
+                    self.write(&frames::frame(SETTINGS, ACK, 0, &[])).await?;
                 }
                 PING if frame.flags & ACK == 0 => {
                     self.write(&frames::frame(PING, ACK, 0, &frame.payload)).await?;
@@ -396,7 +394,7 @@ impl Connection {
             }
             Act::ResetOfIdleStream => frame(RST_STREAM, 0, MAX_STREAM, &[0; 4]),
             Act::FrameTooLarge => frame(DATA, 0, stream, &[0; MAX_FRAME + 1]),
-            Act::DataOnIdleStream => frame(DATA, 0, MAX_STREAM, &status(0)[0].1.as_bytes()),
+            Act::DataOnIdleStream => frame(DATA, 0, MAX_STREAM, b"0"),
         };
         self.write(&strike).await?;
         if is_begun {

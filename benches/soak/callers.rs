@@ -1,6 +1,6 @@
 //! The callers: 64 calls in flight, over four clients with different settings.
 
-use crate::{faults::Token as Fault, truth::Kind, world::World};
+use crate::{faults::Credential as Fault, truth::Kind, world::World};
 use fastrand::Rng;
 use livestream_client::{
     Builder, Error, LivestreamClient, PoolLimits, Tls,
@@ -90,18 +90,16 @@ impl Callers {
     }
 
     /// Calls until the run is over, and drops the clients.
-    pub fn run(self, world: Arc<World>) -> impl Future<Output = ()> + Send {
-        async move {
-            world.watch_tasks();
-            let mut callers = JoinSet::new();
-            let mut seeds = Rng::with_seed(world.seed);
-            for (client, in_flight) in self.0 {
-                for _ in 0..in_flight {
-                    callers.spawn(call_in_turn(client.clone(), world.clone(), seeds.fork()));
-                }
+    pub async fn run(self, world: Arc<World>) {
+        world.watch_tasks();
+        let mut callers = JoinSet::new();
+        let mut seeds = Rng::with_seed(world.seed);
+        for (client, in_flight) in self.0 {
+            for _ in 0..in_flight {
+                callers.spawn(call_in_turn(client.clone(), world.clone(), seeds.fork()));
             }
-            callers.join_all().await;
         }
+        callers.join_all().await;
     }
 }
 

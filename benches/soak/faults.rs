@@ -78,14 +78,15 @@ kinds! {
 kinds! {
     /// Faults of the network, for one connection each.
     Link:
-    Latency SmallPieces SlowLink PartitionAtOnce Partition AnswersLost RequestsLost Stall
+    Latency SmallPieces LowBandwidth PartitionAtOnce Partition AnswersLost RequestsLost Stall
     ServerDoesNotRead ResetByClientBytes ResetByServerBytes CloseByClientBytes CloseByServerBytes
     ClosedAtOnce SilentFromTheStart GarbageFromServer HttpOneAnswer PortClosed
 }
 
 kinds! {
     /// Faults of the credentials.
-    Token: TokenUnavailable TokenSlow TokenNever TokenRefused
+    #[expect(clippy::enum_variant_names, reason = "the list prints them without the type")]
+    Credential: TokenUnavailable TokenSlow TokenNever TokenRefused
 }
 
 impl Fault {

@@ -152,7 +152,7 @@ async fn relay(near: TcpStream, server: SocketAddr, link: Option<Link>, mut rng:
             let small = |piece| Direction { latency, piece, ..plain() };
             (small(rng.usize(20..60)), small(rng.usize(20..60)))
         }
-        Some(Link::SlowLink) => {
+        Some(Link::LowBandwidth) => {
             let slow = || Direction { latency: Duration::from_millis(2), piece: 500, ..plain() };
             (slow(), slow())
         }

@@ -1,7 +1,7 @@
 //! What all parts of the program share.
 
 use crate::{
-    faults::{Act, Deck, Fault, Link, Opening, Token},
+    faults::{Act, Credential, Deck, Fault, Link, Opening},
     truth::Truth,
 };
 use fastrand::Rng;
@@ -35,7 +35,7 @@ struct Decks {
     acts: Deck<Act>,
     openings: Deck<Opening>,
     links: Deck<Link>,
-    tokens: Deck<Token>,
+    tokens: Deck<Credential>,
 }
 
 /// One request in five meets a fault.
@@ -64,7 +64,7 @@ impl World {
             acts: Deck::new(Act::ALL, rng.fork()),
             openings: Deck::new(Opening::ALL, rng.fork()),
             links: Deck::new(Link::ALL, rng.fork()),
-            tokens: Deck::new(Token::ALL, rng.fork()),
+            tokens: Deck::new(Credential::ALL, rng.fork()),
             rng,
         };
         Arc::new(Self {
@@ -122,7 +122,7 @@ impl World {
         link
     }
 
-    pub fn token(&self) -> Option<Token> {
+    pub fn token(&self) -> Option<Credential> {
         let token = self.draw(TOKENS, |decks| decks.tokens.draw());
         self.tally.note(&token);
         token

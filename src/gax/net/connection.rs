@@ -34,7 +34,10 @@ use http_body_util::BodyExt;
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -46,6 +49,8 @@ use tonic::{Code, body::Body};
 pub(super) struct Sender {
     send: SendRequest<Bytes>,
     traffic: Arc<Traffic>,
+    /// The size of the largest message for which the server's flow control has had room.
+    room: Arc<AtomicUsize>,
 }
 
 /// The connection itself: it must be polled for anything to move.
@@ -94,7 +99,8 @@ pub(super) async fn handshake(io: BoxIo) -> Result<(Sender, Driver), BoxError> {
         .handshake(io)
         .await?;
     let pings = connection.ping_pong();
-    Ok((Sender { send, traffic }, Driver { connection, pings }))
+    let room = Arc::new(AtomicUsize::new(0));
+    Ok((Sender { send, traffic, room }, Driver { connection, pings }))
 }
 
 impl Sender {
@@ -129,7 +135,7 @@ impl Sender {
             e if e.is_go_away() || e.is_io() => turned_away(e),
             e => unfit(e),
         });
-        let sent = sent.map(|(response, stream)| begin(send, response, stream, body));
+        let sent = sent.map(|(response, stream)| self.begin(send, response, stream, body));
         Ok(async move {
             let outcome = match sent? {
                 Exchange::Begun(response, sending) => receive(response, sending).await,
@@ -142,7 +148,41 @@ impl Sender {
             )
         })
     }
+
+    /// Sends the body, as far as the server takes it now.
+    ///
+    /// h2 says whether there is room for a message only after its task has sent the headers. So the
+    /// first message of its size waits for the answer, and smaller ones go at once.
+    fn begin(
+        &self,
+        mut send: SendRequest<Bytes>,
+        response: ResponseFuture,
+        mut stream: SendStream<Bytes>,
+        body: RequestBody,
+    ) -> Exchange {
+        match body {
+            RequestBody::Stream(body) => Exchange::Begun(response, send_stream(stream, body)),
+            RequestBody::Message(message, _) if message.is_empty() => {
+                Exchange::Begun(response, None)
+            }
+            RequestBody::Message(message, context) => {
+                let is_queued =
+                    send.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending();
+                if is_queued || message.len() > self.room.load(Ordering::Relaxed) {
+                    let room = self.room.clone();
+                    let held = hold(send, response, stream, message, context, room);
+                    return Exchange::Held(Box::pin(held));
+                }
+                // The response says why a stream ended under its message.
+                let _ = stream.send_data(message, true);
+                Exchange::Begun(response, None)
+            }
+        }
+    }
 }
+
+/// The limit on [`Sender::room`]: far below the window of every server that allows any data.
+const SMALL_MESSAGE: usize = 16 << 10;
 
 /// A request on its way.
 enum Exchange {
@@ -151,29 +191,6 @@ enum Exchange {
     /// Flow control or the server's stream limit keeps the end of the message here. Boxed, because it
     /// is rare and large.
     Held(BoxFuture<Response<Incoming>, BoxError>),
-}
-
-/// Sends the body, as far as the server takes it now.
-fn begin(
-    mut send: SendRequest<Bytes>,
-    response: ResponseFuture,
-    mut stream: SendStream<Bytes>,
-    body: RequestBody,
-) -> Exchange {
-    match body {
-        RequestBody::Stream(body) => Exchange::Begun(response, send_stream(stream, body)),
-        RequestBody::Message(message, _) if message.is_empty() => Exchange::Begun(response, None),
-        RequestBody::Message(message, context) => {
-            let is_queued = send.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending();
-            stream.reserve_capacity(message.len());
-            if is_queued || stream.capacity() < message.len() {
-                return Exchange::Held(Box::pin(hold(send, response, stream, message, context)));
-            }
-            // The response says why a stream ended under its message.
-            let _ = stream.send_data(message, true);
-            Exchange::Begun(response, None)
-        }
-    }
 }
 
 fn refusal(send: &mut SendRequest<Bytes>) -> Option<h2::Error> {
@@ -193,7 +210,9 @@ async fn hold(
     mut stream: SendStream<Bytes>,
     message: Bytes,
     context: CallContext,
+    room: Arc<AtomicUsize>,
 ) -> Result<Response<Incoming>, BoxError> {
+    let size = message.len();
     let response = pin!(receive(response, None));
     let sending = pin!(before_sending(context.deadline, "room for the whole message", async {
         poll_fn(|cx| send.poll_ready(cx)).await.map_err(turned_away)?;
@@ -201,6 +220,7 @@ async fn hold(
             // The server has reset the stream; the response says why.
             std::future::pending::<()>().await;
         }
+        room.fetch_max(size.min(SMALL_MESSAGE), Ordering::Relaxed);
         Ok(())
     }));
     match select(response, sending).await {

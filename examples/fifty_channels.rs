@@ -27,7 +27,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[tokio::main]
 async fn main() -> Result {
-    let studio = Studio::with(Emulator::builder().limit(Limit::Channels, CHANNELS))?;
+    let limits =
+        Emulator::builder().limit(Limit::Channels, CHANNELS).limit(Limit::HdStreams, CHANNELS);
+    let studio = Studio::with(limits)?;
     let Studio { client, location, .. } = &studio;
     let camera = location.input("camera")?;
     client.create_input(location, rtmp_input(), camera.id()).wait().await?;

@@ -81,12 +81,15 @@ fn write_field(
     };
     let (name, number) = (field.name(), Literal::u32_unsuffixed(field.number()));
     let list = (field.is_list()).then(|| quote!(.list()));
-    let oneof = field.containing_oneof().filter(|oneof| !oneof.is_synthetic()).map(|oneof| {
-        let position = oneof.parent_message().oneofs().position(|other| other == oneof);
-        let position = position.and_then(|at| u8::try_from(at).ok()).expect("few oneofs");
-        let position = Literal::u8_unsuffixed(position);
-        quote!(.in_oneof(#position))
-    });
+    let oneof = field
+        .containing_oneof()
+        .filter(|_| !field.field_descriptor_proto().proto3_optional())
+        .map(|oneof| {
+            let position = oneof.parent_message().oneofs().position(|other| other == oneof);
+            let position = position.and_then(|at| u8::try_from(at).ok()).expect("few oneofs");
+            let position = Literal::u8_unsuffixed(position);
+            quote!(.in_oneof(#position))
+        });
     let output = behaves(field, OUTPUT_ONLY).then(|| quote!(.output()));
     let required = behaves(field, REQUIRED).then(|| quote!(.required()));
     let secret = is_secret(field).then(|| quote!(.secret()));

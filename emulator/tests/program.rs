@@ -226,9 +226,9 @@ async fn each_request_is_a_line_on_stderr_with_log() {
 #[tokio::test]
 async fn a_closed_stdout_does_not_end_the_program() {
     // `Running` closes its end of stdout after the first line; here it is closed before.
-    let port =
-        TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
-    let address = format!("127.0.0.1:{port}");
+    // Below the ports of outgoing connections: one of those could connect to itself while it waits.
+    let port = (20_000..30_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let address = format!("127.0.0.1:{}", port.expect("a free port"));
     let script = format!("exec {PROGRAM} --listen {address} >&-");
     let child = Command::new("sh").args(["-c", &script]).stderr(Stdio::piped()).spawn();
     let mut program = Running { child: child.expect("it starts"), address };

@@ -60,9 +60,7 @@ fn of_error(error: &(dyn StdError + 'static)) -> &'static str {
             None => refused(h2).unwrap_or(UNKNOWN),
         };
     }
-    // The errors that the client makes itself are timeouts: a ping without an answer, and a peer that
-    // does not let the connection close.
-    error.downcast_ref::<io::Error>().map_or(TIMED_OUT, of_io)
+    error.downcast_ref::<io::Error>().map_or(UNKNOWN, of_io)
 }
 
 fn of_io(error: &io::Error) -> &'static str {
@@ -89,7 +87,7 @@ mod tests {
         let goaway = Some(Some("GOAWAY NO_ERROR"));
         let broken = Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
         assert_eq!(disconnect_error(goaway, &broken), "GOAWAY NO_ERROR");
-        assert_eq!(ended("a ping went unanswered"), "connection timed out");
+        assert_eq!(ended("an error of some other kind"), "unknown");
         for (kind, expected) in [
             (io::ErrorKind::ConnectionReset, "connection reset"),
             (io::ErrorKind::ConnectionAborted, "connection aborted"),

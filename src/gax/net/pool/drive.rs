@@ -12,6 +12,7 @@ use crate::gax::{
 use futures_util::{future::FutureExt, task::AtomicWaker};
 use std::{
     future::poll_fn,
+    io,
     net::SocketAddr,
     pin::Pin,
     sync::{
@@ -227,8 +228,8 @@ impl Drive {
                 None => {
                     let limit = *self.closes_by.get_or_insert(now + CLOSE_LIMIT);
                     if now >= limit {
-                        let error = "the peer does not let the connection close";
-                        return Poll::Ready(Event::Ended(Err(error.into())));
+                        let error = timed_out("the peer does not let the connection close");
+                        return Poll::Ready(Event::Ended(Err(error)));
                     }
                     Some(limit)
                 }
@@ -282,8 +283,14 @@ impl Drive {
                     slot.is_suspect.store(false, Ordering::Relaxed);
                     return Err(Event::Heard);
                 }
-                Step::Dead => return Err(Event::Ended(Err("a ping went unanswered".into()))),
+                Step::Dead => {
+                    return Err(Event::Ended(Err(timed_out("a ping went unanswered"))));
+                }
             }
         }
     }
+}
+
+fn timed_out(message: &'static str) -> BoxError {
+    io::Error::new(io::ErrorKind::TimedOut, message).into()
 }

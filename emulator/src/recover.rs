@@ -17,7 +17,7 @@ use std::{
 };
 use tonic::Status;
 
-/// What was found in a state file; see [`Emulator::open_state`].
+/// The contents of a state file; see [`Emulator::open_state`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovered {

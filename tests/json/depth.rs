@@ -12,7 +12,7 @@ use serde_json::Value;
 /// The maximum number of nested objects and arrays.
 const LIMIT: usize = 100;
 
-/// What is nested: an `Any` directly, or a status among the details of a status.
+/// A nested message: an `Any` directly, or a status among the details of a status.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Any,

@@ -93,7 +93,7 @@ impl Service {
         self.is_healed.store(true, Ordering::Relaxed);
     }
 
-    /// What is known of the request for this resource.
+    /// The record of the request for this resource.
     pub(crate) fn known(&self, resource: &str) -> Known {
         let truth = self.truth.lock().expect("no panic under the lock");
         truth.requests.get(resource).copied().unwrap_or_default()

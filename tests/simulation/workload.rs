@@ -119,7 +119,7 @@ impl Call {
                 format!("{name}: {code:?} after {attempts}: {}", error.message())
             }),
         }
-        // What is on its way still arrives.
+        // Requests that are on their way arrive meanwhile.
         sleep(Duration::from_secs(100)).await;
         self.check(outcome.ok());
     }

@@ -12,7 +12,7 @@ use tower::{Service as _, util::BoxCloneSyncService};
 
 type BuiltIn = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-/// The services whose health is told; the empty name is the whole server.
+/// The services that report their health; the empty name stands for the whole server.
 const SERVICES: [&str; 4] = [
     "",
     "google.cloud.video.livestream.v1.LivestreamService",

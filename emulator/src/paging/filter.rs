@@ -38,7 +38,7 @@ impl Filter {
     /// Reads a filter on messages of one type. An empty filter is always true.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// The error in the text.
     pub(super) fn parse(text: &str, on: &MessageDescriptor) -> Result<Self, String> {
         let mut parser = Parser { rest: text.trim(), on, depth: 0 };
         if parser.rest.is_empty() {

@@ -18,7 +18,7 @@ impl Order {
     /// Reads an order such as `create_time desc, name`.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// The error in the text.
     pub(super) fn parse(text: &str, on: &MessageDescriptor) -> Result<Self, String> {
         let parts = text.split(',').filter(|_| !text.trim().is_empty());
         parts.map(|part| key(part, on)).collect::<Result<_, _>>().map(Self)

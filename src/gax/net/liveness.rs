@@ -27,7 +27,7 @@ pub(super) const SILENCE: Duration = Duration::from_secs(1);
 /// The least time between two pings, of either kind.
 pub(crate) const MIN_PING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What is known of one connection's peer.
+/// The state of one connection, as far as the client knows it.
 #[derive(Debug)]
 pub(super) struct Liveness {
     keepalive: Option<Keepalive>,

@@ -1,5 +1,5 @@
-//! Spans follow OpenTelemetry's conventions for gRPC, version 1.45, for every method and every way in
-//! which a call can end. `metrics.rs` has the same for metrics.
+//! Spans follow OpenTelemetry's conventions for gRPC, version 1.45. The tests call all methods, and cover
+//! the outcomes in `outcomes`. `metrics.rs` has the same tests for metrics.
 
 mod outcomes;
 mod peer;

@@ -12,6 +12,7 @@ use h2::{Reason, server::SendResponse};
 use http::{HeaderMap, Request, Response};
 use livestream_client::{
     Builder, Error, LivestreamClient,
+    credentials::Token,
     model::StartChannelRequest,
     policy::{Backoff, Budget, RetryPolicy, Timeouts},
     proto::google::longrunning::Operation,
@@ -31,8 +32,9 @@ use std::{
 use tokio::{
     io::{DuplexStream, duplex},
     task::JoinSet,
+    time::sleep,
 };
-use tonic::Code;
+use tonic::{Code, body::Body};
 
 const CALLERS: usize = 200;
 
@@ -112,6 +114,35 @@ async fn broken_connections_never_run_a_mutation_twice() {
     }
     // Calls that a GOAWAY excluded were resent, so most calls succeeded.
     assert!((1..CALLS / 2).contains(&failed), "{failed} calls failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_id_is_not_sent_again_after_a_wait_that_outlasts_the_memory_of_the_service() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let (sent, asked) = (Arc::<AtomicUsize>::default(), AtomicUsize::new(0));
+    let service = {
+        let sent = sent.clone();
+        tower::service_fn(move |_: Request<Body>| {
+            sent.fetch_add(1, Ordering::Relaxed);
+            let response = Response::builder().header("content-type", "application/grpc");
+            let response = response.header("grpc-status", Code::Unavailable as i32);
+            ready(Ok::<_, Infallible>(response.body(Body::empty()).expect("a response")))
+        })
+    };
+    // Only the first token comes at once.
+    let tokens = move || {
+        let is_first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+        async move {
+            sleep(if is_first { Duration::ZERO } else { HOUR }).await;
+            Token::bearer("a-token")
+        }
+    };
+    let client = LivestreamClient::builder().channel(service).credentials(tokens);
+    let client = client.build().expect("a client");
+    let request = StartChannelRequest { name: name(0), ..Default::default() };
+    let error = client.call(request).timeout(2 * HOUR).await.expect_err("no answer");
+    assert_eq!(sent.load(Ordering::Relaxed), 1, "{error:?}");
+    assert!(error.may_have_run() && error.elapsed() < HOUR, "{error:?}");
 }
 
 /// Starts each channel once, from many callers; returns the result for each channel.

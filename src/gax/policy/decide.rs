@@ -90,6 +90,15 @@ pub(crate) enum Stop {
 /// what an attempt takes to arrive. After that, a repeat counts as a new request.
 const REQUEST_ID_LIFETIME: Duration = Duration::from_secs(55 * 60);
 
+/// How long after the beginning of its call an attempt may last. It may wait for a token, a connection or
+/// flow control before it is sent, and by then the service may have forgotten the `request_id`.
+pub(crate) fn repeatable_for(idempotency: Idempotency, may_have_run: bool) -> Duration {
+    match idempotency {
+        Idempotency::ByRequestId if may_have_run => REQUEST_ID_LIFETIME,
+        _ => Duration::MAX,
+    }
+}
+
 /// Decides what follows a failed attempt. `jitter`, from 0 to 1, picks the wait below the backoff's
 /// ceiling. A retry takes its token from the budget.
 pub(crate) fn decide(
@@ -120,8 +129,9 @@ pub(crate) fn decide(
         }
         ServerDelay::Unset => own,
     };
-    let is_forgotten = attempt.elapsed.saturating_add(wait) >= REQUEST_ID_LIFETIME;
-    if attempt.idempotency == Idempotency::ByRequestId && attempt.may_have_run && is_forgotten {
+    let repeatable = repeatable_for(attempt.idempotency, attempt.may_have_run);
+    let is_forgotten = attempt.elapsed.saturating_add(wait) >= repeatable;
+    if is_forgotten {
         return Decision::Stop(Stop::MayHaveRun);
     }
     if wait >= attempt.remaining {

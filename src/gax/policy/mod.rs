@@ -20,7 +20,9 @@ mod timeouts;
 pub use backoff::Backoff;
 pub use budget::Budget;
 pub use call::CallPolicy;
-pub(crate) use decide::{Attempt, Decision, Sent, ServerDelay, Stop, decide, may_have_run};
+pub(crate) use decide::{
+    Attempt, Decision, Sent, ServerDelay, Stop, decide, may_have_run, repeatable_for,
+};
 pub use poll::PollPolicy;
 pub use retry::RetryPolicy;
 pub use timeouts::Timeouts;

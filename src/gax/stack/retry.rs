@@ -13,7 +13,9 @@ use crate::gax::{
     context::{BoxFuture, CallContext, after, not_sent, require_runtime},
     error::{BoxError, CallStats},
     observe::{self, Observer},
-    policy::{Attempt, CallPolicy, Decision, Sent, ServerDelay, decide, may_have_run},
+    policy::{
+        Attempt, CallPolicy, Decision, Sent, ServerDelay, decide, may_have_run, repeatable_for,
+    },
     rpc::Idempotency,
     transport_error::TransportError,
 };
@@ -108,7 +110,8 @@ where
         }
         let outcome = loop {
             stats.attempts += 1;
-            let limits = Limits::new(&context, deadline);
+            let repeatable = repeatable_for(context.idempotency, stats.may_have_run);
+            let limits = Limits::new(&context, deadline.min(after(begun, repeatable)));
             let mut request = rebuild(&head, &message, context, &limits);
             if stats.attempts > 1 {
                 let previous = HeaderValue::from(stats.attempts - 1);

@@ -143,6 +143,7 @@ impl Task {
             }
         };
         tokio::select! {
+            biased;
             () = self.tick_while_awaited() => {}
             () = show => {}
         }
@@ -155,8 +156,9 @@ impl Task {
             let rested = Instant::now() + self.tick().await;
             quiet = quiet.saturating_add(1);
             tokio::select! {
-                () = sleep(self.policy.pause(quiet, fastrand::f64())) => {}
+                biased;
                 () = self.shared.waiters.wake.notified() => quiet = 0,
+                () = sleep(self.policy.pause(quiet, fastrand::f64())) => {}
             }
             if self.shared.waiters.is_empty() {
                 continue;

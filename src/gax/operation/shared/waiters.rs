@@ -6,8 +6,8 @@ use crate::{
 };
 use std::{
     borrow::Borrow,
-    collections::HashMap,
-    hash::{Hash, Hasher},
+    cmp::Ordering,
+    collections::BTreeMap,
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -31,7 +31,8 @@ pub(super) struct Waiters {
 
 #[derive(Default)]
 struct State {
-    operations: HashMap<Key, Awaited>,
+    /// In the order of their names, so that a simulation can repeat a run.
+    operations: BTreeMap<Key, Awaited>,
     /// The task that polls, if there is one.
     poller: Option<Poller>,
     /// The number of tasks so far.
@@ -234,16 +235,21 @@ impl Borrow<str> for Key {
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        let (own, other): (&str, &str) = (self.borrow(), other.borrow());
-        own == other
+        self.cmp(other).is_eq()
     }
 }
 
 impl Eq for Key {}
 
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let text: &str = self.borrow();
-        text.hash(state);
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (own, other): (&str, &str) = (self.borrow(), other.borrow());
+        own.cmp(other)
     }
 }

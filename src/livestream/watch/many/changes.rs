@@ -12,7 +12,7 @@ use crate::{
 use futures_core::Stream;
 use futures_util::stream;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     fmt,
     pin::Pin,
     sync::Arc,
@@ -44,7 +44,7 @@ impl<N: Watched> Changes<N> {
             shared: shared.clone(),
             joined: Instant::now(),
             ticks: shared.ticks.subscribe(),
-            seen: HashMap::new(),
+            seen: BTreeMap::new(),
             queue: VecDeque::new(),
         };
         shared.joined.notify_one();
@@ -98,7 +98,7 @@ struct Unseen<N: Watched> {
     shared: Arc<Shared<N>>,
     joined: Instant,
     ticks: watch::Receiver<Tick<N>>,
-    seen: HashMap<String, (N, States<N>)>,
+    seen: BTreeMap<String, (N, States<N>)>,
     queue: VecDeque<WatchEvent<N>>,
 }
 

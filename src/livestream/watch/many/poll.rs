@@ -8,6 +8,7 @@ use crate::{
 use std::{
     collections::{BTreeMap, HashMap},
     mem,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -24,6 +25,9 @@ pub(super) struct Shared<N: Watched> {
     pub(super) fields: Vec<String>,
     pub(super) policy: PollPolicy,
     pub(super) ticks: watch::Sender<Tick<N>>,
+    /// Notified after each change of `ticks`: tokio's `watch` wakes its receivers in a random order, and
+    /// a simulation could not repeat a run.
+    changed: Notify,
     is_polling: Mutex<bool>,
     /// Notified when a watch or a wait begins.
     pub(super) joined: Notify,
@@ -73,8 +77,8 @@ impl<N: Watched> Shared<N> {
     ) -> Arc<Self> {
         let tick = Tick { begun: None, listed: Ok(Arc::default()), last_error: None };
         let (ticks, is_polling) = (watch::Sender::new(tick), Mutex::new(false));
-        let joined = Notify::new();
-        Arc::new(Self { client, parent, fields, policy, ticks, is_polling, joined })
+        let (changed, joined) = (Notify::new(), Notify::new());
+        Arc::new(Self { client, parent, fields, policy, ticks, changed, is_polling, joined })
     }
 
     /// The resource once it meets the condition. `last` is its last state.
@@ -115,13 +119,23 @@ impl<N: Watched> Shared<N> {
     ) -> Result<Arc<Listed<N>>, Error> {
         loop {
             self.keep_polling();
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
             // The sender lives as long as this watch.
-            let _ = ticks.changed().await;
+            if !ticks.has_changed().unwrap_or(true) {
+                changed.await;
+            }
             let tick = ticks.borrow_and_update().clone();
             if tick.begun.is_some_and(|begun| begun >= after) {
                 return tick.listed;
             }
         }
+    }
+
+    /// Changes the tick, and wakes those that wait for it.
+    fn change(&self, change: impl FnOnce(&mut Tick<N>)) {
+        self.ticks.send_modify(change);
+        self.changed.notify_waiters();
     }
 
     /// Starts the task that polls, unless there is one.
@@ -147,7 +161,7 @@ impl<N: Watched> Task<N> {
     async fn run(mut self) {
         let shared = self.shared.clone();
         // States that were seen before a pause of the polling do not count.
-        shared.ticks.send_modify(|tick| (tick.begun, tick.listed) = (None, Ok(Arc::default())));
+        shared.change(|tick| (tick.begun, tick.listed) = (None, Ok(Arc::default())));
         let mut quiet = 0_u32;
         loop {
             {
@@ -170,15 +184,16 @@ impl<N: Watched> Task<N> {
             let before = shared.ticks.borrow().clone();
             match listed {
                 Err(e) if !is_final => {
-                    shared.ticks.send_modify(|tick| tick.last_error = Some(e));
+                    shared.change(|tick| tick.last_error = Some(e));
                 }
                 listed => {
                     let listed = listed.map(|listed| Arc::new(date(listed, &before, begun)));
                     if is_news(&before, &listed) {
                         quiet = 0;
                     }
-                    let tick = Tick { begun: Some(begun), listed, last_error: None };
-                    shared.ticks.send_replace(tick);
+                    shared.change(|tick| {
+                        *tick = Tick { begun: Some(begun), listed, last_error: None };
+                    });
                 }
             }
             if is_final {
@@ -187,6 +202,7 @@ impl<N: Watched> Task<N> {
             let rested = Instant::now() + requests.rest();
             quiet = quiet.saturating_add(1);
             tokio::select! {
+                biased;
                 () = sleep(shared.policy.pause(quiet, fastrand::f64())) => {}
                 () = shared.joined.notified() => {
                     quiet = 0;
@@ -270,7 +286,7 @@ impl<N: Watched> Drop for Task<N> {
         if !self.is_over {
             // The runtime ended under the task: another one must poll.
             *self.shared.is_polling() = false;
-            self.shared.ticks.send_modify(|_| {});
+            self.shared.change(|_| {});
         }
     }
 }

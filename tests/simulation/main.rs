@@ -4,22 +4,42 @@
 //! Everything is drawn from one seed: the workload, the network's faults and the servers' faults. So a
 //! seed that fails can be repeated: `SIMULATION_SEED=17 cargo test --test simulation -- --nocapture`
 //! prints who sent what, when, over which connection, and what became of it. `SIMULATION_SEEDS=10000`
-//! runs that many seeds.
+//! runs that many seeds, `SIMULATION_FIRST` is the first of them, and `SIMULATION_THREADS` says on how
+//! many threads.
 
+mod calls;
 #[path = "../support/grpc.rs"]
 mod grpc;
 mod network;
 mod server;
+mod tokens;
 mod trace;
+mod truth;
+mod wire;
 mod workload;
 
 use network::{Faults, Network};
 use server::Service;
-use std::{env, time::Duration};
+use std::{
+    collections::BTreeMap,
+    env,
+    process::{Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+use tokens::Tokens;
 use trace::Trace;
+use wire::Ledger;
 
 /// The number of seeds that `cargo test` runs.
 const SEEDS: u64 = 300;
+
+/// The number of seeds whose traces are compared between two processes.
+const COMPARED: u64 = 20;
 
 fn variable(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().expect("a number"))
@@ -32,51 +52,97 @@ fn simulate(seed: u64) -> Trace {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().expect("a runtime");
-    let trace = Trace::new();
     runtime.block_on(async {
+        let (trace, ledger) = (Trace::new(), Ledger::default());
         let faults = Faults::draw(&mut rng);
-        let service = Service::new(trace.clone(), server::Faults::draw(&mut rng));
-        let network = Network::new(trace.clone(), faults, service.clone(), rng.fork());
-        workload::run(&mut rng, &network, &service, &trace).await;
+        let tokens = (rng.u8(..4) > 0).then(|| Tokens::draw(&mut rng, faults.heals_at));
+        let server = server::Faults::draw(&mut rng);
+        let service = Service::new(trace.clone(), server, ledger.clone(), tokens.is_some());
+        let network = Network::new(trace.clone(), faults, service.clone(), ledger, rng.fork());
+        workload::run(&mut rng, &network, &service, tokens, &trace).await;
         network.close();
         // Timers of connections that close last for seconds.
         tokio::time::sleep(Duration::from_secs(30)).await;
         let left = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-        trace.require(left == 0, || format!("{left} tasks are left"));
-    });
-    trace
+        trace.require(left == 0, "nothing is left", || format!("{left} tasks"));
+        trace
+    })
 }
 
-/// Runs one seed, and fails with its trace if an invariant is violated.
-fn check(seed: u64) -> Trace {
+/// The lowest seed that fails, with its violations and its trace.
+type Failure = Mutex<BTreeMap<u64, String>>;
+
+/// Runs one seed, and returns its trace, unless an invariant is violated.
+fn check(seed: u64) -> Result<Trace, String> {
     let trace = simulate(seed);
-    let violations = trace.violations();
-    assert!(violations.is_empty(), "seed {seed}: {violations:#?}\n{}", trace.text());
-    trace
+    match trace.violations().first() {
+        None => Ok(trace),
+        Some(first) => Err(format!("{}\nseed {seed} violates {first}", trace.text())),
+    }
 }
 
 #[test]
-fn no_seed_loses_repeats_or_delays_a_call() {
+fn no_seed_violates_an_invariant() {
     if let Some(seed) = variable("SIMULATION_SEED") {
-        println!("{}", check(seed).text());
-        return;
+        return println!("{}", check(seed).unwrap_or_else(|failure| panic!("{failure}")).text());
     }
-    let (mut calls, mut failed) = (0, 0);
-    for seed in 0..variable("SIMULATION_SEEDS").unwrap_or(SEEDS) {
-        let trace = check(seed);
-        calls += trace.count("call");
-        failed += trace.count("failed");
+    let first = variable("SIMULATION_FIRST").unwrap_or(0);
+    let last = first + variable("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let (next, failures) = (AtomicU64::new(first), Failure::default());
+    let (calls, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let run = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= last {
+                return;
+            }
+            match check(seed) {
+                Ok(trace) => {
+                    calls.fetch_add(trace.count("call"), Ordering::Relaxed);
+                    failed.fetch_add(trace.count("failed"), Ordering::Relaxed);
+                }
+                Err(failure) => {
+                    next.store(last, Ordering::Relaxed);
+                    failures.lock().expect("no panic under the lock").insert(seed, failure);
+                }
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..variable("SIMULATION_THREADS").unwrap_or(2) {
+            scope.spawn(run);
+        }
+    });
+    if let Some((_, failure)) = failures.into_inner().expect("no panic").pop_first() {
+        panic!("{failure}");
     }
+    let (calls, failed) = (calls.into_inner(), failed.into_inner());
     println!("{calls} calls, {failed} of them failed");
     assert!(failed > 0 && failed < calls, "faults occur, and calls survive them");
 }
 
+/// The variable by which the test below tells its own child to print hashes.
+const CHILD: &str = "SIMULATION_HASHES";
+
 #[test]
-fn two_runs_of_a_seed_have_the_same_trace() {
-    for seed in 0..20 {
-        let (one, two) = (simulate(seed).text(), simulate(seed).text());
-        let differs = one.lines().zip(two.lines()).find(|(one, two)| one != two);
-        assert_eq!(differs, None, "seed {seed}");
-        assert_eq!(one.lines().count(), two.lines().count(), "seed {seed}");
+fn a_seed_has_the_same_trace_in_every_process() {
+    let seeds = variable("SIMULATION_COMPARED").unwrap_or(COMPARED);
+    if env::var_os(CHILD).is_some() {
+        return (0..seeds)
+            .for_each(|seed| println!("seed {seed} has {:016x}", simulate(seed).hash()));
     }
+    let children = [0, 1].map(|_| {
+        let own = env::current_exe().expect("the path of this test");
+        let mut child = Command::new(own);
+        child.args(["--exact", "a_seed_has_the_same_trace_in_every_process", "--nocapture"]);
+        child.env(CHILD, "").stdout(Stdio::piped());
+        child.spawn().expect("a child process")
+    });
+    let outputs = children.map(|child| {
+        let output = child.wait_with_output().expect("the output of the child").stdout;
+        let output = String::from_utf8(output).expect("text");
+        output.lines().filter(|line| line.contains(" has ")).map(str::to_owned).collect::<Vec<_>>()
+    });
+    assert_eq!(outputs[0].len() as u64, seeds, "{:?}", outputs[0]);
+    assert_eq!(outputs[0], outputs[1]);
 }

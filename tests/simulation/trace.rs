@@ -2,7 +2,8 @@
 
 use std::{
     fmt::Write,
-    sync::{Arc, Mutex},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::time::Instant;
 
@@ -10,47 +11,61 @@ use tokio::time::Instant;
 #[derive(Clone)]
 pub(crate) struct Trace(Arc<Mutex<Events>>);
 
-#[derive(Default)]
 struct Events {
-    begun: Option<Instant>,
+    begun: Instant,
     lines: Vec<(u128, &'static str, String)>,
     violations: Vec<String>,
 }
 
 impl Trace {
     pub(crate) fn new() -> Self {
-        Self(Arc::default())
+        let begun = Instant::now();
+        Self(Arc::new(Mutex::new(Events { begun, lines: Vec::new(), violations: Vec::new() })))
+    }
+
+    fn events(&self) -> MutexGuard<'_, Events> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn log(&self, kind: &'static str, what: impl FnOnce() -> String) {
-        let mut events = self.0.lock().expect("no test panics under the lock");
-        let now = Instant::now();
-        let begun = *events.begun.get_or_insert(now);
-        events.lines.push(((now - begun).as_millis(), kind, what()));
+        let what = what();
+        let mut events = self.events();
+        let at = events.begun.elapsed().as_millis();
+        events.lines.push((at, kind, what));
     }
 
-    /// Records a violation unless the invariant holds.
-    pub(crate) fn require(&self, holds: bool, what: impl FnOnce() -> String) {
+    /// Records a violation of this invariant unless it holds.
+    pub(crate) fn require(
+        &self,
+        holds: bool,
+        invariant: &'static str,
+        what: impl FnOnce() -> String,
+    ) {
         if !holds {
             let what = what();
-            self.log("VIOLATION", || what.clone());
-            self.0.lock().expect("no test panics under the lock").violations.push(what);
+            self.log("VIOLATION", || format!("{invariant}: {what}"));
+            self.events().violations.push(format!("{invariant}: {what}"));
         }
     }
 
     pub(crate) fn violations(&self) -> Vec<String> {
-        self.0.lock().expect("no test panics under the lock").violations.clone()
+        self.events().violations.clone()
     }
 
     /// How many events of this kind there are.
     pub(crate) fn count(&self, kind: &str) -> usize {
-        let events = self.0.lock().expect("no test panics under the lock");
-        events.lines.iter().filter(|(_, found, _)| *found == kind).count()
+        self.events().lines.iter().filter(|(_, found, _)| *found == kind).count()
+    }
+
+    /// The same number for the same events, in every process.
+    pub(crate) fn hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.events().lines.hash(&mut hasher);
+        hasher.finish()
     }
 
     pub(crate) fn text(&self) -> String {
-        let events = self.0.lock().expect("no test panics under the lock");
-        events.lines.iter().fold(String::new(), |mut text, (at, kind, what)| {
+        self.events().lines.iter().fold(String::new(), |mut text, (at, kind, what)| {
             writeln!(text, "{at:>9} ms  {kind:<9}  {what}").expect("a string");
             text
         })

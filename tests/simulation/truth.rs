@@ -1,0 +1,191 @@
+//! What the service knows: which requests it has read whole, which it has carried out, and the state of
+//! its resources.
+
+use crate::{trace::Trace, wire::Ledger};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How long the service remembers a request id.
+const REMEMBERS: Duration = Duration::from_secs(60 * 60);
+
+/// What the service knows of one logical request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) read: u32,
+    pub(crate) carried_out: u32,
+}
+
+/// The service's memory, which outlasts a crash. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Truth {
+    trace: Trace,
+    ledger: Ledger,
+    memory: Arc<Mutex<Memory>>,
+}
+
+#[derive(Default)]
+struct Memory {
+    requests: BTreeMap<String, Known>,
+    /// The request ids, with the time at which they were carried out, and the operation.
+    ids: BTreeMap<String, (Instant, usize)>,
+    operations: Vec<Operation>,
+    channels: BTreeMap<String, Schedule>,
+    calls: BTreeMap<String, Limits>,
+    /// The last attempt that the service asked not to repeat for a while: its connection, its stream,
+    /// and the wait.
+    pushbacks: BTreeMap<String, (u64, u32, Duration)>,
+    /// The retries that have arrived, by the name of the resource and the number of the attempt.
+    retries: BTreeSet<(String, u32)>,
+    successes: u32,
+    tokens: BTreeSet<String>,
+}
+
+/// A long-running operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Operation {
+    pub(crate) resource: String,
+    pub(crate) done_at: Instant,
+}
+
+/// When a channel begins to start, and when it streams.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Schedule {
+    pub(crate) starts_at: Instant,
+    pub(crate) streams_at: Instant,
+}
+
+/// The limits of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) begun: Instant,
+    pub(crate) deadline: Instant,
+    /// Whether an attempt may end, unseen by the service, before the call does.
+    pub(crate) has_attempt_limit: bool,
+    pub(crate) attempts: u32,
+}
+
+/// An attempt, as the service sees it.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) resource: String,
+    pub(crate) connection: u64,
+    pub(crate) stream: u32,
+    /// When the client sent it, if that is known.
+    pub(crate) sent_at: Option<Instant>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) previous: u32,
+    pub(crate) token: Option<String>,
+}
+
+impl Truth {
+    pub(crate) fn new(trace: Trace, ledger: Ledger) -> Self {
+        Self { trace, ledger, memory: Arc::default() }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The record of the request for this resource.
+    pub(crate) fn known(&self, resource: &str) -> Known {
+        self.memory().requests.get(resource).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn limit(&self, resource: &str, limits: Limits) {
+        self.memory().calls.insert(resource.to_owned(), limits);
+    }
+
+    /// A request was read whole. Checks that the client was allowed to send it.
+    pub(crate) fn read(&self, attempt: &Attempt) {
+        let Attempt { resource, sent_at, timeout, previous, token, .. } = attempt;
+        let mut memory = self.memory();
+        memory.requests.entry(resource.clone()).or_default().read += 1;
+        if *previous > 0 {
+            memory.retries.insert((resource.clone(), *previous));
+        }
+        let is_fresh = token.as_ref().is_none_or(|token| memory.tokens.insert(token.clone()));
+        self.trace.require(is_fresh, "a fresh token for each attempt", || resource.clone());
+        let Some(limits) = memory.calls.get(resource).copied() else { return };
+        let not_before = memory.pushbacks.get(resource).and_then(|pushback| {
+            let (connection, stream, wait) = *pushback;
+            Some(self.ledger.answered_at(connection, stream)? + wait)
+        });
+        drop(memory);
+        let is_early = not_before.zip(*sent_at).is_some_and(|(at, sent_at)| sent_at < at);
+        self.trace.require(!is_early || limits.has_attempt_limit, "pushback", || resource.clone());
+        let is_late = sent_at.is_some_and(|sent_at| sent_at >= limits.deadline);
+        self.trace.require(!is_late, "nothing is sent after the deadline", || resource.clone());
+        // The client counts from the beginning of the attempt, before it has a token and a connection.
+        let is_within = timeout.is_none_or(|timeout| timeout <= limits.deadline - limits.begun);
+        self.trace.require(is_within, "grpc-timeout within the deadline", || resource.clone());
+        self.trace.require(*previous < limits.attempts, "attempts", || {
+            format!("attempt {} of {} of {resource}", previous + 1, limits.attempts)
+        });
+    }
+
+    /// The service asks for no further attempt at this call within this time.
+    pub(crate) fn push_back(&self, attempt: &Attempt, wait: Duration) {
+        let pushback = (attempt.connection, attempt.stream, wait);
+        self.memory().pushbacks.insert(attempt.resource.clone(), pushback);
+    }
+
+    /// Carries a request out, unless it is a repeat. Returns the number of its operation, and whether
+    /// it is new.
+    ///
+    /// A repeat is judged by when it was sent, so that the network's delays are nobody's fault.
+    pub(crate) fn carry_out(&self, attempt: &Attempt, id: &str, takes: Duration) -> (usize, bool) {
+        let mut memory = self.memory();
+        let known = memory.ids.get(id).filter(|_| !id.is_empty());
+        if let Some((at, operation)) = known
+            && attempt.sent_at.is_none_or(|sent_at| sent_at < *at + REMEMBERS)
+        {
+            return (*operation, false);
+        }
+        let (now, number) = (Instant::now(), memory.operations.len());
+        let resource = attempt.resource.clone();
+        memory.requests.entry(resource.clone()).or_default().carried_out += 1;
+        memory.operations.push(Operation { resource, done_at: now + takes });
+        memory.ids.insert(id.to_owned(), (now, number));
+        (number, true)
+    }
+
+    pub(crate) fn operation(&self, number: usize) -> Option<Operation> {
+        self.memory().operations.get(number).cloned()
+    }
+
+    /// The operation that this request started.
+    pub(crate) fn operation_of(&self, resource: &str) -> Option<Operation> {
+        self.memory().operations.iter().find(|it| it.resource == resource).cloned()
+    }
+
+    pub(crate) fn operations(&self) -> usize {
+        self.memory().operations.len()
+    }
+
+    pub(crate) fn add_channel(&self, name: String, schedule: Schedule) {
+        self.memory().channels.insert(name, schedule);
+    }
+
+    pub(crate) fn channel(&self, name: &str) -> Option<Schedule> {
+        self.memory().channels.get(name).copied()
+    }
+
+    pub(crate) fn channels(&self) -> Vec<String> {
+        self.memory().channels.keys().cloned().collect()
+    }
+
+    /// The service has answered a call with OK.
+    pub(crate) fn succeed(&self) {
+        self.memory().successes += 1;
+    }
+
+    /// The retries that have arrived, and the calls that may have succeeded.
+    pub(crate) fn retries(&self) -> (usize, u32) {
+        let memory = self.memory();
+        (memory.retries.len(), memory.successes)
+    }
+}

@@ -15,7 +15,15 @@ use std::{
 /// The floors, lowest first. A file can import files of its own floor and of lower floors.
 const FLOORS: &[&[&str]] = &[
     &["proto"],
-    &["gax::name", "gax::rpc", "gax::error", "gax::policy", "gax::credentials", "gax::descriptor"],
+    &[
+        "gax::planted",
+        "gax::name",
+        "gax::rpc",
+        "gax::error",
+        "gax::policy",
+        "gax::credentials",
+        "gax::descriptor",
+    ],
     &["gax::transport_error", "gax::body", "gax::context", "gax::details"],
     &["gax::observe"],
     &["gax::net", "gax::stack", "gax::adc"],

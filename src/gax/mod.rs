@@ -34,6 +34,7 @@ pub(crate) mod net;
 pub(crate) mod observe;
 pub(crate) mod operation;
 pub(crate) mod page;
+mod planted;
 pub mod policy;
 pub(crate) mod poll;
 pub mod rpc;

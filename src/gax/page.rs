@@ -9,6 +9,7 @@ use super::{
     call::Call,
     error::Error,
     observe,
+    planted::planted,
     rpc::{Filtered, Ordered, Page, Paged},
 };
 use futures_core::Stream;
@@ -110,6 +111,7 @@ impl<R: Paged> Pages<R> {
             let error = error.with_subject(R::METHOD, call.request().route().1);
             return Next::Coming(Box::pin(ready(Err(error))));
         }
+        planted!("asks for the same page again", return Next::Idle(call));
         let call = call.page_token(token);
         if self.reads_ahead { Next::Coming(start(call)) } else { Next::Idle(call) }
     }

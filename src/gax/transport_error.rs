@@ -6,6 +6,7 @@
 
 use crate::gax::{
     error::{BoxError, CallStats, Error},
+    planted::planted,
     policy::Sent,
 };
 use std::{error::Error as StdError, fmt, io, sync::Arc, time::Duration};
@@ -46,6 +47,7 @@ impl TransportError {
     /// The failure came after the response headers. They prove that the server saw the request, whatever
     /// a later frame claims.
     pub(crate) fn after_headers(mut self) -> Self {
+        planted!("trusts a refusal after the headers", return self);
         if matches!(self.sent, Sent::No | Sent::Unseen) {
             self.sent = Sent::Maybe;
         }

@@ -16,6 +16,7 @@ use crate::gax::{
     body::RequestBody,
     context::{BoxFuture, CallContext, before_sending},
     error::BoxError,
+    planted::planted,
     policy::Sent,
     transport_error::TransportError,
 };
@@ -130,6 +131,8 @@ impl Sender {
         }
         let (head, body) = request.into_parts();
         let (traffic, writes) = (self.traffic.clone(), self.traffic.writes());
+        #[cfg(planted)]
+        let mut sender = send.clone();
         let sent = send.send_request(Request::from_parts(head, ()), body.is_end_stream());
         let sent = sent.map_err(|e| match e {
             e if e.is_go_away() || e.is_io() => turned_away(e),
@@ -141,6 +144,9 @@ impl Sender {
                 Exchange::Begun(response, sending) => receive(response, sending).await,
                 Exchange::Held(held) => held.await,
             };
+            planted!("trusts that nothing was sent", return outcome.map_err(unwritten));
+            planted!("takes a GOAWAY for a refusal" if refusal(&mut sender).is_some(),
+                return outcome.map_err(unwritten));
             outcome.map_err(
                 |error| {
                     if traffic.writes() == writes { unwritten(error) } else { error }

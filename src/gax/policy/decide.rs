@@ -1,7 +1,7 @@
 //! Whether another attempt follows a failed one.
 
 use super::{Budget, RetryPolicy};
-use crate::gax::rpc::Idempotency;
+use crate::gax::{planted::planted, rpc::Idempotency};
 use std::time::Duration;
 use tonic::Code;
 
@@ -93,6 +93,7 @@ const REQUEST_ID_LIFETIME: Duration = Duration::from_secs(55 * 60);
 /// How long after the beginning of its call an attempt may last. It may wait for a token, a connection or
 /// flow control before it is sent, and by then the service may have forgotten the `request_id`.
 pub(crate) fn repeatable_for(idempotency: Idempotency, may_have_run: bool) -> Duration {
+    planted!("forgets that ids expire", return Duration::MAX);
     match idempotency {
         Idempotency::ByRequestId if may_have_run => REQUEST_ID_LIFETIME,
         _ => Duration::MAX,
@@ -129,6 +130,7 @@ pub(crate) fn decide(
         }
         ServerDelay::Unset => own,
     };
+    planted!("ignores pushback", let wait = own);
     let repeatable = repeatable_for(attempt.idempotency, attempt.may_have_run);
     let is_forgotten = attempt.elapsed.saturating_add(wait) >= repeatable;
     if is_forgotten {
@@ -145,6 +147,7 @@ pub(crate) fn decide(
 
 /// Why the attempt must not be repeated, whatever the limits allow.
 fn refusal(attempt: &Attempt) -> Option<Stop> {
+    planted!("repeats what may have run", return None);
     let may_repeat = (attempt.idempotency == Idempotency::None).then_some(Stop::MayHaveRun);
     match attempt.sent {
         _ if attempt.is_permanent => Some(Stop::Final),

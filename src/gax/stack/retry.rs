@@ -13,6 +13,7 @@ use crate::gax::{
     context::{BoxFuture, CallContext, after, not_sent, require_runtime},
     error::{BoxError, CallStats},
     observe::{self, Observer},
+    planted::planted,
     policy::{
         Attempt, CallPolicy, Decision, Sent, ServerDelay, decide, may_have_run, repeatable_for,
     },
@@ -117,6 +118,7 @@ where
                 let previous = HeaderValue::from(stats.attempts - 1);
                 request.headers_mut().insert(PREVIOUS_ATTEMPTS, previous);
             }
+            planted!("changes the request id", change_id(&mut request, stats.attempts));
             observed.attempt(stats.attempts, &mut request);
             let attempt = attempt(&mut service, request, limits, policy.max_response_size);
             let outcome = observed.over(attempt).await;
@@ -161,8 +163,20 @@ impl Limits {
     fn new(context: &CallContext, deadline: Instant) -> Self {
         let now = Instant::now();
         let left = deadline.saturating_duration_since(now);
+        planted!("checks the deadline before the wait only", let left = context.timeouts.total());
         let limit = context.timeouts.attempt().map_or(left, |attempt| attempt.min(left));
         Self { limit, deadline: after(now, limit) }
+    }
+}
+
+/// Changes the last character of the `request_id`, which ends the message.
+#[cfg(planted)]
+fn change_id(request: &mut Request<RequestBody>, attempts: u32) {
+    let RequestBody::Message(message, context) = request.body() else { return };
+    if context.idempotency == Idempotency::ByRequestId {
+        let (mut bytes, context) = (message.to_vec(), *context);
+        *bytes.last_mut().expect("a frame") = b'0' + u8::try_from(attempts % 10).expect("a digit");
+        *request.body_mut() = RequestBody::Message(bytes.into(), context);
     }
 }
 
@@ -240,6 +254,7 @@ fn attempt_outcome<B>(
     let is_unread = outcome.is_err() && sent == Sent::Answered;
     stats.may_have_run |=
         context.idempotency != Idempotency::Safe && (may_have_run(code, sent) || is_unread);
+    planted!("tells of the last attempt only", stats.may_have_run = may_have_run(code, sent));
     Attempt {
         idempotency: context.idempotency,
         code,

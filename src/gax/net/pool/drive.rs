@@ -8,6 +8,7 @@ use crate::gax::{
         connection::{Driver, Sender},
         liveness::{Keepalive, Liveness, Signs, Step},
     },
+    planted::planted,
 };
 use futures_util::{future::FutureExt, task::AtomicWaker};
 use std::{
@@ -226,6 +227,7 @@ impl Drive {
                     Err(event) => return Poll::Ready(event),
                 },
                 None => {
+                    planted!("never gives up a close", return Poll::Pending);
                     let limit = *self.closes_by.get_or_insert(now + CLOSE_LIMIT);
                     if now >= limit {
                         let error = timed_out("the peer does not let the connection close");
@@ -284,6 +286,7 @@ impl Drive {
                     return Err(Event::Heard);
                 }
                 Step::Dead => {
+                    planted!("keeps dead connections", return Ok(None));
                     return Err(Event::Ended(Err(timed_out("a ping went unanswered"))));
                 }
             }

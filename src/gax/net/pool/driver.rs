@@ -15,6 +15,7 @@ use crate::gax::{
         liveness::{Keepalive, SILENCE},
     },
     observe,
+    planted::planted,
     transport_error::TransportError,
 };
 use std::{
@@ -216,6 +217,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        planted!("leaks leases" if !self.is_answered, return);
         self.slot.end_call(self.is_answered);
         let Some(pool) = self.pool.upgrade() else { return };
         let is_silent = self.is_silent();

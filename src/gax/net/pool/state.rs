@@ -4,7 +4,7 @@
 //! a list of [`Action`]s, which the driver carries out after it has released its lock.
 
 use super::{PoolLimits, queue::Queue, reconnect::Reconnect};
-use crate::gax::{policy::Sent, transport_error::TransportError};
+use crate::gax::{planted::planted, policy::Sent, transport_error::TransportError};
 use std::{mem, time::Duration};
 use tokio::time::Instant;
 use tonic::Code;
@@ -94,6 +94,8 @@ impl<C> Connection<C> {
             Phase::Early => is_repeatable,
             Phase::Opening | Phase::Stalled | Phase::Suspect => false,
         };
+        planted!("uses suspect connections", let takes = takes || self.phase == Phase::Suspect);
+        planted!("ignores the stream limit", return takes);
         takes && self.calls < self.capacity
     }
 
@@ -108,6 +110,7 @@ impl<C> Connection<C> {
 
     /// Whether it counts against the maximum number of connections.
     fn counts(&self) -> bool {
+        planted!("ignores the connection limit", return false);
         matches!(self.phase, Phase::Opening | Phase::Early | Phase::Open)
     }
 }
@@ -415,6 +418,7 @@ impl<C: Clone, W> State<C, W> {
 
     fn fail_all(&mut self, error: &TransportError) {
         while let Some(waiter) = self.queue.pop() {
+            planted!("forgets a waiter when an opening fails", return mem::forget(waiter));
             self.actions.push(Action::Fail(waiter, error.clone()));
         }
     }

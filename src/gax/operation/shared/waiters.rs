@@ -1,7 +1,7 @@
 //! Who waits for which operation, and when each operation was last heard of.
 
 use crate::{
-    gax::{error::Error, name::OperationName},
+    gax::{error::Error, name::OperationName, planted::planted},
     proto::google::longrunning,
 };
 use std::{
@@ -198,6 +198,10 @@ impl State {
     }
 
     fn end(&mut self, key: &str, outcome: &Outcome) {
+        planted!(
+            "tells one waiter only",
+            mem::forget(self.operations.get_mut(key).map(|awaited| awaited.waiters.split_off(1)))
+        );
         for waiter in self.operations.remove(key).into_iter().flat_map(|awaited| awaited.waiters) {
             // A waiter that has left needs no outcome.
             let _ = waiter.send(outcome.clone());

@@ -13,6 +13,8 @@ mod backoff;
 mod budget;
 mod call;
 mod decide;
+#[cfg(test)]
+mod decide_tests;
 mod poll;
 mod retry;
 mod timeouts;

@@ -11,6 +11,8 @@
 
 mod drive;
 mod driver;
+#[cfg(test)]
+mod exhaustive_tests;
 mod limits;
 mod queue;
 #[cfg(test)]

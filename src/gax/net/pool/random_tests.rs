@@ -13,30 +13,30 @@ use tokio::time::Instant;
 use tonic::Code;
 
 /// A pool with a clock; handles are the numbers of connections, waiters are numbered by the test.
-struct Pool {
-    state: State<ConnectionId, u32>,
-    now: Instant,
+pub(super) struct Pool {
+    pub(super) state: State<ConnectionId, u32>,
+    pub(super) now: Instant,
 }
 
-fn error() -> TransportError {
+pub(super) fn error() -> TransportError {
     TransportError::new(Code::Unavailable, Sent::No, "unreachable")
 }
 
 /// What the driver and the server would know.
 #[derive(Default)]
-struct World {
+pub(super) struct World {
     /// Connections that may still be opened, and whether they are writable.
-    openings: BTreeMap<ConnectionId, bool>,
-    open: BTreeSet<ConnectionId>,
+    pub(super) openings: BTreeMap<ConnectionId, bool>,
+    pub(super) open: BTreeSet<ConnectionId>,
     /// Calls on each connection, also on those that have left the pool.
-    calls: BTreeMap<ConnectionId, usize>,
-    waiting: BTreeMap<u32, u64>,
+    pub(super) calls: BTreeMap<ConnectionId, usize>,
+    pub(super) waiting: BTreeMap<u32, u64>,
     ended: usize,
 }
 
 impl World {
     /// Carries out the actions, and checks what they may be.
-    fn obey(&mut self, pool: &mut Pool) {
+    pub(super) fn obey(&mut self, pool: &mut Pool) {
         for action in pool.state.take_actions() {
             match action {
                 Action::Open(id) => {
@@ -62,7 +62,59 @@ impl World {
         }
     }
 
-    fn end_call(&mut self, id: ConnectionId) {
+    /// A call takes a place, or waits.
+    pub(super) fn call(&mut self, pool: &mut Pool, is_repeatable: bool, waiter: u32) {
+        match pool.state.acquire(pool.now, is_repeatable) {
+            Some((id, _)) => {
+                assert!(self.is_usable(id), "no call on a connection that is gone");
+                *self.calls.entry(id).or_default() += 1;
+            }
+            None => {
+                if let Some(number) = pool.state.wait(pool.now, is_repeatable, waiter) {
+                    self.waiting.insert(waiter, number);
+                }
+            }
+        }
+    }
+
+    /// The first waiter gives up, if there is one.
+    pub(super) fn give_up(&mut self, pool: &mut Pool) {
+        if let Some((waiter, number)) = self.waiting.pop_first() {
+            assert_eq!(pool.state.give_up(number), Some(waiter), "no waiter is forgotten");
+        }
+    }
+
+    /// From here on, the server works. Returns whether every waiter is served in the end.
+    pub(super) fn serve_all(&mut self, pool: &mut Pool, streams: usize) -> bool {
+        for _ in 0..10_000 {
+            if self.waiting.is_empty() {
+                return true;
+            }
+            pool.now += Duration::from_secs(1);
+            pool.state.timer(pool.now);
+            self.obey(pool);
+            for id in self.openings.keys().copied().collect::<Vec<_>>() {
+                self.openings.insert(id, true);
+                pool.state.writable(id, id);
+                self.obey(pool);
+                if pool.state.opened(pool.now, id, streams) {
+                    self.openings.remove(&id);
+                    self.open.insert(id);
+                }
+                self.obey(pool);
+            }
+            for (id, calls) in self.calls.clone() {
+                for _ in 0..calls {
+                    self.end_call(id);
+                    pool.state.release(pool.now, id, true);
+                    self.obey(pool);
+                }
+            }
+        }
+        false
+    }
+
+    pub(super) fn end_call(&mut self, id: ConnectionId) {
         let calls = self.calls.get_mut(&id).expect("it is busy");
         *calls -= 1;
         if *calls == 0 {
@@ -88,17 +140,7 @@ fn input(pool: &mut Pool, world: &mut World, rng: &mut fastrand::Rng, waiter: u3
     match (rng.u8(..16), opening, open, busy) {
         (0..6, ..) => {
             let is_repeatable = rng.bool();
-            match pool.state.acquire(pool.now, is_repeatable) {
-                Some((id, _)) => {
-                    assert!(world.is_usable(id), "no call on a connection that is gone");
-                    *world.calls.entry(id).or_default() += 1;
-                }
-                None => {
-                    if let Some(number) = pool.state.wait(pool.now, is_repeatable, waiter) {
-                        world.waiting.insert(waiter, number);
-                    }
-                }
-            }
+            world.call(pool, is_repeatable, waiter);
         }
         (6..9, .., Some(id)) => {
             world.end_call(id);
@@ -127,14 +169,8 @@ fn input(pool: &mut Pool, world: &mut World, rng: &mut fastrand::Rng, waiter: u3
         (14, _, Some(id), _) if rng.u8(..4) == 0 => {
             pool.state.allows(pool.now, id, rng.usize(..=streams));
         }
-        (15, ..) => {
-            if let Some((waiter, number)) = world.waiting.iter().next().map(|(w, n)| (*w, *n))
-                && rng.bool()
-            {
-                assert_eq!(pool.state.give_up(number), Some(waiter), "no waiter is forgotten");
-                world.waiting.remove(&waiter);
-            }
-        }
+        (15, ..) if rng.bool() => world.give_up(pool),
+        (15, ..) => {}
         _ => {
             pool.now += Duration::from_millis(rng.u64(..500));
             pool.state.timer(pool.now);
@@ -165,32 +201,6 @@ fn a_million_random_inputs_keep_the_invariants() {
                 assert!(*calls <= streams.max(8), "seed {seed}: {calls} calls on {id}");
             }
         }
-        // With a server that works, every waiter is served in the end.
-        for _ in 0..10_000 {
-            if world.waiting.is_empty() {
-                break;
-            }
-            pool.now += Duration::from_secs(1);
-            pool.state.timer(pool.now);
-            world.obey(&mut pool);
-            for id in world.openings.keys().copied().collect::<Vec<_>>() {
-                world.openings.insert(id, true);
-                pool.state.writable(id, id);
-                world.obey(&mut pool);
-                if pool.state.opened(pool.now, id, streams) {
-                    world.openings.remove(&id);
-                    world.open.insert(id);
-                }
-                world.obey(&mut pool);
-            }
-            for (id, calls) in world.calls.clone() {
-                for _ in 0..calls {
-                    world.end_call(id);
-                    pool.state.release(pool.now, id, true);
-                    world.obey(&mut pool);
-                }
-            }
-        }
-        assert!(world.waiting.is_empty(), "seed {seed}: {} waiters are left", world.waiting.len());
+        assert!(world.serve_all(&mut pool, streams), "seed {seed}: waiters are left");
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     app::{App, DEADLINE},
     caller::{Caller, Failure, Messages, Result},
 };
+use futures_util::future::try_join_all;
 use livestream_client::{LivestreamClient, name::LocationName, policy::Timeouts};
 use livestream_emulator::{Builder, Emulator, Faults, Limit};
 use std::{io, time::Duration};
@@ -11,7 +12,7 @@ use tokio::{
     net::TcpListener,
     sync::oneshot,
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tonic::Status;
 
@@ -52,11 +53,16 @@ impl World {
     }
 }
 
+/// Longer than any work of the service. The clock skips it.
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// The messages up to this one.
 async fn until(messages: &mut Messages, event: &str, data: &str) -> Result<Vec<String>> {
     let mut seen = Vec::new();
+    let end = Instant::now() + HOUR;
     loop {
-        let (name, content) = messages.next().await?.ok_or("the watch has ended")?;
+        let next = timeout_at(end, messages.next()).await??;
+        let (name, content) = next.ok_or("the watch has ended")?;
         let is_last = name == event && content.contains(data);
         seen.push(content);
         if is_last {
@@ -107,6 +113,35 @@ async fn both_put_on_air(one: &World, other: &World) -> Result {
     tokio::try_join!(put(one), put(other))?;
     let operations = one.client.list_operations(&one.location).items().collect().await?;
     assert_eq!(operations.len(), 3, "two creations and one start");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeated_requests_join_the_work() -> Result {
+    let mut requests = Vec::new();
+    for callers in [1, 20] {
+        let world = World::new().await?;
+        let put = || async {
+            while world.status("POST", "/events/derby").await? != 200 {}
+            Ok::<_, Failure>(())
+        };
+        try_join_all((0..callers).map(|_| put())).await?;
+        requests.push(world.faults.attempts());
+    }
+    assert!(requests[1] < 2 * requests[0], "{requests:?}");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_being_started_can_be_removed() -> Result {
+    let world = World::new().await?;
+    let mut messages = world.caller.watch("derby").await?;
+    world.status("POST", "/events/derby").await?;
+    until(&mut messages, "state", "STARTING").await?;
+    while world.status("DELETE", "/events/derby").await? != 204 {}
+    sleep(HOUR).await;
+    assert!(world.client.list_channels(&world.location).items().collect().await?.is_empty());
+    assert!(world.client.list_inputs(&world.location).items().collect().await?.is_empty());
     Ok(())
 }
 
@@ -204,7 +239,7 @@ async fn a_stop_ends_the_watches() -> Result {
     let world = World::new().await?;
     let mut messages = world.caller.watch("derby").await?;
     drop(world.stop);
-    assert_eq!(messages.next().await?, None);
+    assert_eq!(timeout(HOUR, messages.next()).await??, None);
     world.server.await??;
     Ok(())
 }

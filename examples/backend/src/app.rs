@@ -8,9 +8,8 @@
 //! | `DELETE /events/{id}` | stops and removes the event | 204, or 202 if the work goes on |
 //! | `GET /ready` | the readiness probe | 204 |
 //!
-//! The backend stores nothing. Each request reads the state of the service, or declares what it is to be.
-//! So a request can be repeated, instances need no coordination, and a repeat continues the work that a
-//! restart has cut off.
+//! The backend stores nothing. Each request reads a state from the service, or declares one. So a request can
+//! be repeated, instances need no coordination, and a repeat continues the work that a restart has ended.
 
 use axum::{
     Json, Router,
@@ -47,7 +46,7 @@ use tonic::Code;
 /// How long a request waits for the work of the service, which takes minutes. It is longer than the
 /// deadline of a call, so that a request fails if the service cannot be reached.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The deadline of a call, for the client that the backend is given.
+/// The deadline of the client's calls.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 const UNPOISONED: &str = "nothing panics under the lock";
 
@@ -106,8 +105,8 @@ impl App {
         Ok((self.location.input(id)?, self.location.channel(id)?))
     }
 
-    /// Waits for work for a while, and begins it unless it is in progress. It goes on after that, and
-    /// if the caller disconnects.
+    /// Begins work unless it is in progress, and waits for it for a while. The work goes on after that,
+    /// and after the caller disconnects.
     async fn work(
         &self,
         goal: Goal,

@@ -32,7 +32,7 @@ small=(--config 'profile.release.opt-level="s"' --config 'profile.release.lto=tr
 
 echo "$(date +%F), $(rustc --version | cut -d' ' -f1-2), $(nproc) cores of $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), load $(cut -d' ' -f1 /proc/loadavg)"
 echo
-echo "| program | crates | debug build | release build | stripped | made for size |"
+echo "| program | crates | debug build | release build | size | optimised for size |"
 echo "|---|--:|--:|--:|--:|--:|"
 for program in "${programs[@]}"; do
     export CARGO_TARGET_DIR="$work/$program" CARGO_INCREMENTAL=0

@@ -63,7 +63,7 @@
 //! You can use the same form in YAML, TOML and other formats with a serde implementation. [`read`]
 //! returns errors with paths. [`Json`] implements `Serialize` and `Deserialize` for a message.
 //! `#[serde(with = "livestream_client::json")]` uses the form for a field of your own type.
-// `tests/docs` runs the example, because it depends on a YAML crate.
+// `tests/json` runs the example, because it depends on a YAML crate.
 #![cfg_attr(not(doctest), doc = "", doc = include_str!("json/yaml.md"))]
 
 mod depth;

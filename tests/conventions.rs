@@ -6,7 +6,7 @@ mod peer;
 mod spans;
 
 use livestream_client::{LivestreamClient, methods::METHODS, name::InputName, rpc::Method};
-use outcomes::{ADDRESS, Outcome, PORT, code_name, method_name};
+use outcomes::{ADDRESS, Outcome, PORT, UNREADABLE, code_name, method_name, start_channel};
 use peer::Peer;
 use spans::{Entry, Recorder};
 use std::{
@@ -104,6 +104,20 @@ async fn span_attributes_of_all_methods_are_those_of_the_conventions() {
         }
     }
     assert!(METHODS.len() > 60 && outcomes > 25 * METHODS.len(), "{outcomes} outcomes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_cannot_be_read_marks_the_span_of_its_call() {
+    let (recorder, _guard) = Recorder::start();
+    for (name, response) in UNREADABLE {
+        start_channel(response).await;
+        recorder.one("calls", "call").assert_fields(&[
+            ("rpc.status_code", "OK"), // The service did answer so.
+            ("error.type", "unreadable_response"),
+            ("otel.status_code", "ERROR"),
+        ]);
+        assert!(!recorder.take().is_empty(), "{name}");
+    }
 }
 
 /// Checks the spans of one call.

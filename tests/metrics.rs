@@ -19,7 +19,7 @@ use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Label, Metadata, Recorder, SharedString,
     Unit,
 };
-use outcomes::{ADDRESS, Outcome, PORT, code_name, method_name};
+use outcomes::{ADDRESS, Outcome, PORT, UNREADABLE, code_name, method_name, start_channel};
 use peer::{Peer, tls::Authority};
 use std::{
     collections::BTreeMap,
@@ -146,6 +146,26 @@ async fn metrics_of_all_methods_have_the_names_and_labels_of_the_conventions() {
             outcome.run(method).await;
             check(method, &outcome, &store);
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_response_cannot_be_read_is_an_error_in_its_duration() {
+    let store = MetricsStore::default();
+    let _guard = metrics::set_default_local_recorder(&store);
+    for (name, response) in UNREADABLE {
+        let error = start_channel(response).await;
+        assert_eq!(error.code(), Code::Internal, "{name}: {error:?}");
+        assert!(error.may_have_run(), "{name}: {error:?}");
+        let (samples, _) = store.take();
+        let durations = samples.keys().filter(|key| key.starts_with("rpc.client.call.duration"));
+        let method = "google.cloud.video.livestream.v1.LivestreamService/StartChannel";
+        let expected = format!(
+            "rpc.client.call.duration{{rpc.system.name=grpc,rpc.method={method},\
+             rpc.status_code=OK,error.type=unreadable_response,\
+             server.address={ADDRESS},server.port={PORT}}}"
+        );
+        assert_eq!(durations.collect::<Vec<_>>(), [&expected], "{name}");
     }
 }
 

@@ -1,14 +1,15 @@
 //! The program under load: gRPC and JSON calls a second for a minute each, and its memory.
 //!
 //! ```sh
-//! cargo bench -p livestream-emulator --bench load
+//! cargo bench -p livestream-emulator --features program --bench load
 //! ```
 //!
-//! On two cores that other builds shared, in 20 s each: 25,223 calls a second over gRPC, and 11,389 over
-//! JSON. Memory grew from 15 to 42 MiB with the request ids that the service remembers for an hour, of
-//! which there are at most 100,000, and was then flat at 43 MiB.
+//! On two cores that other builds shared, in a minute each: 22,087 calls a second over gRPC, and 7,016
+//! over JSON. Memory grew from 23 to 72 MiB with the request ids that the service remembers for an hour,
+//! of which there are at most 100,000, and was then flat at 72.5 MiB.
 //!
-//! With `--test` it runs for a second; `EMULATOR_LOAD_SECONDS` sets another length. Nine of ten calls are reads; one creates or deletes an event.
+//! With `--test` it runs for a second; `EMULATOR_LOAD_SECONDS` sets another length. Nine of ten calls are
+//! reads; one creates or deletes an event.
 
 use livestream_client::{
     LivestreamClient,

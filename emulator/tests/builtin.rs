@@ -1,5 +1,4 @@
 //! Reflection and health, for tools and for CI.
-#![cfg(feature = "http")]
 
 mod support;
 

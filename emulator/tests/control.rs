@@ -1,5 +1,4 @@
 //! The control service over JSON, and the faults of the emulator over gRPC and JSON.
-#![cfg(feature = "http")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! HTTP/JSON: the same service on the same port, in the form of the REST reference.
-#![cfg(feature = "http")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! Malformed input: an error each, and the server lives.
-#![cfg(feature = "http")]
 
 mod support;
 

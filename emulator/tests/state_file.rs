@@ -1,5 +1,4 @@
 //! The state file: every acknowledged change is there after a restart.
-#![cfg(feature = "http")]
 
 mod support;
 

@@ -16,7 +16,7 @@ use super::{
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Uri,
+    HeaderMap, HeaderName, HeaderValue, Request, Response, Uri,
     header::{CONTENT_TYPE, TE},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -136,8 +136,7 @@ impl<R: Rpc> Call<R> {
         read: impl FnOnce(&Arc<Core>, R::Response, Began) -> Result<T, Error>,
     ) -> impl Future<Output = Result<T, Error>> {
         async move {
-            let answer = exchange(&self.core, &self.request, &self.options).await;
-            answer.and_then(|(response, began)| read(&self.core, response, began)).map_err(|e| {
+            exchange(&self.core, &self.request, &self.options, read).await.map_err(|e| {
                 let e = e.with_subject(R::METHOD, &self.request.subject());
                 match self.request.request_id() {
                     Some(id) if !id.is_empty() => e.with_request_id(id),
@@ -256,15 +255,42 @@ impl<T> CallKind<T> for UnaryKind {
     }
 }
 
-async fn exchange<R: Rpc>(
-    core: &Core,
+/// Telemetry reports the call as over when its response has been read: only then it is a success.
+async fn exchange<R: Rpc, T>(
+    core: &Arc<Core>,
     request: &R,
     options: &Options,
-) -> Result<(R::Response, Began), Error> {
+    read: impl FnOnce(&Arc<Core>, R::Response, Began) -> Result<T, Error>,
+) -> Result<T, Error> {
     request.check()?;
     let mut wrapped = wrap(request, options)?;
     let began = core.observer.tell(&mut wrapped, request);
-    let answer = core.stack.clone().call(wrapped).await;
+    let duration = core.observer.time(wrapped.uri());
+    let (data, stats) = match success(core.stack.clone().call(wrapped).await) {
+        Ok(success) => success,
+        Err(e) => {
+            duration.ended(e.code());
+            return Err(e);
+        }
+    };
+    match decode(data).and_then(|response| read(core, response, began.clone())) {
+        Ok(output) => {
+            duration.ended(Code::Ok);
+            Ok(output)
+        }
+        Err(e) => {
+            began.unreadable();
+            duration.unreadable();
+            let may_have_run = R::METHOD.idempotency() != Idempotency::Safe;
+            Err(e.with_stats(CallStats { may_have_run, ..stats }))
+        }
+    }
+}
+
+/// The frame of a response with status OK; an error for every other outcome.
+fn success<B>(
+    answer: Result<Response<ResponseBody<B>>, TransportError>,
+) -> Result<(Bytes, CallStats), Error> {
     let (head, body) = answer.map_err(TransportError::into_error)?.into_parts();
     let ResponseBody::Collected { data, trailers, code } = body else {
         return Err(Error::unreadable("the response was not collected"));
@@ -273,14 +299,7 @@ async fn exchange<R: Rpc>(
     let first = CallStats { attempts: 1, ..CallStats::default() };
     let stats = head.extensions.get().copied().unwrap_or(first);
     if code == Code::Ok {
-        let may_have_run = R::METHOD.idempotency() != Idempotency::Safe;
-        return match decode(data) {
-            Ok(response) => Ok((response, began)),
-            Err(e) => {
-                began.unreadable();
-                Err(e.with_stats(CallStats { may_have_run, ..stats }))
-            }
-        };
+        return Ok((data, stats));
     }
     let status = trailers.as_ref().and_then(Status::from_header_map);
     let status = status.or_else(|| Status::from_header_map(&head.headers));

@@ -94,6 +94,8 @@ pub mod dvr {}
 /// Resources: how to build, validate, update, delete and store configurations.
 ///
 #[doc = include_str!("resources.md")]
+// `tests/json` runs the example.
+#[cfg_attr(all(feature = "json", not(doctest)), doc = "", doc = include_str!("examples/files.md"))]
 pub mod resources {}
 
 /// Testing: the emulator, its clock, its controls, and injected faults.

@@ -6,6 +6,7 @@
 mod depth;
 #[path = "../draw/mod.rs"]
 mod draw;
+mod files;
 mod properties;
 mod samples;
 
@@ -64,7 +65,7 @@ where
 
 #[test]
 fn the_example_channel_file_round_trips() {
-    let text = include_str!("../../examples/data/channel.json");
+    let text = include_str!("../../examples/channel_from_file/channel.json");
     let channel: Channel = json::from_str(text).unwrap();
     let document: Value = serde_json::from_str(text).unwrap();
     assert_eq!(json::to_value(&channel).unwrap(), document);

@@ -3,8 +3,11 @@
 // Each test binary uses a part of this module.
 #![allow(dead_code, unreachable_pub)]
 
+use bytes::Bytes;
+use http_body_util::Full;
 use livestream_client::{
-    LivestreamClient,
+    Error, LivestreamClient,
+    name::ChannelName,
     policy::{RetryPolicy, Timeouts},
     rpc::{Idempotency, Method},
 };
@@ -153,6 +156,31 @@ impl Answer {
         };
         Ok(response.body(Body::empty()).expect("the headers are valid"))
     }
+}
+
+/// Responses with status OK to a typed call, which the client cannot read.
+pub const UNREADABLE: [(&str, &[u8]); 5] = [
+    ("no message", &[]),
+    ("a message that cannot be decoded", &[0, 0, 0, 0, 1, 0xff]),
+    ("a compressed message", &[1, 0, 0, 0, 0]),
+    ("less than one message", &[0, 0, 0, 0, 9, 0x0a]),
+    ("an operation without a name", &[0, 0, 0, 0, 0]),
+];
+
+/// Starts a channel, to which the service responds with these bytes and status OK.
+pub async fn start_channel(response: &'static [u8]) -> Error {
+    let channel = service_fn(move |_: http::Request<Body>| async move {
+        let answer = http::Response::builder().header("content-type", "application/grpc");
+        let body = Body::new(Full::new(Bytes::from_static(response)));
+        Ok::<_, BoxError>(answer.header("grpc-status", "0").body(body).expect("valid headers"))
+    });
+    let client = LivestreamClient::builder()
+        .endpoint(format!("https://{ADDRESS}:{PORT}"))
+        .channel(channel)
+        .build()
+        .expect("a client");
+    let name = ChannelName::new("p", "us-central1", "news").expect("valid");
+    client.start_channel(&name).await.expect_err("the response is unreadable")
 }
 
 /// The code of a response. It is in the headers, but where the client adds it to the trailers.

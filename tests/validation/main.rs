@@ -5,7 +5,6 @@
 
 mod channel;
 mod context;
-mod files;
 mod outputs;
 mod requests;
 mod resources;

@@ -10,7 +10,7 @@ target=${CARGO_TARGET_DIR:-$root/target}
 packages=$target/official
 mkdir -p "$packages"
 
-cargo build --quiet --locked --manifest-path "$root/Cargo.toml" -p livestream-emulator
+cargo build --quiet --locked --manifest-path "$root/Cargo.toml" -p livestream-emulator --features program
 coproc program { exec "$target/debug/livestream-emulator" 2>"$packages/emulator.log"; }
 trap 'kill "$program_PID" 2>/dev/null' EXIT
 read -r line <&"${program[0]}"

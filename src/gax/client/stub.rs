@@ -28,5 +28,10 @@ where
 
 /// The stack of a client, for a raw tonic stub.
 pub(crate) fn client_stack(core: &Core, classify: Classify) -> GrpcStack {
-    grpc_stack(Buffer::new(core.stack.clone(), core.policy.clone(), classify))
+    grpc_stack(Buffer::new(
+        core.stack.clone(),
+        core.policy.clone(),
+        classify,
+        core.observer.clone(),
+    ))
 }

@@ -4,6 +4,10 @@
 
 use tonic::Code;
 
+/// The `error.type` of a call whose response the client could not read. Its code is the server's: OK.
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+pub(super) const UNREADABLE: &str = "unreadable_response";
+
 /// The fully qualified method that an HTTP/2 path names.
 pub(super) fn method(path: &str) -> &str {
     path.strip_prefix('/').unwrap_or(path)

@@ -8,7 +8,7 @@
 //! Labels are few and bounded: a method, a code, a server, a reason. Resource names are not labels.
 
 use super::{
-    attributes::{code_name, method},
+    attributes::{UNREADABLE, code_name, method},
     connections::SHUTDOWN,
     observer::Observer,
     server::Server,
@@ -90,10 +90,73 @@ pub(super) fn describe() {
     describe_counter!(CLOSED, "Connections that ended, by the reason");
 }
 
-pub(super) struct Call {
+/// The duration of a call, until it is known how it ended.
+pub(super) struct CallDuration {
     method: SharedString,
     server: Option<Server>,
     begun: Instant,
+    outcome: Outcome,
+}
+
+/// The code of the server or the client, and what failed if that is not the code.
+struct Outcome {
+    code: Code,
+    error_type: Option<&'static str>,
+}
+
+impl CallDuration {
+    pub(super) fn begin(observer: &Observer, uri: &Uri) -> Self {
+        let server = observer.server.clone().or_else(|| Server::of(uri));
+        let outcome = Outcome { code: Code::Cancelled, error_type: None };
+        Self {
+            method: method(uri.path()).to_owned().into(),
+            server,
+            begun: Instant::now(),
+            outcome,
+        }
+    }
+
+    pub(super) fn ended(mut self, code: Code) {
+        self.outcome.code = code;
+    }
+
+    pub(super) fn unreadable(mut self) {
+        self.outcome = Outcome { code: Code::Ok, error_type: Some(UNREADABLE) };
+    }
+
+    /// The labels of OpenTelemetry's conventions.
+    fn labels(&self) -> Vec<Label> {
+        let Outcome { code, error_type } = self.outcome;
+        let mut labels = Vec::with_capacity(6);
+        labels.push(Label::new("rpc.system.name", "grpc"));
+        labels.push(Label::new("rpc.method", self.method.clone()));
+        labels.push(Label::new("rpc.status_code", code_name(code)));
+        let error_type = error_type.or_else(|| (code != Code::Ok).then(|| code_name(code)));
+        labels.extend(error_type.map(|error_type| Label::new("error.type", error_type)));
+        if let Some(Server { address, port, .. }) = &self.server {
+            labels.push(Label::new("server.address", address.clone()));
+            labels.extend(port.map(|port| Label::new("server.port", port.to_string())));
+        }
+        labels
+    }
+}
+
+impl Drop for CallDuration {
+    fn drop(&mut self) {
+        histogram!(CALL_DURATION, self.labels()).record(self.begun.elapsed());
+    }
+}
+
+impl fmt::Debug for CallDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallDuration").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+/// A call in progress: its attempts and the time between them.
+pub(super) struct Call {
+    method: SharedString,
+    server: Option<Server>,
     attempt_begun: Option<Instant>,
     /// The end of the last attempt, and whether a transparent retry follows it.
     idle: Option<(Instant, bool)>,
@@ -111,7 +174,6 @@ impl Call {
         Self {
             method: method(head.uri.path()).to_owned().into(),
             server: observer.server.clone().or_else(|| Server::of(&head.uri)),
-            begun: Instant::now(),
             attempt_begun: None,
             idle: None,
             retries: 0,
@@ -146,7 +208,6 @@ impl Call {
         if let Some((since, _)) = self.idle.take() {
             self.delay += since.elapsed();
         }
-        histogram!(CALL_DURATION, self.of_convention(code)).record(self.begun.elapsed());
         // A call without any is not reported.
         if self.retries > 0 {
             histogram!(RETRIES, self.of_grpc()).record(self.retries);
@@ -165,22 +226,6 @@ impl Call {
         let mut labels = self.of_grpc();
         labels.push(Label::new("grpc.status", code_name(code)));
         histogram!(ATTEMPT_DURATION, labels).record(begun.elapsed());
-    }
-
-    /// The labels of OpenTelemetry's conventions.
-    fn of_convention(&self, code: Code) -> Vec<Label> {
-        let mut labels = Vec::with_capacity(6);
-        labels.push(Label::new("rpc.system.name", "grpc"));
-        labels.push(Label::new("rpc.method", self.method.clone()));
-        labels.push(Label::new("rpc.status_code", code_name(code)));
-        if code != Code::Ok {
-            labels.push(Label::new("error.type", code_name(code)));
-        }
-        if let Some(Server { address, port, .. }) = &self.server {
-            labels.push(Label::new("server.address", address.clone()));
-            labels.extend(port.map(|port| Label::new("server.port", port.to_string())));
-        }
-        labels
     }
 
     /// The labels of gRPC's own metrics.

@@ -54,6 +54,15 @@ pub(crate) struct Call<'a> {
     metrics: metrics::Call,
 }
 
+/// The duration of a call. It ends where the outcome is known: where a typed call has read the
+/// response, or where a raw stub takes it. Dropping it before its end cancels the call.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct CallDuration {
+    #[cfg(feature = "metrics")]
+    metric: metrics::CallDuration,
+}
+
 /// The call that an operation began with. The span of a wait links to it.
 #[derive(Clone, Debug, Default)]
 pub struct Began {
@@ -84,8 +93,8 @@ pub(crate) struct Connection {
 // Without the features, telemetry costs a few words on the stack.
 #[cfg(not(any(feature = "tracing", feature = "metrics")))]
 const _: () = assert!(
-    size_of::<(Began, Wait, Connection)>() == 0
-        && !std::mem::needs_drop::<(Call<'_>, Began, Wait, Connection)>()
+    size_of::<(CallDuration, Began, Wait, Connection)>() == 0
+        && !std::mem::needs_drop::<(Call<'_>, CallDuration, Began, Wait, Connection)>()
 );
 
 /// Tells the recorder the units of the metrics and what they mean.
@@ -104,6 +113,31 @@ impl Observer {
             span: spans::tell(self, wrapped, request),
         }
     }
+
+    /// Begins to measure a call to this URI.
+    #[inline]
+    pub(crate) fn time(&self, uri: &Uri) -> CallDuration {
+        CallDuration {
+            #[cfg(feature = "metrics")]
+            metric: metrics::CallDuration::begin(self, uri),
+        }
+    }
+}
+
+impl CallDuration {
+    /// Reports the end of the call with this code.
+    #[inline]
+    pub(crate) fn ended(self, code: Code) {
+        #[cfg(feature = "metrics")]
+        self.metric.ended(code);
+    }
+
+    /// Reports the end of a call whose response the client could not read.
+    #[inline]
+    pub(crate) fn unreadable(self) {
+        #[cfg(feature = "metrics")]
+        self.metric.unreadable();
+    }
 }
 
 impl Began {
@@ -112,7 +146,7 @@ impl Began {
     pub(crate) fn unreadable(&self) {
         #[cfg(feature = "tracing")]
         if let Some(span) = &self.span {
-            spans::failed(span, "unreadable_response");
+            spans::failed(span, attributes::UNREADABLE);
         }
     }
 }

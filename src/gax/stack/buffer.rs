@@ -5,6 +5,7 @@ use crate::gax::{
     body::RequestBody,
     context::{BoxFuture, CallContext, Classify, not_sent, require_runtime},
     error::BoxError,
+    observe::Observer,
     policy::CallPolicy,
     transport_error::TransportError,
 };
@@ -12,9 +13,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use http_body_util::BodyExt;
-use std::task::{Context, Poll};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 use tokio::time::timeout;
-use tonic::{Status, body::Body};
+use tonic::{Code, Status, body::Body};
 use tower::Service;
 
 /// Gives a stack the form that tonic's stubs need.
@@ -26,11 +30,17 @@ pub struct Buffer<S> {
     inner: S,
     policy: CallPolicy,
     classify: Classify,
+    observer: Arc<Observer>,
 }
 
 impl<S> Buffer<S> {
-    pub(crate) fn new(inner: S, policy: CallPolicy, classify: Classify) -> Self {
-        Self { inner, policy, classify }
+    pub(crate) fn new(
+        inner: S,
+        policy: CallPolicy,
+        classify: Classify,
+        observer: Arc<Observer>,
+    ) -> Self {
+        Self { inner, policy, classify, observer }
     }
 
     /// The options of a call to a known method; `grpc-timeout` is the stub's own timeout.
@@ -64,15 +74,30 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let context = self.context(&request);
         let mut inner = self.inner.clone();
+        let observer = self.observer.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            let body = match context {
-                None => RequestBody::Stream(body),
-                Some(context) => RequestBody::Message(whole(body, context).await?, context),
+            let Some(context) = context else {
+                let call = inner.call(Request::from_parts(head, RequestBody::Stream(body)));
+                return call.await.map_err(|e| e.into().into());
             };
-            let call = inner.call(Request::from_parts(head, body));
-            call.await.map_err(|e| e.into().into())
+            let duration = observer.time(&head.uri);
+            let outcome = async {
+                let message = RequestBody::Message(whole(body, context).await?, context);
+                let call = inner.call(Request::from_parts(head, message));
+                call.await.map_err(|e| e.into().into())
+            };
+            let outcome: Result<Self::Response, Status> = outcome.await;
+            duration.ended(code(&outcome));
+            outcome
         })
+    }
+}
+
+fn code<B>(outcome: &Result<Response<ResponseBody<B>>, Status>) -> Code {
+    match outcome {
+        Ok(response) => response.body().code().unwrap_or(Code::Unknown),
+        Err(status) => status.code(),
     }
 }
 

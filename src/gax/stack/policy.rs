@@ -48,8 +48,9 @@ impl<S> Layer<S> for PolicyLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         let Self { policy, classify } = self.clone();
-        let retry = Retry::new(TonicBody(inner), policy.clone(), Arc::new(Observer::default()));
-        Policy(Buffer::new(retry, policy, classify))
+        let observer = Arc::new(Observer::default());
+        let retry = Retry::new(TonicBody(inner), policy.clone(), observer.clone());
+        Policy(Buffer::new(retry, policy, classify, observer))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Many operations, waited for together.
 //!
 //! Fifty channels started at once are fifty operations. Polling each costs fifty requests a tick, and
-//! the API counts them (1,200 gets and 300 lists a minute in a region). Here one task polls for all of
-//! them: it lists the location's operations, a page serving hundreds of waiters, and gets those that
-//! the listing did not show. The task runs while anybody waits. It runs on the runtime of one of the
+//! the API counts them (1,200 requests for operations and 300 lists a minute in a region). Here one task
+//! polls for all of them: it lists the location's operations, a page serving hundreds of waiters, and
+//! gets those that the listing did not show. The task runs while anybody waits. It runs on the runtime of one of the
 //! waiters. If that runtime ends, or if nobody drives it for a while, another waiter's runtime takes over.
 //!
 //! A listing also holds the operations of the last thirty days, in an order that is not documented.
@@ -49,8 +49,8 @@ struct Shared {
     waiters: Waiters,
 }
 
-/// The rest after a get, so that one client uses at most half of the 1,200 gets a minute that a
-/// region allows.
+/// The rest after a get, so that one client uses at most half of the 1,200 requests for operations a
+/// minute that a region allows.
 const REST_PER_GET: Duration = Duration::from_millis(100);
 
 impl SharedWaits {

@@ -1,12 +1,13 @@
 //! Reads a channel from a JSON file, validates it, shows what would change, and applies it.
 //!
 //! ```sh
-//! cargo run --example channel_from_file [FILE]
+//! cargo run --package channel_from_file [FILE]
 //! ```
 //!
 //! The file has the API's own JSON form, as in the REST reference. The default is
-//! `examples/data/channel.json`. The service is an emulator in this process.
+//! `channel.json` beside this example. The service is an emulator in this process.
 
+#[path = "../../support/mod.rs"]
 mod support;
 
 use livestream_client::{
@@ -22,8 +23,7 @@ use support::{Result, Studio, rtmp_input, show};
 #[tokio::main]
 async fn main() -> Result {
     let file = env::args().nth(1);
-    let file =
-        file.unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/channel.json").into());
+    let file = file.unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/channel.json").into());
     let text = fs::read_to_string(&file)?;
     let channel: Channel = json::from_str(&text)?;
     println!("{file} describes");

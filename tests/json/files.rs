@@ -9,14 +9,14 @@ use std::{fs, path::Path};
 
 #[track_caller]
 fn check<T: Validate + prost::Message + prost::Name + Default>(file: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
     let message: T = json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(message.violations(), [], "{file}");
 }
 
 #[test]
 fn the_example_channel_is_valid() {
-    check::<Channel>("examples/data/channel.json");
+    check::<Channel>("examples/channel_from_file/channel.json");
 }
 
 /// Except for the sample channel, which has every field but is not a valid configuration.

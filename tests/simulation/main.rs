@@ -141,7 +141,11 @@ fn a_seed_has_the_same_trace_in_every_process() {
     let outputs = children.map(|child| {
         let output = child.wait_with_output().expect("the output of the child").stdout;
         let output = String::from_utf8(output).expect("text");
-        output.lines().filter(|line| line.contains(" has ")).map(str::to_owned).collect::<Vec<_>>()
+        output
+            .lines()
+            .filter(|line| line.starts_with("seed "))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     });
     assert_eq!(outputs[0].len() as u64, seeds, "{:?}", outputs[0]);
     assert_eq!(outputs[0], outputs[1]);

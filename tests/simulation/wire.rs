@@ -250,7 +250,8 @@ impl Rules {
         self.trace.require(open <= max_streams as usize, "stream limit", || {
             format!("{open} of {max_streams} streams on connection {id}")
         });
-        if self.was_blocked {
+        // With the last stream that is allowed, it may have waited in HTTP/2 for another one to end.
+        if self.was_blocked || open == max_streams as usize {
             return;
         }
         let is_late = |since: Option<Instant>| since.is_some_and(|since| now > since + TICK);

@@ -54,3 +54,25 @@ impl Default for CallPolicy {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_call_policy_keeps_its_timeouts_retries_budget_and_response_size() {
+        let timeouts = Timeouts::new(Duration::from_secs(9)).with_attempt(Duration::from_secs(3));
+        let policy = CallPolicy::new()
+            .with_timeouts(timeouts)
+            .with_retry(RetryPolicy::default().with_max_attempts(2).with_seed(7))
+            .with_budget(Budget::unlimited())
+            .with_max_response_size(5);
+        assert_eq!(policy.timeouts.total(), Duration::from_secs(9));
+        assert_eq!(policy.timeouts.attempt(), Some(Duration::from_secs(3)));
+        assert_eq!(policy.retry.max_attempts(), 2);
+        assert_eq!(policy.retry.jitter().f64(), fastrand::Rng::with_seed(7).f64());
+        assert_eq!(policy.budget.capacity(), None);
+        assert_eq!(policy.max_response_size, 5);
+    }
+}

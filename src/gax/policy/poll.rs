@@ -44,3 +44,17 @@ impl Default for PollPolicy {
         Self::new(backoff, Duration::from_secs(30 * 60))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_between_half_the_ceiling_and_the_ceiling() {
+        let backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(10), 2.0);
+        let policy = PollPolicy::new(backoff, Duration::from_secs(60));
+        let seconds = |polls, jitter| policy.pause(polls, jitter).as_secs_f64();
+        assert_eq!((seconds(1, 0.0), seconds(1, 0.5), seconds(1, 1.0)), (1.0, 1.5, 2.0));
+        assert_eq!((seconds(9, 0.0), seconds(9, 1.0)), (5.0, 10.0));
+    }
+}

@@ -280,9 +280,13 @@ impl Rules {
             match frame.kind() {
                 Some(GOAWAY) => drop(self.goaway_at.get_or_insert_with(Instant::now)),
                 Some(RST_STREAM) => drop(self.open.remove(&frame.stream())),
-                Some(HEADERS | DATA) if frame.has_flag() && self.open.remove(&frame.stream()) => {
+                Some(HEADERS | DATA) if frame.has_flag() => {
+                    let was_open = self.open.remove(&frame.stream());
+                    // A reset that waits in a buffer says that nobody waits for the answer.
+                    let is_awaited = was_open && !self.was_blocked;
                     let answer = (self.id, frame.stream());
-                    self.ledger.entries().answered_at.insert(answer, Instant::now());
+                    let now = is_awaited.then(Instant::now);
+                    self.ledger.entries().answered_at.extend(now.map(|now| (answer, now)));
                 }
                 Some(SETTINGS) if !frame.has_flag() => {
                     let latest = self.told.back().copied().unwrap_or(self.max_streams);

@@ -38,6 +38,9 @@ use wire::Ledger;
 /// The number of seeds that `cargo test` runs.
 const SEEDS: u64 = 300;
 
+/// Seeds beyond these that have found a defect of the client.
+const REGRESSIONS: [u64; 1] = [2599];
+
 /// The number of seeds whose traces are compared between two processes.
 const COMPARED: u64 = 20;
 
@@ -123,6 +126,13 @@ fn no_seed_violates_an_invariant() {
 
 /// The variable by which the test below tells its own child to print hashes.
 const CHILD: &str = "SIMULATION_HASHES";
+
+#[test]
+fn seeds_that_found_a_defect_violate_no_invariant() {
+    for seed in REGRESSIONS {
+        check(seed).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
 
 #[test]
 fn a_seed_has_the_same_trace_in_every_process() {

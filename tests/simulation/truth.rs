@@ -110,12 +110,14 @@ impl Truth {
         let is_fresh = token.as_ref().is_none_or(|token| memory.tokens.insert(token.clone()));
         self.trace.require(is_fresh, "a fresh token for each attempt", || resource.clone());
         let Some(limits) = memory.calls.get(resource).copied() else { return };
-        let not_before = memory.pushbacks.get(resource).and_then(|pushback| {
+        let pause = memory.pushbacks.get(resource).and_then(|pushback| {
             let (connection, stream, wait) = *pushback;
-            Some(self.ledger.answered_at(connection, stream)? + wait)
+            let answered = self.ledger.answered_at(connection, stream)?;
+            Some(answered..answered + wait)
         });
         drop(memory);
-        let is_early = not_before.zip(*sent_at).is_some_and(|(at, sent_at)| sent_at < at);
+        // The network may deliver a request late that was sent before the answer to another.
+        let is_early = pause.zip(*sent_at).is_some_and(|(pause, sent_at)| pause.contains(&sent_at));
         self.trace.require(!is_early || limits.has_attempt_limit, "pushback", || resource.clone());
         let is_late = sent_at.is_some_and(|sent_at| sent_at >= limits.deadline);
         self.trace.require(!is_late, "nothing is sent after the deadline", || resource.clone());

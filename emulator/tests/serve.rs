@@ -4,7 +4,6 @@ mod support;
 
 use bytes::{Bytes, BytesMut};
 use h2::client::SendRequest;
-use http_body_util::BodyExt as _;
 use livestream_client::{
     model::{GetChannelRequest, ListChannelsRequest, ListChannelsResponse},
     name::LocationName,
@@ -12,7 +11,7 @@ use livestream_client::{
 };
 use livestream_emulator::{Emulator, Faults, Limit};
 use prost::Message as _;
-use std::{io::Write as _, time::Duration};
+use std::time::Duration;
 use support::{LOCATION, Service, input};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -62,32 +61,6 @@ async fn call<R: Rpc>(h2: &SendRequest<Bytes>, path: &str, request: &R) -> Resul
 fn list() -> ListChannelsRequest {
     let parent = "projects/p/locations/us-central1".to_owned();
     ListChannelsRequest { parent, ..Default::default() }
-}
-
-/// [`call`] with a message that is compressed with gzip.
-async fn call_gzip<R: Rpc>(emulator: &Emulator, request: &R) -> http::Response<tonic::body::Body> {
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    gzip.write_all(&request.encode_to_vec()).expect("written");
-    let message = gzip.finish().expect("compressed");
-    let mut frame = vec![1];
-    frame.extend_from_slice(&(message.len() as u32).to_be_bytes());
-    frame.extend_from_slice(&message);
-    let request = http::Request::post(R::METHOD.path())
-        .header("content-type", "application/grpc")
-        .header("grpc-encoding", "gzip")
-        .body(tonic::body::Body::new(http_body_util::Full::new(Bytes::from(frame))))
-        .expect("a request");
-    emulator.service().call(request).await.expect("infallible")
-}
-
-#[tokio::test]
-async fn a_gzip_request_is_read() {
-    let emulator = Emulator::builder().manual_clock().build();
-    let answer = call_gzip(&emulator, &list()).await;
-    assert!(!answer.headers().contains_key("grpc-status"), "{:?}", answer.headers());
-    let frame = answer.into_body().collect().await.expect("a body").to_bytes();
-    let page = ListChannelsResponse::decode(frame.slice(5..)).expect("of its type");
-    assert_eq!(page, ListChannelsResponse::default());
 }
 
 #[tokio::test]

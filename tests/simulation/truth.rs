@@ -35,9 +35,10 @@ struct Memory {
     operations: Vec<Operation>,
     channels: BTreeMap<String, Schedule>,
     calls: BTreeMap<String, Limits>,
-    /// The last attempt that the service asked not to repeat for a while: its connection, its stream,
-    /// and the wait.
-    pushbacks: BTreeMap<String, (u64, u32, Duration)>,
+    /// When the attempts were sent that have arrived.
+    sent: BTreeMap<String, Vec<Instant>>,
+    /// The last attempt that the service asked not to repeat for a while, and the wait.
+    pushbacks: BTreeMap<String, (Attempt, Duration)>,
     /// The retries that have arrived, by the name of the resource and the number of the attempt.
     retries: BTreeSet<(String, u32)>,
     successes: u32,
@@ -69,7 +70,7 @@ pub(crate) struct Limits {
 }
 
 /// An attempt, as the service sees it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Attempt {
     pub(crate) resource: String,
     pub(crate) connection: u64,
@@ -104,6 +105,7 @@ impl Truth {
         let Attempt { resource, sent_at, timeout, previous, token, .. } = attempt;
         let mut memory = self.memory();
         memory.requests.entry(resource.clone()).or_default().read += 1;
+        memory.sent.entry(resource.clone()).or_default().extend(sent_at);
         if *previous > 0 {
             memory.retries.insert((resource.clone(), *previous));
         }
@@ -111,9 +113,13 @@ impl Truth {
         self.trace.require(is_fresh, "a fresh token for each attempt", || resource.clone());
         let Some(limits) = memory.calls.get(resource).copied() else { return };
         let pause = memory.pushbacks.get(resource).and_then(|pushback| {
-            let (connection, stream, wait) = *pushback;
-            let answered = self.ledger.answered_at(connection, stream)?;
-            Some(answered..answered + wait)
+            // The client may have given up an earlier attempt before it was answered.
+            let (pushed, wait) = pushback;
+            let sent = memory.sent.get(resource)?;
+            let is_next =
+                sent.iter().filter(|at| Some(**at) < *sent_at).max() == pushed.sent_at.as_ref();
+            let answered = self.ledger.answered_at(pushed.connection, pushed.stream)?;
+            is_next.then(|| answered..answered + *wait)
         });
         drop(memory);
         // The network may deliver a request late that was sent before the answer to another.
@@ -131,8 +137,7 @@ impl Truth {
 
     /// The service asks for no further attempt at this call within this time.
     pub(crate) fn push_back(&self, attempt: &Attempt, wait: Duration) {
-        let pushback = (attempt.connection, attempt.stream, wait);
-        self.memory().pushbacks.insert(attempt.resource.clone(), pushback);
+        self.memory().pushbacks.insert(attempt.resource.clone(), (attempt.clone(), wait));
     }
 
     /// Carries a request out, unless it is a repeat. Returns the number of its operation, and whether

@@ -42,7 +42,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 use tonic::{Code, body::Body};
 
 /// Sends requests on one connection.
@@ -187,6 +187,10 @@ impl Sender {
     }
 }
 
+/// How long a message may wait for a stream of a server that has lowered its limit to zero meanwhile. The
+/// pool may have another connection.
+const MAX_QUEUED: Duration = Duration::from_secs(1);
+
 /// The limit on [`Sender::room`]: far below the window of every server that allows any data.
 const SMALL_MESSAGE: usize = 16 << 10;
 
@@ -211,7 +215,7 @@ fn refusal(send: &mut SendRequest<Bytes>) -> Option<h2::Error> {
 /// A server carries out a unary call once it has the whole message. As long as the end of it is here,
 /// the call certainly has not run.
 async fn hold(
-    mut send: SendRequest<Bytes>,
+    send: SendRequest<Bytes>,
     response: ResponseFuture,
     mut stream: SendStream<Bytes>,
     message: Bytes,
@@ -221,7 +225,7 @@ async fn hold(
     let size = message.len();
     let response = pin!(receive(response, None));
     let sending = pin!(before_sending(context.deadline, "room for the whole message", async {
-        poll_fn(|cx| send.poll_ready(cx)).await.map_err(turned_away)?;
+        wait_for_stream(send, &mut stream, size).await?;
         if send_piecewise(&mut stream, message, true).await.is_none() {
             // The server has reset the stream; the response says why.
             std::future::pending::<()>().await;
@@ -233,6 +237,29 @@ async fn hold(
         Either::Left((response, _)) => response,
         Either::Right((Err(unsent), _)) => Err(unsent.into()),
         Either::Right((Ok(()), response)) => response.await,
+    }
+}
+
+/// Waits until the stream of a message is open and has room for some of it.
+async fn wait_for_stream(
+    mut send: SendRequest<Bytes>,
+    stream: &mut SendStream<Bytes>,
+    size: usize,
+) -> Result<(), TransportError> {
+    let connection = send.clone();
+    let mut room = pin!(async {
+        poll_fn(|cx| send.poll_ready(cx)).await?;
+        stream.reserve_capacity(size);
+        // The response says why a stream ended.
+        let _ = poll_fn(|cx| stream.poll_capacity(cx)).await;
+        Ok(())
+    });
+    loop {
+        match timeout(MAX_QUEUED, room.as_mut()).await {
+            Ok(outcome) => return outcome.map_err(turned_away),
+            Err(_) if connection.current_max_send_streams() == 0 => return Err(queued()),
+            Err(_) => {}
+        }
     }
 }
 
@@ -379,6 +406,12 @@ fn flooded() -> TransportError {
 fn turned_away(error: h2::Error) -> TransportError {
     let message = "the connection ended before the request was sent";
     TransportError::new(Code::Unavailable, Sent::Unseen, message).with_source(error)
+}
+
+/// The server has no stream for the request, although it allowed one when the pool chose the connection.
+fn queued() -> TransportError {
+    let message = "the server allows no more streams on the connection";
+    TransportError::new(Code::Unavailable, Sent::Unseen, message)
 }
 
 /// The connection is well, and the next one would say the same.

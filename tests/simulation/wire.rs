@@ -231,6 +231,11 @@ impl Rules {
             match frame.kind() {
                 Some(HEADERS) => self.begun(frame.stream()),
                 Some(RST_STREAM) => drop(self.open.remove(&frame.stream())),
+                // After a frame that breaks the protocol, the client reads no answers.
+                Some(GOAWAY) => {
+                    let mut entries = self.ledger.entries();
+                    entries.answered_at.retain(|(connection, _), _| *connection != self.id);
+                }
                 Some(SETTINGS) if frame.has_flag() => {
                     self.max_streams = self.told.pop_front().unwrap_or(self.max_streams);
                 }

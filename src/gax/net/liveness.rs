@@ -230,6 +230,26 @@ mod tests {
     }
 
     #[test]
+    fn after_an_answer_the_next_probe_needs_only_the_minimum_interval() {
+        let next_ping_after = |answers| {
+            let begin = Instant::now();
+            let mut liveness = Liveness::new(Some(KEEPALIVE), begin);
+            assert_eq!(
+                liveness.step(begin + SECOND, AWAITED),
+                Step::Wait(Some(begin + 2 * SECOND))
+            );
+            assert_eq!(liveness.step(begin + 2 * SECOND, AWAITED), Step::Ping);
+            let acknowledged = Signs { reads: 1, answers, ..AWAITED };
+            match liveness.step(begin + 2 * SECOND, acknowledged) {
+                Step::Wait(Some(at)) => at - (begin + 2 * SECOND),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(next_ping_after(0), KEEPALIVE.interval);
+        assert_eq!(next_ping_after(1), MIN_PING_INTERVAL);
+    }
+
+    #[test]
     fn probes_keep_the_minimum_interval() {
         let begin = Instant::now();
         let mut liveness = Liveness::new(Some(KEEPALIVE), begin);

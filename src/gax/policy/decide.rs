@@ -227,6 +227,28 @@ mod tests {
     }
 
     #[test]
+    fn a_server_delay_up_to_the_maximum_is_waited_for() {
+        let max = RetryPolicy::default().max_server_delay();
+        let asked = |delay| {
+            let refused = attempt(Idempotency::Safe, Code::Unavailable, Sent::Answered);
+            let server_delay = ServerDelay::After(delay);
+            by_default(Attempt { server_delay, remaining: 2 * max, ..refused })
+        };
+        assert_eq!(asked(max), Decision::RetryAfter(max));
+        assert_eq!(asked(max + Duration::from_nanos(1)), Decision::Stop(Stop::Pushback));
+    }
+
+    #[test]
+    fn a_request_may_have_run_unless_it_was_not_seen_or_the_code_excludes_it() {
+        for sent in [Sent::No, Sent::Unseen] {
+            assert!(!may_have_run(Code::Unavailable, sent), "{sent:?}");
+        }
+        assert!(may_have_run(Code::Unavailable, Sent::Maybe));
+        assert!(may_have_run(Code::Unavailable, Sent::Answered));
+        assert!(!may_have_run(Code::NotFound, Sent::Answered));
+    }
+
+    #[test]
     fn idempotency_and_what_was_sent_decide_on_a_retry() {
         use {
             Code::*,

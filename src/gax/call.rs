@@ -287,7 +287,7 @@ async fn exchange<R: Rpc, T>(
     }
 }
 
-/// The frame of a response with status OK; an error for every other outcome.
+/// Returns the frame of a response whose status is OK. Any other outcome is an error.
 fn success<B>(
     answer: Result<Response<ResponseBody<B>>, TransportError>,
 ) -> Result<(Bytes, CallStats), Error> {

@@ -3,8 +3,8 @@
 //! They exist only in a build with `--cfg planted`, which only `.ci/planted.sh` makes. The variable
 //! `PLANTED` names the one bug that such a build has.
 
-/// Gives a variable another value, or does something else, if the bug with this name is planted. In other
-/// builds, it is no code at all.
+/// Gives a variable another value, or does something else, if the bug with this name is planted. Builds
+/// without `--cfg planted` contain no code of it.
 macro_rules! planted {
     ($bug:literal, let $variable:ident = $wrong:expr) => {
         #[cfg(planted)]

@@ -163,7 +163,7 @@ impl Service {
         self.is_healed.load(Ordering::Relaxed)
     }
 
-    /// Ends all that the servers are doing. What was carried out stays.
+    /// Aborts every task of the servers. The resources and operations stay as they are.
     pub(crate) fn crash(&self) {
         let tasks = std::mem::take(&mut *self.tasks.lock().expect("no panic under the lock"));
         tasks.into_iter().for_each(|task| task.abort());

@@ -187,8 +187,8 @@ impl Sender {
     }
 }
 
-/// How long a message may wait for a stream of a server that has lowered its limit to zero meanwhile. The
-/// pool may have another connection.
+/// How long a message waits for a stream before the client checks the server's limit. If the server has
+/// lowered it to zero, the call goes to another connection.
 const MAX_QUEUED: Duration = Duration::from_secs(1);
 
 /// The limit on [`Sender::room`]: far below the window of every server that allows any data.

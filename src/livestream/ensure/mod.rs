@@ -33,7 +33,7 @@ use tokio::time::timeout;
 ///   neither compared nor changed; [`clear`](Self::clear) names fields to unset. A list is compared
 ///   entry by entry and replaced as a whole. Fields that only the service sets do not count. The id
 ///   and the number of a project mean the same project.
-/// - Otherwise nothing is changed: the resource has been read, and that is all.
+/// - If nothing differs, the declaration only reads the resource.
 ///
 /// The wait ends when the operation is done. If another caller was faster, it ends when the operation
 /// of that caller is done. It has the limit of the client's [`PollPolicy`]. Once something has been sent, the wait

@@ -3,8 +3,9 @@
 //! Fifty channels started at once are fifty operations. Polling each costs fifty requests a tick, and
 //! the API counts them (1,200 requests for operations and 300 lists a minute in a region). Here one task
 //! polls for all of them: it lists the location's operations, a page serving hundreds of waiters, and
-//! gets those that the listing did not show. The task runs while anybody waits. It runs on the runtime of one of the
-//! waiters. If that runtime ends, or if nobody drives it for a while, another waiter's runtime takes over.
+//! gets those that the listing did not show. The task runs while anybody waits. It runs on the runtime
+//! of one of the waiters. If that runtime ends, or if nobody drives it for a while, another waiter's
+//! runtime takes over.
 //!
 //! A listing also holds the operations of the last thirty days, in an order that is not documented.
 //! So a tick reads pages only as long as they show operations that are waited for, remembers where

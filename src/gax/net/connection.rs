@@ -409,9 +409,10 @@ fn turned_away(error: h2::Error) -> TransportError {
 }
 
 /// The server has no stream for the request, although it allowed one when the pool chose the connection.
+/// It may have seen the headers, so this is no transparent retry.
 fn queued() -> TransportError {
     let message = "the server allows no more streams on the connection";
-    TransportError::new(Code::Unavailable, Sent::Unseen, message)
+    TransportError::new(Code::Unavailable, Sent::No, message)
 }
 
 /// The connection is well, and the next one would say the same.

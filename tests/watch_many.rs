@@ -113,6 +113,26 @@ async fn changes_contain_all_channels_and_then_each_change_and_each_deletion() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn changes_contain_a_deletion_between_their_creation_and_their_first_poll() {
+    let Fixture { client, location, .. } = &Fixture::new();
+    let names = create(client, location, 2).await;
+    let channels = client.watch_channels(location);
+    for name in &names {
+        channels.wait_until(name, S::Stopped).await.unwrap();
+    }
+
+    let mut changes = channels.changes();
+    client.delete_channel(&names[1]).wait().await.unwrap();
+    // The listings of an hour, none of which the stream has seen.
+    sleep_seconds(3600).await;
+
+    let deleted = changes.next().await.unwrap().unwrap();
+    assert_eq!(deleted, WatchEvent::Deleted(names[1].clone()));
+    let WatchEvent::Changed(there) = changes.next().await.unwrap().unwrap() else { panic!() };
+    assert_eq!(there.name, names[0].as_str());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_of_many_ends_as_a_wait_of_one_does() {
     let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
     let Fixture { emulator, client, location, channel: name, .. } = &fixture;

@@ -40,11 +40,17 @@ pub struct Changes<N: Watched> {
 
 impl<N: Watched> Changes<N> {
     pub(super) fn new(shared: Arc<Shared<N>>) -> Self {
+        let ticks = shared.ticks.subscribe();
+        let known = ticks.borrow().listed.clone().unwrap_or_default();
+        let known = known.iter().filter_map(|(key, entry)| {
+            let name = N::name_of(&entry.resource).parse().ok()?;
+            Some((key.clone(), Seen { name, states: None }))
+        });
         let unseen = Unseen {
             shared: shared.clone(),
             joined: Instant::now(),
-            ticks: shared.ticks.subscribe(),
-            seen: BTreeMap::new(),
+            ticks,
+            seen: known.collect(),
             queue: VecDeque::new(),
         };
         shared.joined.notify_one();
@@ -98,8 +104,14 @@ struct Unseen<N: Watched> {
     shared: Arc<Shared<N>>,
     joined: Instant,
     ticks: watch::Receiver<Tick<N>>,
-    seen: BTreeMap<String, (N, States<N>)>,
+    seen: BTreeMap<String, Seen<N>>,
     queue: VecDeque<WatchEvent<N>>,
+}
+
+struct Seen<N: Watched> {
+    name: N,
+    /// The states that the stream has yielded last, if any.
+    states: Option<States<N>>,
 }
 
 impl<N: Watched> Unseen<N> {
@@ -111,19 +123,20 @@ impl<N: Watched> Unseen<N> {
             }
             let listed = self.shared.next(&mut self.ticks, self.joined).await?;
             let queue = &mut self.queue;
-            self.seen.retain(|key, (name, _)| {
+            self.seen.retain(|key, seen| {
                 let is_there = listed.contains_key(key);
                 if !is_there {
-                    queue.push_back(WatchEvent::Deleted(name.clone()));
+                    queue.push_back(WatchEvent::Deleted(seen.name.clone()));
                 }
                 is_there
             });
             for (key, entry) in &*listed {
-                if self.seen.get(key).is_some_and(|(_, states)| *states == entry.states) {
+                let states = Some(entry.states.clone());
+                if self.seen.get(key).is_some_and(|seen| seen.states == states) {
                     continue;
                 }
-                let name = N::name_of(&entry.resource).parse::<N>()?;
-                self.seen.insert(key.clone(), (name, entry.states.clone()));
+                let name = N::name_of(&entry.resource).parse()?;
+                self.seen.insert(key.clone(), Seen { name, states });
                 queue.push_back(WatchEvent::Changed(entry.resource.clone()));
             }
         }

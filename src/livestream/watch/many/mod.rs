@@ -110,8 +110,11 @@ impl<N: Watched> Watches<N> {
         Self(Shared::new(client.clone(), parent.clone(), fields.clone(), policy))
     }
 
-    /// Returns a stream of all resources as they are now, and then of each resource after a change of
-    /// its state.
+    /// Returns a stream of all resources as they are at its first poll, and then of each resource after
+    /// a change of its state.
+    ///
+    /// The stream also reports the deletion of a resource that these watches knew when the stream was
+    /// created, even if the deletion precedes the first poll of the stream.
     ///
     /// The stream continues while the service is unavailable. It ends after any other error of the
     /// listing. Like [`watch`](LivestreamClient::watch), it does not contain a state that begins and

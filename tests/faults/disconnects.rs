@@ -1,21 +1,28 @@
 //! Cancelled calls, dropped clients, and servers that restart.
 
 use super::{
-    channel, listen, millis, preview, read,
+    assert_failed, channel,
+    frames::RawConnection,
+    listen, millis, preview, read,
     server::{Exchange, Server},
-    start, within,
+    short_backoff, start, within,
 };
 use h2::Reason;
 use livestream_client::{LivestreamClient, PoolLimits, policy::Timeouts};
-use std::{future::IntoFuture, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, future::IntoFuture, net::SocketAddr, sync::Arc};
 use tokio::{
+    io::duplex,
     net::TcpSocket,
     sync::{Notify, mpsc},
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 const DEADLINE: std::time::Duration = millis(2000);
+
+fn one_connection() -> PoolLimits {
+    crate::pool().with_max_connections(1)
+}
 
 /// Room for one call at a time.
 fn one_place() -> PoolLimits {
@@ -172,4 +179,36 @@ async fn work(client: LivestreamClient, done: Arc<Notify>) -> usize {
             return cut_off;
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mutation_that_h2_writes_after_its_error_may_have_run() {
+    let (connections, mut accepted) = mpsc::unbounded_channel();
+    let connector = tower::service_fn(move |_: http::Uri| {
+        let (ours, theirs) = duplex(64);
+        let _ = connections.send(theirs);
+        async { Ok::<_, Infallible>(ours) }
+    });
+    let builder = LivestreamClient::builder().endpoint("http://localhost").connector(connector);
+    let client = builder.pool(one_connection()).retry(short_backoff()).build().expect("a client");
+    let connecting = tokio::spawn(read(&client).into_future());
+    let connection = accepted.recv().await.expect("a connection");
+    let mut server = RawConnection::over(connection).await.expect("a preface");
+    server.settings(&[]).await.expect("the client reads");
+    server.request().await.expect("a request");
+    connecting.abort();
+
+    // Nobody reads any more. The first call fills the pipe; of the second, no byte fits.
+    let _first = tokio::spawn(read(&client).into_future());
+    sleep(millis(1)).await;
+    let second = tokio::spawn(preview(&client).into_future());
+    sleep(millis(1)).await;
+    server.data_on_stream_zero().await.expect("the client reads");
+    sleep(millis(1)).await;
+
+    for _ in 0..2 {
+        server.request().await.expect("h2 writes what it has taken");
+    }
+    let error = second.await.expect("no panic").expect_err("the connection is broken");
+    assert_failed(&error, tonic::Code::Unavailable, 1, true);
 }

@@ -132,6 +132,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> RawConnection<IO> {
         self.write(GOAWAY, 0, 0, &payload).await
     }
 
+    /// Breaks the protocol: the client ends the connection with an error.
+    pub(crate) async fn data_on_stream_zero(&mut self) -> io::Result<()> {
+        self.write(DATA, 0, 0, &[0]).await
+    }
+
     /// Answers a stream with one message.
     pub(crate) async fn succeed(&mut self, stream: u32, message: &[u8]) -> io::Result<()> {
         let head = literals(&[(":status", "200"), ("content-type", "application/grpc")]);

@@ -1,7 +1,7 @@
 //! Counts the reads and the writes of a byte stream.
 //!
 //! A call that has seen no byte since it was sent is on a connection that may be dead. A call since
-//! which no byte was written was certainly not sent.
+//! which h2 has not tried to write is still in h2's queue, so it was certainly not sent.
 
 use super::dial::BoxIo;
 use std::{
@@ -15,7 +15,7 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How often bytes have been read from a stream and written to it.
+/// How often bytes have been read from a stream, and how often somebody tried to write to it.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     reads: AtomicU64,
@@ -44,11 +44,10 @@ impl CountedIo {
         (Self { io, traffic: traffic.clone() }, traffic)
     }
 
-    /// Counts a write that moved any bytes.
-    fn wrote(&self, written: usize) {
-        if written > 0 {
-            self.traffic.writes.fetch_add(1, Ordering::Relaxed);
-        }
+    /// Counts a write before it is tried. What h2 tries to write, it keeps in a buffer if there is no
+    /// room, and writes later, also after an error of the connection.
+    fn count_write(&self) {
+        self.traffic.writes.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -73,9 +72,8 @@ impl AsyncWrite for CountedIo {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
-        self.wrote(written);
-        Poll::Ready(Ok(written))
+        self.count_write();
+        Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -83,9 +81,8 @@ impl AsyncWrite for CountedIo {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, pieces))?;
-        self.wrote(written);
-        Poll::Ready(Ok(written))
+        self.count_write();
+        Pin::new(&mut self.io).poll_write_vectored(cx, pieces)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -204,6 +204,11 @@ impl Drop for Pool {
 }
 
 impl Lease {
+    /// Whether h2 has tried to write nothing since it was given the request.
+    pub(super) fn is_unwritten(&self) -> bool {
+        self.sent.is_some_and(|sent| self.slot.sender().traffic().writes() == sent.writes)
+    }
+
     /// Whether nothing has arrived on the connection since the request was sent, although an answer
     /// was due.
     fn is_silent(&self) -> bool {

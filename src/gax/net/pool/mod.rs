@@ -25,10 +25,7 @@ mod state_tests;
 
 pub use limits::PoolLimits;
 
-use self::{
-    drive::Slot,
-    driver::{Lease, Pool, SentRequest},
-};
+use self::driver::{Lease, Pool, SentRequest};
 use super::{
     connection::Incoming,
     connector::Connector,
@@ -129,11 +126,9 @@ impl Connections {
                 }
                 pool.update(|state, now| state.ended(now, lease.id, error));
             };
-            let slot = lease.slot.clone();
-            let lost = pin!(lost(&slot, lease.sent, is_repeatable));
-            let response = match select(pin!(response), lost).await {
-                Either::Left((response, _)) => response,
-                Either::Right((lost, _)) => Err(lost.into()),
+            let response = match unless(lost(&lease, is_repeatable), response).await {
+                Ok(response) => response,
+                Err(lost) => Err(lost.into_error(lease.is_unwritten()).into()),
             };
             lease.is_answered = response.is_ok();
             Ok(response?.map(|body| LeasedBody { body, _lease: lease }))
@@ -188,34 +183,60 @@ impl HttpBody for LeasedBody {
     }
 }
 
-/// Returns once there is no point in waiting for the response.
-fn lost(
-    slot: &Slot,
-    sent: Option<SentRequest>,
-    is_repeatable: bool,
-) -> impl Future<Output = TransportError> {
-    if slot.is_on_another_runtime() {
-        return Either::Left(Box::pin(stuck(slot, sent, is_repeatable)));
+/// Why there is no point in waiting for a response.
+enum Lost {
+    /// The connection does not acknowledge a ping.
+    Silent,
+    /// The runtime that drives the connection stands still.
+    Undriven,
+}
+
+impl Lost {
+    /// `is_unwritten`: whether h2 had taken nothing of the request when the response was dropped.
+    fn into_error(self, is_unwritten: bool) -> TransportError {
+        let (sent, message) = match self {
+            Self::Silent => (Sent::Maybe, "the connection went silent before the answer came"),
+            Self::Undriven if is_unwritten => (Sent::No, STANDS_STILL),
+            Self::Undriven => (Sent::Maybe, STANDS_STILL),
+        };
+        TransportError::new(Code::Unavailable, sent, message)
     }
-    Either::Right(silent(slot, is_repeatable))
+}
+
+const STANDS_STILL: &str = "the runtime that drives the connection stands still";
+
+/// Waits for a response unless it is lost. Then the response is dropped when this returns, and what
+/// h2 has not taken by then of the request, it never sends.
+async fn unless<R>(
+    lost: impl Future<Output = Lost>,
+    response: impl Future<Output = R>,
+) -> Result<R, Lost> {
+    match select(pin!(response), pin!(lost)).await {
+        Either::Left((response, _)) => Ok(response),
+        Either::Right((lost, _)) => Err(lost),
+    }
+}
+
+/// Returns once there is no point in waiting for the response.
+fn lost(lease: &Lease, is_repeatable: bool) -> impl Future<Output = Lost> {
+    if lease.slot.is_on_another_runtime() {
+        return Either::Left(Box::pin(undriven(lease, is_repeatable)));
+    }
+    Either::Right(silent(lease, is_repeatable))
 }
 
 /// Returns once the connection does not acknowledge a ping, if the request may be sent elsewhere.
-fn silent(slot: &Slot, is_repeatable: bool) -> impl Future<Output = TransportError> {
+fn silent(lease: &Lease, is_repeatable: bool) -> impl Future<Output = Lost> {
     let silence =
-        if is_repeatable { Either::Left(slot.silence()) } else { Either::Right(pending()) };
-    silence.map(|()| {
-        let message = "the connection went silent before the answer came";
-        TransportError::new(Code::Unavailable, Sent::Maybe, message)
-    })
+        if is_repeatable { Either::Left(lease.slot.silence()) } else { Either::Right(pending()) };
+    silence.map(|()| Lost::Silent)
 }
 
 /// Like [`silent`], or once it is clear that nobody drives the connection.
-async fn stuck(slot: &Slot, sent: Option<SentRequest>, is_repeatable: bool) -> TransportError {
+async fn undriven(lease: &Lease, is_repeatable: bool) -> Lost {
     sleep(SILENCE).await;
-    if sent.is_some_and(|sent| slot.sender().traffic().writes() == sent.writes) {
-        let message = "the runtime that drives the connection stands still";
-        return TransportError::new(Code::Unavailable, Sent::No, message);
+    if lease.is_unwritten() {
+        return Lost::Undriven;
     }
-    silent(slot, is_repeatable).await
+    silent(lease, is_repeatable).await
 }

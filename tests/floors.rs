@@ -17,6 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["proto"],
     &[
         "gax::planted",
+        "gax::sync",
         "gax::name",
         "gax::rpc",
         "gax::error",

@@ -39,4 +39,5 @@ pub mod policy;
 pub(crate) mod poll;
 pub mod rpc;
 pub(crate) mod stack;
+mod sync;
 pub(crate) mod transport_error;

@@ -1,9 +1,11 @@
 //! The budget that all retries of a client share.
 
-use crate::gax::planted::planted;
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use crate::gax::{
+    planted::planted,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 /// A limit on retries while the service is down: a token bucket that a client's clones share.

@@ -2,6 +2,7 @@
 //!
 //! A connection knows nothing of the pool that keeps it.
 
+use super::activity::Activity;
 use crate::gax::{
     error::BoxError,
     net::{
@@ -16,10 +17,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Weak},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -43,9 +41,7 @@ pub(super) struct Slot {
     peer: Option<SocketAddr>,
     runtime: runtime::Id,
     since: Instant,
-    calls: AtomicUsize,
-    answers: AtomicU64,
-    is_suspect: AtomicBool,
+    activity: Activity,
     /// Wakes the calls on a connection that does not acknowledge a ping.
     silence: Notify,
     task: Arc<AtomicWaker>,
@@ -58,19 +54,15 @@ impl Slot {
 
     /// The number of calls on it.
     pub(super) fn calls(&self) -> usize {
-        self.calls.load(Ordering::Relaxed)
+        self.activity.calls().0
     }
 
     pub(super) fn begin_call(&self) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.activity.begin_call();
     }
 
     pub(super) fn end_call(&self, is_answered: bool) {
-        if is_answered {
-            self.answers.fetch_add(1, Ordering::Relaxed);
-        }
-        let is_last = self.calls.fetch_sub(1, Ordering::Relaxed) == 1;
-        if is_last && self.is_suspect.load(Ordering::Relaxed) {
+        if self.activity.end_call(is_answered) {
             // It may not be needed any more.
             self.task.wake();
         }
@@ -93,7 +85,7 @@ impl Slot {
 
     /// Has the connection pinged.
     pub(super) fn doubt(&self) {
-        self.is_suspect.store(true, Ordering::Relaxed);
+        self.activity.doubt();
         self.task.wake();
     }
 
@@ -103,11 +95,12 @@ impl Slot {
     }
 
     fn signs(&self) -> Signs {
+        let (calls, is_suspect) = self.activity.calls();
         Signs {
             reads: self.sender.traffic().reads(),
-            answers: self.answers.load(Ordering::Relaxed),
-            is_awaited: self.calls() > 0,
-            is_suspect: self.is_suspect.load(Ordering::Relaxed),
+            answers: self.activity.answers(),
+            is_awaited: calls > 0,
+            is_suspect,
         }
     }
 }
@@ -169,9 +162,7 @@ impl Drive {
             peer,
             runtime: Handle::current().id(),
             since: now,
-            calls: AtomicUsize::new(0),
-            answers: AtomicU64::new(0),
-            is_suspect: AtomicBool::new(false),
+            activity: Activity::new(),
             silence: Notify::new(),
             task: task.clone(),
         });
@@ -282,7 +273,7 @@ impl Drive {
                     return Err(Event::Silent);
                 }
                 Step::Recovered => {
-                    slot.is_suspect.store(false, Ordering::Relaxed);
+                    slot.activity.trust();
                     return Err(Event::Heard);
                 }
                 Step::Dead => {

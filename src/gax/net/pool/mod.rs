@@ -9,6 +9,7 @@
 //! `state` has the rules, without tasks and clocks; `driver` carries them out; `drive` moves one
 //! connection.
 
+mod activity;
 mod drive;
 mod driver;
 #[cfg(test)]

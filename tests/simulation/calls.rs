@@ -9,7 +9,7 @@ use crate::{
     workload::{RECOVERY, Settings},
 };
 use livestream_client::{
-    Error, LivestreamClient, SharedWaits, Watches,
+    Error, LivestreamClient, SharedWaits, WatchEvent, Watches,
     model::{
         Channel, GetChannelRequest, ListChannelsRequest, PreviewInputRequest, StartChannelRequest,
         channel::StreamingState,
@@ -19,11 +19,14 @@ use livestream_client::{
     rpc::Rpc,
 };
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_stream::StreamExt;
 use tonic::Code;
 
 /// The time in which a healed service answers any request.
 const ENOUGH: Duration = Duration::from_secs(4);
+
+const NO_LIMIT: Duration = Duration::from_secs(365 * 86_400);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
@@ -34,10 +37,25 @@ enum Kind {
     Wait,
     /// An operation that is waited for together with others.
     SharedWait,
+    /// An operation whose states are followed.
+    Progress,
     List,
     Watch,
     /// A state that is waited for together with others.
     SharedWatch,
+    /// The changes of all channels, until one of them streams or is deleted.
+    Changes,
+}
+
+impl Kind {
+    const fn is_single(self) -> bool {
+        matches!(self, Self::Read | Self::Keyed | Self::Unkeyed)
+    }
+
+    /// Whether it is one request, or an operation.
+    const fn is_request(self) -> bool {
+        !matches!(self, Self::List | Self::Watch | Self::SharedWatch | Self::Changes)
+    }
 }
 
 /// What the calls of a run share.
@@ -104,6 +122,11 @@ enum End {
     Answered,
     Channel(Box<Channel>),
     Listed(Vec<String>),
+    Deleted,
+    /// Nothing has happened in all that time, and whether the channel was ever seen.
+    Quiet {
+        was_seen: bool,
+    },
 }
 
 impl Call {
@@ -116,7 +139,7 @@ impl Call {
         if rng.bool() {
             timeouts = timeouts.with_attempt(Duration::from_millis(rng.u64(100..5_000)));
         }
-        let kind = match rng.u8(..16) {
+        let kind = match rng.u8(..19) {
             0..3 => Kind::Read,
             3..6 => Kind::Keyed,
             6..9 => Kind::Unkeyed,
@@ -125,11 +148,13 @@ impl Call {
             13 => Kind::List,
             14 if shared.channels > 0 => Kind::Watch,
             15 if shared.channels > 0 => Kind::SharedWatch,
+            16 if shared.channels > 0 => Kind::Changes,
+            17 => Kind::Progress,
             _ => Kind::List,
         };
         let name = match kind {
             Kind::Unkeyed => format!("{LOCATION}/inputs/c{number}"),
-            Kind::Watch | Kind::SharedWatch => {
+            Kind::Watch | Kind::SharedWatch | Kind::Changes => {
                 format!("{LOCATION}/channels/w{}", rng.usize(..shared.channels))
             }
             Kind::List => LISTED.to_owned(),
@@ -150,7 +175,7 @@ impl Call {
             has_attempt_limit: timeouts.attempt().is_some(),
             attempts: *attempts,
         };
-        if !matches!(kind, Kind::Watch | Kind::SharedWatch | Kind::List) {
+        if kind.is_request() {
             service.truth.limit(name, limits);
         }
         let sending = self.send();
@@ -191,12 +216,21 @@ impl Call {
             Kind::Unkeyed => {
                 self.timed(client.call(PreviewInputRequest { name })).await.map(drop).map(answered)
             }
-            Kind::Wait | Kind::SharedWait => {
+            Kind::Wait | Kind::SharedWait | Kind::Progress => {
                 let request = StartChannelRequest { name, ..Default::default() };
                 let operation = self.timed(client.call(request)).await?.poll_policy(*poll);
                 let mut operation = operation;
                 let waited = match self.kind {
                     Kind::Wait => operation.wait().await,
+                    Kind::Progress => {
+                        let mut steps = operation.progress();
+                        loop {
+                            let step = steps.next().await.expect("a stream ends with a result")?;
+                            if let Some(result) = step.result {
+                                break Ok(result);
+                            }
+                        }
+                    }
                     // The same operation twice, as two parts of a program may wait for it.
                     _ => {
                         let waits = [operation.clone(), operation].map(|it| waits.wait(it));
@@ -222,6 +256,32 @@ impl Call {
                 };
                 reached.map(|channel| End::Channel(channel.into()))
             }
+            Kind::Changes => self.follow().await,
+        }
+    }
+
+    async fn follow(&self) -> Result<End, Error> {
+        let Shared { watches, service, heals_at, .. } = &self.shared;
+        let mut changes = watches.changes();
+        let schedule = service.truth.channel(&self.name).expect("it is scheduled");
+        let happens_at = schedule.deleted_at.unwrap_or(schedule.streams_at);
+        let until = happens_at.max(*heals_at).max(Instant::now()) + RECOVERY / 2;
+        let mut was_seen = false;
+        loop {
+            let Ok(change) = timeout_at(until, changes.next()).await else {
+                return Ok(End::Quiet { was_seen });
+            };
+            match change.expect("a stream ends with an error")? {
+                WatchEvent::Changed(channel) if channel.name == self.name => {
+                    was_seen = true;
+                    let is_met = channel.streaming_state() == StreamingState::Streaming;
+                    if is_met && schedule.deleted_at.is_none() {
+                        return Ok(End::Channel(channel.into()));
+                    }
+                }
+                WatchEvent::Deleted(name) if name.as_str() == self.name => return Ok(End::Deleted),
+                _ => {}
+            }
         }
     }
 
@@ -242,14 +302,21 @@ impl Call {
         let pages = u32::try_from(service.faults().listed).expect("few") + 1;
         let limit = match kind {
             Kind::Read | Kind::Keyed | Kind::Unkeyed => total,
-            Kind::Wait | Kind::SharedWait => total + waits,
+            Kind::Wait | Kind::SharedWait | Kind::Progress => total + waits,
             Kind::List => total * pages,
             Kind::Watch | Kind::SharedWatch => waits,
+            Kind::Changes => NO_LIMIT,
         };
         let took = now - begun;
-        trace.require(took <= limit + TICK, "deadline", || format!("{name} took {took:?}"));
+        // A jump can end one request of several late, and the next one begins late then.
+        let jumped = if kind.is_single() { Duration::ZERO } else { trace.jumped_since(begun) };
+        let is_late = now > trace.reachable(begun + limit) + jumped + TICK;
+        trace.require(!is_late, "deadline", || format!("{name} took {took:?}"));
         let ready_at = match kind {
-            Kind::Watch | Kind::SharedWatch => service.truth.channel(name).map(|it| it.streams_at),
+            Kind::Watch | Kind::SharedWatch | Kind::Changes => {
+                let schedule = service.truth.channel(name).expect("it is scheduled");
+                Some(schedule.deleted_at.unwrap_or(schedule.streams_at).max(schedule.streams_at))
+            }
             _ => service.truth.operation_of(name).map(|it| it.done_at),
         };
         let recovers_by = begun.max(*heals_at).max(ready_at.unwrap_or(begun)) + RECOVERY;
@@ -278,6 +345,14 @@ impl Call {
             }
             End::Answered => {
                 trace.require(carried_out > 0, "what is acknowledged was done", || name.clone());
+            }
+            End::Deleted => {
+                let schedule = service.truth.channel(name);
+                let is_deleted = schedule.is_some_and(|it| it.is_deleted());
+                trace.require(is_deleted, "only a deleted channel is reported so", || name.clone());
+            }
+            End::Quiet { was_seen } => {
+                trace.require(!was_seen, "a change is reported", || name.clone());
             }
             End::Listed(names) => {
                 let listed = service.faults().listed;
@@ -312,6 +387,13 @@ impl Call {
             || error.is_invalid_request();
         trace
             .require(!is_unexpected, "no other errors than the service's", || format!("{error:?}"));
+        let schedule = service.truth.channel(name);
+        let is_there = schedule.is_some_and(|schedule| !schedule.is_deleted());
+        trace.require(
+            !is_there || error.code() != Code::NotFound,
+            "only a deleted channel is reported so",
+            || format!("{error:?}"),
+        );
         let is_id_known = error.request_id().is_some() == *has_request_ids;
         let is_start = *kind == Kind::Keyed;
         trace.require(!is_start || is_id_known, "an error tells the request id", || shown.clone());

@@ -38,6 +38,8 @@ pub(crate) struct Faults {
     partitions: Vec<(Duration, Duration)>,
     /// When the servers crash, and for how long there are none.
     pub(crate) crashes: Vec<(Duration, Duration)>,
+    /// When the clock jumps forward, and how far.
+    jumps: Vec<(Duration, Duration)>,
     /// When the faults end.
     pub(crate) heals_at: Duration,
 }
@@ -54,8 +56,10 @@ impl Faults {
         };
         let partitions = (times(20_000), times(20_000));
         let crashes = (times(30_000), times(5_000));
+        let jumps = [times(3_000), times(30_000)];
         let partitions = [partitions.0, partitions.1].into_iter().take(rng.usize(..3));
         let crashes = [crashes.0, crashes.1].into_iter().take(rng.usize(..6).saturating_sub(3));
+        let jumps = jumps.into_iter().take(rng.usize(..6).saturating_sub(3)).collect();
         let (partitions, mut crashes) = (partitions.collect(), crashes.collect::<Vec<_>>());
         let mut heals_at = Duration::from_secs(rng.u64(20..120));
         if rng.u8(..32) == 0 {
@@ -74,6 +78,7 @@ impl Faults {
             reads_slowly,
             partitions,
             crashes,
+            jumps,
             heals_at,
         }
     }
@@ -210,10 +215,18 @@ impl Network {
             }
             pending::<()>().await;
         };
+        let jump = async {
+            for (at, by) in &self.faults.jumps {
+                sleep_until(self.begun + *at).await;
+                self.trace.jump(*by).await;
+            }
+            pending::<()>().await;
+        };
         tokio::select! {
             biased;
             () = sleep_until(self.begun + self.faults.heals_at) => {}
             () = crash => {}
+            () = jump => {}
         }
         // Nothing goes wrong on connections that begin from now on.
         self.trace.log("network", || "healed".into());

@@ -324,6 +324,10 @@ impl Service {
         }
         let takes = self.faults.operations_take.mul_f64(rng.f64());
         let message = match &*method {
+            "GetChannel" if self.truth.channel(name).is_some_and(|it| it.is_deleted()) => {
+                self.trace.log("told", || format!("{name} is deleted"));
+                return fail(exchange.reply, Code::NotFound, None);
+            }
             "GetChannel" => self.channel(name).encode_to_vec(),
             "ListChannels" => self.list_channels(&asked),
             "GetOperation" => match self.operation(name) {

@@ -4,8 +4,9 @@ use std::{
     fmt::Write,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, advance};
 
 /// The events of a run, with the milliseconds since its beginning.
 #[derive(Clone)]
@@ -15,12 +16,15 @@ struct Events {
     begun: Instant,
     lines: Vec<(u128, &'static str, String)>,
     violations: Vec<String>,
+    /// When the clock jumped, and to which time.
+    jumps: Vec<(Instant, Instant)>,
 }
 
 impl Trace {
     pub(crate) fn new() -> Self {
         let begun = Instant::now();
-        Self(Arc::new(Mutex::new(Events { begun, lines: Vec::new(), violations: Vec::new() })))
+        let (lines, violations, jumps) = (Vec::new(), Vec::new(), Vec::new());
+        Self(Arc::new(Mutex::new(Events { begun, lines, violations, jumps })))
     }
 
     fn events(&self) -> MutexGuard<'_, Events> {
@@ -46,6 +50,34 @@ impl Trace {
             self.log("VIOLATION", || format!("{invariant}: {what}"));
             self.events().violations.push(format!("{invariant}: {what}"));
         }
+    }
+
+    /// The clock jumps forward, as for a process that was suspended: no task runs meanwhile.
+    pub(crate) async fn jump(&self, by: Duration) {
+        self.log("clock", || format!("jumps by {by:?}"));
+        let now = Instant::now();
+        self.events().jumps.push((now, now + by));
+        advance(by).await;
+    }
+
+    /// The first time at which a timer for this time can fire.
+    pub(crate) fn reachable(&self, time: Instant) -> Instant {
+        let events = self.events();
+        let jumps = events.jumps.iter();
+        jumps.fold(time, |time, (from, to)| if (*from..*to).contains(&time) { *to } else { time })
+    }
+
+    /// How far the clock has jumped since then.
+    pub(crate) fn jumped_since(&self, begun: Instant) -> Duration {
+        let events = self.events();
+        let since = events.jumps.iter().filter(|(from, _)| *from >= begun);
+        since.map(|(from, to)| *to - *from).sum()
+    }
+
+    /// Whether the clock has jumped within this time.
+    pub(crate) fn has_jumped_within(&self, time: Duration) -> bool {
+        let now = Instant::now();
+        self.events().jumps.iter().any(|(_, to)| now <= *to + time)
     }
 
     pub(crate) fn violations(&self) -> Vec<String> {

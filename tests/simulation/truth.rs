@@ -52,11 +52,18 @@ pub(crate) struct Operation {
     pub(crate) done_at: Instant,
 }
 
-/// When a channel begins to start, and when it streams.
+/// When a channel begins to start, when it streams, and when it is deleted, if it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
     pub(crate) starts_at: Instant,
     pub(crate) streams_at: Instant,
+    pub(crate) deleted_at: Option<Instant>,
+}
+
+impl Schedule {
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.deleted_at.is_some_and(|at| at <= Instant::now())
+    }
 }
 
 /// The limits of a call.
@@ -125,7 +132,10 @@ impl Truth {
         // The network may deliver a request late that was sent before the answer to another.
         let is_early = pause.zip(*sent_at).is_some_and(|(pause, sent_at)| pause.contains(&sent_at));
         self.trace.require(!is_early || limits.has_attempt_limit, "pushback", || resource.clone());
-        let is_late = sent_at.is_some_and(|sent_at| sent_at >= limits.deadline);
+        let deadline = self.trace.reachable(limits.deadline);
+        // At the end of a jump, what was on its way is sent before any timer fires.
+        let is_late =
+            sent_at.is_some_and(|at| at >= limits.deadline && at != deadline || at > deadline);
         self.trace.require(!is_late, "nothing is sent after the deadline", || resource.clone());
         // The client counts from the beginning of the attempt, before it has a token and a connection.
         let is_within = timeout.is_none_or(|timeout| timeout <= limits.deadline - limits.begun);
@@ -181,8 +191,11 @@ impl Truth {
         self.memory().channels.get(name).copied()
     }
 
+    /// The names of the channels that exist.
     pub(crate) fn channels(&self) -> Vec<String> {
-        self.memory().channels.keys().cloned().collect()
+        let memory = self.memory();
+        let there = memory.channels.iter().filter(|(_, schedule)| !schedule.is_deleted());
+        there.map(|(name, _)| name.clone()).collect()
     }
 
     /// The service has answered a call with OK.

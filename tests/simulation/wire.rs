@@ -259,7 +259,9 @@ impl Rules {
         if self.was_blocked || open == max_streams as usize {
             return;
         }
-        let is_late = |since: Option<Instant>| since.is_some_and(|since| now > since + TICK);
+        let is_late = |since: Option<Instant>| {
+            since.is_some_and(|since| now > self.trace.reachable(since) + TICK)
+        };
         self.trace.require(!is_late(self.goaway_at), "no request after a GOAWAY", || {
             format!("stream {stream} on connection {id}")
         });

@@ -60,7 +60,9 @@ pub(crate) async fn run(
     for number in 0..channels {
         let starts_at = begun + Duration::from_secs(rng.u64(..60));
         let streams_at = starts_at + Duration::from_secs(rng.u64(..60));
-        let schedule = Schedule { starts_at, streams_at };
+        let lives = Duration::from_secs(rng.u64(..200));
+        let deleted_at = (rng.u8(..3) == 0).then(|| starts_at + lives);
+        let schedule = Schedule { starts_at, streams_at, deleted_at };
         service.truth.add_channel(format!("{LOCATION}/channels/w{number}"), schedule);
     }
     let heals_at = begun + faults.heals_at;
@@ -171,7 +173,9 @@ impl Settings {
             let pool = client.diagnostics().pool.expect("the client has its own connections");
             let ready = pool.connections.iter().filter(|it| it.state == ConnectionState::Ready);
             let ready = ready.filter(|it| it.age > self.connect_timeout).count();
-            trace.require(ready <= self.max_connections, "connection limit", || {
+            // Connections that were opened in a race to replace silent ones seem older after a jump.
+            let is_known = !trace.has_jumped_within(self.connect_timeout);
+            trace.require(!is_known || ready <= self.max_connections, "connection limit", || {
                 format!("{ready} of {} connections", self.max_connections)
             });
             let busiest = pool.connections.iter().map(|it| it.streams).max().unwrap_or(0);

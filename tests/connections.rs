@@ -265,6 +265,30 @@ async fn diagnostics_list_ready_suspect_and_draining_connections() {
     assert_eq!((suspect.state, suspect.streams), (ConnectionState::Suspect, 0));
 }
 
+#[tokio::test(start_paused = true)]
+async fn diagnostics_list_each_draining_connection_until_its_calls_end() {
+    let peer = Peer::new().allowing(10).taking(Duration::from_secs(30));
+    let client = peer.client().pool(pool(4)).build().expect("valid");
+    let mut slow = Vec::new();
+    for number in 1..=2 {
+        slow.push(tokio::spawn(client.get_channel(&channel()).into_future()));
+        peer.until_in_flight(number).await;
+        peer.drain();
+        sleep(Duration::from_millis(1)).await; // The GOAWAY arrives.
+        client.connect().await.expect("another connection");
+    }
+    let draining = || {
+        let pool = client.diagnostics().pool.expect("the client has a pool");
+        let states = pool.connections.iter().map(|found| found.state);
+        states.filter(|state| *state == ConnectionState::Draining).count()
+    };
+    assert_eq!(draining(), 2);
+    for call in slow {
+        call.await.expect("no panic").expect("the call ends on its connection");
+    }
+    assert_eq!(draining(), 0);
+}
+
 fn runtime() -> Runtime {
     runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }

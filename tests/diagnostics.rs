@@ -109,5 +109,11 @@ async fn diagnostics_show_the_connections_with_their_calls_and_the_queue() {
     let json: serde_json::Value =
         serde_json::from_str(&client.diagnostics().to_json()).expect("JSON");
     assert_eq!(json["pool"]["connections"][0]["peer"], address.to_string());
-    calls.iter().for_each(tokio::task::JoinHandle::abort);
+
+    let [served, waiting] = calls;
+    waiting.abort();
+    assert!(waiting.await.is_err_and(|e| e.is_cancelled()));
+    let pool = client.diagnostics().pool.expect("the client has a pool");
+    assert_eq!(pool.waiting, 0, "a dropped call leaves the queue");
+    served.abort();
 }

@@ -12,6 +12,7 @@ use livestream_client::{
 use std::{
     future::pending,
     io,
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -20,13 +21,33 @@ use std::{
 use tokio::{
     io::{DuplexStream, duplex},
     net::TcpStream,
-    time::Instant,
+    time::{Instant, sleep},
 };
 use tonic::Code;
 
-/// A connector whose dials are counted; the first `stalled` of them never end.
+/// A connection to a server that answers mutations with NOT_FOUND, and reads never.
+fn not_found() -> DuplexStream {
+    let (near, far) = duplex(1 << 16);
+    tokio::spawn(async move {
+        let mut connection = h2::server::handshake(far).await.expect("an HTTP/2 client");
+        let mut unanswered = Vec::new();
+        while let Some(Ok((request, mut reply))) = connection.accept().await {
+            if request.uri().path().ends_with("GetChannel") {
+                unanswered.push(reply);
+                continue;
+            }
+            let head = http::Response::builder()
+                .header("content-type", "application/grpc")
+                .header("grpc-status", "5");
+            let _ = reply.send_response(head.body(()).expect("valid"), true);
+        }
+    });
+    near
+}
+
+/// A connector whose dials are counted; those with these numbers never end.
 fn counted<F>(
-    stalled: usize,
+    stalled: Range<usize>,
     dial: F,
 ) -> (
     impl tower::Service<
@@ -46,7 +67,7 @@ where
     let dials = Arc::<AtomicUsize>::default();
     let counter = dials.clone();
     let connector = tower::service_fn(move |_: http::Uri| {
-        let is_stalled = counter.fetch_add(1, Ordering::SeqCst) < stalled;
+        let is_stalled = stalled.contains(&counter.fetch_add(1, Ordering::SeqCst));
         let dial = dial.clone();
         async move {
             if is_stalled {
@@ -67,19 +88,7 @@ fn client() -> livestream_client::Builder<LivestreamClient> {
 
 #[tokio::test(start_paused = true)]
 async fn a_stalled_connect_is_joined_by_another_within_the_calls_deadline() {
-    let (connector, dials) = counted(1, || {
-        let (near, far) = duplex(1 << 16);
-        tokio::spawn(async move {
-            let mut connection = h2::server::handshake(far).await.expect("an HTTP/2 client");
-            while let Some(Ok((_, mut reply))) = connection.accept().await {
-                let head = http::Response::builder()
-                    .header("content-type", "application/grpc")
-                    .header("grpc-status", "5");
-                let _ = reply.send_response(head.body(()).expect("valid"), true);
-            }
-        });
-        Ok(near)
-    });
+    let (connector, dials) = counted(0..1, || Ok(not_found()));
     let client = client().connector(connector).build().expect("a client");
     let begun = Instant::now();
     let error = preview(&client).await.expect_err("the server answers NOT_FOUND");
@@ -88,9 +97,61 @@ async fn a_stalled_connect_is_joined_by_another_within_the_calls_deadline() {
     assert_eq!(dials.load(Ordering::SeqCst), 2);
 }
 
+/// One call at a time on each of two connections.
+fn two_places() -> PoolLimits {
+    PoolLimits::default().with_max_connections(2).with_max_calls_per_connection(1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_second_connect_is_joined_by_a_third_one() {
+    let (connector, dials) = counted(1..2, || Ok(not_found()));
+    let client = client().connector(connector).pool(two_places()).build().expect("a client");
+    let _slow = tokio::spawn(read(&client).into_future());
+    sleep(millis(100)).await;
+    let error = preview(&client).await.expect_err("the server answers NOT_FOUND");
+    assert_eq!(error.code(), Code::NotFound, "{error:?}");
+    assert_eq!(dials.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn a_stalled_connect_is_joined_by_another_after_the_runtime_of_the_first_timer_has_ended() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().start_paused(true).build().expect("a runtime")
+    };
+    let (connector, dials) = counted(1..2, || Ok(not_found()));
+    let client = client().connector(connector).build().expect("a client");
+    for _ in 0..2 {
+        let error = runtime().block_on(async { preview(&client).await });
+        let error = error.expect_err("the server answers NOT_FOUND");
+        assert_eq!(error.code(), Code::NotFound, "{error:?}");
+    }
+    assert_eq!(dials.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_client_gives_up_its_dial() {
+    let open = Arc::new(());
+    let dials = open.clone();
+    let connector = tower::service_fn(move |_: http::Uri| {
+        let dial = dials.clone();
+        async move {
+            let _dial = dial;
+            pending::<io::Result<DuplexStream>>().await
+        }
+    });
+    let client = client().connector(connector).build().expect("a client");
+    let error = preview(&client).timeout(millis(100)).await.expect_err("nothing is connected");
+    assert_eq!(error.code(), Code::DeadlineExceeded);
+    assert_eq!(Arc::strong_count(&open), 3, "the dial goes on without the call");
+    drop(client);
+    sleep(millis(1)).await;
+    assert_eq!(Arc::strong_count(&open), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn two_thousand_calls_to_a_closed_port_dial_once_in_the_reconnect_backoff() {
-    let (connector, dials) = counted(0, || Err(io::ErrorKind::ConnectionRefused.into()));
+    let (connector, dials) = counted(0..0, || Err(io::ErrorKind::ConnectionRefused.into()));
     let client = client().connector(connector).build().expect("a client");
     for _ in 0..2_000 {
         let error = preview(&client).await.expect_err("nothing listens");

@@ -2,9 +2,9 @@
 
 use super::{
     assert_failed, channel,
-    frames::RawConnection,
+    frames::{GOAWAY, RawConnection},
     listen, millis, preview, read,
-    server::{Exchange, Server},
+    server::{Exchange, Server, framed},
     short_backoff, start, within,
 };
 use h2::Reason;
@@ -211,4 +211,42 @@ async fn a_mutation_that_h2_writes_after_its_error_may_have_run() {
     }
     let error = second.await.expect("no panic").expect_err("the connection is broken");
     assert_failed(&error, tonic::Code::Unavailable, 1, true);
+}
+
+#[tokio::test]
+async fn a_dropped_client_sends_goaway() {
+    let (listener, port) = listen().await;
+    let client = crate::client_for(port).build().expect("a client");
+    let call = tokio::spawn(read(&client).into_future());
+    let mut server = RawConnection::accept(&listener).await.expect("a connection");
+    let stream = server.request().await.expect("a request");
+    server.succeed(stream, &framed(&channel())).await.expect("the client reads");
+    call.await.expect("no panic").expect("an answer");
+    drop(client);
+    while server.read().await.expect("no end before the GOAWAY").0 != GOAWAY {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocked_connection_of_a_dropped_client_has_seconds_to_send_goaway() {
+    let (connections, mut accepted) = mpsc::unbounded_channel();
+    let connector = tower::service_fn(move |_: http::Uri| {
+        let (ours, theirs) = duplex(64);
+        let _ = connections.send(theirs);
+        async { Ok::<_, Infallible>(ours) }
+    });
+    let builder = LivestreamClient::builder().endpoint("http://localhost").connector(connector);
+    let client = builder.build().expect("a client");
+    let call = tokio::spawn(read(&client).into_future());
+    let connection = accepted.recv().await.expect("a connection");
+    let mut server = RawConnection::over(connection).await.expect("a preface");
+    server.settings(&[]).await.expect("the client reads");
+    server.request().await.expect("a request");
+    // The second call does not fit.
+    let second = tokio::spawn(read(&client).into_future());
+    sleep(millis(1)).await;
+    call.abort();
+    second.abort();
+    drop(client);
+    sleep(millis(4_000)).await;
+    while server.read().await.expect("no end before the GOAWAY").0 != GOAWAY {}
 }

@@ -22,7 +22,7 @@ pub(crate) const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const RST_STREAM: u8 = 3;
 pub(crate) const PING: u8 = 6;
-const GOAWAY: u8 = 7;
+pub(crate) const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 
 const END_STREAM: u8 = 1;

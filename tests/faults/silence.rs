@@ -363,3 +363,48 @@ async fn a_client_whose_first_runtime_stands_still_works_in_a_second_one() {
     assert_eq!((server.attempts(), server.connections()), (2, 2));
     parked.shutdown_background();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_avoids_a_connection_that_has_not_acknowledged_a_ping() {
+    let (connector, mut dialled, _) = connector();
+    let client = client().connector(connector).build().expect("a client");
+    let waiting = tokio::spawn(preview(&client).timeout(millis(60_000)).into_future());
+    let first = dialled.recv().await.expect("a connection");
+    let mut first = RawConnection::over(first).await.expect("a preface");
+    first.settings(&[]).await.expect("the client reads");
+    first.request().await.expect("a mutation, which stays where it is");
+    sleep(millis(3_000)).await;
+
+    let begun = Instant::now();
+    let call = tokio::spawn(read(&client).into_future());
+    let second = dialled.recv().await.expect("another connection");
+    assert_eq!(begun.elapsed(), Duration::ZERO, "no ping is waited for");
+    let mut second = RawConnection::over(second).await.expect("a preface");
+    second.settings(&[]).await.expect("the client reads");
+    let stream = second.request().await.expect("the read");
+    second.succeed(stream, &framed(&channel())).await.expect("the client reads");
+    call.await.expect("no panic").expect("an answer");
+    waiting.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn keepalive_keeps_its_interval_after_goaway_no_error() {
+    let (connector, mut dialled, _) = connector();
+    let client = client().connector(connector).timeouts(Timeouts::new(Duration::from_secs(3_600)));
+    let client = client.build().expect("a client");
+    let call = tokio::spawn(read(&client).into_future());
+    let drained = dialled.recv().await.expect("a connection");
+    let mut drained = RawConnection::over(drained).await.expect("a preface");
+    drained.settings(&[]).await.expect("the client reads");
+    let stream = drained.request().await.expect("the call");
+    drained.go_away(stream).await.expect("the client reads");
+    drained.succeed(stream, &framed(&channel())).await.expect("the client reads");
+    call.await.expect("no panic").expect("an answer");
+
+    let call = tokio::spawn(read(&client).into_future());
+    let io = dialled.recv().await.expect("another connection");
+    let server = tokio::spawn(enforce(io, Duration::from_secs(90)));
+    call.await.expect("no panic").expect("an answer");
+    drop(client);
+    assert_eq!(server.await.expect("no panic").expect("no error"), [1, 31, 61]);
+}

@@ -52,3 +52,23 @@ impl Activity {
         self.answers.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_call_on_a_suspect_connection_wakes_it() {
+        let activity = Activity::new();
+        activity.begin_call();
+        assert!(!activity.end_call(true), "it is trusted");
+        activity.begin_call();
+        activity.begin_call();
+        activity.doubt();
+        assert_eq!(activity.calls(), (2, true));
+        assert!(!activity.end_call(false), "there is another call");
+        assert!(activity.end_call(false));
+        activity.trust();
+        assert_eq!((activity.calls(), activity.answers()), ((0, false), 1));
+    }
+}

@@ -146,9 +146,7 @@ impl Pool {
             Action::Drop(slot) => {
                 let leaving = &mut self.inner().leaving;
                 leaving.retain(|slot| slot.strong_count() > 0);
-                if slot.calls() > 0 {
-                    leaving.push(Arc::downgrade(&slot));
-                }
+                leaving.push(Arc::downgrade(&slot));
             }
         }
     }

@@ -15,6 +15,8 @@ mod driver;
 #[cfg(test)]
 mod exhaustive_tests;
 mod limits;
+#[cfg(test)]
+mod opening_tests;
 mod queue;
 #[cfg(test)]
 mod random_tests;

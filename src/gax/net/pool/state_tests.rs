@@ -1,4 +1,4 @@
-//! The rules of the pool, one test each.
+//! The rules by which calls get places, one test each.
 
 use super::{
     PoolLimits,
@@ -9,32 +9,32 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Code;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// A pool with a clock; handles are the numbers of connections, waiters are numbered by the test.
-struct Pool {
-    state: State<ConnectionId, u32>,
-    now: Instant,
+pub(super) struct Pool {
+    pub(super) state: State<ConnectionId, u32>,
+    pub(super) now: Instant,
 }
 
-type Actions = Vec<Action<ConnectionId, u32>>;
+pub(super) type Actions = Vec<Action<ConnectionId, u32>>;
 
-fn error() -> TransportError {
+pub(super) fn error() -> TransportError {
     TransportError::new(Code::Unavailable, Sent::No, "unreachable")
 }
 
 impl Pool {
-    fn new(limits: PoolLimits) -> Self {
+    pub(super) fn new(limits: PoolLimits) -> Self {
         Self { state: State::new(limits, fastrand::Rng::with_seed(1)), now: Instant::now() }
     }
 
-    fn limited(connections: usize, calls: usize) -> Self {
+    pub(super) fn limited(connections: usize, calls: usize) -> Self {
         let limits = PoolLimits::default();
         Self::new(limits.with_max_connections(connections).with_max_calls_per_connection(calls))
     }
 
     /// A place, or a waiter in the queue.
-    fn call(&mut self, is_repeatable: bool, waiter: u32) -> Option<ConnectionId> {
+    pub(super) fn call(&mut self, is_repeatable: bool, waiter: u32) -> Option<ConnectionId> {
         let place = self.state.acquire(self.now, is_repeatable);
         if place.is_none() {
             self.state.wait(self.now, is_repeatable, waiter);
@@ -42,31 +42,31 @@ impl Pool {
         place.map(|(id, _)| id)
     }
 
-    fn release(&mut self, id: ConnectionId) {
+    pub(super) fn release(&mut self, id: ConnectionId) {
         self.state.release(self.now, id, true);
     }
 
     /// Opens a connection that was asked for.
-    fn open(&mut self, id: ConnectionId, streams: usize) {
+    pub(super) fn open(&mut self, id: ConnectionId, streams: usize) {
         self.state.writable(id, id);
         assert!(self.state.opened(self.now, id, streams), "it is wanted");
     }
 
-    fn after(&mut self, wait: Duration) {
+    pub(super) fn after(&mut self, wait: Duration) {
         self.now += wait;
         self.state.timer(self.now);
     }
 
-    fn opens(&mut self) -> Vec<ConnectionId> {
+    pub(super) fn opens(&mut self) -> Vec<ConnectionId> {
         opens(&self.state.take_actions())
     }
 
-    fn served(&mut self) -> Vec<u32> {
+    pub(super) fn served(&mut self) -> Vec<u32> {
         served(&self.state.take_actions())
     }
 
     /// An open connection, with one call on it.
-    fn with_connection(mut self, streams: usize) -> Self {
+    pub(super) fn with_connection(mut self, streams: usize) -> Self {
         assert_eq!(self.call(false, 0), None);
         assert_eq!(self.opens(), [0]);
         self.open(0, streams);
@@ -75,18 +75,18 @@ impl Pool {
     }
 }
 
-fn opens(actions: &Actions) -> Vec<ConnectionId> {
+pub(super) fn opens(actions: &Actions) -> Vec<ConnectionId> {
     let open = |action: &_| if let Action::Open(id) = action { Some(*id) } else { None };
     actions.iter().filter_map(open).collect()
 }
 
-fn served(actions: &Actions) -> Vec<u32> {
+pub(super) fn served(actions: &Actions) -> Vec<u32> {
     let serve =
         |action: &_| if let Action::Serve(waiter, ..) = action { Some(*waiter) } else { None };
     actions.iter().filter_map(serve).collect()
 }
 
-fn failed(actions: &Actions) -> Vec<(u32, Code)> {
+pub(super) fn failed(actions: &Actions) -> Vec<(u32, Code)> {
     let fail = |action: &_| match action {
         Action::Fail(waiter, error) => Some((*waiter, error.code())),
         _ => None,
@@ -94,7 +94,7 @@ fn failed(actions: &Actions) -> Vec<(u32, Code)> {
     actions.iter().filter_map(fail).collect()
 }
 
-fn dropped(actions: &Actions) -> Vec<ConnectionId> {
+pub(super) fn dropped(actions: &Actions) -> Vec<ConnectionId> {
     let drop = |action: &_| if let Action::Drop(id) = action { Some(*id) } else { None };
     actions.iter().filter_map(drop).collect()
 }
@@ -173,93 +173,6 @@ fn forty_thousand_waiters_are_queued_and_served_in_linear_time() {
 }
 
 #[test]
-fn a_stalled_opening_is_joined_by_another_after_a_second() {
-    let mut pool = Pool::limited(1, 100);
-    pool.call(false, 1);
-    assert_eq!(pool.opens(), [0]);
-    assert_eq!(pool.state.next_timer(pool.now), Some(pool.now + SECOND));
-    pool.after(SECOND);
-    assert_eq!(pool.opens(), [1]);
-    pool.after(SECOND);
-    assert!(pool.opens().is_empty(), "the patience doubles");
-    pool.open(1, 100);
-    let actions = pool.state.take_actions();
-    assert_eq!(served(&actions), [1]);
-    assert!(actions.iter().any(|action| matches!(action, Action::Abort(0))), "{actions:?}");
-    assert!(!pool.state.opened(pool.now, 0, 100), "the first one is not wanted any more");
-}
-
-#[test]
-fn a_failure_to_connect_fails_the_waiters_and_then_calls_without_another_dial() {
-    let mut pool = Pool::limited(16, 100);
-    pool.call(true, 1);
-    pool.call(true, 2);
-    let id = pool.opens()[0];
-    pool.state.ended(pool.now, id, error());
-    assert_eq!(failed(&pool.state.take_actions()).len(), 2);
-    for waiter in 3..2_000 {
-        pool.call(true, waiter);
-        let actions = pool.state.take_actions();
-        assert_eq!(
-            (failed(&actions), opens(&actions)),
-            (vec![(waiter, Code::Unavailable)], vec![])
-        );
-    }
-}
-
-#[test]
-fn reconnects_back_off_by_1_6_up_to_two_minutes_and_begin_anew_after_an_answer() {
-    let mut pool = Pool::limited(16, 100);
-    let mut expected = 1.0_f64;
-    for waiter in 0..20 {
-        pool.call(true, waiter);
-        let id = pool.opens()[0];
-        pool.state.ended(pool.now, id, error());
-        pool.state.take_actions();
-        let wait = pool.state.reconnect_wait().expect("it waits").as_secs_f64();
-        assert!((0.8 * expected..=1.2 * expected).contains(&wait), "{wait} for {expected}");
-        expected = (expected * 1.6).min(120.0);
-        pool.now += Duration::from_secs_f64(wait);
-    }
-    pool.call(true, 100);
-    let id = pool.opens()[0];
-    pool.open(id, 100);
-    pool.release(id);
-    pool.state.ended(pool.now, id, error());
-    pool.call(true, 101);
-    assert_eq!(pool.opens().len(), 1, "a connection that has answered is replaced at once");
-}
-
-#[test]
-fn openings_that_fail_together_count_as_one_failure() {
-    let mut pool = Pool::limited(16, 1);
-    for waiter in 0..8 {
-        pool.call(true, waiter);
-    }
-    for id in pool.opens() {
-        pool.state.ended(pool.now, id, error());
-    }
-    let wait = pool.state.reconnect_wait().expect("it waits");
-    assert!(wait <= 2 * SECOND, "{wait:?}");
-}
-
-#[test]
-fn three_connections_that_end_without_an_answer_are_a_failure() {
-    let mut pool = Pool::limited(1, 100);
-    pool.call(false, 1);
-    for round in 0..3 {
-        let id = pool.opens()[0];
-        pool.open(id, 100);
-        pool.state.ended(pool.now, id, error());
-        pool.state.release(pool.now, id, false);
-        pool.call(false, round);
-    }
-    let actions = pool.state.take_actions();
-    assert!(opens(&actions).is_empty(), "the fourth waits");
-    assert_eq!(failed(&actions), [(2, Code::Unavailable)]);
-}
-
-#[test]
 fn waiters_move_at_once_when_their_connection_gets_a_goaway() {
     let mut pool = Pool::limited(1, 1).with_connection(1);
     pool.release(0);
@@ -269,19 +182,6 @@ fn waiters_move_at_once_when_their_connection_gets_a_goaway() {
     let id = pool.opens()[0];
     pool.open(id, 1);
     assert_eq!(pool.served(), [2]);
-}
-
-#[test]
-fn another_opening_starts_after_the_backoff_while_other_connections_hang() {
-    let mut pool = Pool::limited(2, 1).with_connection(1);
-    let id = *pool.opens().first().unwrap_or(&1);
-    pool.call(true, 1);
-    pool.state.ended(pool.now, id, error());
-    pool.state.take_actions();
-    let retry = pool.state.next_timer(pool.now).expect("a timer");
-    assert!(retry <= pool.now + Duration::from_millis(1200), "within the first backoff");
-    pool.after(retry - pool.now);
-    assert_eq!(pool.opens().len(), 1);
 }
 
 #[test]
@@ -323,36 +223,70 @@ fn a_suspect_that_is_heard_serves_the_waiters() {
 }
 
 #[test]
-fn idle_connections_close_after_a_minute_and_the_last_after_five() {
-    let mut pool = Pool::limited(4, 1);
-    for waiter in 0..4 {
-        pool.call(true, waiter);
-    }
-    for id in pool.opens() {
-        pool.open(id, 1);
-    }
-    for id in 0..4 {
-        pool.release(id);
-    }
-    pool.state.take_actions();
-    pool.after(59 * SECOND);
-    assert!(dropped(&pool.state.take_actions()).is_empty());
-    pool.after(SECOND);
-    assert_eq!(dropped(&pool.state.take_actions()).len(), 3);
-    assert_eq!(pool.state.next_timer(pool.now), Some(pool.now + 240 * SECOND));
-    pool.after(240 * SECOND);
-    assert_eq!(dropped(&pool.state.take_actions()).len(), 1);
-    assert_eq!(pool.state.next_timer(pool.now), None, "nothing is left");
+fn a_suspect_connection_is_not_worth_waiting_for() {
+    let mut pool = Pool::limited(1, 100).with_connection(100);
+    pool.state.suspect(pool.now, 0);
+    pool.call(true, 1);
+    assert_eq!(pool.opens(), [1]);
+    pool.state.ended(pool.now, 1, error());
+    assert_eq!(failed(&pool.state.take_actions()), [(1, Code::Unavailable)]);
+    pool.call(true, 2);
+    assert_eq!(failed(&pool.state.take_actions()), [(2, Code::Unavailable)]);
 }
 
 #[test]
-fn a_connection_at_its_max_age_serves_until_its_successor_is_open() {
-    let limits = PoolLimits::default().with_max_connections(1).with_max_age(600 * SECOND);
-    let mut pool = Pool::new(limits).with_connection(100);
-    pool.after(600 * SECOND);
+fn a_suspect_that_is_heard_leaves_an_opening_within_the_limit_alone() {
+    let mut pool = Pool::limited(2, 1).with_connection(1);
+    assert_eq!(pool.state.numbers(), (1, 1, 0), "it is full");
+    pool.state.suspect(pool.now, 0);
+    pool.state.heard(pool.now, 0);
+    pool.open(1, 1);
+    assert_eq!(pool.state.numbers(), (2, 0, 0));
+}
+
+#[test]
+fn the_numbers_of_a_pool_are_connections_openings_and_waiters() {
+    let mut pool = Pool::limited(2, 1).with_connection(1);
+    assert_eq!(pool.state.numbers(), (1, 1, 0), "a full connection is joined by another");
+    pool.call(true, 1);
+    assert_eq!(pool.state.numbers(), (1, 1, 1));
+    pool.open(1, 1);
+    assert_eq!(pool.state.numbers(), (2, 0, 0));
+}
+
+#[test]
+fn a_call_prefers_a_connection_whose_settings_have_arrived() {
+    let mut pool = Pool::limited(2, 10).with_connection(10);
+    for waiter in 1..10 {
+        assert_eq!(pool.call(true, waiter), Some(0));
+    }
     assert_eq!(pool.opens(), [1]);
-    assert_eq!(pool.call(true, 1), Some(0));
-    pool.open(1, 100);
-    assert_eq!(dropped(&pool.state.take_actions()), [0]);
-    assert_eq!(pool.call(true, 2), Some(1));
+    pool.release(0);
+    pool.state.writable(1, 1);
+    assert_eq!(pool.call(true, 10), Some(0));
+    assert_eq!(pool.call(true, 11), Some(1), "the first one is full");
+}
+
+#[test]
+fn another_connection_opens_above_nine_tenths_of_the_stream_limit() {
+    let mut pool = Pool::limited(2, 100).with_connection(10);
+    for waiter in 1..9 {
+        assert_eq!(pool.call(true, waiter), Some(0));
+    }
+    assert!(pool.opens().is_empty(), "nine of ten");
+    assert_eq!(pool.call(true, 9), Some(0));
+    assert_eq!(pool.opens(), [1]);
+}
+
+#[test]
+fn connections_for_many_waiters_are_counted_by_the_servers_stream_limit() {
+    let mut pool = Pool::limited(16, 100).with_connection(10);
+    for waiter in 1..10 {
+        pool.call(true, waiter);
+    }
+    pool.opens();
+    for waiter in 10..40 {
+        pool.call(true, waiter);
+    }
+    assert_eq!(pool.state.numbers(), (1, 3, 30), "three times ten");
 }

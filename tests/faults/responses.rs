@@ -96,6 +96,17 @@ async fn an_html_response_is_an_error_that_names_its_content_type() {
 }
 
 #[tokio::test]
+async fn an_ok_without_a_message_is_an_answer_of_the_service_whatever_its_content_type() {
+    let server = respond_always(|exchange| {
+        exchange.fail_with(&[("grpc-status", "0"), ("content-type", "text/html")]);
+    })
+    .await;
+    let client = server.client().build().expect("a client");
+    let error = within(DEADLINE, read(&client)).await.expect_err("no message");
+    assert_failed(&error, Code::Internal, 1, false);
+}
+
+#[tokio::test]
 async fn an_http_503_is_unavailable_and_retried() {
     let server = Server::start(|exchange| async {
         if exchange.number < 3 { exchange.respond_html(503) } else { exchange.succeed(&channel()) }

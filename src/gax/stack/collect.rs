@@ -253,3 +253,147 @@ fn status_headers(code: Code, message: &str) -> HeaderMap {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{
+        FutureExt,
+        stream::{self, StreamExt},
+    };
+    use http_body_util::{Empty, StreamBody};
+    use std::convert::Infallible;
+
+    type Outcome<B> = Result<Response<ResponseBody<B>>, TransportError>;
+
+    fn fields(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let parse =
+            |&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        pairs.iter().map(parse).collect()
+    }
+
+    /// Collects a response with the HTTP status OK of which this much has arrived. `None` if the
+    /// outcome depends on the rest.
+    fn collected<B>(headers: &HeaderMap, body: B, max_size: usize) -> Option<Outcome<B>>
+    where
+        B: HttpBody<Data = Bytes, Error = Infallible>,
+    {
+        let mut response = Response::new(body);
+        *response.headers_mut() = headers.clone();
+        collect(response, max_size).now_or_never()
+    }
+
+    /// The headers of a gRPC response.
+    fn grpc() -> HeaderMap {
+        fields(&[("content-type", "application/grpc")])
+    }
+
+    /// The start of a body whose end does not arrive.
+    fn begun(data: &[&'static [u8]]) -> impl HttpBody<Data = Bytes, Error = Infallible> + use<> {
+        let data = data.iter().map(|data| Ok(Frame::data(Bytes::from_static(data))));
+        StreamBody::new(stream::iter(data.collect::<Vec<_>>()).chain(stream::pending()))
+    }
+
+    /// A body that ends with trailers.
+    fn whole(
+        data: &[&'static [u8]],
+        trailers: &[(&'static str, &'static str)],
+    ) -> impl HttpBody<Data = Bytes, Error = Infallible> + use<> {
+        let data = data.iter().map(|data| Ok(Frame::data(Bytes::from_static(data))));
+        let frames = data.chain([Ok(Frame::trailers(fields(trailers)))]);
+        StreamBody::new(stream::iter(frames.collect::<Vec<_>>()))
+    }
+
+    /// The message, the trailers and the code of a response that is complete.
+    fn parts<B>(outcome: Option<Outcome<B>>) -> (Bytes, Option<HeaderMap>, Code) {
+        let response = outcome.expect("the response is complete").expect("no error");
+        match response.into_body() {
+            ResponseBody::Collected { data, trailers, code } => (data, trailers, code),
+            ResponseBody::Streaming(_) => panic!("the response was not collected"),
+        }
+    }
+
+    const MESSAGE: &[u8] = b"\0\0\0\0\x03abc";
+
+    #[test]
+    fn an_error_in_the_headers_ends_the_call_before_the_body_does() {
+        let headers = fields(&[("content-type", "application/grpc"), ("grpc-status", "5")]);
+        let (data, trailers, code) = parts(collected(&headers, begun(&[MESSAGE]), 3));
+        assert_eq!((data, trailers, code), (Bytes::new(), None, Code::NotFound));
+    }
+
+    #[test]
+    fn an_ok_in_the_headers_precedes_a_message_and_the_status_of_the_trailers() {
+        let headers = fields(&[("content-type", "application/grpc"), ("grpc-status", "0")]);
+        let (data, _, code) = parts(collected(&headers, whole(&[MESSAGE], &[]), 3));
+        assert_eq!((&*data, code), (MESSAGE, Code::Ok));
+        let trailers = [("grpc-status", "9")];
+        let (_, _, code) = parts(collected(&headers, whole(&[MESSAGE], &trailers), 3));
+        assert_eq!(code, Code::FailedPrecondition);
+    }
+
+    #[test]
+    fn an_ok_in_the_headers_of_an_empty_response_outranks_http() {
+        let headers = fields(&[("content-type", "text/html"), ("grpc-status", "0")]);
+        let (data, trailers, code) = parts(collected(&headers, Empty::new(), 3));
+        assert_eq!((data, trailers, code), (Bytes::new(), None, Code::Ok));
+    }
+
+    #[test]
+    fn a_message_in_one_data_frame_is_not_copied_and_one_in_several_is_joined() {
+        let ok = [("grpc-status", "0")];
+        let (data, ..) = parts(collected(&grpc(), whole(&[MESSAGE], &ok), 3));
+        assert_eq!(data.as_ptr(), MESSAGE.as_ptr());
+        for split in 1..MESSAGE.len() {
+            let (first, rest) = MESSAGE.split_at(split);
+            let (data, ..) = parts(collected(&grpc(), whole(&[first, rest], &ok), 3));
+            assert_eq!(data, MESSAGE, "split at {split}");
+        }
+    }
+
+    #[test]
+    fn a_message_above_the_limit_is_refused_once_its_length_has_arrived() {
+        let prefix = &MESSAGE[..PREFIX];
+        for arrived in [&[prefix][..], &[&prefix[..2], &prefix[2..]], &[MESSAGE]] {
+            let outcome = collected(&grpc(), begun(arrived), 2).expect("the length has arrived");
+            let error = outcome.err().expect("three bytes are more than two");
+            assert_eq!((error.code(), error.sent), (Code::ResourceExhausted, Sent::Answered));
+            assert!(collected(&grpc(), begun(arrived), 3).is_none(), "three bytes are allowed");
+        }
+        let unfinished = collected(&grpc(), begun(&[&prefix[..PREFIX - 1]]), 2);
+        assert!(unfinished.is_none(), "the length has not arrived");
+    }
+
+    #[test]
+    fn malformed_details_are_removed_from_the_trailers_of_a_success() {
+        let trailers = [("grpc-status", "0"), ("grpc-status-details-bin", "%%%")];
+        let (data, trailers, code) = parts(collected(&grpc(), whole(&[MESSAGE], &trailers), 3));
+        assert_eq!((&*data, code), (MESSAGE, Code::Ok));
+        assert_eq!(trailers, Some(fields(&[("grpc-status", "0")])));
+    }
+
+    #[test]
+    fn an_http_status_without_a_grpc_status_becomes_the_code_of_grpcs_table() {
+        for (status, code) in [
+            (200, Code::Unknown),
+            (400, Code::Internal),
+            (401, Code::Unauthenticated),
+            (403, Code::PermissionDenied),
+            (404, Code::Unimplemented),
+            (418, Code::Unknown),
+            (429, Code::Unavailable),
+            (500, Code::Unknown),
+            (502, Code::Unavailable),
+            (503, Code::Unavailable),
+            (504, Code::Unavailable),
+        ] {
+            let mut response = Response::new(begun(&[]));
+            *response.status_mut() = status.try_into().expect("an HTTP status");
+            let outcome = collect(response, 3).now_or_never();
+            let response = outcome.expect("the body is not read").expect("a status");
+            assert_eq!(response.body().code(), Some(code), "{status}");
+            assert_eq!(response.status(), StatusCode::OK, "{status}");
+            assert_eq!(response.headers()[STATUS], (code as i32).to_string(), "{status}");
+        }
+    }
+}

@@ -10,12 +10,14 @@ use super::{
 };
 use h2::Reason;
 use http::{HeaderValue, header::CONNECTION};
+use http_body_util::BodyExt;
 use livestream_client::{
     methods::classify,
     model::{
         GetChannelRequest, PreviewInputRequest, livestream_service_client::LivestreamServiceClient,
     },
     policy::{CallPolicy, RetryPolicy},
+    rpc::Rpc,
     stack::PolicyLayer,
 };
 use std::{
@@ -30,7 +32,7 @@ use std::{
 };
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tonic::{Code, Status, body::Body};
-use tower::Layer;
+use tower::{Layer, Service, ServiceExt};
 
 const DEADLINE: std::time::Duration = millis(2000);
 
@@ -275,6 +277,19 @@ async fn a_header_that_http2_forbids_is_refused_without_retry() {
     assert_failed(&error, Code::InvalidArgument, 1, false);
     within(DEADLINE, preview(&client)).await.expect("the connection stays usable");
     assert_eq!((server.attempts(), server.connections()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_raw_request_without_a_message_is_sent_with_an_empty_body() {
+    let server = Server::start(|exchange| async { exchange.succeed_by_method() }).await;
+    let mut stack = server.client().build().expect("a client").stack();
+    let request = http::Request::post(GetChannelRequest::METHOD.path()).body(Body::empty());
+    let call = stack.ready().await.expect("always").call(request.expect("a valid request"));
+    let response = within(DEADLINE, call).await.expect("an answer");
+    let body = response.into_body().collect().await.expect("a message and trailers");
+    assert_eq!(body.trailers().expect("a status")["grpc-status"], "0");
+    let [request] = server.requests().try_into().ok().expect("one request");
+    assert_eq!(request.body, "");
 }
 
 /// A service that responds UNAVAILABLE once and is never ready again.

@@ -209,3 +209,20 @@ async fn a_flood_of_interim_responses_ends_the_call() {
     let sent = serving.await.expect("no panic").expect("no error");
     assert!(sent < 1_000_000, "the client closed the connection: {sent}");
 }
+
+#[tokio::test]
+async fn a_call_takes_100_interim_responses_before_its_response() {
+    let (listener, port) = listen().await;
+    let serving = tokio::spawn(async move {
+        let mut connection = RawConnection::accept(&listener).await?;
+        let stream = connection.request().await?;
+        for _ in 0..100 {
+            connection.interim(stream).await?;
+        }
+        connection.succeed(stream, &framed(&PreviewInputResponse::default())).await?;
+        io::Result::Ok(connection)
+    });
+    let client = client_for(port).retry(RetryPolicy::never()).build().expect("a client");
+    within(DEADLINE, preview(&client)).await.expect("an answer");
+    serving.await.expect("no panic").expect("no error");
+}

@@ -9,7 +9,7 @@ use super::{
 };
 use livestream_client::{
     LivestreamClient, PoolLimits,
-    model::Channel,
+    model::{Channel, PreviewInputResponse},
     policy::{RetryPolicy, Timeouts},
 };
 use std::{
@@ -324,6 +324,23 @@ async fn a_call_whose_deadline_passes_behind_a_large_request_is_deadline_exceede
     let error = within(timeout, preview(&client).timeout(timeout)).await.expect_err("no room");
     super::assert_failed(&error, Code::DeadlineExceeded, 1, false);
     large.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_waits_for_the_flow_control_window_for_seconds() {
+    let (connector, mut dialled, _) = connector();
+    let client = client().connector(connector).without_keep_alive().build().expect("a client");
+    let call = tokio::spawn(preview(&client).timeout(Duration::from_secs(30)).into_future());
+    let io = dialled.recv().await.expect("a connection");
+    let mut connection = RawConnection::over(io).await.expect("the preface");
+    connection.settings(&[(INITIAL_WINDOW_SIZE, 0)]).await.expect("it is open");
+    while connection.read().await.expect("it is open").0 != HEADERS {}
+    sleep(Duration::from_secs(5)).await;
+    connection.settings(&[(INITIAL_WINDOW_SIZE, 1 << 16)]).await.expect("it is open");
+    let stream = connection.request().await.expect("the message");
+    let response = framed(&PreviewInputResponse::default());
+    connection.succeed(stream, &response).await.expect("it is open");
+    call.await.expect("no panic").expect("an answer");
 }
 
 #[tokio::test]

@@ -134,10 +134,7 @@ impl Sender {
         #[cfg(planted)]
         let mut sender = send.clone();
         let sent = send.send_request(Request::from_parts(head, ()), body.is_end_stream());
-        let sent = sent.map_err(|e| match e {
-            e if e.is_go_away() || e.is_io() => turned_away(e),
-            e => unfit(e),
-        });
+        let sent = sent.map_err(not_taken);
         let sent = sent.map(|(response, stream)| self.begin(send, response, stream, body));
         Ok(async move {
             let outcome = match sent? {
@@ -168,9 +165,6 @@ impl Sender {
     ) -> Exchange {
         match body {
             RequestBody::Stream(body) => Exchange::Begun(response, send_stream(stream, body)),
-            RequestBody::Message(message, _) if message.is_empty() => {
-                Exchange::Begun(response, None)
-            }
             RequestBody::Message(message, context) => {
                 let is_queued =
                     send.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending();
@@ -179,7 +173,8 @@ impl Sender {
                     let held = hold(send, response, stream, message, context, room);
                     return Exchange::Held(Box::pin(held));
                 }
-                // The response says why a stream ended under its message.
+                // The response says why a stream ended under its message. A request without a message
+                // ended with its headers.
                 let _ = stream.send_data(message, true);
                 Exchange::Begun(response, None)
             }
@@ -401,6 +396,11 @@ fn flooded() -> TransportError {
     TransportError::new(Code::Unavailable, Sent::Maybe, message)
 }
 
+/// h2 has not begun the request.
+fn not_taken(error: h2::Error) -> TransportError {
+    if error.is_go_away() || error.is_io() { turned_away(error) } else { unfit(error) }
+}
+
 /// The connection ended between its being ready and now. This is too rare to keep every request for
 /// it.
 fn turned_away(error: h2::Error) -> TransportError {
@@ -419,4 +419,38 @@ fn queued() -> TransportError {
 fn unfit(error: h2::Error) -> TransportError {
     let message = "HTTP/2 cannot carry these headers";
     TransportError::new(Code::InvalidArgument, Sent::No, message).permanent().with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::duplex;
+
+    /// Why a connection takes no more requests after the server has ended it, with or without a GOAWAY.
+    async fn ended_by_server(with_go_away: bool) -> h2::Error {
+        let (ours, theirs) = duplex(1 << 16);
+        let serve = async {
+            let mut server: h2::server::Connection<_, Bytes> =
+                h2::server::handshake(theirs).await.expect("a preface");
+            if with_go_away {
+                server.abrupt_shutdown(Reason::NO_ERROR);
+                let _ = poll_fn(|cx| server.poll_closed(cx)).await;
+            }
+        };
+        let (mut sender, mut driver) = handshake(Box::new(ours)).await.expect("it is open");
+        let (_, _) = tokio::join!(serve, poll_fn(|cx| driver.poll(cx)));
+        sender.refusal().expect("the connection has ended")
+    }
+
+    #[tokio::test]
+    async fn a_request_that_an_ended_connection_has_not_taken_is_sent_again() {
+        let (gone, broken) = (ended_by_server(true).await, ended_by_server(false).await);
+        assert!(gone.is_go_away() && broken.is_io(), "{gone:?} {broken:?}");
+        for error in [gone, broken] {
+            let error = not_taken(error);
+            assert_eq!((error.code(), error.sent), (Code::Unavailable, Sent::Unseen));
+        }
+        let error = not_taken(Reason::INTERNAL_ERROR.into());
+        assert_eq!((error.code(), error.sent), (Code::InvalidArgument, Sent::No));
+    }
 }

@@ -60,6 +60,31 @@ async fn a_call_goes_through_a_socks_proxy_that_resolves_the_name() {
 }
 
 #[tokio::test]
+async fn a_socks4_proxy_gets_an_address_and_a_socks4a_proxy_gets_the_name() {
+    let authority = Authority::new();
+    let peer = Peer::new();
+    let proxy = Proxy::default();
+    let at = proxy.listen_socks(peer.listen_tls(authority.server(&["h2"])).await).await;
+    for scheme in ["socks4", "socks4a"] {
+        let client = client("https://localhost:8443", &authority);
+        let client = client.proxy(format!("{scheme}://{at}")).build().expect("valid");
+        client.get_channel(&channel()).await.expect("the proxy connects to the server");
+    }
+    assert_eq!(proxy.asked(), ["127.0.0.1:8443", "localhost:8443"]);
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_port_80_of_a_plaintext_endpoint() {
+    let proxy = Proxy::default();
+    let at = proxy.listen_http(Peer::new().listen().await).await;
+    let client = client("http://service.test", &Authority::new());
+    let client = client.proxy(format!("http://{at}")).build().expect("valid");
+    client.get_channel(&channel()).await.expect("the proxy connects to the server");
+    let asked = proxy.asked();
+    assert!(asked[0].starts_with("CONNECT service.test:80 HTTP/1.1\r\n"), "{asked:?}");
+}
+
+#[tokio::test]
 async fn an_unreachable_proxy_makes_the_call_unavailable() {
     let client = client("https://service.test", &Authority::new()).proxy("http://127.0.0.1:1");
     let client = client.build().expect("valid");

@@ -41,7 +41,7 @@ impl Proxy {
         copy_bidirectional(&mut client, &mut server).await.map(drop)
     }
 
-    /// Listens as a SOCKS5 proxy without authentication
+    /// Listens as a proxy for SOCKS4, SOCKS4a and SOCKS5 without authentication
     /// ([RFC 1928](https://www.rfc-editor.org/rfc/rfc1928)).
     pub async fn listen_socks(&self, target: SocketAddr) -> SocketAddr {
         let proxy = self.clone();
@@ -51,6 +51,9 @@ impl Proxy {
     async fn relay(self, mut client: TcpStream, target: SocketAddr) -> io::Result<()> {
         let mut greeting = [0; 2];
         client.read_exact(&mut greeting).await?;
+        if greeting == [4, 1] {
+            return self.relay_socks4(client, target).await;
+        }
         client.read_exact(&mut vec![0; greeting[1].into()]).await?;
         client.write_all(&[5, 0]).await?;
         let mut request = [0; 4];
@@ -68,6 +71,32 @@ impl Proxy {
         let mut server = TcpStream::connect(target).await?;
         client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
         copy_bidirectional(&mut client, &mut server).await.map(drop)
+    }
+
+    async fn relay_socks4(self, mut client: TcpStream, target: SocketAddr) -> io::Result<()> {
+        let port = client.read_u16().await?;
+        let address = client.read_u32().await?;
+        read_text(&mut client).await?; // The user.
+        let host = match address {
+            // An invalid address announces a name.
+            1..=255 => read_text(&mut client).await?,
+            address => Ipv4Addr::from(address).to_string(),
+        };
+        self.note(format!("{host}:{port}"));
+        let mut server = TcpStream::connect(target).await?;
+        client.write_all(&[0, 90, 0, 0, 0, 0, 0, 0]).await?;
+        copy_bidirectional(&mut client, &mut server).await.map(drop)
+    }
+}
+
+/// Reads text up to a zero byte.
+async fn read_text(client: &mut TcpStream) -> io::Result<String> {
+    let mut text = Vec::new();
+    loop {
+        match client.read_u8().await? {
+            0 => return Ok(String::from_utf8_lossy(&text).into_owned()),
+            byte => text.push(byte),
+        }
     }
 }
 

@@ -92,6 +92,19 @@ mod tests {
     }
 
     #[test]
+    fn the_error_of_an_invalid_endpoint_shows_the_host_without_the_user_and_the_password() {
+        for (text, shown) in [
+            ("https://user:p4ss@host:1", "\"host:1\""),
+            ("https://user:p4@ss@host", "\"host\""),
+            ("ftp://host", "\"ftp://host\""),
+        ] {
+            let message = Endpoint::new(text).expect_err("not a bare origin").to_string();
+            assert!(message.contains(shown), "{message}");
+            assert!(!message.contains("user") && !message.contains("ss@"), "{message}");
+        }
+    }
+
+    #[test]
     fn loopback_is_this_machine_alone() {
         let is_loopback = |text| Endpoint::new(text).expect("valid").is_loopback();
         assert!(is_loopback("http://localhost:1"));

@@ -64,23 +64,22 @@ impl Service<Uri> for Tcp {
 async fn resolve(target: &Uri) -> Result<Vec<SocketAddr>, BoxError> {
     let host = target.host().unwrap_or_default();
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let port = match target.port_u16() {
-        Some(port) => port,
-        None if target.scheme_str() == Some("https") => 443,
-        None => 80,
-    };
+    // Only a proxy can be without a port here, and no proxy is `https`.
+    let port = target.port_u16().unwrap_or(80);
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    let mut found: Vec<_> = lookup_host((host, port)).await?.collect();
-    if host == "localhost" {
-        // Tokens go there without encryption, so the name must not lead to another machine (RFC 6761).
-        found.retain(|address| address.ip().is_loopback());
-    }
+    let found = usable(host, lookup_host((host, port)).await?);
     if found.is_empty() {
         return Err(format!("{host} has no usable address").into());
     }
     Ok(interleaved(found))
+}
+
+/// The addresses that a host may have. Tokens go to `localhost` without encryption, so the name must not
+/// lead to another machine (RFC 6761).
+fn usable(host: &str, found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    found.filter(|address| host != "localhost" || address.ip().is_loopback()).collect()
 }
 
 /// The same addresses with the families taking turns, the first one's first.
@@ -142,6 +141,20 @@ mod tests {
         ] {
             assert_eq!(interleaved(addresses(found)), addresses(ordered), "{found}");
         }
+    }
+
+    #[test]
+    fn localhost_has_loopback_addresses_only() {
+        let found = addresses("10.0.0.1 127.0.0.1 [::1] [fe80::1]");
+        assert_eq!(usable("localhost", found.iter().copied()), addresses("127.0.0.1 [::1]"));
+        assert_eq!(usable("service.test", found.iter().copied()), found);
+    }
+
+    #[tokio::test]
+    async fn a_proxy_without_a_port_is_at_port_80() {
+        let proxy = "http://127.0.0.1".parse().expect("a URI");
+        let found = resolve(&proxy).await.expect("an address");
+        assert_eq!(found, ["127.0.0.1:80".parse().expect("an address")]);
     }
 
     /// An address whose SYNs nothing answers: a listener with a full backlog.

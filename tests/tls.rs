@@ -4,10 +4,10 @@
 mod peer;
 
 use livestream_client::{
-    Builder, Error, LivestreamClient, Tls,
+    Builder, Error, LivestreamClient, PoolLimits, Tls,
     model::{StartChannelRequest, channel::StreamingState},
     name::LocationName,
-    policy::RetryPolicy,
+    policy::{Backoff, RetryPolicy},
 };
 use peer::{Peer, chain, channel, tls::Authority};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -70,6 +70,25 @@ async fn a_certificate_of_an_unknown_ca_is_not_retried() {
     let error = call(with_retries).await.expect_err("an unknown issuer");
     assert_eq!(error.attempts(), 1, "a retry would fail in the same way: {error:?}");
     assert!(error.elapsed() < Duration::from_secs(5), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_breaks_off_is_retried() {
+    let authority = Authority::new();
+    let acceptor = TlsAcceptor::from(Arc::new(authority.server(&["h2"])));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let at = listener.local_addr().expect("it is bound");
+    let peer = Peer::new();
+    let server = peer.clone();
+    tokio::spawn(async move {
+        drop(listener.accept().await);
+        let (socket, _) = listener.accept().await.expect("another connection");
+        server.serve(acceptor.accept(socket).await.expect("the client trusts it")).await;
+    });
+    let retry = RetryPolicy::new(Backoff::new(Duration::ZERO, Duration::ZERO, 1.0));
+    let pool = PoolLimits::default().with_reconnect_backoff(Duration::ZERO, Duration::ZERO);
+    call(client(at, trusting(&authority)).retry(retry).pool(pool)).await.expect("answered");
+    assert_eq!(peer.calls().len(), 1);
 }
 
 #[tokio::test]
@@ -202,14 +221,28 @@ fn an_invalid_certificate_or_key_is_refused_by_the_builder() {
     assert!(error.to_string().contains("do not fit"), "{error}");
 }
 
+/// `SSL_CERT_FILE` replaces the system's certificates for a whole process.
 #[cfg(feature = "native-roots")]
 #[tokio::test]
-async fn native_roots_are_added_to_a_custom_ca() {
-    let authority = Authority::new();
-    let at = Peer::new().listen_tls(authority.server(&["h2"])).await;
-    let with_own = trusting(&authority);
-    match with_own.clone().with_native_roots() {
-        Ok(both) => call(client(at, both)).await.expect("the custom authority is still trusted"),
-        Err(error) => assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}"),
+async fn native_roots_are_trusted_beside_a_custom_ca() {
+    if !peer::is_child() {
+        for file in ["authority.pem", "README.md", "no such file"] {
+            let file = format!("{}/tests/data/tls/{file}", env!("CARGO_MANIFEST_DIR"));
+            let variables = [("SSL_CERT_FILE", file.as_str())];
+            peer::in_child("native_roots_are_trusted_beside_a_custom_ca", &variables);
+        }
+        return;
+    }
+    let (authority, stranger) = (Authority::new(), Authority::stranger());
+    let roots = trusting(&stranger).with_native_roots();
+    if !std::env::var("SSL_CERT_FILE").expect("the parent sets it").ends_with("authority.pem") {
+        let error = roots.expect_err("the file holds no certificate");
+        assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
+        return;
+    }
+    let roots = roots.expect("the file holds a certificate");
+    for trusted in [authority, stranger] {
+        let at = Peer::new().listen_tls(trusted.server(&["h2"])).await;
+        call(client(at, roots.clone())).await.expect("trusted");
     }
 }

@@ -152,17 +152,33 @@ pub(crate) fn ensure_default_crypto_provider() -> Result<(), TokenError> {
     Ok(())
 }
 
-#[cfg(feature = "ring")]
 fn built_in_provider() -> Option<Arc<CryptoProvider>> {
-    Some(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider()))
+    #[cfg(feature = "ring")]
+    let provider = Some(tokio_rustls::rustls::crypto::ring::default_provider());
+    #[cfg(all(feature = "aws-lc", not(feature = "ring")))]
+    let provider = Some(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    #[cfg(not(any(feature = "ring", feature = "aws-lc")))]
+    let provider = None;
+    provider.map(Arc::new)
 }
 
-#[cfg(all(feature = "aws-lc", not(feature = "ring")))]
-fn built_in_provider() -> Option<Arc<CryptoProvider>> {
-    Some(Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider()))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[cfg(not(any(feature = "ring", feature = "aws-lc")))]
-fn built_in_provider() -> Option<Arc<CryptoProvider>> {
-    None
+    #[test]
+    fn without_roots_trusts_the_given_authorities_only() {
+        assert!(!Tls::new().roots.is_empty());
+        assert!(Tls::without_roots().roots.is_empty());
+        let pem = include_str!("../../../tests/data/tls/authority.pem");
+        let tls = Tls::without_roots().with_ca_pem(pem).expect("a certificate");
+        assert_eq!(tls.roots.len(), 1);
+    }
+
+    #[cfg(feature = "adc")]
+    #[test]
+    fn a_process_without_a_default_crypto_provider_gets_one() {
+        ensure_default_crypto_provider().expect("a built-in provider");
+        assert!(CryptoProvider::get_default().is_some());
+    }
 }

@@ -27,7 +27,7 @@ use support::{
 };
 use tokio::{task::JoinSet, time::Instant};
 use tonic::Code;
-use tower::limit::RateLimitLayer;
+use tower::limit::{ConcurrencyLimitLayer, RateLimitLayer};
 
 const NAME: &str = "projects/p/locations/us-central1/channels/news";
 
@@ -217,4 +217,18 @@ async fn a_layer_whose_service_is_not_clone_limits_the_rate_of_all_calls() {
     let (one, two, three) = tokio::join!(call().send(), call().send(), call().send());
     let late = [one, two, three].into_iter().filter_map(Result::err).collect::<Vec<_>>();
     assert!(!late.is_empty() && late.iter().all(Error::is_deadline_exceeded), "{late:?}");
+}
+
+#[tokio::test]
+async fn a_concurrency_limit_layer_is_asked_whether_it_is_ready_before_each_call() {
+    let service =
+        Observed::new(Scripted::new().on(|_: ListChannelsRequest| Ok(Default::default())));
+    // This layer panics if it is called without being asked.
+    let limit = ConcurrencyLimitLayer::new(1);
+    let client: LivestreamClient = service.client_builder().layer(limit).build().unwrap();
+    let location = LocationName::new("p", "us-central1").unwrap();
+    let list = || client.list_channels(&location).send();
+    let outcomes = tokio::join!(list(), list(), list());
+    assert!(outcomes.0.is_ok() && outcomes.1.is_ok() && outcomes.2.is_ok());
+    assert_eq!(service.log().times(ListChannelsRequest::METHOD).len(), 3);
 }

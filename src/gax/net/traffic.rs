@@ -97,3 +97,36 @@ impl AsyncWrite for CountedIo {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream, duplex};
+
+    #[tokio::test]
+    async fn reads_count_bytes_and_not_the_end_of_the_stream() {
+        let (ours, mut theirs) = duplex(64);
+        let (mut io, traffic) = CountedIo::new(Box::new(ours));
+        theirs.write_all(b"bytes").await.expect("there is room");
+        drop(theirs);
+        assert_eq!(io.read(&mut [0; 64]).await.expect("bytes"), 5);
+        assert_eq!(traffic.reads(), 1);
+        assert_eq!(io.read(&mut [0; 64]).await.expect("the end"), 0);
+        assert_eq!((traffic.reads(), traffic.writes()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn flush_and_shutdown_reach_the_byte_stream() {
+        let (ours, mut theirs) = duplex(64);
+        let (mut io, traffic) = CountedIo::new(Box::new(BufStream::new(ours)));
+        io.write_all(b"bytes").await.expect("there is room");
+        assert_eq!((traffic.reads(), traffic.writes()), (0, 1));
+        io.flush().await.expect("it is open");
+        let mut read = [0; 64];
+        assert_eq!(theirs.read(&mut read).now_or_never().expect("flushed").expect("bytes"), 5);
+        // The end arrives although this side still exists.
+        io.shutdown().await.expect("it is open");
+        assert_eq!(theirs.read(&mut read).now_or_never().expect("shut down").expect("the end"), 0);
+    }
+}

@@ -90,3 +90,20 @@ where
         self.inner.call(request)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tower::{ServiceExt, limit::ConcurrencyLimit, service_fn};
+
+    #[tokio::test]
+    async fn headers_wait_until_the_inner_service_is_ready() {
+        let echo = service_fn(|request: Request<()>| async { Ok::<_, ()>(request) });
+        let origin = Uri::from_static("https://service.test");
+        let layer = HeadersLayer::new(&origin).expect("an origin");
+        // This service panics if it is called without being asked whether it is ready.
+        let service = layer.layer(ConcurrencyLimit::new(echo, 1));
+        let request = service.oneshot(Request::new(())).await.expect("it is ready");
+        assert_eq!(request.headers()[USER_AGENT], AGENT);
+    }
+}

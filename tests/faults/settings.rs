@@ -7,13 +7,15 @@ use super::{
     server::{Server, framed},
     within,
 };
+use futures_util::FutureExt;
 use h2::Reason;
 use livestream_client::{
+    LivestreamClient,
     model::PreviewInputResponse,
     policy::{Budget, RetryPolicy},
 };
-use std::{io, time::Duration};
-use tokio::task::JoinSet;
+use std::{convert::Infallible, io, pin::pin, time::Duration};
+use tokio::{io::duplex, sync::mpsc, task::JoinSet, time::Instant};
 use tonic::Code;
 
 const DEADLINE: Duration = millis(2000);
@@ -109,6 +111,50 @@ async fn lowered_max_concurrent_streams_send_calls_to_another_connection() {
     within(DEADLINE, read(&client)).await.expect("an answer");
     within(DEADLINE, preview(&client)).await.expect("the second connection takes it");
     serving.await.expect("no panic").expect("no broken pipe");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mutation_that_h2_keeps_for_want_of_a_stream_goes_to_another_connection() {
+    let (connections, mut accepted) = mpsc::unbounded_channel();
+    let connector = tower::service_fn(move |_: http::Uri| {
+        let (ours, theirs) = duplex(1 << 16);
+        let _ = connections.send(theirs);
+        async { Ok::<_, Infallible>(ours) }
+    });
+    let builder = LivestreamClient::builder().endpoint("http://localhost").connector(connector);
+    let client = builder.pool(pool().with_max_connections(1)).retry(RetryPolicy::never());
+    let client = client.build().expect("a client");
+    let slow = tokio::spawn(preview(&client).into_future());
+    let first = accepted.recv().await.expect("a connection");
+    let mut first = RawConnection::over(first).await.expect("a preface");
+    first.settings(&[]).await.expect("the client reads");
+    let stream = first.request().await.expect("the slow call");
+
+    // h2 takes the second call, and reads the settings before it writes the call.
+    first.settings(&[(MAX_CONCURRENT_STREAMS, 0)]).await.expect("the client reads");
+    let mut call = pin!(preview(&client).into_future());
+    assert!(call.as_mut().now_or_never().is_none());
+    let begun = Instant::now();
+    let serve = async {
+        let second = accepted.recv().await.expect("another connection");
+        let mut second = RawConnection::over(second).await.expect("a preface");
+        second.settings(&[]).await.expect("the client reads");
+        let stream = second.request().await.expect("the second call");
+        let answer = framed(&PreviewInputResponse::default());
+        second.succeed(stream, &answer).await.expect("the client reads");
+        second
+    };
+    let (answer, _second) = tokio::join!(call, serve);
+    answer.expect("an answer");
+    assert_eq!(begun.elapsed(), Duration::ZERO, "at once");
+
+    let answer = framed(&PreviewInputResponse::default());
+    first.succeed(stream, &answer).await.expect("the client reads");
+    slow.await.expect("no panic").expect("the first call stays where it is");
+    drop(client);
+    while let Ok((kind, _, stream, _)) = first.read().await {
+        assert!(kind != HEADERS || stream == 1, "the second call was never sent here");
+    }
 }
 
 #[tokio::test]

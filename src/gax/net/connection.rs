@@ -10,7 +10,7 @@
 
 use super::{
     dial::BoxIo,
-    traffic::{CountedIo, Traffic},
+    traffic::{Traffic, WatchedIo},
 };
 use crate::gax::{
     body::RequestBody,
@@ -42,7 +42,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::task::JoinHandle;
 use tonic::{Code, body::Body};
 
 /// Sends requests on one connection.
@@ -56,7 +56,7 @@ pub(super) struct Sender {
 
 /// The connection itself: it must be polled for anything to move.
 pub(super) struct Driver {
-    connection: client::Connection<CountedIo, Bytes>,
+    connection: client::Connection<WatchedIo, Bytes>,
     pings: Option<PingPong>,
 }
 
@@ -84,7 +84,7 @@ const MAX_INTERIM_RESPONSES: usize = 100;
 /// ([RFC 9113](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)); the server's settings arrive
 /// later.
 pub(super) async fn handshake(io: BoxIo) -> Result<(Sender, Driver), BoxError> {
-    let (io, traffic) = CountedIo::new(io);
+    let (io, traffic) = WatchedIo::new(io);
     let (send, mut connection) = client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -114,7 +114,7 @@ impl Sender {
         &self.traffic
     }
 
-    /// Sends a request, and returns the wait for its response.
+    /// Sends a request, and returns its stream and the wait for its response.
     ///
     /// Gives the request back if the connection takes no more: it was certainly not sent.
     #[expect(clippy::result_large_err, reason = "it is sent elsewhere at once")]
@@ -122,7 +122,7 @@ impl Sender {
         &self,
         request: Request<RequestBody>,
     ) -> Result<
-        impl Future<Output = Result<Response<Incoming>, BoxError>> + use<>,
+        (u32, impl Future<Output = Result<Response<Incoming>, BoxError>> + use<>),
         Request<RequestBody>,
     > {
         let mut send = self.send.clone();
@@ -130,13 +130,14 @@ impl Sender {
             return Err(request);
         }
         let (head, body) = request.into_parts();
-        let (traffic, writes) = (self.traffic.clone(), self.traffic.writes());
+        let traffic = self.traffic.clone();
         #[cfg(planted)]
         let mut sender = send.clone();
         let sent = send.send_request(Request::from_parts(head, ()), body.is_end_stream());
+        let number = sent.as_ref().map_or(0, |(response, _)| response.stream_id().as_u32());
         let sent = sent.map_err(not_taken);
         let sent = sent.map(|(response, stream)| self.begin(send, response, stream, body));
-        Ok(async move {
+        let response = async move {
             let outcome = match sent? {
                 Exchange::Begun(response, sending) => receive(response, sending).await,
                 Exchange::Held(held) => held.await,
@@ -146,10 +147,11 @@ impl Sender {
                 return outcome.map_err(unwritten));
             outcome.map_err(
                 |error| {
-                    if traffic.writes() == writes { unwritten(error) } else { error }
+                    if traffic.opened() < number { unwritten(error) } else { error }
                 },
             )
-        })
+        };
+        Ok((number, response))
     }
 
     /// Sends the body, as far as the server takes it now.
@@ -182,10 +184,6 @@ impl Sender {
     }
 }
 
-/// How long a message waits for a stream before the client checks the server's limit. If the server has
-/// lowered it to zero, the call goes to another connection.
-const MAX_QUEUED: Duration = Duration::from_secs(1);
-
 /// The limit on [`Sender::room`]: far below the window of every server that allows any data.
 const SMALL_MESSAGE: usize = 16 << 10;
 
@@ -210,7 +208,7 @@ fn refusal(send: &mut SendRequest<Bytes>) -> Option<h2::Error> {
 /// A server carries out a unary call once it has the whole message. As long as the end of it is here,
 /// the call certainly has not run.
 async fn hold(
-    send: SendRequest<Bytes>,
+    mut send: SendRequest<Bytes>,
     response: ResponseFuture,
     mut stream: SendStream<Bytes>,
     message: Bytes,
@@ -220,7 +218,10 @@ async fn hold(
     let size = message.len();
     let response = pin!(receive(response, None));
     let sending = pin!(before_sending(context.deadline, "room for the whole message", async {
-        wait_for_stream(send, &mut stream, size).await?;
+        poll_fn(|cx| send.poll_ready(cx)).await.map_err(turned_away)?;
+        stream.reserve_capacity(size);
+        // The response says why a stream ended.
+        let _ = poll_fn(|cx| stream.poll_capacity(cx)).await;
         if send_piecewise(&mut stream, message, true).await.is_none() {
             // The server has reset the stream; the response says why.
             std::future::pending::<()>().await;
@@ -232,29 +233,6 @@ async fn hold(
         Either::Left((response, _)) => response,
         Either::Right((Err(unsent), _)) => Err(unsent.into()),
         Either::Right((Ok(()), response)) => response.await,
-    }
-}
-
-/// Waits until the stream of a message is open and has room for some of it.
-async fn wait_for_stream(
-    mut send: SendRequest<Bytes>,
-    stream: &mut SendStream<Bytes>,
-    size: usize,
-) -> Result<(), TransportError> {
-    let connection = send.clone();
-    let mut room = pin!(async {
-        poll_fn(|cx| send.poll_ready(cx)).await?;
-        stream.reserve_capacity(size);
-        // The response says why a stream ended.
-        let _ = poll_fn(|cx| stream.poll_capacity(cx)).await;
-        Ok(())
-    });
-    loop {
-        match timeout(MAX_QUEUED, room.as_mut()).await {
-            Ok(outcome) => return outcome.map_err(turned_away),
-            Err(_) if connection.current_max_send_streams() == 0 => return Err(queued()),
-            Err(_) => {}
-        }
     }
 }
 
@@ -381,7 +359,7 @@ impl HttpBody for Incoming {
     }
 }
 
-/// Nothing was written to the connection after the request was handed to it.
+/// Nobody has tried to write the request.
 fn unwritten(error: BoxError) -> BoxError {
     let error = TransportError::from_error(error);
     if matches!(error.sent, Sent::No | Sent::Unseen) {
@@ -406,13 +384,6 @@ fn not_taken(error: h2::Error) -> TransportError {
 fn turned_away(error: h2::Error) -> TransportError {
     let message = "the connection ended before the request was sent";
     TransportError::new(Code::Unavailable, Sent::Unseen, message).with_source(error)
-}
-
-/// The server has no stream for the request, although it allowed one when the pool chose the connection.
-/// It may have seen the headers, so this is no transparent retry.
-fn queued() -> TransportError {
-    let message = "the server allows no more streams on the connection";
-    TransportError::new(Code::Unavailable, Sent::No, message)
 }
 
 /// The connection is well, and the next one would say the same.

@@ -17,7 +17,10 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -42,8 +45,12 @@ pub(super) struct Slot {
     runtime: runtime::Id,
     since: Instant,
     activity: Activity,
-    /// Wakes the calls on a connection that does not acknowledge a ping.
-    silence: Notify,
+    /// The connection does not acknowledge a ping.
+    is_silent: AtomicBool,
+    /// The server allows no streams.
+    is_closed: AtomicBool,
+    /// Wakes the calls when one of the two begins.
+    trouble: Notify,
     task: Arc<AtomicWaker>,
 }
 
@@ -89,9 +96,19 @@ impl Slot {
         self.task.wake();
     }
 
-    /// Returns once the connection does not acknowledge a ping.
-    pub(super) fn silence(&self) -> Notified<'_> {
-        self.silence.notified()
+    /// Whether the connection does not acknowledge a ping.
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_silent.load(Ordering::Relaxed)
+    }
+
+    /// Whether the server allows no streams.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the connection is silent or closed, if that begins after this call.
+    pub(super) fn trouble(&self) -> Notified<'_> {
+        self.trouble.notified()
     }
 
     fn signs(&self) -> Signs {
@@ -163,7 +180,9 @@ impl Drive {
             runtime: Handle::current().id(),
             since: now,
             activity: Activity::new(),
-            silence: Notify::new(),
+            is_silent: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            trouble: Notify::new(),
             task: task.clone(),
         });
         let drive = Self {
@@ -242,6 +261,16 @@ impl Drive {
         }
     }
 
+    /// Tells the calls on the connection how many streams the server allows. A request that h2 keeps
+    /// for want of a stream may never get one.
+    pub(super) fn tell_limit(&self) {
+        let Some(slot) = self.slot.upgrade() else { return };
+        slot.is_closed.store(self.streams == 0, Ordering::Relaxed);
+        if self.streams == 0 {
+            slot.trouble.notify_waiters();
+        }
+    }
+
     /// New settings, or the news that the connection takes no more calls. The settings and the end may
     /// come together.
     fn news(&mut self) -> Option<Event> {
@@ -269,10 +298,12 @@ impl Drive {
                 }
                 Step::Ping => self.driver.ping(),
                 Step::Suspect => {
-                    slot.silence.notify_waiters();
+                    slot.is_silent.store(true, Ordering::Relaxed);
+                    slot.trouble.notify_waiters();
                     return Err(Event::Silent);
                 }
                 Step::Recovered => {
+                    slot.is_silent.store(false, Ordering::Relaxed);
                     slot.activity.trust();
                     return Err(Event::Heard);
                 }

@@ -78,9 +78,10 @@ pub(super) struct Lease {
 pub(super) struct SentRequest {
     pub(super) at: Instant,
     pub(super) deadline: Option<Instant>,
-    /// The reads of the connection, and its writes, until then.
+    /// The reads of the connection until then.
     pub(super) reads: u64,
-    pub(super) writes: u64,
+    /// The number of its HTTP/2 stream.
+    pub(super) stream: u32,
 }
 
 impl fmt::Debug for Pool {
@@ -202,9 +203,9 @@ impl Drop for Pool {
 }
 
 impl Lease {
-    /// Whether h2 has tried to write nothing since it was given the request.
+    /// Whether h2 still has all of the request.
     pub(super) fn is_unwritten(&self) -> bool {
-        self.sent.is_some_and(|sent| self.slot.sender().traffic().writes() == sent.writes)
+        self.sent.is_some_and(|sent| self.slot.sender().traffic().opened() < sent.stream)
     }
 
     /// Whether nothing has arrived on the connection since the request was sent, although an answer
@@ -376,8 +377,13 @@ async fn open(shared: &Shared, member: &Member) -> Result<Drive, TransportError>
         loop {
             match drive.next().await {
                 // A server that allows no streams yet may allow them soon.
-                Event::Streams(0) | Event::Heard => {}
+                Event::Streams(0) => {
+                    member.update(|state, now| state.allows(now, member.id, 0));
+                    drive.tell_limit();
+                }
+                Event::Heard => {}
                 Event::Streams(streams) => {
+                    drive.tell_limit();
                     member.update(|state, now| state.opened(now, member.id, streams));
                     return Ok(drive);
                 }
@@ -406,6 +412,7 @@ async fn follow(
         match drive.next().await {
             Event::Streams(streams) => {
                 member.update(|state, now| state.allows(now, member.id, streams));
+                drive.tell_limit();
             }
             Event::Refused(refusal) => {
                 observed.refused(&refusal);

@@ -39,19 +39,16 @@ use crate::gax::{
     context::{BoxFuture, CallContext, not_sent},
     error::BoxError,
     observe::{diagnostics::PoolDiagnostics, sent_to},
+    planted::planted,
     policy::Sent,
     transport_error::TransportError,
 };
 use bytes::Bytes;
-use futures_util::{
-    FutureExt,
-    future::{Either, select},
-};
+use futures_util::future::{Either, select};
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt;
 use std::{
-    future::pending,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -113,10 +110,10 @@ impl Connections {
                 }
                 sent_to(request.extensions(), lease.slot.peer());
                 let traffic = lease.slot.sender().traffic();
-                let (reads, writes) = (traffic.reads(), traffic.writes());
+                let reads = traffic.reads();
                 match lease.slot.sender().send(request) {
-                    Ok(response) => {
-                        lease.sent = Some(SentRequest { at: now, deadline, reads, writes });
+                    Ok((stream, response)) => {
+                        lease.sent = Some(SentRequest { at: now, deadline, reads, stream });
                         break (lease, response);
                     }
                     Err(unsent) => request = unsent,
@@ -190,23 +187,24 @@ impl HttpBody for LeasedBody {
 enum Lost {
     /// The connection does not acknowledge a ping.
     Silent,
+    /// The server allows no streams, and the request has none.
+    Closed,
     /// The runtime that drives the connection stands still.
     Undriven,
 }
 
 impl Lost {
-    /// `is_unwritten`: whether h2 had taken nothing of the request when the response was dropped.
+    /// `is_unwritten`: whether h2 had all of the request when the response was dropped.
     fn into_error(self, is_unwritten: bool) -> TransportError {
-        let (sent, message) = match self {
-            Self::Silent => (Sent::Maybe, "the connection went silent before the answer came"),
-            Self::Undriven if is_unwritten => (Sent::No, STANDS_STILL),
-            Self::Undriven => (Sent::Maybe, STANDS_STILL),
+        let message = match self {
+            Self::Silent => "the connection went silent before the answer came",
+            Self::Closed => "the server allows no more streams on the connection",
+            Self::Undriven => "the runtime that drives the connection stands still",
         };
+        let sent = if is_unwritten { Sent::Unseen } else { Sent::Maybe };
         TransportError::new(Code::Unavailable, sent, message)
     }
 }
-
-const STANDS_STILL: &str = "the runtime that drives the connection stands still";
 
 /// Waits for a response unless it is lost. Then the response is dropped when this returns, and what
 /// h2 has not taken by then of the request, it never sends.
@@ -225,21 +223,30 @@ fn lost(lease: &Lease, is_repeatable: bool) -> impl Future<Output = Lost> {
     if lease.slot.is_on_another_runtime() {
         return Either::Left(Box::pin(undriven(lease, is_repeatable)));
     }
-    Either::Right(silent(lease, is_repeatable))
+    Either::Right(troubled(lease, is_repeatable))
 }
 
-/// Returns once the connection does not acknowledge a ping, if the request may be sent elsewhere.
-fn silent(lease: &Lease, is_repeatable: bool) -> impl Future<Output = Lost> {
-    let silence =
-        if is_repeatable { Either::Left(lease.slot.silence()) } else { Either::Right(pending()) };
-    silence.map(|()| Lost::Silent)
+/// Returns once the connection does not acknowledge a ping, if the request may be sent elsewhere, or
+/// once the server allows no streams and the request has none.
+async fn troubled(lease: &Lease, is_repeatable: bool) -> Lost {
+    loop {
+        let trouble = lease.slot.trouble();
+        if lease.slot.is_closed() && lease.is_unwritten() {
+            planted!("waits where no streams are allowed", std::future::pending().await);
+            return Lost::Closed;
+        }
+        if lease.slot.is_silent() && is_repeatable {
+            return Lost::Silent;
+        }
+        trouble.await;
+    }
 }
 
-/// Like [`silent`], or once it is clear that nobody drives the connection.
+/// Like [`troubled`], or once it is clear that nobody drives the connection.
 async fn undriven(lease: &Lease, is_repeatable: bool) -> Lost {
     sleep(SILENCE).await;
     if lease.is_unwritten() {
         return Lost::Undriven;
     }
-    silent(lease, is_repeatable).await
+    troubled(lease, is_repeatable).await
 }

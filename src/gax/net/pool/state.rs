@@ -236,7 +236,8 @@ impl<C: Clone, W> State<C, W> {
         let capacity = streams.min(self.limits.calls_per_connection);
         let Some(connection) = self.find(id) else { return };
         connection.capacity = capacity;
-        if capacity == 0 {
+        let is_opening = matches!(connection.phase, Phase::Early | Phase::Stalled);
+        if capacity == 0 && !is_opening {
             let message = "the server allows no more calls on its connections";
             return self.ended(now, id, TransportError::new(Code::Unavailable, Sent::No, message));
         }

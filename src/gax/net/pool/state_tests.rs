@@ -290,3 +290,15 @@ fn connections_for_many_waiters_are_counted_by_the_servers_stream_limit() {
     }
     assert_eq!(pool.state.numbers(), (1, 3, 30), "three times ten");
 }
+
+#[test]
+fn an_early_connection_without_streams_takes_no_calls_until_the_server_allows_some() {
+    let mut pool = Pool::limited(1, 100);
+    pool.call(true, 1);
+    pool.state.writable(0, 0);
+    assert_eq!(pool.served(), [1]);
+    pool.state.allows(pool.now, 0, 0);
+    assert_eq!(pool.call(true, 2), None);
+    pool.open(0, 100);
+    assert_eq!(pool.served(), [2]);
+}

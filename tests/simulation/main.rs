@@ -39,7 +39,7 @@ use wire::Ledger;
 const SEEDS: u64 = 300;
 
 /// Seeds beyond these that have found a defect of the client.
-const REGRESSIONS: [u64; 3] = [2599, 58_463, 94_567];
+const REGRESSIONS: [u64; 2] = [321_300, 473_249];
 
 /// The number of seeds whose traces are compared between two processes.
 const COMPARED: u64 = 20;

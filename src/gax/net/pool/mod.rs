@@ -39,7 +39,6 @@ use crate::gax::{
     context::{BoxFuture, CallContext, not_sent},
     error::BoxError,
     observe::{diagnostics::PoolDiagnostics, sent_to},
-    planted::planted,
     policy::Sent,
     transport_error::TransportError,
 };
@@ -232,7 +231,6 @@ async fn troubled(lease: &Lease, is_repeatable: bool) -> Lost {
     loop {
         let trouble = lease.slot.trouble();
         if lease.slot.is_closed() && lease.is_unwritten() {
-            planted!("waits where no streams are allowed", std::future::pending().await);
             return Lost::Closed;
         }
         if lease.slot.is_silent() && is_repeatable {

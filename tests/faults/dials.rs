@@ -107,7 +107,8 @@ async fn a_stalled_second_connect_is_joined_by_a_third_one() {
     let (connector, dials) = counted(1..2, || Ok(not_found()));
     let client = client().connector(connector).pool(two_places()).build().expect("a client");
     let _slow = tokio::spawn(read(&client).into_future());
-    sleep(millis(100)).await;
+    // Only the timer of idle connections is left.
+    sleep(millis(2_000)).await;
     let error = preview(&client).await.expect_err("the server answers NOT_FOUND");
     assert_eq!(error.code(), Code::NotFound, "{error:?}");
     assert_eq!(dials.load(Ordering::SeqCst), 3);

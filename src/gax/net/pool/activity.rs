@@ -30,7 +30,7 @@ impl Activity {
         if is_answered {
             self.answers.fetch_add(1, Ordering::Relaxed);
         }
-        self.calls.fetch_sub(1, Ordering::AcqRel) == SUSPECT | 1
+        self.calls.fetch_sub(1, Ordering::AcqRel) == SUSPECT + 1
     }
 
     pub(super) fn doubt(&self) {
@@ -67,8 +67,8 @@ mod tests {
         activity.doubt();
         assert_eq!(activity.calls(), (2, true));
         assert!(!activity.end_call(false), "there is another call");
-        assert!(activity.end_call(false));
+        assert!(activity.end_call(true));
         activity.trust();
-        assert_eq!((activity.calls(), activity.answers()), ((0, false), 1));
+        assert_eq!((activity.calls(), activity.answers()), ((0, false), 2));
     }
 }

@@ -106,7 +106,7 @@ fn two_places() -> PoolLimits {
 async fn a_stalled_second_connect_is_joined_by_a_third_one() {
     let (connector, dials) = counted(1..2, || Ok(not_found()));
     let client = client().connector(connector).pool(two_places()).build().expect("a client");
-    let _slow = tokio::spawn(read(&client).into_future());
+    let _slow = tokio::spawn(read(&client).timeout(millis(20_000)).into_future());
     // Only the timer of idle connections is left.
     sleep(millis(2_000)).await;
     let error = preview(&client).await.expect_err("the server answers NOT_FOUND");

@@ -118,14 +118,22 @@ impl Pool {
         self: &Arc<Self>,
         change: impl FnOnce(&mut State<Arc<Slot>, Waiter>, Instant) -> T,
     ) -> T {
+        self.change(|state, now| (change(state, now), true))
+    }
+
+    /// Like [`update`](Self::update), for each call. The change tells whether the next timer may be
+    /// earlier now although no action follows.
+    fn change<T>(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut State<Arc<Slot>, Waiter>, Instant) -> (T, bool),
+    ) -> T {
         let now = Instant::now();
-        let (output, actions, timer) = {
+        let (output, is_earlier, actions) = {
             let mut inner = self.inner();
-            let output = change(&mut inner.state, now);
-            let actions = inner.state.take_actions();
-            (output, actions, inner.timer)
+            let (output, is_earlier) = change(&mut inner.state, now);
+            (output, is_earlier, inner.state.take_actions())
         };
-        if !actions.is_empty() || timer.is_none() {
+        if is_earlier || !actions.is_empty() {
             actions.into_iter().for_each(|action| self.perform(action));
             self.set_timer(now);
         }
@@ -154,7 +162,7 @@ impl Pool {
 
     /// A place on a connection, if one is free.
     pub(super) fn lease(self: &Arc<Self>, is_repeatable: bool) -> Option<Lease> {
-        let place = self.update(|state, now| state.acquire(now, is_repeatable));
+        let place = self.change(|state, now| (state.acquire(now, is_repeatable), false));
         place.map(|(id, slot)| self.lease_on(slot, id))
     }
 
@@ -225,11 +233,11 @@ impl Drop for Lease {
         self.slot.end_call(self.is_answered);
         let Some(pool) = self.pool.upgrade() else { return };
         let is_silent = self.is_silent();
-        pool.update(|state, now| {
+        pool.change(|state, now| {
             if is_silent {
                 state.suspect(now, self.id);
             }
-            state.release(now, self.id, self.is_answered);
+            ((), state.release(now, self.id, self.is_answered) || is_silent)
         });
     }
 }

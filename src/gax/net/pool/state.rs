@@ -166,16 +166,18 @@ impl<C: Clone, W> State<C, W> {
         self.queue.remove(waiter)
     }
 
-    /// A call has ended, with a response or without one.
-    pub(super) fn release(&mut self, now: Instant, id: ConnectionId, is_answered: bool) {
+    /// A call has ended, with a response or without one. Returns whether its connection is idle now.
+    pub(super) fn release(&mut self, now: Instant, id: ConnectionId, is_answered: bool) -> bool {
         if is_answered {
             self.reconnect.answered();
         }
-        let Some(connection) = self.find(id) else { return };
+        let Some(connection) = self.find(id) else { return false };
         connection.calls -= 1;
         connection.idle_since = now;
         connection.has_answered |= is_answered;
+        let is_idle = connection.calls == 0;
         self.serve();
+        is_idle
     }
 
     /// A connection can be written to, but the server's settings have not arrived.

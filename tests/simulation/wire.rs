@@ -181,6 +181,8 @@ struct Rules {
     /// The peer did not take bytes at once: what is written may be older than it seems.
     was_blocked: bool,
     open: BTreeSet<u32>,
+    /// When all streams were last in use that the server allows: others may have waited in HTTP/2.
+    full_at: Option<Instant>,
     /// The limits on streams in settings that the client has not acknowledged.
     told: VecDeque<u32>,
     max_streams: u32,
@@ -212,6 +214,7 @@ impl ClientEnd {
             last_ping: None,
             was_blocked: false,
             open: BTreeSet::new(),
+            full_at: None,
             told: VecDeque::new(),
             max_streams: u32::MAX,
         };
@@ -237,6 +240,9 @@ impl Rules {
                     entries.answered_at.retain(|(connection, _), _| *connection != self.id);
                 }
                 Some(SETTINGS) if frame.has_flag() => {
+                    if self.open.len() >= self.max_streams as usize {
+                        self.full_at = Some(Instant::now());
+                    }
                     self.max_streams = self.told.pop_front().unwrap_or(self.max_streams);
                 }
                 Some(PING) if !frame.has_flag() => self.pinged(),
@@ -255,8 +261,8 @@ impl Rules {
         self.trace.require(open <= max_streams as usize, "stream limit", || {
             format!("{open} of {max_streams} streams on connection {id}")
         });
-        // With the last stream that is allowed, it may have waited in HTTP/2 for another one to end.
-        if self.was_blocked || open == max_streams as usize {
+        let may_have_waited = self.full_at.is_some_and(|at| now <= at + TICK);
+        if self.was_blocked || may_have_waited || open == max_streams as usize {
             return;
         }
         let is_late = |since: Option<Instant>| {
@@ -283,6 +289,9 @@ impl Rules {
 
     fn read(&mut self, bytes: &[u8]) {
         self.pinged_at = None;
+        if self.open.len() >= self.max_streams as usize {
+            self.full_at = Some(Instant::now());
+        }
         for frame in self.down.cut(bytes) {
             match frame.kind() {
                 Some(GOAWAY) => drop(self.goaway_at.get_or_insert_with(Instant::now)),

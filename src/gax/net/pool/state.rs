@@ -386,7 +386,7 @@ impl<C: Clone, W> State<C, W> {
                 widest = widest.max(connection.capacity);
             }
         }
-        let is_nearly_full = places > 0 && calls * 10 > places * 9;
+        let is_nearly_full = calls * 10 > places * 9;
         let is_short = opening == 0 && (is_nearly_full || self.has_aged());
         if self.queue.is_empty() && !is_short {
             return;

@@ -54,6 +54,13 @@ pub(super) struct Sender {
     room: Arc<AtomicUsize>,
 }
 
+/// A request that h2 has taken.
+pub(super) struct Taken<R> {
+    /// The number of its HTTP/2 stream.
+    pub(super) stream: u32,
+    pub(super) response: R,
+}
+
 /// The connection itself: it must be polled for anything to move.
 pub(super) struct Driver {
     connection: client::Connection<WatchedIo, Bytes>,
@@ -114,7 +121,7 @@ impl Sender {
         &self.traffic
     }
 
-    /// Sends a request, and returns its stream and the wait for its response.
+    /// Sends a request.
     ///
     /// Gives the request back if the connection takes no more: it was certainly not sent.
     #[expect(clippy::result_large_err, reason = "it is sent elsewhere at once")]
@@ -122,7 +129,7 @@ impl Sender {
         &self,
         request: Request<RequestBody>,
     ) -> Result<
-        (u32, impl Future<Output = Result<Response<Incoming>, BoxError>> + use<>),
+        Taken<impl Future<Output = Result<Response<Incoming>, BoxError>> + use<>>,
         Request<RequestBody>,
     > {
         let mut send = self.send.clone();
@@ -151,7 +158,7 @@ impl Sender {
                 },
             )
         };
-        Ok((number, response))
+        Ok(Taken { stream: number, response })
     }
 
     /// Sends the body, as far as the server takes it now.

@@ -30,7 +30,7 @@ pub use limits::PoolLimits;
 
 use self::driver::{Lease, Pool, SentRequest};
 use super::{
-    connection::Incoming,
+    connection::{Incoming, Taken},
     connector::Connector,
     liveness::{Keepalive, SILENCE},
 };
@@ -111,7 +111,7 @@ impl Connections {
                 let traffic = lease.slot.sender().traffic();
                 let reads = traffic.reads();
                 match lease.slot.sender().send(request) {
-                    Ok((stream, response)) => {
+                    Ok(Taken { stream, response }) => {
                         lease.sent = Some(SentRequest { at: now, deadline, reads, stream });
                         break (lease, response);
                     }

@@ -93,6 +93,7 @@ fn no_seed_violates_an_invariant() {
     let last = first + variable("SIMULATION_SEEDS").unwrap_or(SEEDS);
     let (next, failures) = (AtomicU64::new(first), Failure::default());
     let (calls, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let faults = Mutex::new(BTreeMap::<&str, usize>::new());
     let run = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -103,6 +104,10 @@ fn no_seed_violates_an_invariant() {
                 Ok(trace) => {
                     calls.fetch_add(trace.count("call"), Ordering::Relaxed);
                     failed.fetch_add(trace.count("failed"), Ordering::Relaxed);
+                    let mut faults = faults.lock().expect("no panic under the lock");
+                    for (fault, count) in trace.faults() {
+                        *faults.entry(fault).or_default() += count;
+                    }
                 }
                 Err(failure) => {
                     next.store(last, Ordering::Relaxed);
@@ -121,6 +126,9 @@ fn no_seed_violates_an_invariant() {
     }
     let (calls, failed) = (calls.into_inner(), failed.into_inner());
     println!("{calls} calls, {failed} of them failed");
+    for (fault, count) in faults.into_inner().expect("no panic") {
+        println!("{count:>9} × {fault}");
+    }
     assert!(failed > 0 && failed < calls, "faults occur, and calls survive them");
 }
 

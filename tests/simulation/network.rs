@@ -207,6 +207,7 @@ impl Network {
             for (at, lasts) in &self.faults.crashes {
                 sleep_until(self.begun + *at).await;
                 self.trace.log("network", || format!("all servers crash for {lasts:?}"));
+                self.trace.count_fault("crash of all servers");
                 self.is_down.store(true, Ordering::Relaxed);
                 self.service.crash();
                 self.crashed.notify_waiters();
@@ -222,6 +223,7 @@ impl Network {
             }
             pending::<()>().await;
         };
+        self.faults.partitions.iter().for_each(|_| self.trace.count_fault("partition"));
         tokio::select! {
             biased;
             () = sleep_until(self.begun + self.faults.heals_at) => {}
@@ -248,10 +250,18 @@ impl Network {
         let is_healed = self.is_healed.load(Ordering::Relaxed);
         let Faults { latency, refuses, stalls, breaks, falls_silent, reads_slowly, .. } =
             *self.faults;
-        let mut happens = |percent: u8| !is_healed && rng.u8(..100) < percent;
-        let (is_refused, is_stalled) = (happens(refuses), happens(stalls));
-        let (is_broken, is_silent) = (happens(breaks), happens(falls_silent));
-        let is_slow = happens(reads_slowly);
+        let mut happens = |fault, percent: u8| {
+            let happens = !is_healed && rng.u8(..100) < percent;
+            if happens {
+                self.trace.count_fault(fault);
+            }
+            happens
+        };
+        let is_refused = happens("refused connection", refuses);
+        let is_stalled = happens("stalled connection", stalls);
+        let is_broken = happens("broken connection", breaks);
+        let is_silent = happens("silent connection", falls_silent);
+        let is_slow = happens("slow reader", reads_slowly);
         sleep(latency * 2).await;
         if is_stalled {
             self.trace.log("dial", || format!("connection {id} stalls"));

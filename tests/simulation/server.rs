@@ -194,12 +194,12 @@ impl Service {
             while let Some(Ok((request, reply))) = requests.accept().await {
                 let stream = u32::from(reply.stream_id());
                 connection.newest.fetch_max(stream, Ordering::Relaxed);
-                if service.happens(&mut rng, changes_settings) {
+                if service.happens(&mut rng, "changed SETTINGS", changes_settings) {
                     let streams = CHANGED_STREAMS[rng.usize(..CHANGED_STREAMS.len())];
                     service.trace.log("server", || format!("connection {id}: {streams} streams"));
                     connection.link.inject(Frame::settings(streams));
                 }
-                if service.happens(&mut rng, goaway) {
+                if service.happens(&mut rng, "GOAWAY", goaway) {
                     if rng.u8(..4) == 0 {
                         service.trace.log("server", || format!("connection {id}: shuts down"));
                         requests.graceful_shutdown();
@@ -234,14 +234,17 @@ impl Service {
         }
     }
 
-    fn happens(&self, rng: &mut fastrand::Rng, percent: u8) -> bool {
-        let happens = rng.u8(..100) < percent;
-        happens && !self.is_healed()
+    fn happens(&self, rng: &mut fastrand::Rng, fault: &'static str, percent: u8) -> bool {
+        let happens = rng.u8(..100) < percent && !self.is_healed();
+        if happens {
+            self.trace.count_fault(fault);
+        }
+        happens
     }
 
     /// Receives a request, and checks what surrounds its message.
     async fn receive(self, request: Request<RecvStream>, mut exchange: Exchange) {
-        if self.happens(&mut exchange.rng, self.faults.refuses) {
+        if self.happens(&mut exchange.rng, "refused stream", self.faults.refuses) {
             return exchange.reply.send_reset(Reason::REFUSED_STREAM);
         }
         let (head, body) = request.into_parts();
@@ -303,14 +306,14 @@ impl Service {
         self.truth.read(&attempt);
         let Faults { reset_before, unavailable_before, pushes_back, rejects, .. } = *self.faults;
         let rng = &mut exchange.rng;
-        if self.happens(rng, reset_before) {
+        if self.happens(rng, "reset before it is carried out", reset_before) {
             return exchange.reply.send_reset(Reason::INTERNAL_ERROR);
         }
         sleep(self.faults.takes.mul_f64(rng.f64())).await;
-        if self.happens(rng, unavailable_before) {
+        if self.happens(rng, "UNAVAILABLE before it is carried out", unavailable_before) {
             return fail(exchange.reply, Code::Unavailable, None);
         }
-        if self.happens(rng, pushes_back) {
+        if self.happens(rng, "pushback", pushes_back) {
             let wait = Duration::from_millis(rng.u64(..20_000));
             let is_call = matches!(&*method, "StartChannel" | "PreviewInput");
             if is_call {
@@ -318,7 +321,7 @@ impl Service {
             }
             return fail(exchange.reply, Code::Unavailable, Some(wait));
         }
-        if self.happens(rng, rejects) {
+        if self.happens(rng, "rejection", rejects) {
             let codes = [Code::FailedPrecondition, Code::PermissionDenied, Code::InvalidArgument];
             return fail(exchange.reply, codes[rng.usize(..codes.len())], None);
         }
@@ -357,13 +360,13 @@ impl Service {
         let Faults {
             unavailable_after, reset_after, silent_after, refuses_after, truncates, ..
         } = *self.faults;
-        if self.happens(&mut rng, unavailable_after) {
+        if self.happens(&mut rng, "UNAVAILABLE after it is carried out", unavailable_after) {
             return fail(reply, Code::Unavailable, None);
         }
-        if self.happens(&mut rng, reset_after) {
+        if self.happens(&mut rng, "reset after it is carried out", reset_after) {
             return reply.send_reset(Reason::CANCEL);
         }
-        if self.happens(&mut rng, silent_after) {
+        if self.happens(&mut rng, "no answer", silent_after) {
             tokio::select! {
                 biased;
                 () = self.healed.notified() => reply.send_reset(Reason::INTERNAL_ERROR),
@@ -372,8 +375,8 @@ impl Service {
             }
             return;
         }
-        let is_refused = self.happens(&mut rng, refuses_after);
-        let is_truncated = self.happens(&mut rng, truncates);
+        let is_refused = self.happens(&mut rng, "refused stream after headers", refuses_after);
+        let is_truncated = self.happens(&mut rng, "truncated answer", truncates);
         let Ok(mut stream) = reply.send_response(head(), false) else { return };
         if is_refused || is_truncated {
             if is_truncated {

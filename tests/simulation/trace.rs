@@ -1,6 +1,7 @@
 //! What happened in a run, in order.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,6 +17,7 @@ struct Events {
     begun: Instant,
     lines: Vec<(u128, &'static str, String)>,
     violations: Vec<String>,
+    faults: BTreeMap<&'static str, usize>,
     /// When the clock jumped, and to which time.
     jumps: Vec<(Instant, Instant)>,
 }
@@ -24,7 +26,8 @@ impl Trace {
     pub(crate) fn new() -> Self {
         let begun = Instant::now();
         let (lines, violations, jumps) = (Vec::new(), Vec::new(), Vec::new());
-        Self(Arc::new(Mutex::new(Events { begun, lines, violations, jumps })))
+        let faults = BTreeMap::new();
+        Self(Arc::new(Mutex::new(Events { begun, lines, violations, faults, jumps })))
     }
 
     fn events(&self) -> MutexGuard<'_, Events> {
@@ -55,6 +58,7 @@ impl Trace {
     /// The clock jumps forward, as for a process that was suspended: no task runs meanwhile.
     pub(crate) async fn jump(&self, by: Duration) {
         self.log("clock", || format!("jumps by {by:?}"));
+        self.count_fault("jump of the clock");
         let now = Instant::now();
         self.events().jumps.push((now, now + by));
         advance(by).await;
@@ -82,6 +86,14 @@ impl Trace {
 
     pub(crate) fn violations(&self) -> Vec<String> {
         self.events().violations.clone()
+    }
+
+    pub(crate) fn count_fault(&self, fault: &'static str) {
+        *self.events().faults.entry(fault).or_default() += 1;
+    }
+
+    pub(crate) fn faults(&self) -> BTreeMap<&'static str, usize> {
+        self.events().faults.clone()
     }
 
     /// How many events of this kind there are.

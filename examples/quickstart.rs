@@ -19,7 +19,7 @@ use std::time::Duration;
 use support::{Result, Studio, channel, rtmp_input};
 
 /// The speed of the emulator's clock, as a multiple of real time.
-const SPEED: u32 = 300;
+const SPEED: u32 = 600;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 

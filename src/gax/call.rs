@@ -22,6 +22,7 @@ use http::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use prost::Message;
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use tokio::time::Instant;
 use tonic::{Code, Status};
 use tower::Service;
 
@@ -263,6 +264,7 @@ async fn exchange<R: Rpc, T>(
     read: impl FnOnce(&Arc<Core>, R::Response, Began) -> Result<T, Error>,
 ) -> Result<T, Error> {
     request.check()?;
+    let begun = Instant::now();
     let mut wrapped = wrap(request, options)?;
     let began = core.observer.tell(&mut wrapped, request);
     let duration = core.observer.time(wrapped.uri());
@@ -282,7 +284,7 @@ async fn exchange<R: Rpc, T>(
             began.unreadable();
             duration.unreadable();
             let may_have_run = R::METHOD.idempotency() != Idempotency::Safe;
-            Err(e.with_stats(CallStats { may_have_run, ..stats }))
+            Err(e.with_stats(CallStats { elapsed: begun.elapsed(), may_have_run, ..stats }))
         }
     }
 }

@@ -244,8 +244,10 @@ async fn a_response_that_cannot_be_decoded_may_have_run_and_reports_its_attempts
         assert!(error.elapsed() > millis(0), "{error:?}");
         let error = within(DEADLINE, preview(&client)).await.expect_err("no message");
         assert_failed(&error, Code::Internal, 1, true);
+        assert!(error.elapsed() > millis(0), "{error:?}");
         let error = within(DEADLINE, read(&client)).await.expect_err("no message");
         assert_failed(&error, Code::Internal, 1, false);
+        assert!(error.elapsed() > millis(0), "{error:?}");
         assert_eq!(server.attempts(), 4);
     }
 }

@@ -105,14 +105,15 @@ where
         let mut jitter = context.retry.jitter();
         let (mut stats, mut was_unseen) = (CallStats::default(), false);
         let mut observed = observe::Call::begin(&observer, &head, begun);
-        if Instant::now() >= deadline {
+        let mut now = Instant::now();
+        if now >= deadline {
             observed.ended(Code::DeadlineExceeded);
             return Err(not_sent("before the request was sent"));
         }
         let outcome = loop {
             stats.attempts += 1;
             let repeatable = repeatable_for(context.idempotency, stats.may_have_run);
-            let limits = Limits::new(&context, deadline.min(after(begun, repeatable)));
+            let limits = Limits::new(&context, now, deadline.min(after(begun, repeatable)));
             let mut request = rebuild(&head, &message, context, &limits);
             if stats.attempts > 1 {
                 let previous = HeaderValue::from(stats.attempts - 1);
@@ -137,14 +138,14 @@ where
                 Decision::Stop(_) => break outcome,
             }
             // A timer may be late. An attempt must not be.
-            if Instant::now() >= deadline {
+            now = Instant::now();
+            if now >= deadline {
                 observed.ended(failed.code);
                 break outcome;
             }
             stats.attempts -= u32::from(decision == Decision::RetryTransparently);
         };
-        stats.elapsed = begun.elapsed();
-        with_stats(outcome, stats)
+        with_stats(outcome, stats, begun)
     }
 }
 
@@ -154,18 +155,18 @@ const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc
 
 /// How long one attempt may take.
 struct Limits {
+    begun: Instant,
     limit: Duration,
     deadline: Instant,
 }
 
 impl Limits {
     /// The attempt's own limit, or what is left of the call's time if that is less.
-    fn new(context: &CallContext, deadline: Instant) -> Self {
-        let now = Instant::now();
-        let left = deadline.saturating_duration_since(now);
+    fn new(context: &CallContext, begun: Instant, deadline: Instant) -> Self {
+        let left = deadline.saturating_duration_since(begun);
         planted!("checks the deadline before the wait only", let left = context.timeouts.total());
         let limit = context.timeouts.attempt().map_or(left, |attempt| attempt.min(left));
-        Self { limit, deadline: after(now, limit) }
+        Self { begun, limit, deadline: after(begun, limit) }
     }
 }
 
@@ -200,7 +201,7 @@ fn rebuild(
 fn attempt<S, B>(
     service: &mut S,
     mut request: Request<RequestBody>,
-    Limits { limit, deadline }: Limits,
+    Limits { begun, limit, deadline }: Limits,
     max_response_size: usize,
 ) -> impl Future<Output = Result<Response<ResponseBody<B>>, TransportError>>
 where
@@ -211,7 +212,7 @@ where
 {
     let (header, told) = grpc_timeout::encode(limit);
     request.headers_mut().insert(grpc_timeout::GRPC_TIMEOUT, header);
-    let told = after(Instant::now(), told);
+    let told = after(begun, told);
     async move {
         let exchange = async {
             let response = call_when_ready(service, request).await;
@@ -298,10 +299,13 @@ fn delay_in(headers: &HeaderMap) -> ServerDelay {
 fn with_stats<B>(
     mut outcome: Result<Response<ResponseBody<B>>, TransportError>,
     stats: CallStats,
+    begun: Instant,
 ) -> Result<Response<ResponseBody<B>>, TransportError> {
-    let is_first_success = stats.attempts == 1 && is_success(&outcome);
+    if stats.attempts == 1 && is_success(&outcome) {
+        return outcome;
+    }
+    let stats = CallStats { elapsed: begun.elapsed(), ..stats };
     match &mut outcome {
-        _ if is_first_success => {}
         Ok(response) => drop(response.extensions_mut().insert(stats)),
         Err(error) => error.stats = stats,
     }

@@ -118,16 +118,16 @@ impl Pool {
         self: &Arc<Self>,
         change: impl FnOnce(&mut State<Arc<Slot>, Waiter>, Instant) -> T,
     ) -> T {
-        self.change(|state, now| (change(state, now), true))
+        self.change(Instant::now(), |state, now| (change(state, now), true))
     }
 
     /// Like [`update`](Self::update), for each call. The change tells whether the next timer may be
     /// earlier now although no action follows.
     fn change<T>(
         self: &Arc<Self>,
+        now: Instant,
         change: impl FnOnce(&mut State<Arc<Slot>, Waiter>, Instant) -> (T, bool),
     ) -> T {
-        let now = Instant::now();
         let (output, is_earlier, actions) = {
             let mut inner = self.inner();
             let (output, is_earlier) = change(&mut inner.state, now);
@@ -161,8 +161,8 @@ impl Pool {
     }
 
     /// A place on a connection, if one is free.
-    pub(super) fn lease(self: &Arc<Self>, is_repeatable: bool) -> Option<Lease> {
-        let place = self.change(|state, now| (state.acquire(now, is_repeatable), false));
+    pub(super) fn lease(self: &Arc<Self>, now: Instant, is_repeatable: bool) -> Option<Lease> {
+        let place = self.change(now, |state, now| (state.acquire(now, is_repeatable), false));
         place.map(|(id, slot)| self.lease_on(slot, id))
     }
 
@@ -233,7 +233,7 @@ impl Drop for Lease {
         self.slot.end_call(self.is_answered);
         let Some(pool) = self.pool.upgrade() else { return };
         let is_silent = self.is_silent();
-        pool.change(|state, now| {
+        pool.change(Instant::now(), |state, now| {
             if is_silent {
                 state.suspect(now, self.id);
             }

@@ -81,7 +81,7 @@ impl Connections {
 
     /// Opens a connection, if none has room, and waits until the server's settings have arrived.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<(), TransportError> {
-        match self.0.lease(false) {
+        match self.0.lease(Instant::now(), false) {
             Some(_) => Ok(()),
             None => self.0.wait_for_lease(Some(deadline), false).await.map(drop),
         }
@@ -96,14 +96,18 @@ impl Connections {
             let pool = &self.0;
             let deadline = request.attempt_deadline();
             let is_repeatable = request.body().is_repeatable();
-            let (begun, mut tried) = (Instant::now(), 0);
+            let begun = Instant::now();
+            let (mut now, mut tried) = (begun, 0);
             let (mut lease, response) = loop {
-                let mut lease = match pool.lease(is_repeatable) {
+                let mut lease = match pool.lease(now, is_repeatable) {
                     Some(lease) => lease,
-                    // Boxed, because it is rare and large.
-                    None => Box::pin(pool.wait_for_lease(deadline, is_repeatable)).await?,
+                    None => {
+                        // Boxed, because it is rare and large.
+                        let lease = Box::pin(pool.wait_for_lease(deadline, is_repeatable)).await?;
+                        now = Instant::now();
+                        lease
+                    }
                 };
-                let now = Instant::now();
                 if deadline.is_some_and(|deadline| now >= deadline) {
                     return Err(not_sent("before the request was sent").into());
                 }
@@ -124,6 +128,7 @@ impl Connections {
                     return Err(error.into());
                 }
                 pool.update(|state, now| state.ended(now, lease.id, error));
+                now = Instant::now();
             };
             let response = match unless(lost(&lease, is_repeatable), response).await {
                 Ok(response) => response,

@@ -83,6 +83,11 @@ impl Faults {
         }
     }
 
+    /// The same faults for a workload of long operations.
+    pub(crate) fn for_longer(self) -> Self {
+        Self { heals_at: self.heals_at * 10, ..self }
+    }
+
     /// Whether the faults last for longer than request ids are remembered.
     pub(crate) fn are_long(&self) -> bool {
         self.heals_at > Duration::from_secs(1_000)

@@ -1,6 +1,7 @@
 //! The servers: they fail in all the ways that gRPC and HTTP/2 allow.
 
 use crate::{
+    emulated::Emulated,
     grpc::frame,
     network::Link,
     tokens,
@@ -115,6 +116,8 @@ pub(crate) struct Service {
     tasks: Arc<Mutex<Vec<AbortHandle>>>,
     /// Whether each request must have a token.
     needs_tokens: bool,
+    /// What carries requests out, instead of this simple service.
+    emulated: Option<Emulated>,
 }
 
 /// One connection, as its requests share it.
@@ -147,7 +150,13 @@ impl Service {
             healed: Arc::default(),
             tasks: Arc::default(),
             needs_tokens,
+            emulated: None,
         }
+    }
+
+    /// The same servers, with an emulator behind them.
+    pub(crate) fn before(self, emulated: Emulated) -> Self {
+        Self { emulated: Some(emulated), ..self }
     }
 
     pub(crate) fn faults(&self) -> &Faults {
@@ -289,7 +298,10 @@ impl Service {
         mut exchange: Exchange,
     ) {
         let method = head.uri.path().rsplit('/').next().unwrap_or_default().to_owned();
-        let asked = Asked::decode(&method, message);
+        let asked = match &self.emulated {
+            Some(_) => Asked::named(&message),
+            None => Asked::decode(&method, message.clone()),
+        };
         let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
         let previous = header("grpc-previous-rpc-attempts").and_then(|text| text.parse().ok());
         let attempt = Attempt {
@@ -324,6 +336,12 @@ impl Service {
         if self.happens(rng, "rejection", rejects) {
             let codes = [Code::FailedPrecondition, Code::PermissionDenied, Code::InvalidArgument];
             return fail(exchange.reply, codes[rng.usize(..codes.len())], None);
+        }
+        if let Some(emulated) = &self.emulated {
+            return match emulated.answer(head, &message).await {
+                Ok(message) => self.respond(&message, exchange).await,
+                Err(code) => fail(exchange.reply, code, None),
+            };
         }
         let takes = self.faults.operations_take.mul_f64(rng.f64());
         let message = match &*method {
@@ -450,6 +468,12 @@ struct Asked {
 }
 
 impl Asked {
+    /// The first field of a request, which is a name in nearly all of them.
+    fn named(message: &Bytes) -> Self {
+        let name = GetOperationRequest::decode(message.clone()).map(|request| request.name);
+        Self { name: name.unwrap_or_default(), ..Self::default() }
+    }
+
     fn decode(method: &str, message: Bytes) -> Self {
         const VALID: &str = "a valid request";
         match method {

@@ -96,18 +96,28 @@ pub(crate) async fn run(
     });
     // Idle connections close meanwhile, and the longest reconnect backoff ends.
     sleep(Duration::from_secs(400)).await;
-    let pool = client.diagnostics().pool.expect("the client has its own connections");
-    let busy = pool.connections.iter().map(|connection| connection.streams).sum::<usize>();
-    let left = (busy, pool.opening, pool.waiting);
-    trace.require(left == (0, 0, 0), "nothing is left", || {
-        format!("{busy} leases, {} openings, {} waiters", pool.opening, pool.waiting)
-    });
+    check_idle(&client, trace);
     for _ in 0..2 {
         let name = format!("{LOCATION}/channels/healed");
         let healed = client.call(GetChannelRequest { name }).timeout(Duration::from_secs(60)).await;
         trace.require(healed.is_ok(), "a healed service is reached", || format!("{healed:?}"));
     }
     drop(client);
+    check_closed(network, trace).await;
+}
+
+/// No call is left in a client that does nothing.
+pub(crate) fn check_idle(client: &LivestreamClient, trace: &Trace) {
+    let pool = client.diagnostics().pool.expect("the client has its own connections");
+    let busy = pool.connections.iter().map(|connection| connection.streams).sum::<usize>();
+    let left = (busy, pool.opening, pool.waiting);
+    trace.require(left == (0, 0, 0), "nothing is left", || {
+        format!("{busy} leases, {} openings, {} waiters", pool.opening, pool.waiting)
+    });
+}
+
+/// The connections of a client that was dropped are closed.
+pub(crate) async fn check_closed(network: &Network, trace: &Trace) {
     // The time in which a connection must close, and a lookup of a name that is under way.
     sleep(Duration::from_secs(10)).await;
     let held = network.ledger.held();
@@ -115,7 +125,7 @@ pub(crate) async fn run(
 }
 
 impl Settings {
-    fn draw(rng: &mut fastrand::Rng) -> Self {
+    pub(crate) fn draw(rng: &mut fastrand::Rng) -> Self {
         Self {
             attempts: [1, 3, u32::MAX][rng.usize(..3)],
             budget: [None, None, Some((3, 0.1)), Some((20, 0.5))][rng.usize(..4)],
@@ -126,7 +136,7 @@ impl Settings {
         }
     }
 
-    fn client(
+    pub(crate) fn client(
         &self,
         rng: &mut fastrand::Rng,
         network: &Network,

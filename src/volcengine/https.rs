@@ -18,12 +18,25 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
-use std::time::Duration;
-use tokio::time::timeout;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    runtime::{self, Handle},
+    time::timeout,
+};
 use tower::{Service, service_fn, util::BoxCloneSyncService};
 
-/// An HTTP client that opens connections as needed and keeps them.
-pub(super) type Https = Client<Connect, Full<Bytes>>;
+/// HTTP clients, which open connections as needed and keep them. Each Tokio runtime has its own: the
+/// connections of another one stand still when nothing drives it.
+pub(super) struct Https {
+    connect: Connect,
+    clients: Mutex<HashMap<Option<runtime::Id>, HttpClient>>,
+}
+
+type HttpClient = Client<Connect, Full<Bytes>>;
 
 type Dialer = BoxCloneSyncService<Uri, TokioIo<BoxIo>, BoxError>;
 
@@ -33,13 +46,34 @@ type Connect = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<BoxIo>>, BoxErr
 /// likely to close it, so that a request does not fail on a closed connection.
 const IDLE: Duration = Duration::from_secs(15);
 
+/// Runtimes that have ended are not known as such. With so many, all clients are created anew.
+const MAX_RUNTIMES: usize = 64;
+
+impl Https {
+    /// The client of this runtime.
+    pub(super) fn client(&self) -> HttpClient {
+        let runtime = Handle::try_current().ok().map(|runtime| runtime.id());
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() == MAX_RUNTIMES && !clients.contains_key(&runtime) {
+            clients.clear();
+        }
+        let create = || {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE)
+                .build(self.connect.clone())
+        };
+        clients.entry(runtime).or_insert_with(create).clone()
+    }
+}
+
 impl Connection for BoxIo {
     fn connected(&self) -> Connected {
         Connected::new()
     }
 }
 
-/// Creates a client that opens connections with `dial`. `limit` is the maximum time for a
+/// Creates clients that open connections with `dial`. `limit` is the maximum time for a
 /// connection, including the TLS handshake.
 pub(super) fn https(dial: Dial, tls: &Tls, limit: Duration) -> Result<Https, Error> {
     let mut config = tls.config()?;
@@ -61,8 +95,5 @@ pub(super) fn https(dial: Dial, tls: &Tls, limit: Duration) -> Result<Https, Err
             connecting.await.unwrap_or_else(timed_out)
         }
     });
-    Ok(Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE)
-        .build(BoxCloneSyncService::new(connect)))
+    Ok(Https { connect: BoxCloneSyncService::new(connect), clients: Mutex::default() })
 }

@@ -195,7 +195,7 @@ impl TimeShift {
     async fn send<A: Action>(&self, action: &A) -> Result<tonic::Response<A::Response>, Status> {
         let Inner { https, access_key, .. } = &*self.0;
         let request = self.sign(action)?;
-        let response = https.request(request).await.map_err(|e| self.unavailable(&e))?;
+        let response = https.client().request(request).await.map_err(|e| self.unavailable(&e))?;
         let http = response.status();
         let body = Limited::new(response.into_body(), MAX_RESPONSE).collect().await;
         let body = body.map_err(|e| self.unavailable(&*e))?.to_bytes();

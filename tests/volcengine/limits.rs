@@ -17,6 +17,7 @@ use std::{convert::Infallible, future::pending, time::Duration};
 use tokio::{
     io::{DuplexStream, duplex},
     net::TcpListener,
+    runtime::Builder,
     time::Instant,
 };
 use tokio_stream::wrappers::TcpListenerStream;
@@ -40,6 +41,21 @@ async fn list_is_retried() {
     vendor.reply([answer(500, Some(("CommonErr", "")), Value::Null)]);
     let status = client.list_time_shift_presets(list()).await.unwrap_err();
     assert_eq!((status.code(), vendor.seen().len()), (Code::Unknown, 5));
+}
+
+#[test]
+fn a_client_whose_first_runtime_stands_still_works_in_a_second_one() {
+    let vendor = Vendor::new();
+    let time_shift = over(&vendor).build().unwrap();
+    let runtimes = [(); 2].map(|()| {
+        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build();
+        runtime.expect("a runtime")
+    });
+    for runtime in &runtimes {
+        let mut client = time_shift.client();
+        runtime.block_on(client.list_time_shift_presets(list())).expect("an answer");
+    }
+    assert_eq!(vendor.seen().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use crate::gax::{
     context::BoxFuture,
     error::{BoxError, Error},
 };
-use http::{Uri, uri};
+use http::Uri;
 use hyper_util::{
     client::{
         legacy::connect::proxy::{SocksV4, SocksV5, Tunnel},
@@ -110,7 +110,7 @@ async fn dial_tcp(proxies: &Matcher, target: &Uri, tcp: Tcp) -> Result<Dialled, 
 const PROXIES: &[&str] = &["http", "socks4", "socks4a", "socks5", "socks5h"];
 
 async fn dial_proxy(tcp: Tcp, proxy: &Intercept, target: Uri) -> Result<Dialled, BoxError> {
-    let at = proxy.uri().clone();
+    let at = with_port(proxy.uri())?;
     match at.scheme_str() {
         Some("http") => {
             let tunnel = Tunnel::new(at, tcp);
@@ -141,15 +141,16 @@ async fn dial_proxy(tcp: Tcp, proxy: &Intercept, target: Uri) -> Result<Dialled,
     }
 }
 
-/// Proxies need an explicit port.
-fn with_port(target: &Uri) -> Result<Uri, BoxError> {
-    let port = match target.port_u16() {
-        Some(port) => port,
-        None if target.scheme() == Some(&uri::Scheme::HTTPS) => 443,
-        None => 80,
-    };
-    let authority = format!("{}:{port}", target.host().unwrap_or_default());
-    let scheme = target.scheme_str().unwrap_or("https");
+/// The origin with an explicit port: proxies need one for the target, and hyper-util knows no port for a
+/// SOCKS proxy.
+fn with_port(origin: &Uri) -> Result<Uri, BoxError> {
+    let port = origin.port_u16().unwrap_or(match origin.scheme_str() {
+        Some("https") => 443,
+        Some(scheme) if scheme.starts_with("socks") => 1080,
+        _ => 80,
+    });
+    let authority = format!("{}:{port}", origin.host().unwrap_or_default());
+    let scheme = origin.scheme_str().unwrap_or("https");
     Ok(Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build()?)
 }
 
@@ -164,4 +165,22 @@ where
         let peer = io.peer_addr().ok();
         Ok(Dialled { io: Box::new(io), peer })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_without_a_port_has_that_of_its_scheme() {
+        for (origin, expected) in [
+            ("https://service.test", "https://service.test:443/"),
+            ("http://service.test", "http://service.test:80/"),
+            ("http://proxy.test:3128", "http://proxy.test:3128/"),
+            ("socks4a://proxy.test", "socks4a://proxy.test:1080/"),
+            ("socks5h://[::1]", "socks5h://[::1]:1080/"),
+        ] {
+            assert_eq!(with_port(&Uri::from_static(origin)).unwrap(), expected);
+        }
+    }
 }

@@ -9,8 +9,8 @@ use livestream_client::{
     Error, LivestreamClient,
     ensure::Plan,
     model::{
-        Asset, Channel, DvrSession, Event, GetChannelRequest, Input, InputAttachment, LogConfig,
-        OperationMetadata, PreprocessingConfig, UpdateChannelRequest,
+        Asset, Channel, DeleteChannelRequest, DvrSession, Event, GetChannelRequest, Input,
+        InputAttachment, LogConfig, OperationMetadata, PreprocessingConfig, UpdateChannelRequest,
         asset::{Resource, VideoAsset},
         channel::StreamingState,
         dvr_session::{self, dvr_window::Kind},
@@ -20,11 +20,17 @@ use livestream_client::{
         preprocessing_config::{Crop, Pad},
     },
     name::LocationName,
-    proto::google::longrunning,
+    proto::google::longrunning::{self, ListOperationsRequest, ListOperationsResponse},
 };
 use livestream_emulator::{Emulator, Latency};
 use prost::{Message, Name};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use support::{
     Observed, Scripted,
     fixture::{Fixture, channel, frequent_polls, sleep_seconds},
@@ -449,6 +455,75 @@ async fn an_update_that_the_service_does_not_keep_is_an_error_and_not_repeated()
     assert_eq!(error.code(), Code::Aborted);
     let change = "(log_config.log_severity: not set -> ERROR)";
     assert!(error.message().ends_with(change), "{error}");
+    assert_eq!(service.log().mutations(), 1);
+}
+
+/// An answer to `ListOperations` without an operation.
+fn nothing_under_way(_: ListOperationsRequest) -> Result<ListOperationsResponse, Status> {
+    Ok(ListOperationsResponse::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_by_an_operation_that_ends_before_it_is_listed_is_not_final() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
+    let (reads, updated) = (AtomicUsize::new(0), wanted.clone());
+    let service = Scripted::new()
+        .on(move |_: GetChannelRequest| match reads.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => Ok(channel()),
+            _ => Ok(updated.clone()),
+        })
+        .on(|_: UpdateChannelRequest| Err(Status::failed_precondition("an update has not ended")))
+        .on(nothing_under_way);
+    let service = Observed::new(service);
+    let channel = service.client().ensure_channel(name, wanted.clone()).await.unwrap();
+    assert_eq!(channel.log_config, wanted.log_config);
+    assert_eq!(service.log().mutations(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_without_an_operation_under_way_is_final_at_the_third_time() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let service = Scripted::new()
+        .on(|_: GetChannelRequest| Ok(channel()))
+        .on(|_: UpdateChannelRequest| Err(Status::failed_precondition("the channel is locked")))
+        .on(nothing_under_way);
+    let service = Observed::new(service);
+    let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
+    let error = service.client().ensure_channel(name, wanted).await.unwrap_err();
+    assert_eq!(error.code(), Code::FailedPrecondition);
+    assert!(error.message().ends_with("the channel is locked"), "{error}");
+    assert_eq!(service.log().mutations(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_absent_removes_a_channel_whose_creation_ends_before_it_is_listed() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let (reads, is_deleted) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+    let deleted = is_deleted.clone();
+    let service = Scripted::new()
+        .on(move |_: GetChannelRequest| {
+            let is_first = reads.fetch_add(1, Ordering::Relaxed) == 0;
+            if is_first || is_deleted.load(Ordering::Relaxed) {
+                return Err(Status::not_found("there is no such channel"));
+            }
+            Ok(Channel { streaming_state: StreamingState::Stopped.into(), ..channel() })
+        })
+        .on(move |_: DeleteChannelRequest| {
+            deleted.store(true, Ordering::Relaxed);
+            Ok(longrunning::Operation {
+                name: "projects/p/locations/us-central1/operations/operation-1".to_owned(),
+                done: true,
+                result: Some(longrunning::operation::Result::Response(prost_types::Any {
+                    type_url: "type.googleapis.com/google.protobuf.Empty".to_owned(),
+                    value: Vec::new(),
+                })),
+                ..Default::default()
+            })
+        })
+        .on(nothing_under_way);
+    let service = Observed::new(service);
+    service.client().ensure_absent(name).await.unwrap();
     assert_eq!(service.log().mutations(), 1);
 }
 

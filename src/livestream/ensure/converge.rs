@@ -116,20 +116,29 @@ impl<'a, N: Declared> Convergence<'a, N> {
 
     /// Removes the resource.
     pub(super) async fn remove(&mut self) -> Result<(), Error> {
-        let mut is_removed = false;
+        let mut stays_absent = false;
         loop {
-            match self.read().await? {
-                None if is_removed => return Ok(()),
-                // A creation that is under way would leave a resource behind.
-                None => match self.under_way().await? {
-                    Some(operation) => self.join(operation).await?,
-                    None => return Ok(()),
-                },
-                Some(actual) if matches!(N::phase(&actual), Phase::Leaving) => self.pause().await,
-                Some(actual) => match self.name.remove(self.client, &actual, self.policy()) {
-                    Some(step) => is_removed = self.take(step, &OUTDATED).await?.is_some(),
-                    None => self.pause().await,
-                },
+            let actual = match self.read().await? {
+                Some(actual) => actual,
+                None if stays_absent => return Ok(()),
+                None => {
+                    // A creation that is under way would leave a resource behind, as would one that
+                    // ends between the read and the listing.
+                    match self.under_way().await? {
+                        Some(operation) => self.join(operation).await?,
+                        None => stays_absent = true,
+                    }
+                    continue;
+                }
+            };
+            stays_absent = false;
+            if matches!(N::phase(&actual), Phase::Leaving) {
+                self.pause().await;
+                continue;
+            }
+            match self.name.remove(self.client, &actual, self.policy()) {
+                Some(step) => stays_absent = self.take(step, &OUTDATED).await?.is_some(),
+                None => self.pause().await,
             }
         }
     }
@@ -199,6 +208,7 @@ impl<'a, N: Declared> Convergence<'a, N> {
                 self.pause().await;
                 Ok(())
             }
+            None if self.refused < FINAL_REFUSAL => Ok(()),
             None => Err(refusal),
         }
     }
@@ -267,6 +277,9 @@ impl<'a, N: Declared> Convergence<'a, N> {
 /// The codes that tell that the state of the resource has changed since it was read.
 pub(super) const OUTDATED: [Code; 3] = [Code::FailedPrecondition, Code::Aborted, Code::NotFound];
 
+/// The refusal that is an error although nothing is under way. After the ones before it, an operation
+/// may have ended between the refusal and the listing.
+const FINAL_REFUSAL: u32 = 3;
 /// The maximum number of operations in a page; the service may give fewer.
 const PAGE_SIZE: i32 = 500;
 /// The pages to search for an operation. The listing may hold the history of 30 days.

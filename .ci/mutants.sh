@@ -19,11 +19,11 @@ else
     trap 'rm -f "$diff"' EXIT
     git diff main >"$diff"
     [ -s "$diff" ] || { echo "nothing differs from main"; exit 0; }
-    where=(--in-diff "$diff")
+    where=(--in-diff "$diff" --file 'src/**' --file 'emulator/src/**')
 fi
 
 # A change that makes tests hang counts as noticed only if the tests have a limit.
-run() { cargo mutants --output target --timeout 300 --build-timeout 600 "${where[@]}" "$@"; }
+run() { cargo mutants --workspace --output target --timeout 300 --build-timeout 600 "${where[@]}" "$@"; }
 
 # First the unit tests alone, because they build in seconds; then all tests, for what is left.
 rm -rf target/mutants.out

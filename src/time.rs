@@ -85,7 +85,7 @@ pub fn timestamp(time: SystemTime) -> Result<Timestamp, InvalidTime> {
     };
     let seconds = nanos.div_euclid(NANOS_PER_SECOND);
     // Values that do not fit into an `i64` are out of range, which the check below reports.
-    let seconds = i64::try_from(seconds).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX });
+    let seconds = seconds.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
     let nanos = nanos.rem_euclid(NANOS_PER_SECOND) as i32;
     let timestamp = Timestamp { seconds, nanos };
     timestamp_nanos(&timestamp)?;

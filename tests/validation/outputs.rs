@@ -2,11 +2,12 @@
 
 use super::{Case, broken, channel::whole, seconds};
 use livestream_client::model::{
-    Channel, Distribution, Encryption, SpriteSheet,
+    Channel, Distribution, ElementaryStream, Encryption, SpriteSheet, TextStream,
     distribution::Endpoint,
+    elementary_stream,
     encryption::{
         Aes128Encryption, Clearkey, DrmSystems, EncryptionMode, Fairplay, MpegCommonEncryption,
-        SampleAesEncryption, Widevine,
+        SampleAesEncryption, SecretManagerSource, SecretSource, Widevine,
     },
     manifest::ManifestType,
     srt_push_output_endpoint::PassphraseSource,
@@ -48,6 +49,7 @@ fn mux_streams_hold_only_streams_that_their_container_supports() {
     };
     broken(&whole, streams(&[]), &[&single(0)]);
     broken(&whole, streams(&["video-720p", "audio"]), &[&single(2)]);
+    broken(&whole, streams(&["video-720p", "video-360p", "audio"]), &[&single(3)]);
     broken(
         &whole,
         streams(&["video-1080p"]),
@@ -104,6 +106,67 @@ fn segments_are_2_to_20_seconds_long_and_whole_multiples_of_a_gop() {
         &over_ts,
         segments(odd),
         &[&format!("{at} has 1000000000 nanos, but must have -999999999 to 999999999")],
+    );
+}
+
+#[test]
+fn segments_at_their_limits_are_valid() {
+    let segments = |seconds, nanos| {
+        move |c: &mut Channel| {
+            let span = prost_types::Duration { seconds, nanos };
+            c.mux_streams[0].segment_settings.as_mut().unwrap().segment_duration = Some(span);
+        }
+    };
+    let at = "`mux_streams[0].segment_settings.segment_duration`";
+    for (seconds, nanos) in [(2, 0), (20, 0), (6, 1_000_000), (5, 999_000_000)] {
+        broken(&over_ts, segments(seconds, nanos), &[]);
+    }
+    for (seconds, nanos, length) in [(6, 1_000_001, "6.001000001"), (5, 998_999_999, "5.998999999")]
+    {
+        broken(
+            &over_ts,
+            segments(seconds, nanos),
+            &[&format!(
+                "{at} is {length} s, but must be a multiple of the GOP of `video-720p`, which is 2 s"
+            )],
+        );
+    }
+    broken(&over_ts, segments(0, 0), &[&format!("{at} is 0 s, but must be between 2 s and 20 s")]);
+}
+
+#[test]
+fn a_text_stream_counts_towards_the_streams_of_fmp4() {
+    let with_text = |c: &mut Channel, keys: &[&str]| {
+        let text = TextStream { codec: "webvtt".into(), ..Default::default() };
+        c.elementary_streams.push(ElementaryStream {
+            key: "text".into(),
+            elementary_stream: Some(elementary_stream::ElementaryStream::TextStream(text)),
+        });
+        c.mux_streams[0].elementary_streams = keys.iter().map(|key| (*key).to_owned()).collect();
+    };
+    broken(&whole, |c| with_text(c, &["text"]), &[]);
+    broken(
+        &whole,
+        |c| with_text(c, &["video-720p", "text"]),
+        &["`mux_streams[0].elementary_streams` has 2 streams, but `fmp4` requires exactly 1"],
+    );
+}
+
+#[test]
+fn keys_have_at_most_63_characters() {
+    let key = |length| {
+        move |c: &mut Channel| {
+            let key = "k".repeat(length);
+            c.sprite_sheets.clear();
+            c.distribution_streams[0].key.clone_from(&key);
+            c.distributions[0].distribution_stream = key;
+        }
+    };
+    broken(&whole, key(63), &[]);
+    broken(
+        &whole,
+        key(64),
+        &["`distribution_streams[0].key` has 64 characters, but at most 63 are allowed"],
     );
 }
 
@@ -195,6 +258,12 @@ fn manifests_have_at_least_3_segments_and_no_negative_keep_duration() {
         |c| c.manifests[1].segment_keep_duration = Some(seconds(-1)),
         &["`manifests[1].segment_keep_duration` must not be negative"],
     );
+}
+
+#[test]
+fn a_manifest_of_3_segments_that_are_not_kept_is_valid() {
+    broken(&whole, |c| c.manifests[0].max_segment_count = 3, &[]);
+    broken(&whole, |c| c.manifests[1].segment_keep_duration = Some(seconds(0)), &[]);
 }
 
 #[test]
@@ -341,6 +410,20 @@ fn encryptions_have_a_key_a_mode_and_matching_drm_systems() {
     broken(&whole, |c| encryption(c).drm_systems = None, &[&none]);
     broken(&whole, |c| encryption(c).drm_systems = Some(DrmSystems::default()), &[&none]);
 
+    let secret = |c: &mut Channel| {
+        let source = SecretManagerSource { secret_version: "projects/p/secrets/key".into() };
+        encryption(c).secret_source = Some(SecretSource::SecretManagerKeySource(source));
+    };
+    broken(
+        &whole,
+        secret,
+        &[&format!(
+            "{at}.secret_manager_key_source.secret_version` is not a secret version name \
+             (`projects/{{project}}/secrets/{{secret}}/versions/{{version}}`): \
+             \"projects/p/secrets/key\": `versions` is missing"
+        )],
+    );
+
     let cenc =
         |scheme: &str| EncryptionMode::MpegCenc(MpegCommonEncryption { scheme: scheme.into() });
     broken(
@@ -427,8 +510,11 @@ fn the_encryption_mode_fits_the_container_and_the_manifest() {
         &["`manifests[1].mux_streams[2]` is `audio`, whose FairPlay encryption works only with \
              HLS"],
     );
-    let both = DrmSystems { widevine: Some(Widevine {}), ..fair };
-    broken(&whole, common(both), &[]);
+    // Each player finds a system that it supports.
+    let widevine = Some(Widevine {});
+    broken(&whole, common(DrmSystems { widevine, ..fair }), &[]);
+    broken(&whole, common(DrmSystems { widevine, ..clear }), &[]);
+    broken(&whole, common(DrmSystems { fairplay: fair.fairplay, ..clear }), &[]);
     let alone = |c: &mut Channel| {
         common(fair)(c);
         c.manifests.retain(|manifest| manifest.r#type() == ManifestType::Hls);

@@ -155,6 +155,12 @@ fn updates_of_dvr_sessions_inputs_and_pools_are_validated() {
         |r| r.update_mask = mask(&["network_config", "labels"]),
         &["`update_mask.paths[1]` is `labels`, but an update can change only `network_config`"],
     );
+    broken(
+        &update,
+        |r| r.pool.as_mut().unwrap().network_config.as_mut().unwrap().peered_network = "n".into(),
+        &["`pool.network_config.peered_network` is not a network name \
+         (`projects/{project}/global/networks/{network}`): \"n\": expected `projects`, found \"n\""],
+    );
 }
 
 #[tokio::test]

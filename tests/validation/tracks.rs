@@ -222,6 +222,59 @@ fn gops_are_2_to_20_seconds_long_and_all_the_same() {
 }
 
 #[test]
+fn encoder_settings_at_their_limits_are_valid() {
+    let frames = |count, rate| {
+        move |c: &mut Channel| {
+            (h264(c).gop_mode, h264(c).frame_rate) = (Some(GopMode::GopFrameCount(count)), rate);
+            c.elementary_streams.remove(1);
+            c.mux_streams.remove(1);
+            c.manifests.iter_mut().for_each(|manifest| drop(manifest.mux_streams.remove(1)));
+            for mux in &mut c.mux_streams {
+                mux.segment_settings.as_mut().unwrap().segment_duration = Some(seconds(20));
+            }
+        }
+    };
+    broken(&whole, frames(600, 30.0), &[]);
+    broken(
+        &whole,
+        frames(600, 29.0),
+        &[
+            "`elementary_streams[0].video_stream.h264.gop_frame_count` is 20.689655172 s at 29 \
+             frames per second, but must be between 2 s and 20 s",
+            "`mux_streams[0].segment_settings.segment_duration` is 20 s, but must be a multiple of \
+             the GOP of `video-720p`, which is 20.689655172 s",
+        ],
+    );
+    broken(&whole, |c| h264(c).bitrate_bps = 10_000, &[]);
+    broken(&whole, |c| (h264(c).height_pixels, h264(c).bitrate_bps) = (718, 3_000_000), &[]);
+    broken(&whole, |c| h264(c).frame_rate = 60.0, &[]);
+    broken(&whole, |c| h264(c).frame_rate = f64::MIN_POSITIVE, &[]);
+}
+
+#[test]
+fn gops_may_differ_by_a_millisecond() {
+    let gop = |nanos| {
+        let span = prost_types::Duration { seconds: 2, nanos };
+        move |c: &mut Channel| {
+            h265(c).gop_mode = Some(h265_codec_settings::GopMode::GopDuration(span));
+        }
+    };
+    // Three such GOPs are too far from a segment of 6 s.
+    let segment = "`mux_streams[1].segment_settings.segment_duration` is 6 s, but must be a \
+                   multiple of the GOP of `video-360p`, which is";
+    broken(&whole, gop(1_000_000), &[&format!("{segment} 2.001 s")]);
+    broken(
+        &whole,
+        gop(1_000_001),
+        &[
+            "`elementary_streams[1].video_stream` has a GOP of 2.001000001 s, but \
+             `elementary_streams[0]` has a GOP of 2 s",
+            &format!("{segment} 2.001000001 s"),
+        ],
+    );
+}
+
+#[test]
 fn other_encoder_settings_are_within_limits() {
     let at = |text: &str| format!("`elementary_streams[0].video_stream.h264.{text}");
     let cases: [Case<H264CodecSettings>; 8] = [

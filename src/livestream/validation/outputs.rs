@@ -111,7 +111,7 @@ fn check_segments(report: &mut Report, mux: &MuxStream, tracks: &[Option<&Elemen
     for track in tracks.iter().flatten() {
         let Some(gop) = gop_nanos(track).filter(|gop| *gop > 0) else { continue };
         let rest = segment.rem_euclid(gop);
-        if segment + TOLERANCE < gop || rest.min(gop - rest) > TOLERANCE {
+        if rest.min(gop - rest) > TOLERANCE {
             let (segment, gop, key) = (Seconds(segment), Seconds(gop), &track.key);
             let rule = format!("be a multiple of the GOP of `{key}`, which is {gop}");
             report.must(FIELD, segment, rule);

@@ -149,7 +149,7 @@ fn check_encoder(report: &mut Report, encoder: &Encoder) {
     let (rate, max) = (encoder.frame_rate, encoder.max_frame_rate);
     if rate == 0.0 {
         report.add("frame_rate", "is required");
-    } else if !(rate > 0.0 && rate <= max) {
+    } else if !(0.0..=max).contains(&rate) {
         report.must("frame_rate", rate, format_args!("be greater than 0 and at most {max}"));
     }
 

@@ -9,8 +9,16 @@ use livestream_client::{
     Call, CallFuture, Callable, Client, Error, LivestreamClient, Operation,
     model::{
         Asset, Channel, CreateChannelRequest, CreateInputRequest, Event, GetChannelRequest, Input,
-        ListChannelsRequest, OperationMetadata, StartChannelRequest, StopChannelRequest,
-        channel::StreamingState, dvr_session::DvrWindow, input::Tier,
+        ListChannelsRequest, OperationMetadata, RetentionConfig, StartChannelRequest,
+        StopChannelRequest,
+        asset::{ImageAsset, Resource, VideoAsset},
+        channel::StreamingState,
+        dvr_session::DvrWindow,
+        event::{
+            AdBreakTask, InputSwitchTask, MuteTask, ReturnToProgramTask, SlateTask, Task,
+            UnmuteTask,
+        },
+        input::{Tier, Type},
     },
     name::{ChannelName, DvrSessionName, InvalidName, LocationName, OperationName},
     rpc::{Payload, Rpc},
@@ -82,8 +90,32 @@ fn constructors_build_inputs_assets_events_and_windows() {
     let later = now.at(SystemTime::UNIX_EPOCH + minute).unwrap();
     assert_eq!((later.execute_now, later.execution_time.unwrap().seconds), (false, 60));
     assert!(Event::ad_break(Duration::MAX).is_err());
-    assert_ne!(Input::rtmp(), Input::srt());
-    assert_ne!(Asset::video("gs://b/o"), Asset::image("gs://b/o"));
+    assert_eq!(Input::rtmp().r#type(), Type::RtmpPush);
+    assert_eq!(Input::srt().r#type(), Type::SrtPush);
+    let uri = "gs://b/o".to_owned();
+    let video = Resource::Video(VideoAsset { uri: uri.clone() });
+    assert_eq!(Asset::video(&uri).resource, Some(video));
+    assert_eq!(Asset::image(&uri).resource, Some(Resource::Image(ImageAsset { uri })));
+
+    let duration = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+    let asset = slate.to_string();
+    let tasks = [
+        (Event::slate(&slate, minute).unwrap(), Task::Slate(SlateTask { duration, asset })),
+        (Event::ad_break(minute).unwrap(), Task::AdBreak(AdBreakTask { duration })),
+        (Event::mute(minute).unwrap(), Task::Mute(MuteTask { duration })),
+        (Event::mute(Duration::ZERO).unwrap(), Task::Mute(MuteTask { duration: None })),
+        (Event::unmute(), Task::Unmute(UnmuteTask {})),
+        (Event::return_to_program(), Task::ReturnToProgram(ReturnToProgramTask {})),
+        (
+            Event::input_switch("backup"),
+            Task::InputSwitch(InputSwitchTask { input_key: "backup".to_owned() }),
+        ),
+    ];
+    for (event, task) in tasks {
+        assert_eq!((event.task, event.execute_now), (Some(task), true));
+    }
+    let retention = RetentionConfig::of(minute).unwrap();
+    assert_eq!(retention.retention_window_duration, duration);
 
     let start = SystemTime::UNIX_EPOCH + minute;
     let range = DvrWindow::between(start..start + minute).unwrap().range().unwrap();

@@ -244,8 +244,16 @@ fn an_invalid_name_error_contains_the_resource_type_the_pattern_and_the_reason()
     );
     refuse::<SecretVersionName>(
         "a secret version",
-        &[("projects/p/secrets/s", "", "`versions` is missing")],
+        &[
+            ("projects/p/secrets/s", "", "`versions` is missing"),
+            (
+                &format!("projects/p/secrets/{}/versions/1", "x".repeat(256)),
+                "secret",
+                "`{secret}` is too long",
+            ),
+        ],
     );
+    SecretVersionName::new("p", "x".repeat(255), "1").expect("the id of a secret may be this long");
 
     let odd = |part, marks| format!("`{{{part}}}` may hold ASCII letters, digits{marks} only");
     let long = "x".repeat(64);

@@ -185,6 +185,31 @@ async fn an_outage_longer_than_a_poll_does_not_end_the_operation_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_error_of_an_operation_wait_that_ends_in_an_outage_contains_the_last_poll_error() {
+    let service = polled(|poll| match poll {
+        0 => Ok(pending()),
+        _ => Err(Status::unavailable("out for repairs")),
+    });
+    let policy = PollPolicy::default().with_limit(100 * SECOND);
+    let mut operation = start(&service.client()).await.poll_policy(policy);
+    let error = operation.wait().await.expect_err("it is never done");
+    assert!(error.is_deadline_exceeded(), "{error}");
+    let source = std::error::Error::source(&error).expect("the last poll error").to_string();
+    assert!(source.contains("Unavailable: out for repairs"), "{source}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_shows_the_last_state_that_was_seen() {
+    let service = polled(|_| Ok(success()));
+    let mut operation = start(&service.client()).await;
+    assert_eq!(operation.state(), Some(&pending()));
+    operation.poll().await.expect("an answer");
+    assert_eq!(operation.state(), Some(&success()));
+    let resumed = service.client().resume::<StartChannelRequest>(&name());
+    assert_eq!(resumed.state(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_permanent_poll_error_ends_the_operation_wait() {
     let service = polled(|_| Err(Status::permission_denied("not yours")));
     let error = start(&service.client()).await.wait().await.expect_err("not allowed");
@@ -312,6 +337,7 @@ async fn a_response_without_an_operation_name_is_an_error_that_may_have_run() {
     let channel = ChannelName::new("p", "l", "c").expect("a valid name");
     let error = Observed::new(script).client().start_channel(&channel).await.expect_err("no name");
     assert_eq!((error.code(), error.may_have_run()), (Code::Internal, true));
+    assert_eq!(error.attempts(), 1);
     assert_eq!(error.method(), Some(StartChannelRequest::METHOD));
     assert_eq!(error.resource(), channel.as_str());
     assert!(error.request_id().is_some());

@@ -220,6 +220,18 @@ async fn a_dropped_listing_aborts_its_read_ahead() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_that_is_awaited_while_it_is_read_ahead_is_requested_once() {
+    let service = slow();
+    let client = service.client();
+    let mut pages = client.list_channels(&location()).pages();
+    for requests in 2..=4 {
+        pages.next().await.expect("a page").expect("no error");
+        settle().await;
+        assert_eq!(service.log().total(), requests);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_page_has_its_own_deadline() {
     let client = slow().client();
     let begun = Instant::now();

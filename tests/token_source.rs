@@ -281,6 +281,30 @@ async fn the_deadline_ends_the_wait_for_a_slow_source_with_nothing_sent() {
     assert!(peer.header("authorization").is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_token_that_arrives_at_the_deadline_is_too_late() {
+    let peer = Peer::new();
+    let source = || async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Token::bearer(SECRET)
+    };
+    let error = call(&client(&peer, source)).await.expect_err("no time is left");
+    assert_eq!((error.code(), error.may_have_run()), (Code::DeadlineExceeded, false), "{error:?}");
+    assert!(peer.header("authorization").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_ends_the_wait_for_a_token_of_a_custom_channel_with_nothing_sent() {
+    let service = tower::service_fn(|request: Request<Body>| async move {
+        panic!("sent: {request:?}");
+        #[allow(unreachable_code, reason = "it tells the type")]
+        Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+    });
+    let client = LivestreamClient::builder().channel(service).credentials(pending);
+    let error = call(&client.build().expect("valid")).await.expect_err("no token");
+    assert_eq!((error.code(), error.may_have_run()), (Code::DeadlineExceeded, false), "{error:?}");
+}
+
 #[tokio::test]
 async fn a_token_that_is_no_header_value_is_an_error_that_does_not_show_it() {
     for bad in [format!("{SECRET}\n"), format!("{SECRET}\0"), String::new()] {

@@ -29,3 +29,22 @@ fn is_readable(detail: &Any) -> bool {
         (0..=MAX_SECONDS).contains(&delay.seconds) && (0..1_000_000_000).contains(&delay.nanos)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost_types::Duration;
+
+    #[test]
+    fn a_retry_info_with_a_delay_out_of_range_is_not_readable() {
+        let is_readable = |seconds, nanos| {
+            let retry_delay = Some(Duration { seconds, nanos });
+            let value = RetryInfo { retry_delay }.encode_to_vec();
+            is_readable(&Any { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value })
+        };
+        assert!(is_readable(0, 0) && is_readable(315_576_000_000, 999_999_999));
+        for (seconds, nanos) in [(-1, 0), (315_576_000_001, 0), (0, -1), (0, 1_000_000_000)] {
+            assert!(!is_readable(seconds, nanos), "{seconds} s {nanos} ns");
+        }
+    }
+}

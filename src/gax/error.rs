@@ -376,6 +376,47 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_predicate_is_true_for_its_code_only() {
+        let predicates: [(Code, fn(&Error) -> bool); 9] = [
+            (Code::NotFound, Error::is_not_found),
+            (Code::AlreadyExists, Error::is_already_exists),
+            (Code::FailedPrecondition, Error::is_failed_precondition),
+            (Code::DeadlineExceeded, Error::is_deadline_exceeded),
+            (Code::Unavailable, Error::is_unavailable),
+            (Code::ResourceExhausted, Error::is_resource_exhausted),
+            (Code::Cancelled, Error::is_cancelled),
+            (Code::Unauthenticated, Error::is_unauthenticated),
+            (Code::PermissionDenied, Error::is_permission_denied),
+        ];
+        for code in (0..=16).map(Code::from_i32) {
+            let error = Error::from_status(Status::new(code, ""));
+            let found = predicates.iter().filter(|(_, is)| is(&error)).map(|(code, _)| *code);
+            let expected = predicates.iter().map(|(code, _)| *code).filter(|known| *known == code);
+            assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn display_tells_the_attempts_if_there_were_several() {
+        let told = |attempts| {
+            let elapsed = Duration::from_millis(2500);
+            let stats = CallStats { attempts, elapsed, ..CallStats::default() };
+            Error::from_status(Status::unavailable("out")).with_stats(stats).to_string()
+        };
+        assert_eq!(told(0), "Unavailable: out");
+        assert_eq!(told(1), "Unavailable: out");
+        assert_eq!(told(2), "Unavailable: out (2 attempts in 2.5 s)");
+    }
+
+    #[test]
+    fn the_metadata_of_a_status_is_that_of_the_error() {
+        let mut status = Status::aborted("");
+        status.metadata_mut().insert("x-debug", "7".parse().expect("ASCII"));
+        let error = Error::from_status(status);
+        assert_eq!(error.metadata().get("x-debug").expect("kept"), "7");
+    }
+
+    #[test]
     fn display_escapes_control_characters_of_the_server() {
         let message = "no\r\nFATAL: forged\u{1b}[2J\u{202e}tail\u{2028}é \"quoted\"\t";
         let error = Error::from_status(Status::not_found(message));

@@ -223,6 +223,21 @@ mod tests {
     }
 
     #[test]
+    fn the_message_tells_how_far_the_request_came() {
+        let message = |error: BoxError| TransportError::from_error(error).message().to_owned();
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(message(Box::new(refused)), "the request could not be sent");
+        let unseen = h2::Error::from(h2::Reason::REFUSED_STREAM);
+        assert_eq!(message(Box::new(unseen)), "the request could not be sent");
+        let late = Status::deadline_exceeded("");
+        assert_eq!(message(Box::new(late)), "time ran out");
+        let broken = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert_eq!(message(Box::new(broken)), "the connection failed before the answer came");
+        let error = TransportError::new(Code::Unavailable, Sent::No, "no route");
+        assert_eq!(error.to_string(), "Unavailable: no route");
+    }
+
+    #[test]
     fn a_tonic_stub_finds_the_code() {
         let error = TransportError::timed_out(Duration::from_secs(1));
         let status = Status::from_error(Box::new(error));

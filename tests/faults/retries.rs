@@ -44,6 +44,21 @@ async fn fault_once(fault: fn(Exchange)) -> Server {
     .await
 }
 
+/// As gRPC maps the error codes of HTTP/2. Only what the server sends counts as its quota.
+#[tokio::test]
+async fn a_reset_with_enhance_your_calm_is_a_quota_and_inadequate_security_is_a_permission() {
+    let reasons = [
+        (Reason::ENHANCE_YOUR_CALM, Code::ResourceExhausted),
+        (Reason::INADEQUATE_SECURITY, Code::PermissionDenied),
+    ];
+    for (reason, code) in reasons {
+        let server = Server::start(move |exchange| async move { exchange.reset(reason) }).await;
+        let client = server.client().retry(RetryPolicy::never()).build().expect("a client");
+        let error = within(DEADLINE, read(&client)).await.expect_err("reset");
+        assert_eq!((error.code(), error.may_have_run()), (code, true), "{reason}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn refused_stream_is_retried_for_every_request() {
     let refuse: fn(Exchange) = |exchange| exchange.reset(Reason::REFUSED_STREAM);

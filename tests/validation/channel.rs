@@ -6,7 +6,7 @@ use livestream_client::{
     model::{
         AudioStream, Channel, Distribution, DistributionStream, Encryption, InputAttachment,
         NormalizedCoordinate, NormalizedResolution, RetentionConfig, RtmpPushOutputEndpoint,
-        SpriteSheet, SrtPushOutputEndpoint, StaticOverlay, TimecodeConfig,
+        SpriteSheet, SrtPushOutputEndpoint, StaticOverlay, TimecodeConfig, VideoStream,
         distribution::Endpoint,
         elementary_stream::ElementaryStream as Track,
         encryption::{
@@ -17,6 +17,10 @@ use livestream_client::{
         manifest::ManifestType,
         srt_push_output_endpoint::PassphraseSource,
         timecode_config::TimeOffset,
+        video_stream::{
+            CodecSettings, H264CodecSettings, H265CodecSettings, h264_codec_settings,
+            h265_codec_settings,
+        },
     },
     name::InputName,
     validation::Validate,
@@ -353,6 +357,45 @@ fn ladders_build_valid_channels() {
         assert_eq!(manifest.mux_streams, keys);
     }
     assert_eq!(channel.retention_config.unwrap().retention_window_duration, Some(seconds(60)));
+}
+
+#[test]
+fn a_ladder_sets_size_gop_segments_and_audio_channels() {
+    let gop = || seconds(2);
+    let h264 = H264CodecSettings {
+        width_pixels: 1280,
+        height_pixels: 720,
+        frame_rate: 30.0,
+        bitrate_bps: 3_000_000,
+        gop_mode: Some(h264_codec_settings::GopMode::GopDuration(gop())),
+        ..Default::default()
+    };
+    let h265 = H265CodecSettings {
+        width_pixels: 1280,
+        height_pixels: 720,
+        frame_rate: 30.0,
+        bitrate_bps: 3_000_000,
+        gop_mode: Some(h265_codec_settings::GopMode::GopDuration(gop())),
+        ..Default::default()
+    };
+    let rendition = || Rendition::new(1280, 720, 30.0, 3_000_000);
+    for (rendition, settings) in
+        [(rendition(), CodecSettings::H264(h264)), (rendition().h265(), CodecSettings::H265(h265))]
+    {
+        let channel = Ladder::of([rendition]).channel("gs://b/").build().unwrap();
+        let [video, audio] = &*channel.elementary_streams else { panic!("two streams") };
+        let codec_settings = Some(settings);
+        assert_eq!(
+            video.elementary_stream,
+            Some(Track::VideoStream(VideoStream { codec_settings }))
+        );
+        let stereo = AudioStream { bitrate_bps: 128_000, channel_count: 2, ..Default::default() };
+        assert_eq!(audio.elementary_stream, Some(Track::AudioStream(stereo)));
+        for mux in &channel.mux_streams {
+            let segments = mux.segment_settings.and_then(|settings| settings.segment_duration);
+            assert_eq!((&*mux.container, segments), ("fmp4", Some(seconds(6))));
+        }
+    }
 }
 
 #[test]

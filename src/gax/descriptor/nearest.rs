@@ -32,3 +32,28 @@ fn distance(a: &str, b: &str) -> usize {
     }
     row[b.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_has_at_most_a_third_of_the_letters_changed() {
+        let nearest = |name| nearest(name, ["manifests", "mux_streams"].into_iter());
+        for close in ["manifests", "manifest", "mannifests", "manifsts", "muxStreams", "manixxxts"]
+        {
+            assert!(nearest(close).is_some(), "{close}");
+        }
+        assert_eq!(nearest("manixxxxs"), None, "four of nine letters are wrong");
+        assert_eq!(nearest("labels"), None);
+    }
+
+    #[test]
+    fn the_distance_counts_insertions_removals_and_replacements() {
+        for (a, b, expected) in
+            [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2)]
+        {
+            assert_eq!(distance(a, b), expected, "{a:?} {b:?}");
+        }
+    }
+}

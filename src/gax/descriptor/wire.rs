@@ -131,7 +131,24 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 
 /// Writes a message as a field.
 pub(super) fn put_message(out: &mut Vec<u8>, number: u32, message: &[u8]) {
-    put_varint(out, u64::from(number) << 3 | 2);
+    put_varint(out, (u64::from(number) << 3) + 2);
     put_varint(out, message.len() as u64);
     out.extend_from_slice(message);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_varint_is_read_as_it_was_written() {
+        for value in [0, 1, 127, 128, 129, 16_383, 16_384, u64::MAX] {
+            let mut bytes = Vec::new();
+            put_varint(&mut bytes, value);
+            bytes.push(7);
+            let rest = &mut &*bytes;
+            assert_eq!((take_varint(rest), *rest), (Some(value), &[7][..]));
+        }
+        assert_eq!(take_varint(&mut &[0x80; 11][..]), None, "it has no end");
+    }
 }

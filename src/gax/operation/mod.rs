@@ -15,7 +15,7 @@ use crate::{
     gax::{
         call::{Call, CallKind, Core},
         context::require_runtime,
-        error::{CallStats, Error},
+        error::Error,
         name::OperationName,
         observe::{self, Began, Wait},
         policy::PollPolicy,
@@ -58,7 +58,6 @@ impl<T, M> Operation<T, M> {
         let name = state.name.parse().map_err(|e| {
             Error::unreadable("the service started an operation without a proper name")
                 .with_source(e)
-                .with_stats(CallStats { attempts: 1, may_have_run: true, ..CallStats::default() })
         })?;
         observe::started(&name);
         Ok(Self { state: Some(state), began, ..Self::resumed(core, name) })

@@ -80,3 +80,21 @@ pub(crate) fn not_sent(when: &str) -> TransportError {
     let message = format!("time ran out {when}");
     TransportError::new(Code::DeadlineExceeded, Sent::No, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::ready;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_ready_at_the_deadline_is_too_late() {
+        let wait = |ahead| {
+            let deadline = Instant::now() + Duration::from_millis(ahead);
+            before_sending(Some(deadline), "a token", ready(Ok(())))
+        };
+        wait(1).await.expect("in time");
+        let error = wait(0).await.expect_err("too late");
+        assert_eq!((error.code(), error.sent), (Code::DeadlineExceeded, Sent::No));
+        assert_eq!(error.message(), "time ran out before there was a token");
+    }
+}

@@ -112,6 +112,12 @@ fn valid_durations_round_trip() {
 }
 
 #[test]
+fn a_duration_of_zero_is_valid() {
+    assert_eq!(time::std_duration(&length(0, 0)), Ok(Duration::ZERO));
+    assert_eq!(time::duration(Duration::ZERO), Ok(length(0, 0)));
+}
+
+#[test]
 fn no_timestamp_panics_or_changes_its_value() {
     check(|draw| {
         let timestamp = stamp(draw.i64(), draw.i32());

@@ -270,6 +270,16 @@ async fn a_panic_of_a_source_becomes_an_error() {
     }
 }
 
+#[test]
+fn a_token_error_contains_its_reason() {
+    for error in [TokenError::transient("busy"), TokenError::permanent("revoked")] {
+        let reason = if error.is_transient() { "busy" } else { "revoked" };
+        let source = std::error::Error::source(&error).expect("the reason");
+        assert_eq!(source.to_string(), reason);
+        assert!(!error.to_string().contains(reason), "{error}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_deadline_ends_the_wait_for_a_slow_source_with_nothing_sent() {
     let peer = Peer::new();
@@ -289,20 +299,23 @@ async fn a_token_that_arrives_at_the_deadline_is_too_late() {
         Token::bearer(SECRET)
     };
     let error = call(&client(&peer, source)).await.expect_err("no time is left");
-    assert_eq!((error.code(), error.may_have_run()), (Code::DeadlineExceeded, false), "{error:?}");
+    assert_eq!(error.code(), Code::DeadlineExceeded);
+    assert!(error.message().contains("token"), "{error}");
     assert!(peer.header("authorization").is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_ends_the_wait_for_a_token_of_a_custom_channel_with_nothing_sent() {
+async fn the_deadline_ends_the_wait_of_an_auth_layer_below_the_client_with_nothing_sent() {
     let service = tower::service_fn(|request: Request<Body>| async move {
         panic!("sent: {request:?}");
         #[allow(unreachable_code, reason = "it tells the type")]
         Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
     });
-    let client = LivestreamClient::builder().channel(service).credentials(pending);
+    let layer = AuthLayer::new(Credentials::from(pending));
+    let client = LivestreamClient::builder().channel(service).anonymous().layer(layer);
     let error = call(&client.build().expect("valid")).await.expect_err("no token");
-    assert_eq!((error.code(), error.may_have_run()), (Code::DeadlineExceeded, false), "{error:?}");
+    assert_eq!(error.code(), Code::DeadlineExceeded);
+    assert!(error.message().ends_with("before there was a token"), "{error}");
 }
 
 #[tokio::test]

@@ -431,6 +431,8 @@ fn an_invalid_ladder_is_refused_with_every_violation() {
          `mux_streams[0].segment_settings.segment_duration` is 5 s, but must be a multiple of the \
          GOP of `video-720p`, which is 2 s"
     );
+    let fields = violations.iter().map(|violation| violation.field()).collect::<Vec<_>>();
+    assert_eq!((fields.len(), fields[0]), (4, "output.uri"));
     let error = livestream_client::Error::from(violations);
     assert_eq!(error.field(), Some("output.uri"));
     assert!(error.message().ends_with("the GOP of `video-720p`, which is 2 s"));

@@ -9,9 +9,9 @@ use super::{
 use livestream_client::{
     LivestreamClient,
     model::{
-        Channel, CreateChannelRequest, DvrSession, Input, LogConfig, Manifest, MuxStream,
-        UpdateChannelRequest, UpdateDvrSessionRequest, UpdateInputRequest, UpdatePoolRequest,
-        channel::Output, input::SecurityRule,
+        Channel, CreateChannelRequest, DvrSession, ElementaryStream, Input, LogConfig, Manifest,
+        MuxStream, TextStream, UpdateChannelRequest, UpdateDvrSessionRequest, UpdateInputRequest,
+        UpdatePoolRequest, channel::Output, elementary_stream, input::SecurityRule,
     },
     name::{ChannelName, LocationName},
     validation::{Context, Validate},
@@ -91,6 +91,24 @@ fn an_update_can_refer_to_streams_outside_of_its_mask() {
         &["`channel.manifests[0].mux_streams[0]` is `hd`, but the channel has no such mux \
              stream; it has `sd`"],
     );
+}
+
+#[test]
+fn an_update_of_elementary_streams_does_not_know_whether_captions_are_distributed() {
+    let text = TextStream {
+        codec: "cea608".into(),
+        output_cea_channel: "CC1".into(),
+        ..Default::default()
+    };
+    let track = ElementaryStream {
+        key: "text".into(),
+        elementary_stream: Some(elementary_stream::ElementaryStream::TextStream(text)),
+    };
+    let edit = |r: &mut UpdateChannelRequest| {
+        channel(r).elementary_streams = vec![track.clone()];
+        r.update_mask = mask(&["elementary_streams"]);
+    };
+    broken(&update, edit, &[]);
 }
 
 #[test]

@@ -154,6 +154,23 @@ pub(crate) fn slice(start: i64, end: i64) -> Slice {
     Slice { kind: Some(slice::Kind::TimeSlice(slice)) }
 }
 
+#[test]
+fn a_clip_slice_can_be_shorter_than_a_second() {
+    let ending = |nanos| {
+        move |c: &mut Clip| {
+            let at = |nanos| Some(Timestamp { seconds: 1000, nanos });
+            let slice = TimeSlice { markin_time: at(500_000_000), markout_time: at(nanos) };
+            c.slices[0].kind = Some(slice::Kind::TimeSlice(slice));
+        }
+    };
+    broken(&clip, ending(800_000_000), &[]);
+    broken(
+        &clip,
+        ending(200_000_000),
+        &["`slices[0].time_slice.markout_time` must be after `markin_time`"],
+    );
+}
+
 pub(crate) fn clip() -> Clip {
     Clip::of_manifest("hls", "gs://bucket/clips", [slice(1000, 1060)])
 }

@@ -21,6 +21,7 @@ use livestream_client::{
     },
     name::LocationName,
     proto::google::longrunning::{self, ListOperationsRequest, ListOperationsResponse},
+    rpc::Rpc,
 };
 use livestream_emulator::{Emulator, Latency};
 use prost::{Message, Name};
@@ -328,6 +329,17 @@ async fn ensure_running_joins_a_start_and_follows_a_stop() {
     drop(client.start_channel(name).await.unwrap());
     let stopped = client.ensure_stopped(name).await.unwrap();
     assert_eq!(stopped.streaming_state(), StreamingState::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_running_pauses_between_the_reads_of_a_channel_that_starts() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel: name, log, .. } = &fixture;
+    fixture.create_channel().await;
+    drop(client.start_channel(name).await.unwrap());
+    client.ensure_running(name).await.unwrap();
+    let gaps = log.gaps(GetChannelRequest::METHOD);
+    assert!(gaps.len() > 2 && gaps.iter().all(|gap| !gap.is_zero()), "{gaps:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -377,7 +377,8 @@ mod tests {
 
     #[test]
     fn each_predicate_is_true_for_its_code_only() {
-        let predicates: [(Code, fn(&Error) -> bool); 9] = [
+        type Predicate = fn(&Error) -> bool;
+        let predicates: [(Code, Predicate); 9] = [
             (Code::NotFound, Error::is_not_found),
             (Code::AlreadyExists, Error::is_already_exists),
             (Code::FailedPrecondition, Error::is_failed_precondition),

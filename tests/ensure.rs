@@ -9,25 +9,35 @@ use livestream_client::{
     Error, LivestreamClient,
     ensure::Plan,
     model::{
-        Asset, Channel, DeleteChannelRequest, DvrSession, Event, GetChannelRequest, Input,
-        InputAttachment, LogConfig, OperationMetadata, PreprocessingConfig, UpdateChannelRequest,
+        Asset, AudioStream, Channel, Clip, CreateChannelRequest, DeleteChannelRequest, DvrSession,
+        ElementaryStream, Encryption, Event, GetChannelRequest, Input, InputAttachment,
+        ListDvrSessionsRequest, LogConfig, OperationMetadata, PreprocessingConfig, RetentionConfig,
+        TimecodeConfig, UpdateChannelRequest, VideoStream,
         asset::{Resource, VideoAsset},
+        audio_stream::AudioMapping,
         channel::StreamingState,
         dvr_session::{self, dvr_window::Kind},
-        event::{AdBreakTask, Task},
+        elementary_stream::ElementaryStream as Track,
+        encryption::{Aes128Encryption, EncryptionMode, SampleAesEncryption},
+        event::{AdBreakTask, ReturnToProgramTask, Task},
         input::{SecurityRule, Tier, Type},
         log_config::LogSeverity,
         preprocessing_config::{Crop, Pad},
+        timecode_config::{TimeOffset, TimecodeSource},
+        video_stream::{CodecSettings, H264CodecSettings},
     },
     name::LocationName,
-    proto::google::longrunning::{self, ListOperationsRequest, ListOperationsResponse},
+    policy::{PollPolicy, RetryPolicy},
+    proto::google::longrunning::{
+        self, GetOperationRequest, ListOperationsRequest, ListOperationsResponse,
+    },
     rpc::Rpc,
 };
 use livestream_emulator::{Emulator, Latency};
 use prost::{Message, Name};
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -36,6 +46,7 @@ use support::{
     Observed, Scripted,
     fixture::{Fixture, channel, frequent_polls, sleep_seconds},
 };
+use tokio::time::Instant;
 use tonic::{Code, Status};
 
 fn rtmp() -> Input {
@@ -580,4 +591,394 @@ async fn names_with_a_project_number_folders_and_secrets_do_not_always_differ() 
         let error = client.plan_channel(name, &wanted).await.unwrap_err();
         assert_eq!(error.code(), Code::Unimplemented, "{input} {uri}");
     }
+}
+
+/// An operation of another caller on the channel `news`.
+fn under_way() -> longrunning::Operation {
+    let metadata = OperationMetadata {
+        target: "projects/p/locations/us-central1/channels/news".to_owned(),
+        ..Default::default()
+    };
+    let metadata = prost_types::Any {
+        type_url: OperationMetadata::type_url(),
+        value: metadata.encode_to_vec(),
+    };
+    longrunning::Operation {
+        name: "projects/p/locations/us-central1/operations/operation-2".to_owned(),
+        metadata: Some(metadata),
+        ..Default::default()
+    }
+}
+
+fn no_channel(_: GetChannelRequest) -> Result<Channel, Status> {
+    Err(Status::not_found("there is no such channel"))
+}
+
+/// The answers to `GetChannel`: an error until `is_there`, then the channel.
+fn there_if(
+    is_there: impl Fn() -> bool + Send + Sync + 'static,
+) -> impl Fn(GetChannelRequest) -> Result<Channel, Status> + Send + Sync + 'static {
+    move |request| if is_there() { Ok(channel()) } else { no_channel(request) }
+}
+
+/// The number of earlier calls.
+fn counter() -> impl Fn() -> usize + Send + Sync + 'static {
+    let calls = AtomicUsize::new(0);
+    move || calls.fetch_add(1, Ordering::Relaxed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_cannot_be_read_does_not_count_as_absent() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let denied = |_: GetChannelRequest| Err(Status::permission_denied("no access"));
+    let service = Observed::new(Scripted::new().on(denied));
+    let client = service.client();
+    let errors = [
+        client.plan_channel(name, &channel()).await.unwrap_err(),
+        client.ensure_channel(name, channel()).await.unwrap_err(),
+        client.ensure_running(name).await.unwrap_err(),
+        client.ensure_absent(name).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.code(), Code::PermissionDenied, "{error}");
+    }
+    assert_eq!(service.log().total(), 4, "one read each");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_waits_for_an_operation_for_longer_than_the_default_limit_if_its_policy_allows_it() {
+    let latency = Duration::from_secs(45 * 60);
+    assert!(PollPolicy::default().limit() < latency && latency < frequent_polls().limit());
+    let emulator = Emulator::builder().latency(Latency::CreateChannel, latency);
+    let Fixture { client, channel: name, log, .. } = &Fixture::with(emulator);
+    client.ensure_channel(name, channel()).await.unwrap();
+    assert_eq!(log.mutations(), 1);
+    // The pauses are those of the policy too.
+    let gaps = log.gaps(GetOperationRequest::METHOD);
+    assert!(gaps.iter().all(|gap| gap.as_millis() <= 410), "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_whose_response_is_lost_is_not_repeated_if_it_was_carried_out() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
+    for code in [Code::Unavailable, Code::DeadlineExceeded] {
+        let stored = Arc::new(Mutex::new(channel()));
+        let (read, updated, new) = (stored.clone(), stored, wanted.clone());
+        let service = Scripted::new()
+            .on(move |_: GetChannelRequest| Ok(read.lock().unwrap().clone()))
+            .on(move |_: UpdateChannelRequest| {
+                *updated.lock().unwrap() = new.clone();
+                Err(Status::new(code, "the response is lost"))
+            });
+        let service = Observed::new(service);
+        let client = service.client_builder().retry(RetryPolicy::never()).build().unwrap();
+        let channel = client.ensure_channel(name, wanted.clone()).await.unwrap();
+        assert_eq!(channel.log_config, wanted.log_config);
+        assert_eq!(service.log().mutations(), 1, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_is_not_about_the_state_is_final_at_the_first_time() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
+    let refused = [(true, Code::PermissionDenied), (false, Code::FailedPrecondition)];
+    for (exists, code) in refused {
+        let service = Scripted::new()
+            .on(there_if(move || exists))
+            .on(move |_: CreateChannelRequest| Err(Status::new(code, "refused")))
+            .on(move |_: UpdateChannelRequest| Err(Status::new(code, "refused")))
+            .on(nothing_under_way);
+        let service = Observed::new(service);
+        let error = service.client().ensure_channel(name, wanted.clone()).await.unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+        assert_eq!(service.log().total(), 2, "a read and a step: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_refusal_of_an_update_leads_to_a_read_and_not_to_a_listing_of_operations() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
+    let (reads, updated) = (counter(), wanted.clone());
+    let service = Scripted::new()
+        .on(move |_: GetChannelRequest| Ok(if reads() == 0 { channel() } else { updated.clone() }))
+        .on(|_: UpdateChannelRequest| Err(Status::aborted("another update was faster")));
+    let service = Observed::new(service);
+    service.client().ensure_channel(name, wanted).await.unwrap();
+    assert_eq!(service.log().mutations(), 1);
+    assert_eq!(service.log().count(ListOperationsRequest::METHOD), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_creation_that_another_caller_has_begun_is_joined_and_polled_until_it_is_done() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let (polls, is_done) = (counter(), Arc::new(AtomicBool::new(false)));
+    let done = is_done.clone();
+    let service = Scripted::new()
+        .on(there_if(move || is_done.load(Ordering::Relaxed)))
+        .on(|_: CreateChannelRequest| Err(Status::already_exists("it is being created")))
+        .on(|_: ListOperationsRequest| {
+            Ok(ListOperationsResponse { operations: vec![under_way()], ..Default::default() })
+        })
+        .on(move |_: GetOperationRequest| {
+            done.store(polls() == 4, Ordering::Relaxed);
+            let done = done.load(Ordering::Relaxed);
+            Ok(longrunning::Operation { done, ..under_way() })
+        });
+    let service = Observed::new(service);
+    service.client().ensure_channel(name, channel()).await.unwrap();
+    assert_eq!(service.log().mutations(), 1, "the creation is not repeated");
+    assert_eq!(service.log().count(ListOperationsRequest::METHOD), 1);
+    assert_eq!(service.log().count(GetOperationRequest::METHOD), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_creation_that_the_service_does_not_list_is_waited_for_with_pauses() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    for code in [Code::AlreadyExists, Code::Aborted] {
+        let reads = counter();
+        let service = Scripted::new()
+            .on(there_if(move || reads() == 6))
+            .on(move |_: CreateChannelRequest| Err(Status::new(code, "it is being created")))
+            .on(nothing_under_way);
+        let service = Observed::new(service);
+        let begun = Instant::now();
+        service.client().ensure_channel(name, channel()).await.unwrap();
+        assert_eq!(service.log().mutations(), 6, "{code}");
+        assert!(begun.elapsed() > Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_are_listed_without_a_filter_if_the_service_cannot_filter_them() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    for code in [Code::InvalidArgument, Code::Unimplemented] {
+        let listings = counter();
+        let service = Scripted::new()
+            .on(no_channel)
+            .on(move |request: ListOperationsRequest| {
+                if !request.filter.is_empty() {
+                    return Err(Status::new(code, "there are no filters"));
+                }
+                let done = listings() > 0;
+                let operations = vec![longrunning::Operation { done, ..under_way() }];
+                Ok(ListOperationsResponse { operations, ..Default::default() })
+            })
+            .on(|_: GetOperationRequest| Ok(longrunning::Operation { done: true, ..under_way() }));
+        let service = Observed::new(service);
+        service.client().ensure_absent(name).await.unwrap();
+        assert_eq!(service.log().count(GetOperationRequest::METHOD), 1, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_listing_of_operations_ends_ensure_absent() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let service = Scripted::new()
+        .on(no_channel)
+        .on(|_: ListOperationsRequest| Err(Status::permission_denied("no operations for you")));
+    let error = Observed::new(service).client().ensure_absent(name).await.unwrap_err();
+    assert_eq!(error.code(), Code::PermissionDenied, "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_operation_of_another_caller_is_over_if_its_record_is_deleted_and_a_refusal_names_it() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let service = |code: Code| {
+        let listings = counter();
+        let service = Scripted::new()
+            .on(no_channel)
+            .on(move |_: ListOperationsRequest| {
+                let operations = if listings() == 0 { vec![under_way()] } else { Vec::new() };
+                Ok(ListOperationsResponse { operations, ..Default::default() })
+            })
+            .on(move |_: GetOperationRequest| Err(Status::new(code, "no record")));
+        Observed::new(service)
+    };
+    let deleted = service(Code::NotFound);
+    deleted.client().ensure_absent(name).await.unwrap();
+    assert_eq!(deleted.log().count(GetOperationRequest::METHOD), 1);
+
+    let error = service(Code::PermissionDenied).client().ensure_absent(name).await.unwrap_err();
+    assert_eq!(error.code(), Code::PermissionDenied, "{error}");
+    assert_eq!(error.operation().map(ToString::to_string), Some(under_way().name));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_declaration_with_the_name_of_another_resource_is_refused_before_anything_is_sent() {
+    let service = Observed::new(Scripted::new());
+    let (client, location) = (service.client(), LocationName::new("p", "us-central1").unwrap());
+    let channel = location.channel("news").unwrap();
+    let other = || "projects/p/locations/us-central1/other".to_owned();
+    let input = Input { name: other(), ..rtmp() };
+    let asset = Asset { name: other(), ..Default::default() };
+    let session = DvrSession { name: other(), ..Default::default() };
+    let clip = Clip { name: other(), ..Default::default() };
+    let event = Event { name: other(), ..Default::default() };
+    let errors = [
+        client.ensure_input(&location.input("one").unwrap(), input).await.unwrap_err(),
+        client.ensure_asset(&location.asset("one").unwrap(), asset).await.unwrap_err(),
+        client.ensure_dvr_session(&channel.dvr_session("one").unwrap(), session).await.unwrap_err(),
+        client.ensure_clip(&channel.clip("one").unwrap(), clip).await.unwrap_err(),
+        client.ensure_event(&channel.event("one").unwrap(), event).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!((error.code(), error.field()), (Code::InvalidArgument, Some("name")), "{error}");
+    }
+    assert_eq!(service.log().total(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_absent_removes_an_asset_a_dvr_session_a_clip_and_an_event() {
+    let fixture = Fixture::new();
+    let Fixture { client, location, channel: name, log, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    sleep_seconds(60).await;
+    let resource = Some(Resource::Video(VideoAsset { uri: "gs://b/slate.mp4".to_owned() }));
+    let asset = Asset { resource, ..Default::default() };
+    let clip = Clip { output_uri: "gs://bucket/goal/".to_owned(), ..fixture.clip(30) };
+    let task = Some(Task::ReturnToProgram(ReturnToProgramTask {}));
+    let event = Event { task, execution_time: fixture.at(3600), ..Default::default() };
+    let slate = location.asset("slate").unwrap();
+    let evening = name.dvr_session("evening").unwrap();
+    let (goal, back) = (name.clip("goal").unwrap(), name.event("back").unwrap());
+    client.ensure_asset(&slate, asset).await.unwrap();
+    client.ensure_dvr_session(&evening, fixture.session(600, 7200)).await.unwrap();
+    client.ensure_clip(&goal, clip).await.unwrap();
+    client.ensure_event(&back, event).await.unwrap();
+    let before = log.mutations();
+    for _ in 0..2 {
+        client.ensure_absent(&slate).await.unwrap();
+        client.ensure_absent(&evening).await.unwrap();
+        client.ensure_absent(&goal).await.unwrap();
+        client.ensure_absent(&back).await.unwrap();
+    }
+    assert_eq!(log.mutations(), before + 4);
+    assert!(client.get_asset(&slate).await.unwrap_err().is_not_found());
+    assert!(client.get_dvr_session(&evening).await.unwrap_err().is_not_found());
+    assert!(client.get_clip(&goal).await.unwrap_err().is_not_found());
+    assert!(client.get_event(&back).await.unwrap_err().is_not_found());
+}
+
+#[tokio::test(start_paused = true)]
+async fn ensure_event_reports_an_event_that_has_failed() {
+    let fixture = Fixture::new();
+    let Fixture { emulator, client, channel: name, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let task = Some(Task::ReturnToProgram(ReturnToProgramTask {}));
+    let event = Event { task, execution_time: fixture.at(3600), ..Default::default() };
+    let back = name.event("back").unwrap();
+    client.ensure_event(&back, event.clone()).await.unwrap();
+    emulator.fail(&back, Status::internal("no markers")).unwrap();
+    let error = client.ensure_event(&back, event).await.unwrap_err();
+    assert_eq!(error.code(), Code::FailedPrecondition);
+    assert!(error.message().ends_with("the resource has failed: no markers"), "{error}");
+}
+
+/// The changes in the plan of a channel.
+async fn changes(actual: Channel, wanted: Channel, cleared: &[&str]) -> Vec<String> {
+    let service = Scripted::new()
+        .on(move |_: GetChannelRequest| Ok(actual.clone()))
+        .on(|_: ListDvrSessionsRequest| Ok(Default::default()));
+    let name = LocationName::new("p", "us-central1").unwrap().channel("news").unwrap();
+    let ensure = Observed::new(service).client().ensure_channel(&name, wanted);
+    match ensure.clear(cleared.iter().copied()).plan().await.unwrap() {
+        Plan::Update { changes, .. } => changes.iter().map(ToString::to_string).collect(),
+        plan => panic!("{plan}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_shows_numbers_of_entries_booleans_fractions_and_whole_messages() {
+    let picture = |allow_open_gop: bool| {
+        let settings =
+            H264CodecSettings { frame_rate: 29.97, allow_open_gop, ..Default::default() };
+        let stream = VideoStream { codec_settings: Some(CodecSettings::H264(settings)) };
+        ElementaryStream {
+            key: "picture".to_owned(),
+            elementary_stream: Some(Track::VideoStream(stream)),
+        }
+    };
+    let retention = |seconds, nanos| {
+        let window = Some(prost_types::Duration { seconds, nanos });
+        Some(RetentionConfig { retention_window_duration: window })
+    };
+    let time_offset =
+        Some(TimeOffset::UtcOffset(prost_types::Duration { seconds: 3600, nanos: 0 }));
+    let timecode_config =
+        Some(TimecodeConfig { source: TimecodeSource::MediaTimestamp.into(), time_offset });
+    let actual = Channel {
+        elementary_streams: vec![picture(false)],
+        retention_config: retention(86_400, 0),
+        timecode_config,
+        ..channel()
+    };
+    let mut wanted = Channel {
+        elementary_streams: vec![picture(true)],
+        retention_config: retention(5_400, 250_000_000),
+        ..channel()
+    };
+    wanted.mux_streams.push(wanted.mux_streams[0].clone());
+    let expected = [
+        "elementary_streams[0].video_stream.h264.allow_open_gop: not set -> true",
+        "mux_streams: 1 entry -> 2 entries",
+        "timecode_config: {source: MEDIA_TIMESTAMP, utc_offset: 3600s} -> not set",
+        "retention_config.retention_window_duration: 86400s -> 5400.25s",
+    ];
+    assert_eq!(changes(actual, wanted, &["timecode_config"]).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_number_0_of_a_required_field_is_a_wanted_value() {
+    let with = |input_channel: i32| {
+        let mapping = AudioMapping { input_channel, output_channel: 1, ..Default::default() };
+        let stream = AudioStream { mapping: vec![mapping], ..Default::default() };
+        let elementary_stream = Some(Track::AudioStream(stream));
+        let stream = ElementaryStream { elementary_stream, ..Default::default() };
+        Channel { elementary_streams: vec![stream], ..Default::default() }
+    };
+    let change = "elementary_streams[0].audio_stream.mapping[0].input_channel: 1 -> 0";
+    assert_eq!(changes(with(1), with(0), &[]).await, [change]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_choice_of_an_empty_message_is_a_difference() {
+    let with = |mode: EncryptionMode| {
+        let encryption = Encryption { encryption_mode: Some(mode), ..Default::default() };
+        Channel { encryptions: vec![encryption], ..Default::default() }
+    };
+    let actual = with(EncryptionMode::Aes128(Aes128Encryption {}));
+    let wanted = with(EncryptionMode::SampleAes(SampleAesEncryption {}));
+    let change = "encryptions[0].sample_aes: not set -> {}";
+    assert_eq!(changes(actual, wanted, &[]).await, [change]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clear_reaches_a_field_of_a_message_that_the_declaration_leaves_unset() {
+    let actual = Channel { log_config: logging(LogSeverity::Error), ..channel() };
+    let change = "log_config.log_severity: ERROR -> not set";
+    assert_eq!(changes(actual, channel(), &["log_config.log_severity"]).await, [change]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_for_a_changed_secret_does_not_contain_the_secret() {
+    use livestream_client::model::{Distribution, RtmpPushOutputEndpoint, distribution::Endpoint};
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let with = |stream_key: &str| {
+        let endpoint =
+            RtmpPushOutputEndpoint { stream_key: stream_key.to_owned(), ..Default::default() };
+        let endpoint = Some(Endpoint::RtmpPush(endpoint));
+        Channel {
+            distributions: vec![Distribution { endpoint, ..Default::default() }],
+            ..channel()
+        }
+    };
+    let client = stubborn(with("old-key")).client();
+    let error = client.ensure_channel(name, with("new-key")).await.unwrap_err();
+    let field = "distributions[0].rtmp_push.stream_key";
+    assert_eq!(error.field(), Some(field));
+    let shown = format!("({field}: [redacted] -> [redacted])");
+    assert!(error.message().ends_with(&shown), "{error}");
 }

@@ -5,12 +5,16 @@ mod support;
 
 use livestream_client::{
     model::{
-        Event, GetChannelRequest,
+        Asset, Channel, Clip, DvrSession, Event, GetAssetRequest, GetChannelRequest,
+        GetClipRequest, GetDvrSessionRequest, GetEventRequest, LogConfig, asset,
         channel::StreamingState,
         clip, dvr_session,
         event::{self, AdBreakTask, Task},
+        log_config::LogSeverity,
     },
+    name::LocationName,
     policy::{Backoff, PollPolicy, RetryPolicy},
+    proto::google::rpc,
     rpc::Rpc,
 };
 use livestream_emulator::{Emulator, Latency};
@@ -22,7 +26,7 @@ use std::{
     time::Duration,
 };
 use support::{
-    Observed,
+    Observed, Scripted,
     fixture::{Fixture, frequent_polls, sleep_seconds},
 };
 use tokio::time::Instant;
@@ -190,4 +194,70 @@ async fn permission_denied_ends_wait_until_at_once() {
     let wait = fixture.client.wait_until(&fixture.channel, StreamingState::Streaming);
     assert_eq!(wait.await.expect_err("not allowed").code(), Code::PermissionDenied);
     assert_eq!(observed.log().total(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wait_until_ends_for_an_asset_an_event_a_clip_or_a_dvr_session_that_cannot_change() {
+    let error = || Some(rpc::Status { message: "no space".to_owned(), ..Default::default() });
+    let reason = "the state is Error: no space";
+    let asset = Asset { state: asset::State::Error.into(), error: error(), ..Default::default() };
+    let service = Scripted::new().on(move |_: GetAssetRequest| Ok(asset.clone()));
+    let location = LocationName::new("p", "us-central1").expect("a valid name");
+    let (name, client) = (location.asset("a").expect("a valid name"), Observed::new(service));
+    let end = client.client().wait_until(&name, asset::State::Active).await;
+    assert_eq!(end.expect_err("too late").message(), format!("cannot reach Active: {reason}"));
+
+    let channel = location.channel("news").expect("a valid name");
+    let event = Event { state: event::State::Failed.into(), error: error(), ..Default::default() };
+    let service = Scripted::new().on(move |_: GetEventRequest| Ok(event.clone()));
+    let (name, client) = (channel.event("e").expect("a valid name"), Observed::new(service));
+    let end = client.client().wait_until(&name, event::State::Running).await;
+    let message = "cannot reach Running: the state is Failed: no space";
+    assert_eq!(end.expect_err("too late").message(), message);
+
+    let clips = [
+        (clip::State::Failed, "cannot reach Creating: the state is Failed: no space"),
+        (
+            clip::State::Succeeded,
+            "cannot reach Creating: the state is Succeeded: this state is final",
+        ),
+    ];
+    for (state, message) in clips {
+        let clip = Clip { state: state.into(), error: error(), ..Default::default() };
+        let service = Scripted::new().on(move |_: GetClipRequest| Ok(clip.clone()));
+        let (name, client) = (channel.clip("c").expect("a valid name"), Observed::new(service));
+        let end = client.client().wait_until(&name, clip::State::Creating).await;
+        assert_eq!(end.expect_err("too late").message(), message);
+    }
+
+    let session = DvrSession { state: dvr_session::State::Finished.into(), ..Default::default() };
+    let service = Scripted::new().on(move |_: GetDvrSessionRequest| Ok(session.clone()));
+    let (name, client) = (channel.dvr_session("s").expect("a valid name"), Observed::new(service));
+    let end = client.client().wait_until(&name, dvr_session::State::Live).await;
+    let message = "cannot reach Live: the state is Finished: this state is final";
+    assert_eq!(end.expect_err("too late").message(), message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wait_until_with_a_closure_sees_a_property_that_changes_while_the_state_stays() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel, .. } = &fixture;
+    fixture.create_channel().await;
+    let logs = |channel: &Channel| channel.log_config.is_some();
+    let update = async {
+        sleep_seconds(60).await;
+        let log_config = Some(LogConfig { log_severity: LogSeverity::Error.into() });
+        let wanted = Channel { log_config, ..Default::default() };
+        client.ensure_channel(channel, wanted).await.expect("it is stopped");
+    };
+    let begun = Instant::now();
+    let (waited, _) = tokio::join!(client.wait_until(channel, logs), update);
+    assert!(waited.expect("it changes").log_config.is_some());
+    assert!(begun.elapsed() >= 60 * SECOND, "{:?}", begun.elapsed());
+
+    let policy = frequent_polls().with_limit(90 * SECOND);
+    let is_old = |channel: &Channel| channel.log_config.is_none();
+    let end = client.wait_until_with(channel, is_old, policy).await.expect_err("it logs");
+    let message = "the wait for the condition ended after 90s, and the state is still Stopped";
+    assert_eq!(end.message(), message);
 }

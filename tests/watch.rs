@@ -3,8 +3,9 @@
 mod support;
 
 use livestream_client::{
+    Watched,
     model::{
-        Asset, Channel, Distribution, DistributionStream, DvrSession, Event,
+        Asset, Channel, Clip, Distribution, DistributionStream, DvrSession, Event,
         RtmpPushOutputEndpoint,
         asset::{self, Resource, VideoAsset},
         channel::StreamingState,
@@ -13,7 +14,7 @@ use livestream_client::{
         dvr_session::{self, dvr_window::Kind},
         event::{self, AdBreakTask, ReturnToProgramTask, Task},
     },
-    name::{AssetName, DvrSessionName},
+    name::{AssetName, ChannelName, ClipName, DvrSessionName, EventName},
 };
 use livestream_emulator::Emulator;
 use prost_types::FieldMask;
@@ -269,4 +270,16 @@ async fn a_watch_sees_all_states_of_a_distribution() {
     let course = [S::NotReady, S::Ready, S::AwaitingInput, S::Distributing, S::Error];
     assert_eq!(states, course);
     assert_all(states);
+}
+
+#[test]
+fn only_a_channel_has_parts_with_states_of_their_own() {
+    let state = distribution::State::Ready.into();
+    let distribution = Distribution { state, ..Default::default() };
+    let channel = Channel { distributions: vec![distribution; 2], ..Default::default() };
+    assert_eq!(ChannelName::part_states(&channel), [state; 2]);
+    assert_eq!(AssetName::part_states(&Asset::default()), [0; 0]);
+    assert_eq!(ClipName::part_states(&Clip::default()), [0; 0]);
+    assert_eq!(DvrSessionName::part_states(&DvrSession::default()), [0; 0]);
+    assert_eq!(EventName::part_states(&Event::default()), [0; 0]);
 }

@@ -5,12 +5,16 @@
 mod support;
 
 use livestream_client::{
-    Changes, LivestreamClient, WatchEvent,
+    Changes, LivestreamClient, WatchEvent, Watched,
     model::{
-        Channel, GetChannelRequest, ListChannelsRequest, ListChannelsResponse,
-        channel::StreamingState as S, dvr_session,
+        Asset, Channel, Event, GetChannelRequest, ListChannelsRequest, ListChannelsResponse,
+        asset::{Resource, VideoAsset},
+        channel::StreamingState as S,
+        dvr_session,
+        event::{ReturnToProgramTask, Task},
     },
     name::{ChannelName, LocationName},
+    policy::{PollPolicy, RetryPolicy},
     rpc::Rpc,
 };
 use livestream_emulator::{Emulator, Latency, Limit};
@@ -307,4 +311,163 @@ fn a_watch_of_many_goes_on_when_the_runtime_that_polled_has_ended() {
         let news = location.channel("news").unwrap();
         watches.wait_until(&news, |_: &Channel| true).await.unwrap();
     });
+}
+
+/// The names of the first two resources that have changed.
+async fn first_two<N: Watched>(
+    changes: &mut Changes<N>,
+    name: fn(&N::Resource) -> &String,
+) -> [String; 2] {
+    let mut names = Vec::new();
+    while names.len() < 2 {
+        match changes.next().await.unwrap().unwrap() {
+            WatchEvent::Changed(resource) => names.push(name(&resource).clone()),
+            event => panic!("{event:?}"),
+        }
+    }
+    names.try_into().unwrap()
+}
+
+async fn first_deleted<N: Watched>(changes: &mut Changes<N>) -> String {
+    loop {
+        if let WatchEvent::Deleted(name) = changes.next().await.unwrap().unwrap() {
+            return name.to_string();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_assets_events_and_dvr_sessions_name_each_resource_and_its_deletion() {
+    let fixture = Fixture::new();
+    let Fixture { client, location, channel: name, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let resource = Some(Resource::Video(VideoAsset { uri: "gs://b/slate.mp4".to_owned() }));
+    let asset = Asset { resource, ..Default::default() };
+    let task = Some(Task::ReturnToProgram(ReturnToProgramTask {}));
+    let event = Event { task, execution_time: fixture.at(86_400), ..Default::default() };
+    for id in ["one", "two"] {
+        client.create_asset(location, asset.clone(), id).wait().await.unwrap();
+        client.create_event(name, event.clone(), id).await.unwrap();
+        let session = fixture.session(43_200, 86_400);
+        client.create_dvr_session(name, session, id).wait().await.unwrap();
+    }
+    sleep_seconds(60).await;
+
+    let mut changes = client.watch_assets(location).changes();
+    let [one, two] = ["one", "two"].map(|id| location.asset(id).unwrap());
+    let seen = first_two(&mut changes, |asset| &asset.name).await;
+    assert_eq!(seen, [one.to_string(), two.to_string()]);
+    client.delete_asset(&two).wait().await.unwrap();
+    assert_eq!(first_deleted(&mut changes).await, two.to_string());
+
+    let mut changes = client.watch_events(name).changes();
+    let [one, two] = ["one", "two"].map(|id| name.event(id).unwrap());
+    let seen = first_two(&mut changes, |event| &event.name).await;
+    assert_eq!(seen, [one.to_string(), two.to_string()]);
+    client.delete_event(&two).await.unwrap();
+    assert_eq!(first_deleted(&mut changes).await, two.to_string());
+
+    let mut changes = client.watch_dvr_sessions(name).changes();
+    let [one, two] = ["one", "two"].map(|id| name.dvr_session(id).unwrap());
+    let seen = first_two(&mut changes, |session| &session.name).await;
+    assert_eq!(seen, [one.to_string(), two.to_string()]);
+    client.delete_dvr_session(&two).wait().await.unwrap();
+    assert_eq!(first_deleted(&mut changes).await, two.to_string());
+}
+
+fn news() -> ChannelName {
+    LocationName::new("p", "us-central1").unwrap().channel("news").unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_channel_that_no_listing_shows_reads_it_through_an_outage_but_not_a_refusal() {
+    let service = |code: Code| {
+        let reads = AtomicUsize::new(0);
+        let service = Scripted::new()
+            .on(|_: ListChannelsRequest| Ok(ListChannelsResponse::default()))
+            .on(move |_: GetChannelRequest| match reads.fetch_add(1, Ordering::Relaxed) {
+                0..3 => Err(Status::new(code, "not now")),
+                _ => Ok(Channel { streaming_state: S::Stopped.into(), ..Default::default() }),
+            });
+        Observed::new(service)
+    };
+    for (code, reads) in [(Code::Unavailable, 4), (Code::PermissionDenied, 1)] {
+        let observed = service(code);
+        let client = observed.client_builder().retry(RetryPolicy::never()).build().unwrap();
+        let end = client.watch_channels(&news().parent()).wait_until(&news(), S::Stopped).await;
+        assert_eq!(end.err().map(|e| e.code()), (reads == 1).then_some(code));
+        assert_eq!(observed.log().count(GetChannelRequest::METHOD), reads, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_with_an_unreachable_location_shows_no_deletion() {
+    let listings = AtomicUsize::new(0);
+    let service = Scripted::new()
+        .on(|_: GetChannelRequest| Err(Status::not_found("there is no such channel")))
+        .on(move |_: ListChannelsRequest| {
+            let channel = Channel { name: news().to_string(), ..Default::default() };
+            let unreachable = vec![news().parent().to_string()];
+            Ok(match listings.fetch_add(1, Ordering::Relaxed) {
+                0 => ListChannelsResponse { channels: vec![channel], ..Default::default() },
+                1..5 => ListChannelsResponse { unreachable, ..Default::default() },
+                _ => ListChannelsResponse::default(),
+            })
+        });
+    let service = Observed::new(service);
+    let mut changes = service.client().watch_channels(&news().parent()).changes();
+    changes.next().await.unwrap().unwrap();
+    assert_eq!(changes.next().await.unwrap().unwrap(), WatchEvent::Deleted(news()));
+    assert_eq!(service.log().count(ListChannelsRequest::METHOD), 6);
+    assert_eq!(service.log().count(GetChannelRequest::METHOD), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifty_deletions_at_once_are_confirmed_by_at_most_twenty_gets_a_tick_and_a_rest_for_each() {
+    let listings = AtomicUsize::new(0);
+    let service = Scripted::new()
+        .on(|_: GetChannelRequest| Err(Status::not_found("there is no such channel")))
+        .on(move |_: ListChannelsRequest| {
+            let count = if listings.fetch_add(1, Ordering::Relaxed) == 0 { 50 } else { 0 };
+            let names = (0..count).map(|i| format!("{}/channels/c{i:03}", news().parent()));
+            let channels = names.map(|name| Channel { name, ..Default::default() }).collect();
+            Ok(ListChannelsResponse { channels, ..Default::default() })
+        });
+    let service = Observed::new(service);
+    let client = service.client_builder().poll_policy(frequent_polls()).build().unwrap();
+    let mut changes = client.watch_channels(&news().parent()).changes();
+    for at in 0..100 {
+        let is_deletion = matches!(changes.next().await.unwrap().unwrap(), WatchEvent::Deleted(_));
+        assert_eq!(is_deletion, at >= 50, "{at}");
+    }
+    let mut ticks = BTreeMap::<Instant, usize>::new();
+    for time in service.log().times(GetChannelRequest::METHOD) {
+        *ticks.entry(time).or_default() += 1;
+    }
+    assert_eq!(ticks.values().copied().collect::<Vec<_>>(), [20, 20, 10]);
+    // The rests are 400 ms for a page and 100 ms for a get.
+    let rests = service.log().gaps(ListChannelsRequest::METHOD).split_off(1);
+    assert!(rests.iter().all(|rest| *rest >= Duration::from_millis(2_400)), "{rests:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_of_many_lists_less_often_while_nothing_changes_and_more_often_after_a_change() {
+    let fixture = Fixture::with(Emulator::builder().encoder_delay(None));
+    let Fixture { client, location, channel: name, log, .. } = &fixture;
+    fixture.create_channel().await;
+    let watches = client.watch_channels(location).poll_policy(PollPolicy::default());
+    let mut changes = watches.changes();
+    changes.next().await.unwrap().unwrap();
+    let start = async {
+        sleep_seconds(600).await;
+        drop(client.start_channel(name).await.unwrap());
+    };
+    let (change, ()) = tokio::join!(changes.next(), start);
+    change.unwrap().unwrap();
+    let quiet = log.gaps(ListChannelsRequest::METHOD);
+    let (last, first) = (quiet[quiet.len() - 1], quiet[0]);
+    assert!(first <= 2 * SECOND && last >= 10 * SECOND, "{quiet:?}");
+    changes.next().await.unwrap().unwrap();
+    let after = log.gaps(ListChannelsRequest::METHOD)[quiet.len()];
+    assert!(after <= 2 * SECOND, "{after:?}");
 }

@@ -69,7 +69,7 @@ pub trait Watched: ResourceName {
     ///
     /// A change of one of these counts as a change of the resource.
     fn part_states(_: &Self::Resource) -> Vec<i32> {
-        Vec::new()
+        vec![]
     }
 }
 

@@ -316,3 +316,58 @@ fn merge_below(
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Clock {
+        #[prost(int32, tag = "1")]
+        rate: i32,
+        #[prost(int32, tag = "2")]
+        offset: i32,
+        #[prost(btree_map = "string, string", tag = "3")]
+        labels: BTreeMap<String, String>,
+    }
+
+    static CLOCK: Descriptor = Descriptor::new(
+        "Clock",
+        &[
+            Field::new(1, "rate", Kind::Int).required(),
+            Field::new(2, "offset", Kind::Int),
+            Field::new(3, "labels", Kind::Map),
+        ],
+    );
+
+    fn clock(rate: i32, offset: i32, labels: &[&str]) -> Clock {
+        let labels = labels.iter().map(|&key| (key.to_owned(), "on".to_owned())).collect();
+        Clock { rate, offset, labels }
+    }
+
+    /// The update that turns one clock into another, which then does not differ any more.
+    fn update(wanted: &Clock, actual: &Clock, cleared: &[&str]) -> Clock {
+        let cleared = cleared.iter().map(|&path| path.to_owned()).collect::<Vec<_>>();
+        let (wanted, actual) = (wanted.encode_to_vec(), actual.encode_to_vec());
+        let tops = ["rate", "offset", "labels"];
+        let merged = merge(&CLOCK, &wanted, &actual, Clearing(&cleared), &tops);
+        assert_eq!(difference(&CLOCK, &wanted, &merged, Clearing(&cleared)), []);
+        Clock::decode(&*merged).expect("a valid message")
+    }
+
+    #[test]
+    fn an_update_has_the_wanted_value_of_a_required_number_also_if_it_is_0() {
+        for rate in [25, 0] {
+            assert_eq!(update(&clock(rate, 0, &[]), &clock(30, 5, &[]), &[]), clock(rate, 5, &[]));
+        }
+    }
+
+    #[test]
+    fn an_update_keeps_the_entries_of_a_map_that_are_not_wanted_unless_the_map_is_cleared() {
+        let (wanted, actual) = (clock(30, 0, &["b"]), clock(30, 0, &["a"]));
+        assert_eq!(update(&wanted, &actual, &[]), clock(30, 0, &["a", "b"]));
+        assert_eq!(update(&wanted, &actual, &["labels"]), wanted);
+        assert_eq!(update(&clock(30, 0, &[]), &actual, &["labels"]), clock(30, 0, &[]));
+    }
+}

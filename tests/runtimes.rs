@@ -124,7 +124,14 @@ fn a_parked_poller_of_shared_waits_ends_when_it_wakes_up_replaced() {
         };
         timeout(Duration::from_secs(180), more).await.expect("the second runtime polls");
     });
-    // On the first runtime again, one task polls for both waits.
+    // The first runtime goes on, and leaves the polling to the second.
+    parked.block_on(async {
+        let before = polls();
+        sleep(Duration::from_secs(30)).await;
+        assert_eq!(polls(), before, "the second runtime has polled last");
+        assert_eq!(parked.metrics().num_alive_tasks(), 1, "a wait");
+    });
+    // The second runtime stays parked. So one task of the first polls for both waits.
     parked.block_on(async {
         sleep(Duration::from_secs(900)).await;
         let alive = parked.metrics().num_alive_tasks();

@@ -319,6 +319,12 @@ async fn a_listing_that_repeats_a_page_token_ends() {
     let client = observed.client();
     let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 300));
     sleep_seconds(60).await;
+    // A page that is read again in one poll shows nothing new.
+    let mut lists = BTreeMap::<Instant, usize>::new();
+    for time in observed.log().times(ListOperationsRequest::METHOD) {
+        *lists.entry(time).or_default() += 1;
+    }
+    assert!(lists.values().all(|lists| *lists <= 25), "{lists:?}");
     records.finish();
     assert_eq!(all_resolve(pending).await, 300);
     assert_at_most(100, &requests_per_poll(&observed.log()));
@@ -571,4 +577,118 @@ async fn an_operation_that_is_known_to_be_done_is_not_polled() {
     let sent = observed.log().total();
     client.shared_waits(&location()).wait(known).await.expect("its result is known");
     assert_eq!(observed.log().total(), sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn eight_operations_on_the_first_page_cost_one_request_per_poll() {
+    // Newest first: the history comes after the pending operations.
+    let records = Records::new(ids("new", 8).chain(ids("old", 5_000)));
+    let observed = records.serve();
+    let client = observed.client();
+    let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 8));
+    sleep_seconds(60).await;
+    assert_at_most(1, &requests_per_poll(&observed.log()));
+    records.finish();
+    assert_eq!(all_resolve(pending).await, 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_keeps_the_remembered_page_and_an_expired_page_token_does_not() {
+    for (code, next) in [(Code::Unavailable, "5000"), (Code::InvalidArgument, "")] {
+        let records = Records::new(ids("old", 5_000).chain(ids("new", 400)));
+        let (refuses, tokens) =
+            (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let (listed, refused, read) = (records.clone(), refuses.clone(), tokens.clone());
+        let script = records.script().on(move |request: ListOperationsRequest| {
+            read.lock().expect("not poisoned").push(request.page_token.clone());
+            match refused.swap(false, Ordering::Relaxed) {
+                true => Err(Status::new(code, "refused")),
+                false => listed.page(&request),
+            }
+        });
+        let observed = Observed::new(script);
+        let client = observed.client_builder().retry(RetryPolicy::never()).build();
+        let client = client.expect("valid settings");
+        let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 400));
+        sleep_seconds(600).await;
+        refuses.store(true, Ordering::Relaxed);
+        tokens.lock().expect("not poisoned").clear();
+        sleep_seconds(60).await;
+        let tokens = tokens.lock().expect("not poisoned").clone();
+        assert_eq!(tokens[..2], ["5000", next], "{code}");
+        records.finish();
+        assert_eq!(all_resolve(pending).await, 400);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_the_service_cannot_tell_of_does_not_keep_others_waiting() {
+    let records = Records::new([]);
+    let got = records.clone();
+    let script = records.script().on(move |request: GetOperationRequest| {
+        match request.name.rsplit('/').next().expect("an id") {
+            "broken-0" => Err(Status::unavailable("no answer")),
+            id => Ok(got.operation(id)),
+        }
+    });
+    let observed = Observed::new(script);
+    let client = observed.client_builder().retry(RetryPolicy::never()).build();
+    let client = client.expect("valid settings");
+    let waits = client.shared_waits(&location());
+    let limited = resume(&client, &location().operation("broken-0").expect("a valid name"))
+        .poll_policy(PollPolicy::default().with_limit(90 * SECOND));
+    let broken = tokio::spawn(waits.wait(limited));
+    let pending = wait_for(&client, &waits, ids("new", 2));
+    records.finish();
+    let begun = Instant::now();
+    assert_eq!(all_resolve(pending).await, 2);
+    assert!(begun.elapsed() < 10 * SECOND, "{:?}", begun.elapsed());
+
+    let error = broken.await.expect("no panic").expect_err("it has no answer");
+    assert!(error.is_deadline_exceeded(), "{error}");
+    assert!(error.message().ends_with("the service did not answer the last poll"), "{error}");
+    let source = std::error::Error::source(&error).expect("the error of the last poll");
+    let source = source.downcast_ref::<livestream_client::Error>().expect("an error of a call");
+    assert_eq!(source.message(), "no answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_is_followed_by_a_rest_for_each_of_its_requests() {
+    let records = Records::new([]);
+    let observed = records.serve();
+    let backoff = Backoff::new(SECOND / 10, SECOND / 10, 1.0);
+    let policy = PollPolicy::new(backoff, 3600 * SECOND);
+    let client = observed.client_builder().poll_policy(policy).build().expect("valid settings");
+    let pending = wait_for(&client, &client.shared_waits(&location()), ids("hidden", 50));
+    sleep_seconds(60).await;
+    // A page and fifty gets: 400 ms and 50 times 100 ms.
+    let gaps = observed.log().gaps(ListOperationsRequest::METHOD);
+    assert!(gaps.iter().all(|gap| *gap >= Duration::from_millis(5_400)), "{gaps:?}");
+    assert!(gaps.len() >= 10, "{gaps:?}");
+    records.finish();
+    assert_eq!(all_resolve(pending).await, 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_that_join_within_half_a_second_share_the_next_poll() {
+    let records = Records::new(ids("new", 20));
+    let observed = records.serve();
+    let client = observed.client();
+    let waits = client.shared_waits(&location());
+    let first = wait_for(&client, &waits, ids("new", 1));
+    sleep_seconds(120).await;
+    let (polls, joined) = (requests_per_poll(&observed.log()).len(), Instant::now());
+    let mut others = Vec::new();
+    for at in 1..5 {
+        others.push(wait_for(&client, &waits, ids("new", 20).skip(at * 4).take(4)));
+        tokio::time::sleep(SECOND / 10).await;
+    }
+    assert_eq!(requests_per_poll(&observed.log()).len(), polls, "not at once");
+    records.finish();
+    assert_eq!(all_resolve(first).await, 1);
+    for others in others {
+        assert_eq!(all_resolve(others).await, 4);
+    }
+    assert_eq!(requests_per_poll(&observed.log()).len(), polls + 1);
+    assert!(joined.elapsed() <= SECOND, "{:?}", joined.elapsed());
 }

@@ -5,8 +5,6 @@ use crate::{
     proto::google::longrunning,
 };
 use std::{
-    borrow::Borrow,
-    cmp::Ordering,
     collections::BTreeMap,
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -31,8 +29,9 @@ pub(super) struct Waiters {
 
 #[derive(Default)]
 struct State {
-    /// In the order of their names, so that a simulation can repeat a run.
-    operations: BTreeMap<Key, Awaited>,
+    /// By their names without the project: the service may say the project's number although the
+    /// caller said its id. In order, so that a simulation can repeat a run.
+    operations: BTreeMap<String, Awaited>,
     /// The task that polls, if there is one.
     poller: Option<Poller>,
     /// The number of tasks so far.
@@ -49,6 +48,7 @@ struct Poller {
 }
 
 struct Awaited {
+    name: OperationName,
     /// The tick in which the service last told of the operation.
     heard: u64,
     waiters: Vec<oneshot::Sender<Outcome>>,
@@ -56,10 +56,6 @@ struct Awaited {
 
 /// The operation once it is done, or why it cannot be waited for.
 pub(super) type Outcome = Result<longrunning::Operation, Error>;
-
-/// An operation's name, compared without its project: the service may say the project's number
-/// although the caller said its id.
-struct Key(OperationName);
 
 /// A place among the waiters, given up when it is dropped.
 pub(super) struct Joined<'a> {
@@ -79,10 +75,12 @@ impl Waiters {
         let (sender, outcome) = oneshot::channel();
         let new = {
             let mut state = self.state();
-            let awaited = state
-                .operations
-                .entry(Key(name.clone()))
-                .or_insert_with(|| Awaited { heard: 0, waiters: Vec::with_capacity(1) });
+            let key = without_project(name.as_str()).to_owned();
+            let awaited = state.operations.entry(key).or_insert_with(|| Awaited {
+                name: name.clone(),
+                heard: 0,
+                waiters: Vec::with_capacity(1),
+            });
             awaited.waiters.push(sender);
             state.poller.is_none().then(|| state.begin())
         };
@@ -147,10 +145,10 @@ impl Waiters {
     /// The operations unheard in this tick, the longest unheard first.
     pub(super) fn longest_unheard(&self, tick: u64, max: usize) -> Vec<OperationName> {
         let state = self.state();
-        let unheard = state.operations.iter().filter(|(_, awaited)| awaited.heard < tick);
-        let mut unheard: Vec<_> = unheard.map(|(key, awaited)| (awaited.heard, &key.0)).collect();
-        unheard.sort_by_key(|(heard, _)| *heard);
-        unheard.into_iter().take(max).map(|(_, name)| name.clone()).collect()
+        let unheard = state.operations.values().filter(|awaited| awaited.heard < tick);
+        let mut unheard: Vec<_> = unheard.collect();
+        unheard.sort_by_key(|awaited| awaited.heard);
+        unheard.into_iter().take(max).map(|awaited| awaited.name.clone()).collect()
     }
 
     /// Records the state of an operation. Returns whether it was waited for and unheard in this tick.
@@ -229,31 +227,4 @@ impl Drop for Joined<'_> {
 /// The part of an operation's name that is the same whether it holds the project's id or its number.
 fn without_project(name: &str) -> &str {
     name.split_once("/locations/").map_or(name, |(_, rest)| rest)
-}
-
-impl Borrow<str> for Key {
-    fn borrow(&self) -> &str {
-        without_project(self.0.as_str())
-    }
-}
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Key {}
-
-impl PartialOrd for Key {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Key {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let (own, other): (&str, &str) = (self.borrow(), other.borrow());
-        own.cmp(other)
-    }
 }

@@ -752,6 +752,31 @@ async fn a_refused_creation_that_the_service_does_not_list_is_waited_for_with_pa
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_outage_of_the_listing_of_operations_does_not_end_ensure_once_something_is_sent() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let (is_done, listings) = (Arc::new(AtomicBool::new(false)), counter());
+    let done = is_done.clone();
+    let service = Scripted::new()
+        .on(there_if(move || is_done.load(Ordering::Relaxed)))
+        .on(|_: CreateChannelRequest| Err(Status::already_exists("it is being created")))
+        .on(move |_: ListOperationsRequest| match listings() {
+            0..3 => Err(Status::unavailable("an outage")),
+            _ => Ok(ListOperationsResponse { operations: vec![under_way()], ..Default::default() }),
+        })
+        .on(move |_: GetOperationRequest| {
+            done.store(true, Ordering::Relaxed);
+            Ok(longrunning::Operation { done: true, ..under_way() })
+        });
+    let service = Observed::new(service);
+    let client = service.client_builder().retry(RetryPolicy::never()).build().unwrap();
+    let begun = Instant::now();
+    client.ensure_channel(name, channel()).await.unwrap();
+    assert_eq!(service.log().mutations(), 1);
+    assert_eq!(service.log().count(ListOperationsRequest::METHOD), 4);
+    assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn operations_are_listed_without_a_filter_if_the_service_cannot_filter_them() {
     let Fixture { channel: name, .. } = &Fixture::new();
     for code in [Code::InvalidArgument, Code::Unimplemented] {

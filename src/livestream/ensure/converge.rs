@@ -143,18 +143,29 @@ impl<'a, N: Declared> Convergence<'a, N> {
         }
     }
 
-    /// Reads the resource; `None` if it does not exist. After the first step that changes something,
-    /// an outage does not end the way.
+    /// Reads the resource; `None` if it does not exist.
     pub(super) async fn read(&mut self) -> Result<Option<N::Resource>, Error> {
         loop {
             let read = self.name.get(self.client).await;
-            let read = if self.has_begun { self.poller.answered(read) } else { Some(read) };
-            match read {
-                None => self.pause().await,
+            match self.answered(read).await {
+                None => {}
                 Some(Err(e)) if e.is_not_found() => return Ok(None),
                 Some(read) => return read.map(Some),
             }
         }
+    }
+
+    /// The outcome of a request that changes nothing. After the first step that changes something, an
+    /// outage does not end the way: returns `None` after a pause, and the caller asks again.
+    async fn answered<T>(&mut self, asked: Result<T, Error>) -> Option<Result<T, Error>> {
+        if !self.has_begun {
+            return Some(asked);
+        }
+        let answered = self.poller.answered(asked);
+        if answered.is_none() {
+            self.pause().await;
+        }
+        answered
     }
 
     pub(super) async fn pause(&mut self) {
@@ -217,7 +228,13 @@ impl<'a, N: Declared> Convergence<'a, N> {
     async fn under_way(&mut self) -> Result<Option<OperationName>, Error> {
         // It is not documented whether the service can filter operations.
         for filter in ["done = false", ""] {
-            match self.find_operation(filter).await {
+            let found = loop {
+                let found = self.find_operation(filter).await;
+                if let Some(found) = self.answered(found).await {
+                    break found;
+                }
+            };
+            match found {
                 Err(e) if matches!(e.code(), Code::InvalidArgument | Code::Unimplemented) => {}
                 found => return found,
             }

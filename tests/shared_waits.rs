@@ -20,7 +20,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -45,14 +45,12 @@ struct Records {
     page: usize,
     /// Whether the pending operations are done. Those with an id in `old` are always done.
     are_done: Arc<AtomicBool>,
-    /// Page tokens of another age have expired.
-    age: Arc<AtomicUsize>,
 }
 
 impl Records {
     fn new(listed: impl IntoIterator<Item = String>) -> Self {
         let listed = Arc::new(listed.into_iter().collect());
-        Self { project: "p", listed, page: 100, are_done: Arc::default(), age: Arc::default() }
+        Self { project: "p", listed, page: 100, are_done: Arc::default() }
     }
 
     fn finish(&self) {
@@ -68,19 +66,15 @@ impl Records {
     }
 
     fn page(&self, request: &ListOperationsRequest) -> Result<ListOperationsResponse, Status> {
-        let age = self.age.load(Ordering::Relaxed).to_string();
         let start = match &*request.page_token {
             "" => 0,
-            token => match token.split_once(':') {
-                Some((issued, start)) if issued == age => start.parse().expect("our own token"),
-                _ => return Err(Status::invalid_argument("the page token has expired")),
-            },
+            token => token.parse().map_err(|_| Status::invalid_argument("no token"))?,
         };
         let size = self.page.min(usize::try_from(request.page_size).expect("not negative"));
         let end = self.listed.len().min(start + size);
         let operations = self.listed[start..end].iter().map(|id| self.operation(id)).collect();
         let is_last = end == self.listed.len();
-        let next_page_token = if is_last { String::new() } else { format!("{age}:{end}") };
+        let next_page_token = if is_last { String::new() } else { end.to_string() };
         Ok(ListOperationsResponse { operations, next_page_token, ..Default::default() })
     }
 
@@ -214,39 +208,6 @@ async fn the_pages_of_pending_operations_are_found_and_remembered() {
     assert_eq!(last, Some(4), "only the four pages that hold the pending operations");
     records.finish();
     assert_eq!(all_resolve(pending).await, 400);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_search_for_pending_operations_begins_again_if_its_page_token_has_expired() {
-    let records = Records::new(ids("old", 1_000).chain(ids("new", 100)));
-    let is_out = Arc::new(AtomicBool::new(false));
-    let fails = is_out.clone();
-    let observed = records.serve().failing(move |method| {
-        let is_listing = method == ListOperationsRequest::METHOD.path();
-        (is_listing && fails.load(Ordering::Relaxed)).then(|| Status::unavailable("an outage"))
-    });
-    let client =
-        observed.client_builder().retry(RetryPolicy::never()).build().expect("valid settings");
-    let pending = wait_for(&client, &client.shared_waits(&location()), ids("new", 100));
-    let log = observed.log();
-    let last = || requests_per_poll(&log).pop();
-    sleep_seconds(600).await;
-    assert_eq!(last(), Some(1), "one page holds all pending operations");
-
-    // An outage says nothing about the token.
-    is_out.store(true, Ordering::Relaxed);
-    sleep_seconds(60).await;
-    is_out.store(false, Ordering::Relaxed);
-    let before = requests_per_poll(&log).len();
-    sleep_seconds(60).await;
-    let after = requests_per_poll(&log).split_off(before);
-    assert!(after.len() > 1 && after.iter().all(|requests| *requests == 1), "{after:?}");
-
-    records.age.store(1, Ordering::Relaxed);
-    sleep_seconds(600).await;
-    assert_eq!(last(), Some(1), "the page is found again");
-    records.finish();
-    assert_eq!(all_resolve(pending).await, 100);
 }
 
 #[tokio::test(start_paused = true)]
@@ -439,46 +400,6 @@ async fn an_outage_does_not_end_shared_waits() {
     is_out.store(false, Ordering::Relaxed);
     records.finish();
     assert_eq!(all_resolve(pending).await, 30);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_operation_that_the_service_cannot_tell_of_does_not_hide_the_others() {
-    let records = Records::new([]);
-    let got = records.clone();
-    let script = Scripted::new().on(move |request: GetOperationRequest| {
-        let id = request.name.rsplit('/').next().expect("an id");
-        match id {
-            "bad-0" => Err(Status::unavailable("its shard is lost")),
-            id => Ok(got.operation(id)),
-        }
-    });
-    let observed = Observed::new(script);
-    let client =
-        observed.client_builder().retry(RetryPolicy::never()).build().expect("valid settings");
-    let waits = client.shared_waits(&location());
-    let bad = wait_for(&client, &waits, ids("bad", 1));
-    let good = wait_for(&client, &waits, ids("new", 2));
-    sleep_seconds(60).await;
-    records.finish();
-    let begun = Instant::now();
-    assert_eq!(all_resolve(good).await, 2);
-    assert!(begun.elapsed() <= 60 * SECOND, "{:?}", begun.elapsed());
-    assert_eq!(bad.len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_error_of_a_shared_wait_that_ends_in_an_outage_contains_the_last_poll_error() {
-    let observed =
-        Records::new([]).serve().failing(|_| Some(Status::unavailable("out for repairs")));
-    let client = observed.client();
-    let policy = PollPolicy::default().with_limit(100 * SECOND);
-    let name = location().operation("new-0").expect("a valid name");
-    let operation = resume(&client, &name).poll_policy(policy);
-    let wait = client.shared_waits(&location()).wait(operation);
-    let error = wait.await.expect_err("it is never done");
-    assert!(error.is_deadline_exceeded(), "{error}");
-    let source = std::error::Error::source(&error).expect("the last poll error").to_string();
-    assert!(source.contains("out for repairs"), "{source}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -84,8 +84,9 @@ fn check_task(state: &State, channel: &str, task: Option<&Task>) -> Result<(), S
 /// When an event runs: at its own time, or as soon as it can be scheduled.
 fn execution_time(state: &State, event: &Event) -> SystemTime {
     match event.execution_time {
-        Some(time) if !event.execute_now => to_time(time),
-        _ => state.after(2 * state.settings.duration_of(Latency::ScheduleEvent)),
+        // The rules refuse an execution time beside `execute_now`.
+        Some(time) => to_time(time),
+        None => state.after(2 * state.settings.duration_of(Latency::ScheduleEvent)),
     }
 }
 

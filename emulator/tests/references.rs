@@ -9,7 +9,7 @@ use livestream_client::{
         dvr_session,
         event::{SlateTask, Task},
     },
-    name::{AssetName, DvrSessionName},
+    name::{AssetName, DvrSessionName, EventName},
     proto::google::longrunning::Operation,
 };
 use prost_types::FieldMask;
@@ -136,6 +136,32 @@ async fn an_asset_is_not_deleted_if_a_slate_event_was_created_with_it_meanwhile(
     service.emulator.advance(Duration::from_secs(10));
     assert_eq!(service.error(&delete.name).await, Code::FailedPrecondition);
     assert_eq!(service.asset().await.state(), AssetState::Active);
+}
+
+#[tokio::test]
+async fn an_asset_can_be_deleted_after_its_slate_event_and_beside_events_without_it() {
+    let mut service = Service::new();
+    service.stream().await;
+    service.make_asset(LOCATION).await;
+    let request = model::CreateEventRequest {
+        parent: CHANNEL.to_owned(),
+        event_id: "mute".to_owned(),
+        event: Some(Event {
+            task: Some(Task::Mute(model::event::MuteTask::default())),
+            execute_now: true,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    service.live.create_event(request).await.expect("it runs");
+    service.slate(LOGO).await.expect("the asset is there");
+    service.emulator.advance(Duration::from_secs(2));
+    assert_eq!(service.delete_asset().await.expect_err("shown").code(), Code::FailedPrecondition);
+    let event: EventName = format!("{CHANNEL}/events/slate").parse().expect("a name");
+    service.emulator.fail(&event, Status::internal("no")).expect("it runs");
+    let delete = service.delete_asset().await.expect("no event shows it");
+    service.emulator.advance(Duration::from_secs(10));
+    let () = service.output(&delete.name).await;
 }
 
 #[tokio::test]

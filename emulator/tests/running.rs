@@ -2,13 +2,16 @@
 
 mod support;
 
+use base64::Engine as _;
 use livestream_client::{
     model::{
-        self, Asset, Channel, Distribution, DistributionStream, Event, InputConfig,
-        RtmpPushOutputEndpoint, StaticOverlay,
+        self, Asset, Channel, Distribution, DistributionStream, Encryption, EncryptionUpdate,
+        Event, InputConfig, RtmpPushOutputEndpoint, StaticOverlay,
         asset::{self, ImageAsset},
         channel::StreamingState,
         distribution::{Endpoint, State as DistributionState},
+        encryption::{self, EncryptionMode, SecretManagerSource, SecretSource},
+        encryption_update,
         event::{AdBreakTask, InputSwitchTask, MuteTask, SlateTask, State, Task},
         input_attachment,
         input_config::InputSwitchMode,
@@ -218,6 +221,87 @@ async fn unmute_fails_unless_the_channel_is_muted() {
     assert_eq!(service.event_state("mute").await, State::Succeeded);
     service.pass(1);
     assert_eq!(service.event_state("second").await, State::Succeeded);
+}
+
+#[tokio::test]
+async fn slates_and_mutes_with_a_duration_end_by_themselves() {
+    let mut service = Service::new();
+    service.stream().await;
+    service.create_asset(image()).await.expect("accepted");
+    service.pass(60);
+    let slate = SlateTask { asset: ASSET.to_owned(), duration: seconds(10) };
+    let endless = SlateTask { duration: None, ..slate.clone() };
+    service.run("slate", Task::Slate(slate)).await;
+    service.run("endless", Task::Slate(endless)).await;
+    service.run("mute", Task::Mute(MuteTask { duration: seconds(10) })).await;
+    service.pass(5);
+    assert_eq!(service.event_state("slate").await, State::Running);
+    service.pass(1);
+    assert_eq!(service.event_state("slate").await, State::Succeeded);
+    service.pass(3);
+    assert_eq!(service.event_state("mute").await, State::Running);
+    service.pass(1);
+    assert_eq!(service.event_state("mute").await, State::Succeeded);
+    assert_eq!(service.event_state("endless").await, State::Running);
+}
+
+#[tokio::test]
+async fn a_channel_is_muted_until_its_own_mute_event_ends_or_is_deleted() {
+    let mut service = Service::new();
+    service.stream().await;
+    let unmute = Task::Unmute(model::event::UnmuteTask {});
+    service.run("short", Task::Mute(MuteTask { duration: seconds(10) })).await;
+    service.pass(10);
+    service.run("after-the-end", unmute.clone()).await;
+    assert_eq!(service.event_state("after-the-end").await, State::Failed);
+
+    service.run("deleted", Task::Mute(MuteTask::default())).await;
+    let deleted = format!("{CHANNEL}/events/deleted");
+    service.live.delete_event(name(&deleted)).await.expect("there");
+    service.run("after-the-deletion", unmute.clone()).await;
+    assert_eq!(service.event_state("after-the-deletion").await, State::Failed);
+
+    service.run("mute", Task::Mute(MuteTask::default())).await;
+    service.run("break", ad_break()).await;
+    service.pass(30);
+    assert_eq!(service.event_state("break").await, State::Succeeded);
+    service.run("unmute", unmute).await;
+    service.pass(1);
+    assert_eq!(service.event_state("unmute").await, State::Succeeded, "still muted until then");
+}
+
+#[tokio::test]
+async fn an_update_encryptions_event_changes_the_secret_of_the_encryption_with_its_id() {
+    let secret = |version: u32| SecretManagerSource {
+        secret_version: format!("projects/p/secrets/key/versions/{version}"),
+    };
+    let encryption = |id: &str| Encryption {
+        id: id.to_owned(),
+        secret_source: Some(SecretSource::SecretManagerKeySource(secret(1))),
+        encryption_mode: Some(EncryptionMode::Aes128(encryption::Aes128Encryption {})),
+        drm_systems: Some(encryption::DrmSystems {
+            clearkey: Some(encryption::Clearkey {}),
+            ..Default::default()
+        }),
+    };
+    let mut service = Service::new();
+    let encryptions = vec![encryption("one"), encryption("two")];
+    service.create_channel("news", Channel { encryptions, ..channel() }).await.expect("valid");
+    service.pass(10);
+    service.live.start_channel(name(CHANNEL)).await.expect("stopped");
+    service.pass(605);
+    let update = EncryptionUpdate {
+        id: "two".to_owned(),
+        secret_source: Some(encryption_update::SecretSource::SecretManagerKeySource(secret(2))),
+    };
+    let task = model::event::UpdateEncryptionsTask { encryptions: vec![update] };
+    service.run("rotate", Task::UpdateEncryptions(task)).await;
+    service.pass(1);
+    assert_eq!(service.event_state("rotate").await, State::Succeeded);
+    let found = service.channel().await.encryptions.into_iter().map(|own| own.secret_source);
+    let expected =
+        [1, 2].map(|version| Some(SecretSource::SecretManagerKeySource(secret(version))));
+    assert!(found.eq(expected));
 }
 
 #[tokio::test]
@@ -437,6 +521,40 @@ async fn an_asset_with_a_wrong_checksum_or_size_is_in_error() {
     service.emulator.fail(&asset, Status::not_found("no such object")).expect("being created");
     assert_eq!(service.error(&operation.name).await, Code::NotFound);
     assert_eq!(service.asset().await.state(), asset::State::Error);
+}
+
+#[tokio::test]
+async fn an_asset_with_the_maximum_size_is_active() {
+    let mut service = Service::new();
+    service.emulator.put_object(FILE, 250_000_000, 0x0102_0304);
+    service.create_asset(image()).await.expect("accepted");
+    service.pass(60);
+    assert_eq!(service.asset().await.state(), asset::State::Active);
+}
+
+#[tokio::test]
+async fn the_checksum_of_an_asset_without_a_known_file_is_its_own_or_depends_on_the_uri() {
+    let with_uri = |uri: &str| {
+        let image = ImageAsset { uri: uri.to_owned() };
+        Asset { resource: Some(asset::Resource::Image(image)), ..Default::default() }
+    };
+    let own = Asset { crc32c: "AQIDBA==".to_owned(), ..image() };
+    let mut found = Vec::new();
+    for given in [own, image(), image(), with_uri("gs://bucket/other.png")] {
+        let mut service = Service::new();
+        service.create_asset(given).await.expect("accepted");
+        service.pass(60);
+        let asset = service.asset().await;
+        assert_eq!(asset.state(), asset::State::Active);
+        found.push(asset.crc32c);
+    }
+    for crc32c in &found {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(crc32c);
+        assert_eq!(bytes.map(|bytes| bytes.len()), Ok(4), "{crc32c}");
+    }
+    assert_eq!(found[0], "AQIDBA==");
+    assert_eq!(found[1], found[2]);
+    assert_ne!(found[1], found[3]);
 }
 
 #[tokio::test]

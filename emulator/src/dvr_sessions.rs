@@ -218,18 +218,16 @@ fn enter(state: &mut State, name: &str, next: SessionState) {
 pub(super) fn stop_all(state: &mut State, channel: &str) {
     for name in state.child_names::<DvrSession>(channel) {
         let Ok(session) = state.find::<DvrSession>(&name) else { continue };
-        let ends = match session.state() {
+        // Any other session has ended, or ends already.
+        let goes_on = matches!(
+            session.state(),
             SessionState::Pending
-            | SessionState::Updating
-            | SessionState::Scheduled
-            | SessionState::Live
-            | SessionState::Cooldown => true,
-            SessionState::Stopping | SessionState::PostProcessing | SessionState::Finished => false,
-            SessionState::Failed | SessionState::Deleting | SessionState::Unspecified => false,
-            // The emulator puts no session in another state.
-            _ => false,
-        };
-        if !ends {
+                | SessionState::Updating
+                | SessionState::Scheduled
+                | SessionState::Live
+                | SessionState::Cooldown
+        );
+        if !goes_on {
             continue;
         }
         let has_begun = windows_of(session).first().is_some_and(|first| first.start <= state.now());

@@ -5,7 +5,7 @@ mod support;
 use livestream_client::{
     model::{
         self, Channel, Clip, DvrSession, Manifest, TimeInterval,
-        clip::{ClipManifest, Slice, State as ClipState, TimeSlice, slice},
+        clip::{ClipManifest, OutputType, Slice, State as ClipState, TimeSlice, slice},
         dvr_session::{DvrManifest, DvrWindow, State, dvr_window},
         manifest::ManifestType,
     },
@@ -200,6 +200,8 @@ async fn a_clip_needs_retention_one_manifest_and_past_content() {
     }
     let too_old = service.clip(-86_401, -1);
     assert_eq!(code(service.create_clip("goal", too_old).await), Code::FailedPrecondition);
+    let oldest = service.clip(-86_400, -1);
+    service.create_clip("oldest", oldest).await.expect("just within the retention window");
     assert_eq!(code(service.live.get_clip(name(CLIP)).await), Code::NotFound);
 
     // No document requires slices, but without them there is nothing to cut.
@@ -254,6 +256,39 @@ async fn a_new_clip_replaces_the_oldest_one_at_the_limit() {
     let clips = service.live.list_clips(list).await.expect("a page").into_inner().clips;
     let ids: Vec<_> = clips.iter().filter_map(|clip| clip.name.rsplit('/').next()).collect();
     assert_eq!(ids, ["x", "y"]);
+}
+
+#[tokio::test]
+async fn the_output_type_of_a_clip_is_a_manifest_unless_it_is_set() {
+    for (given, expected) in
+        [(OutputType::Unspecified, OutputType::Manifest), (OutputType::Mp4, OutputType::Mp4)]
+    {
+        let mut service = Service::new();
+        service.stream().await;
+        let clip = Clip { output_type: given.into(), ..service.clip(-1, 0) };
+        service.create_clip("goal", clip).await.expect("accepted");
+        let created = service.live.get_clip(name(CLIP)).await.expect("there").into_inner();
+        assert_eq!(created.output_type(), expected);
+    }
+}
+
+#[tokio::test]
+async fn the_clips_of_a_channel_are_deleted_with_it() {
+    let mut service = Service::new();
+    service.stream().await;
+    let clip = service.clip(-1, 0);
+    service.create_clip("goal", clip).await.expect("accepted");
+    service.live.stop_channel(name(CHANNEL)).await.expect("it runs");
+    service.pass(60);
+    let delete =
+        model::DeleteChannelRequest { name: CHANNEL.to_owned(), force: true, ..Default::default() };
+    service.live.delete_channel(delete).await.expect("forced");
+    service.pass(30);
+    assert_eq!(code(service.live.get_clip(name(CLIP)).await), Code::NotFound);
+    service.create_channel("news", channel()).await.expect("the id is free");
+    service.pass(10);
+    let list = model::ListClipsRequest { parent: CHANNEL.to_owned(), ..Default::default() };
+    assert!(service.live.list_clips(list).await.expect("a page").into_inner().clips.is_empty());
 }
 
 #[tokio::test]
@@ -320,6 +355,31 @@ async fn a_dvr_session_needs_retention_one_manifest_and_windows_that_end_after_t
 }
 
 #[tokio::test]
+async fn a_dvr_window_without_a_start_begins_now_and_cannot_end_by_then() {
+    let mut service = Service::new();
+    service.stream().await;
+    let until = |service: &Service, to: i64| {
+        let interval = TimeInterval { start_time: None, end_time: Some(service.in_seconds(to)) };
+        let window = DvrWindow { kind: Some(dvr_window::Kind::TimeInterval(interval)) };
+        DvrSession { dvr_windows: vec![window], ..service.session(0, None) }
+    };
+    for to in [-1, 0] {
+        let empty = until(&service, to);
+        let refused = service.create_session(empty).await.expect_err("nothing to record");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{to}");
+        let details = refused.get_details_bad_request().expect("a BadRequest");
+        let field = "dvr_session.dvr_windows[0].time_interval.end_time";
+        assert_eq!(details.field_violations[0].field, field);
+    }
+    let session = until(&service, 10);
+    service.create_session(session).await.expect("ten seconds");
+    service.pass(5);
+    assert_eq!(service.session_state().await, State::Live);
+    service.pass(5);
+    assert_eq!(service.session_state().await, State::PostProcessing);
+}
+
+#[tokio::test]
 async fn a_live_dvr_session_can_be_prolonged_but_not_overwritten() {
     let mut service = Service::new();
     service.stream().await;
@@ -383,6 +443,27 @@ async fn a_scheduled_dvr_session_can_be_moved() {
     service.update_session(earlier).await.expect("allowed");
     service.pass(5);
     assert_eq!(service.session_state().await, State::Live);
+}
+
+#[tokio::test]
+async fn a_cancelled_update_leaves_the_dvr_session_as_it_was() {
+    for (from, state) in [(0, State::Live), (3600, State::Scheduled)] {
+        let mut service = Service::new();
+        service.stream().await;
+        let session = service.session(from, 7200);
+        service.create_session(session).await.expect("accepted");
+        service.pass(5);
+        let before = service.read_session().await;
+        assert_eq!(before.state(), state);
+        let longer = vec![service.window(from - 5, 9999)];
+        let update = service.update_session(longer).await.expect("allowed").into_inner();
+        assert_eq!(service.session_state().await, State::Updating);
+        service.cancel(&update.name).await;
+        let after = service.read_session().await;
+        assert_eq!((after.state(), after.dvr_windows), (state, before.dvr_windows));
+        service.pass(7300);
+        assert_eq!(service.session_state().await, State::Finished);
+    }
 }
 
 #[tokio::test]
@@ -457,5 +538,21 @@ async fn a_cancelled_deletion_leaves_the_dvr_session_as_it_was() {
     service.cancel(&operation.into_inner().name).await;
     assert_eq!(service.session_state().await, State::Live);
     service.pass(3600);
+    assert_eq!(service.session_state().await, State::Finished);
+}
+
+#[tokio::test]
+async fn a_dvr_session_that_was_stopping_is_not_live_again_after_a_cancelled_deletion() {
+    let mut service = Service::new();
+    service.stream().await;
+    let session = service.session(0, 3600);
+    service.create_session(session).await.expect("accepted");
+    service.pass(10);
+    update_channel(&mut service).await;
+    assert_eq!(service.session_state().await, State::Stopping);
+    let operation = service.live.delete_dvr_session(name(SESSION)).await.expect("there");
+    service.cancel(&operation.into_inner().name).await;
+    assert_eq!(service.session_state().await, State::PostProcessing);
+    service.pass(10);
     assert_eq!(service.session_state().await, State::Finished);
 }

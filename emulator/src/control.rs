@@ -7,6 +7,7 @@ use super::{
     emulator::{Emulator, Snapshot},
     events,
     gate::{Fault, FaultId, LoggedRequest},
+    inputs,
     pipeline::Object,
     state::State,
     status, streaming,
@@ -232,7 +233,8 @@ impl Emulator {
     /// token that is not valid, or not any more.
     pub fn preview_token_end(&self, token: &str) -> Option<SystemTime> {
         let state = self.state();
-        state.preview_tokens.get(token).copied().filter(|end| *end > state.now())
+        let end = state.preview_tokens.get(token).copied();
+        end.filter(|end| inputs::is_valid_until(*end, state.now()))
     }
 
     /// The operation that works on a resource now.

@@ -19,7 +19,7 @@ use livestream_client::{
     proto::google::longrunning::Operation,
     validation::Validate as _,
 };
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tonic::Status;
 
 pub(super) fn create(state: &mut State, request: &CreateInputRequest) -> Result<Operation, Status> {
@@ -138,6 +138,11 @@ fn check_unused(state: &State, name: &str) -> Result<(), Status> {
 /// How long the token for a preview is valid.
 const PREVIEW_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
+/// Whether a token with an end is valid at a time.
+pub(super) fn is_valid_until(end: SystemTime, now: SystemTime) -> bool {
+    end > now
+}
+
 /// Returns a new random token, which is valid for an hour.
 pub(super) fn preview(
     state: &mut State,
@@ -150,7 +155,7 @@ pub(super) fn preview(
     let (stream, one, two) = (state.random(), state.random(), state.random());
     let bearer_token = format!("{one:016x}{two:016x}");
     let (now, end) = (state.now(), state.after(PREVIEW_LIFETIME));
-    state.preview_tokens.retain(|_, end| *end > now);
+    state.preview_tokens.retain(|_, end| is_valid_until(*end, now));
     state.preview_tokens.insert(bearer_token.clone(), end);
     let uri = format!("https://preview.livestream.invalid/{id}/{stream:016x}/main.m3u8");
     Ok(PreviewInputResponse { uri, bearer_token })

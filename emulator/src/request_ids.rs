@@ -71,3 +71,30 @@ impl RequestIdCache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use livestream_client::{model::CreateInputRequest, proto::google::longrunning::Operation};
+
+    #[test]
+    fn the_last_hundred_thousand_request_ids_are_remembered() {
+        let mut cache = RequestIdCache::default();
+        let request = CreateInputRequest::default();
+        let mut ids = (0..).map(Uuid::from_u128);
+        let mut insert = |cache: &mut RequestIdCache, count: usize| {
+            for id in ids.by_ref().take(count) {
+                let response = Operation::default();
+                cache.insert(id, request.clone(), response, SystemTime::UNIX_EPOCH);
+            }
+        };
+        let is_known = |cache: &RequestIdCache, n: u128| {
+            cache.get(Uuid::from_u128(n), &request).is_ok_and(|found| found.is_some())
+        };
+        insert(&mut cache, MAX_REQUEST_IDS);
+        assert!(is_known(&cache, 0));
+        insert(&mut cache, 1);
+        assert!(!is_known(&cache, 0));
+        assert!(is_known(&cache, 1) && is_known(&cache, 100_000));
+    }
+}

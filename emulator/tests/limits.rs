@@ -154,6 +154,15 @@ async fn locations_are_the_eighteen_regions_and_others_are_refused_unless_allowe
 }
 
 #[tokio::test]
+async fn operations_of_a_location_that_the_service_does_not_have_are_an_empty_listing() {
+    let mut service = Service::new();
+    let name = "projects/p/locations/mars-north1".to_owned();
+    let list = ListOperationsRequest { name, ..Default::default() };
+    let page = service.operations.list_operations(list).await.expect("a page").into_inner();
+    assert!(page.operations.is_empty());
+}
+
+#[tokio::test]
 async fn a_request_can_be_larger_than_four_mebibytes_and_not_larger_than_ten() {
     let mut service = Service::new();
     let with_uri = |bytes: usize| Channel {
@@ -161,8 +170,9 @@ async fn a_request_can_be_larger_than_four_mebibytes_and_not_larger_than_ten() {
         ..channel()
     };
     service.create_channel("news", with_uri(6 << 20)).await.expect("small enough");
-    let refused = service.create_channel("late", with_uri(11 << 20)).await;
-    assert_eq!(code(refused), Code::OutOfRange);
+    let refused = service.create_channel("late", with_uri(11 << 20)).await.expect_err("too large");
+    assert_eq!(refused.code(), Code::OutOfRange);
+    assert!(refused.message().contains("larger than 10 MiB"), "{}", refused.message());
     service.emulator.advance(Duration::from_secs(10));
     // The limit of the generated stub is 4 MiB too.
     service.live = service.live.max_decoding_message_size(usize::MAX);
@@ -232,10 +242,12 @@ async fn records_of_operations_are_capped() {
         .build();
     let mut service = Service::on(emulator);
     let first = service.create_channel("first", channel()).await.expect("valid").into_inner().name;
-    for n in 0..20_000 {
+    let get = GetOperationRequest { name: first };
+    for n in 1..20_000 {
         service.create_channel(&format!("c{n}"), channel()).await.expect("valid");
     }
-    let get = GetOperationRequest { name: first };
+    service.operations.get_operation(get.clone()).await.expect("the first of 20,000");
+    service.create_channel("last", channel()).await.expect("valid");
     assert_eq!(code(service.operations.get_operation(get).await), Code::NotFound);
     let list = ListOperationsRequest { name: LOCATION.to_owned(), ..Default::default() };
     let page = service.operations.list_operations(list).await.expect("a page").into_inner();

@@ -2,13 +2,18 @@
 
 mod support;
 
-use livestream_client::model::{
-    self, Channel, DvrSession, ElementaryStream, MuxStream, VideoStream,
-    channel::StreamingState,
-    dvr_session,
-    elementary_stream::ElementaryStream as Track,
-    manifest::ManifestType,
-    video_stream::{CodecSettings, H264CodecSettings},
+use livestream_client::{
+    model::{
+        self, Channel, DvrSession, ElementaryStream, MuxStream, VideoStream,
+        channel::StreamingState,
+        dvr_session,
+        elementary_stream::ElementaryStream as Track,
+        manifest::ManifestType,
+        video_stream::{CodecSettings, H264CodecSettings, H265CodecSettings},
+    },
+    proto::google::longrunning::{
+        CancelOperationRequest, GetOperationRequest, operation::Result as Outcome,
+    },
 };
 use livestream_emulator::{Builder, Emulator, Limit};
 use std::time::Duration;
@@ -37,9 +42,7 @@ impl Service {
         self.emulator.advance(Duration::from_secs(32));
         let done = self.operation(&operation.name).await;
         match done.result.expect("done") {
-            livestream_client::proto::google::longrunning::operation::Result::Error(error) => {
-                Err(Code::from_i32(error.code))
-            }
+            Outcome::Error(error) => Err(Code::from_i32(error.code)),
             _ => Ok(()),
         }
     }
@@ -140,17 +143,32 @@ async fn a_dvr_session_without_video_in_its_windows_fails() {
     assert_eq!(service.dvr_state(&show).await, dvr_session::State::Finished);
 }
 
-/// A channel with a number of H.264 streams of 1080 lines.
-fn hd(streams: usize) -> Channel {
+/// The settings of a stream of 1080 lines.
+fn h264() -> CodecSettings {
+    CodecSettings::H264(H264CodecSettings {
+        width_pixels: 1920,
+        height_pixels: 1080,
+        bitrate_bps: 5_000_000,
+        frame_rate: 30.0,
+        ..Default::default()
+    })
+}
+
+/// The settings of a stream of 1080 lines.
+fn h265() -> CodecSettings {
+    CodecSettings::H265(H265CodecSettings {
+        width_pixels: 1920,
+        height_pixels: 1080,
+        bitrate_bps: 5_000_000,
+        frame_rate: 30.0,
+        ..Default::default()
+    })
+}
+
+/// A channel with a number of streams.
+fn with_streams(streams: usize, settings: &CodecSettings) -> Channel {
     let track = |n: usize| {
-        let h264 = H264CodecSettings {
-            width_pixels: 1920,
-            height_pixels: 1080,
-            bitrate_bps: 5_000_000,
-            frame_rate: 30.0,
-            ..Default::default()
-        };
-        let video = VideoStream { codec_settings: Some(CodecSettings::H264(h264)) };
+        let video = VideoStream { codec_settings: Some(settings.clone()) };
         ElementaryStream {
             key: format!("v{n}"),
             elementary_stream: Some(Track::VideoStream(video)),
@@ -173,20 +191,25 @@ fn hd(streams: usize) -> Channel {
 
 #[tokio::test]
 async fn running_channels_share_a_quota_of_output_streams() {
-    let mut service = Service::on(manual().limit(Limit::HdStreams, 5).build());
-    for id in ["news", "late"] {
-        service.create_channel(id, hd(3)).await.expect("only running channels count");
+    for (limit, settings) in [(Limit::HdStreams, h264()), (Limit::HdStreamsH265, h265())] {
+        let mut service = Service::on(manual().limit(limit, 5).build());
+        for (id, streams) in [("news", 3), ("late", 3), ("small", 2)] {
+            let channel = with_streams(streams, &settings);
+            service.create_channel(id, channel).await.expect("only running channels count");
+        }
+        service.emulator.advance(Duration::from_secs(10));
+        service.live.start_channel(name(CHANNEL)).await.expect("three of five");
+        let late = format!("{LOCATION}/channels/late");
+        let refused: Status = service.live.start_channel(name(&late)).await.expect_err("six");
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{limit}");
+        assert!(refused.get_details_quota_failure().is_some());
+        let small = format!("{LOCATION}/channels/small");
+        service.live.start_channel(name(&small)).await.expect("five of five");
+        service.emulator.advance(Duration::from_secs(605));
+        service.live.stop_channel(name(CHANNEL)).await.expect("it runs");
+        service.emulator.advance(Duration::from_secs(60));
+        service.live.start_channel(name(&late)).await.expect("five of five");
     }
-    service.emulator.advance(Duration::from_secs(10));
-    service.live.start_channel(name(CHANNEL)).await.expect("three of five");
-    let late = format!("{LOCATION}/channels/late");
-    let refused: Status = service.live.start_channel(name(&late)).await.expect_err("six of five");
-    assert_eq!(refused.code(), Code::ResourceExhausted);
-    assert!(refused.get_details_quota_failure().is_some());
-    service.emulator.advance(Duration::from_secs(605));
-    service.live.stop_channel(name(CHANNEL)).await.expect("it runs");
-    service.emulator.advance(Duration::from_secs(60));
-    service.live.start_channel(name(&late)).await.expect("three of five");
 }
 
 #[tokio::test]
@@ -210,6 +233,37 @@ async fn requests_have_a_quota_a_minute_with_retry_info() {
 }
 
 #[tokio::test]
+async fn reads_mutations_and_requests_for_operations_have_quotas_of_their_own() {
+    let mut service = Service::on(manual().request_quota().build());
+    let operation = format!("{LOCATION}/operations/absent");
+    for _ in 0..1200 {
+        assert_eq!(code(service.live.get_input(name(INPUT)).await), Code::NotFound);
+        let cancel = CancelOperationRequest { name: operation.clone() };
+        assert_eq!(code(service.operations.cancel_operation(cancel).await), Code::NotFound);
+    }
+    for _ in 0..300 {
+        assert_eq!(code(service.live.delete_input(name(INPUT)).await), Code::NotFound);
+    }
+    let refused = [
+        (service.live.get_input(name(INPUT)).await.map(drop), "get requests"),
+        (service.live.delete_input(name(INPUT)).await.map(drop), "mutation requests"),
+        (
+            service
+                .operations
+                .get_operation(GetOperationRequest { name: operation })
+                .await
+                .map(drop),
+            "operation requests",
+        ),
+    ];
+    for (answer, kind) in refused {
+        let refusal = answer.expect_err(kind);
+        assert_eq!(refusal.code(), Code::ResourceExhausted, "{kind}");
+        assert!(refusal.message().contains(kind), "{}", refusal.message());
+    }
+}
+
+#[tokio::test]
 async fn a_preview_token_is_valid_for_an_hour() {
     let mut service = Service::new();
     service.make_input().await;
@@ -217,8 +271,13 @@ async fn a_preview_token_is_valid_for_an_hour() {
     let end = service.emulator.preview_token_end(&preview.bearer_token);
     assert_eq!(end, Some(service.emulator.now() + HOUR));
     assert_eq!(service.emulator.preview_token_end("other"), None);
-    service.emulator.advance(HOUR);
+    service.emulator.advance(HOUR / 2);
+    let later = service.live.preview_input(name(INPUT)).await.expect("there").into_inner();
+    let begun = service.emulator.now();
+    assert_eq!(service.emulator.preview_token_end(&preview.bearer_token), end);
+    service.emulator.advance(HOUR / 2);
     assert_eq!(service.emulator.preview_token_end(&preview.bearer_token), None);
+    assert_eq!(service.emulator.preview_token_end(&later.bearer_token), Some(begun + HOUR));
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use livestream_client::{
 };
 use livestream_emulator::{Emulator, Latency, Limit};
 use prost_types::FieldMask;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use support::{CHANNEL, INPUT, LOCATION, Service, channel, code, name};
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -48,6 +48,17 @@ async fn creating_an_input_takes_three_minutes_and_creates_the_pool() {
     assert!(input.uri.starts_with("rtmp://"), "{}", input.uri);
     assert_eq!(input.create_time, Some(service.emulator.now().into()));
     assert!(service.live.get_pool(pool_name()).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_srt_input_has_an_srt_address() {
+    let mut service = Service::new();
+    let mut request = service.create_input_request("camera");
+    request.input.as_mut().expect("set").set_type(Type::SrtPush);
+    service.live.create_input(request).await.expect("accepted");
+    service.emulator.advance(Duration::from_secs(180));
+    let input = service.live.get_input(name(INPUT)).await.expect("there").into_inner();
+    assert!(input.uri.starts_with("srt://"), "{}", input.uri);
 }
 
 fn pool_name() -> model::GetPoolRequest {
@@ -396,6 +407,47 @@ async fn channel_listings_have_pages_filters_and_order() {
     assert_eq!(code(service.live.list_channels(bad).await), Code::InvalidArgument);
     let bad = model::ListChannelsRequest { page_size: -1, ..request };
     assert_eq!(code(service.live.list_channels(bad).await), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn operations_and_locations_are_listed_by_pages() {
+    let mut service = Service::new();
+    let mut expected = Vec::new();
+    for n in 0..7 {
+        let operation = service.create_channel(&format!("c{n}"), channel()).await.expect("room");
+        expected.push(operation.into_inner().name);
+        service.emulator.advance(Duration::from_secs(1));
+    }
+    let mut list =
+        ListOperationsRequest { name: LOCATION.to_owned(), page_size: 3, ..Default::default() };
+    let (mut sizes, mut names) = (Vec::new(), Vec::new());
+    loop {
+        let page = service.operations.list_operations(list.clone()).await.expect("a page");
+        let page = page.into_inner();
+        sizes.push(page.operations.len());
+        names.extend(page.operations.into_iter().map(|operation| operation.name));
+        list.page_token = page.next_page_token;
+        if list.page_token.is_empty() {
+            break;
+        }
+    }
+    expected.sort();
+    assert_eq!((&*sizes, names), (&[3, 3, 1][..], expected));
+
+    let mut list =
+        ListLocationsRequest { name: "projects/p".to_owned(), page_size: 7, ..Default::default() };
+    let (mut sizes, mut ids) = (Vec::new(), BTreeSet::new());
+    loop {
+        let page = service.locations.list_locations(list.clone()).await.expect("a page");
+        let page = page.into_inner();
+        sizes.push(page.locations.len());
+        ids.extend(page.locations.into_iter().map(|location| location.location_id));
+        list.page_token = page.next_page_token;
+        if list.page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((&*sizes, ids.len()), (&[7, 7, 4][..], 18));
 }
 
 #[tokio::test]

@@ -3,13 +3,20 @@
 mod support;
 
 use livestream_client::{
-    model::channel::StreamingState,
+    model::{Channel, UpdateChannelRequest, channel::StreamingState},
     name::{ChannelName, LocationName},
     policy::RetryPolicy,
 };
 use livestream_emulator::{Emulator, Fault};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use support::{
     CHANNEL, LOCATION, Service,
     json::{exchange, send},
@@ -52,7 +59,8 @@ async fn the_clock_is_read_advanced_set_paused_and_resumed() {
     assert_eq!(clock.get("paused"), None);
     let clock = control(&emulator, "clock:pause", json!({})).await.expect("valid");
     assert_eq!(clock["paused"], true);
-    assert_eq!(control(&emulator, "clock:resume", json!({})).await.expect("valid")["speed"], 60);
+    let clock = control(&emulator, "clock:resume", json!({})).await.expect("valid");
+    assert_eq!((&clock["speed"], clock.get("paused")), (&json!(60), None));
 
     let refused = [
         ("clock:advance", json!({})),
@@ -84,18 +92,50 @@ async fn encoders_connect_and_disconnect_and_channels_fail_and_recover() {
     control(&emulator, "resources:fail", error).await.expect("it runs");
     let failed = service.channel().await;
     assert_eq!(failed.streaming_state(), StreamingState::StreamingError);
-    assert_eq!(failed.streaming_error.expect("set").message, "no bucket");
+    let error = failed.streaming_error.expect("set");
+    assert_eq!((error.code, &*error.message), (7, "no bucket"));
     control(&emulator, "channels:recover", json!({"name": CHANNEL})).await.expect("in error");
     let state = json!({"name": CHANNEL, "state": "STREAMING_NO_INPUT"});
     control(&emulator, "channels:setStreamingState", state).await.expect("a state");
     assert_eq!(service.state().await, StreamingState::StreamingNoInput);
 
-    let object = json!({"uri": "gs://bucket/logo.jpg", "bytes": "300000000", "crc32c": 7});
-    control(&emulator, "objects", object).await.expect("a file");
     let absent = json!({"name": format!("{LOCATION}/channels/absent")});
     for path in ["encoders:connect", "encoders:disconnect", "resources:fail", "channels:recover"] {
         assert_eq!(control(&emulator, path, absent.clone()).await, Err(404), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_failed_resource_has_the_code_of_the_error_or_internal_without_one() {
+    let errors = [
+        (json!({"code": 7, "message": "no bucket"}), 7, "no bucket"),
+        (json!({"message": "no bucket"}), 13, "no bucket"),
+        (Value::Null, 13, "made to fail through the control service"),
+    ];
+    for (error, code, message) in errors {
+        let mut service = Service::new();
+        service.stream().await;
+        let body = json!({"name": CHANNEL, "error": error});
+        control(&service.emulator, "resources:fail", body).await.expect("it runs");
+        let found = service.channel().await.streaming_error.expect("set");
+        assert_eq!((found.code, &*found.message), (code, message));
+    }
+}
+
+#[tokio::test]
+async fn an_object_of_the_control_service_is_the_file_of_an_asset() {
+    let emulator = Emulator::builder().manual_clock().build();
+    let uri = "gs://bucket/logo.jpg";
+    let object = json!({"uri": uri, "bytes": "1000", "crc32c": 0x0102_0304});
+    control(&emulator, "objects", object).await.expect("a file");
+    let elsewhere = json!({"uri": "s3://bucket/logo.jpg", "bytes": "1000"});
+    assert_eq!(control(&emulator, "objects", elsewhere).await, Err(400));
+    let create = format!("/v1/{LOCATION}/assets?assetId=logo");
+    let asset = json!({"image": {"uri": uri}}).to_string();
+    assert_eq!(send(&emulator, "POST", &create, &asset).await.status, 200);
+    emulator.advance(Duration::from_secs(60));
+    let asset = send(&emulator, "GET", &format!("/v1/{LOCATION}/assets/logo"), "").await.json();
+    assert_eq!((&asset["state"], &asset["crc32c"]), (&json!("ACTIVE"), &json!("AQIDBA==")));
 }
 
 #[tokio::test]
@@ -118,8 +158,19 @@ async fn the_request_log_has_metadata_without_credentials_and_no_control_calls()
     assert_eq!(first["headers"]["authorization"], "[redacted]");
     assert!(!log.to_string().contains("secret-token"));
     assert_eq!(requests[2]["status"]["code"], 5);
-    let later = get(&emulator, "requests?after=1&method=GetChannel").await;
-    assert_eq!(later["requests"].as_array().map(Vec::len), Some(1));
+    for (query, expected) in [
+        ("method=ListInputs", &["2"][..]),
+        ("method=GetChannel&after=1", &["3"]),
+        ("method=ListChannels&after=1", &[]),
+        ("after=1", &["2", "3"]),
+        (&format!("resource={LOCATION}"), &["1", "2"]),
+        (&format!("resource={LOCATION}&method=ListInputs"), &["2"]),
+    ] {
+        let found = get(&emulator, &format!("requests?{query}")).await;
+        let found = found["requests"].as_array().into_iter().flatten();
+        let numbers: Vec<_> = found.filter_map(|request| request["number"].as_str()).collect();
+        assert_eq!(numbers, expected, "{query}");
+    }
     control(&emulator, "requests:clear", json!({})).await.expect("done");
     assert_eq!(get(&emulator, "requests").await, json!({}));
 }
@@ -208,10 +259,20 @@ async fn a_lost_answer_and_a_dropped_connection_differ_in_the_effect() {
 #[tokio::test(start_paused = true)]
 async fn a_go_away_fault_executes_the_request_and_later_ones_on_another_connection() {
     let emulator = Emulator::builder().manual_clock().build();
-    let client = emulator.client_builder().retry(RetryPolicy::never()).build().expect("valid");
+    let connections = Arc::new(AtomicUsize::new(0));
+    let connector = {
+        let (emulator, connections) = (emulator.clone(), connections.clone());
+        tower::service_fn(move |_: http::Uri| {
+            connections.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Ok::<_, Infallible>(emulator.connect()))
+        })
+    };
+    let builder = emulator.client_builder().connector(connector);
+    let client = builder.retry(RetryPolicy::never()).build().expect("valid");
     emulator.inject(Fault::go_away().times(1));
-    for _ in 0..3 {
+    for expected in [1, 2, 2] {
         client.list_inputs(&location()).await.expect("a page");
+        assert_eq!(connections.load(Ordering::Relaxed), expected);
     }
     assert_eq!(emulator.requests().len(), 3);
 }
@@ -265,6 +326,35 @@ async fn reset_removes_everything_and_snapshots_restore_it() {
     assert_eq!(service.state().await, StreamingState::Streaming);
     let absent = control(&emulator, "snapshots/absent:restore", json!({})).await;
     assert_eq!(absent, Err(404));
+}
+
+#[tokio::test]
+async fn snapshots_without_an_id_are_numbered_and_there_are_at_most_a_hundred() {
+    let emulator = Emulator::builder().manual_clock().build();
+    let id = |made: Result<Value, u16>| made.expect("room")["id"].as_str().map(str::to_owned);
+    for expected in ["snapshot-1", "snapshot-2"] {
+        let made = control(&emulator, "snapshots", json!({})).await;
+        assert_eq!(id(made).as_deref(), Some(expected));
+    }
+    for n in 3..=100 {
+        let made = control(&emulator, "snapshots", json!({"id": format!("own-{n}")})).await;
+        assert_eq!(id(made), Some(format!("own-{n}")));
+    }
+    assert_eq!(control(&emulator, "snapshots", json!({"id": "one-more"})).await, Err(429));
+    let again = control(&emulator, "snapshots", json!({"id": "own-50"})).await;
+    assert_eq!(id(again).as_deref(), Some("own-50"), "it takes the place of the first one");
+}
+
+#[tokio::test]
+async fn an_update_is_logged_with_the_name_of_the_resource_in_it() {
+    let mut service = Service::new();
+    service.make_channel().await;
+    let channel = Channel { name: CHANNEL.to_owned(), ..support::channel() };
+    let request = UpdateChannelRequest { channel: Some(channel), ..Default::default() };
+    service.live.update_channel(request).await.expect("accepted");
+    let requests = service.emulator.requests();
+    let last = requests.last().expect("logged");
+    assert_eq!((last.method(), last.resource()), ("UpdateChannel", CHANNEL));
 }
 
 #[tokio::test]

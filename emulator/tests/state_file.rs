@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use support::{CHANNEL, LOCATION, Service, json::send};
 
@@ -177,6 +177,8 @@ async fn requests_before_a_reset_are_dropped_at_the_next_start() {
     close(service, &folder.file()).await;
     let (service, requests) = open(manual(), &folder.file());
     assert_eq!(requests, 1, "the input");
+    let text = fs::read_to_string(folder.file()).expect("readable");
+    assert!(text.contains("/CreateInput") && !text.contains("/CreateChannel"), "{text}");
     let world = world(&service.emulator).await;
     assert_eq!((&world[0], world[1]["inputs"].as_array().map(Vec::len)), (&json!({}), Some(1)));
 }
@@ -232,4 +234,90 @@ async fn five_thousand_requests_are_replayed() {
     service.emulator.advance(Duration::from_secs(1));
     let after = service.live.list_inputs(list).await.expect("a page").into_inner();
     assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn changes_without_an_operation_are_there_after_a_restart() {
+    let folder = Folder::new("immediate");
+    let (mut service, _) = open(manual(), &folder.file());
+    service.stream().await;
+    for id in ["kept", "deleted"] {
+        let event = model::Event {
+            task: Some(model::event::Task::Mute(model::event::MuteTask::default())),
+            execute_now: true,
+            ..Default::default()
+        };
+        let request = model::CreateEventRequest {
+            parent: CHANNEL.to_owned(),
+            event_id: id.to_owned(),
+            event: Some(event),
+            ..Default::default()
+        };
+        service.live.create_event(request).await.expect("it runs");
+    }
+    let deleted = format!("{CHANNEL}/events/deleted");
+    service.live.delete_event(support::name(&deleted)).await.expect("there");
+    let preview = service.live.preview_input(support::name(support::INPUT)).await.expect("there");
+    let token = preview.into_inner().bearer_token;
+    let end = service.emulator.preview_token_end(&token);
+    assert!(end.is_some());
+    let before = world(&service.emulator).await;
+    close(service, &folder.file()).await;
+
+    let (service, _) = open(manual(), &folder.file());
+    let after = world(&service.emulator).await;
+    assert_eq!(after, before);
+    assert_eq!(after[4]["events"].as_array().map(Vec::len), Some(1));
+    assert_eq!(service.emulator.preview_token_end(&token), end);
+}
+
+/// The text of a state file whose clock ran at a speed, an hour ago.
+fn hour_old(speed: u32, is_paused: bool) -> String {
+    let real = SystemTime::now() - Duration::from_secs(3600);
+    let lines = [
+        json!({"journal": 1, "seed": 0, "time": "2026-01-01T00:00:00Z"}),
+        json!({"clock": {
+            "time": "2026-01-01T00:00:00Z",
+            "real": prost_types::Timestamp::from(real).to_string(),
+            "speed": speed,
+            "paused": is_paused,
+        }}),
+    ];
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_runs_on_while_no_emulator_does_unless_it_was_paused() {
+    let epoch = manual().build().now();
+    for (speed, is_paused, least, most) in [(60, false, 60, 61), (60, true, 0, 0), (0, false, 0, 0)]
+    {
+        let emulator = manual().build();
+        emulator.load_state(&hour_old(speed, is_paused)).expect("a state file");
+        let passed = emulator.now().duration_since(epoch).expect("later").as_secs() / 3600;
+        assert!((least..=most).contains(&passed), "{passed} h at {speed}, {is_paused}");
+        assert_eq!((emulator.speed(), emulator.is_paused()), (speed, is_paused || speed == 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loaded_state_goes_on_from_the_present_time_unless_the_clock_stands_still() {
+    let epoch = manual().build().now();
+    let present = epoch + Duration::from_secs(1_000_000);
+    let text = hour_old(0, false);
+    let running = Emulator::builder().epoch(present).speed(1).build();
+    running.load_state(&text).expect("a state file");
+    assert_eq!(running.now(), present);
+    let paused = Emulator::builder().epoch(present).speed(0).build();
+    paused.load_state(&text).expect("a state file");
+    assert_eq!(paused.now(), epoch);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reopened_state_file_goes_on_at_the_speed_of_the_new_emulator() {
+    let folder = Folder::new("speed");
+    let (service, _) = open(Emulator::builder().speed(60), &folder.file());
+    assert_eq!(service.emulator.speed(), 60);
+    close(service, &folder.file()).await;
+    let (service, _) = open(Emulator::builder().speed(5), &folder.file());
+    assert_eq!(service.emulator.speed(), 5);
 }

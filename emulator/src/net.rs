@@ -156,3 +156,22 @@ async fn answer(
         None => Ok(response),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepting_goes_on_after_errors_of_one_client_and_without_free_file_handles() {
+        use io::ErrorKind as K;
+        for kind in [K::ConnectionAborted, K::ConnectionReset, K::Interrupted] {
+            assert!(is_temporary(&kind.into()), "{kind}");
+        }
+        for code in [23, 24] {
+            assert!(is_temporary(&io::Error::from_raw_os_error(code)), "{code}");
+        }
+        for error in [io::Error::from_raw_os_error(9), K::InvalidInput.into()] {
+            assert!(!is_temporary(&error), "{error}");
+        }
+    }
+}

@@ -11,14 +11,19 @@ use livestream_client::{
 };
 use livestream_emulator::{Emulator, Faults, Limit};
 use prost::Message as _;
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    future::{Pending, pending},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 use support::{LOCATION, Service, input};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use tonic::{Code, Status};
-use tower::Service as _;
+use tonic::{Code, Status, body::Body};
+use tower::{Layer as _, Service as _};
 
 /// Opens HTTP/2 on a connection.
 async fn open<C>(connection: C) -> SendRequest<Bytes>
@@ -70,7 +75,7 @@ async fn an_unknown_path_gets_unimplemented_with_a_message() {
     for path in ["/nonsense", "/google.iam.v1.IAMPolicy/GetIamPolicy", &format!("{known}Absent")] {
         let request = http::Request::post(path)
             .header("content-type", "application/grpc")
-            .body(tonic::body::Body::empty())
+            .body(Body::empty())
             .expect("a request");
         let answer = emulator.service().call(request).await.expect("infallible");
         let status = Status::from_header_map(answer.headers()).expect("a status");
@@ -173,6 +178,78 @@ async fn faults_happen_in_order_one_for_each_attempt() {
     let refused = client.list_inputs(&location).await.expect_err("final");
     assert_eq!((refused.code(), refused.message()), (Code::PermissionDenied, "not you"));
     assert_eq!(faults.attempts(), 4);
+}
+
+#[tokio::test]
+async fn a_fault_for_no_attempts_does_nothing() {
+    let (emulator, faults) = (Emulator::builder().manual_clock().build(), Faults::new());
+    let client = emulator.client_builder().layer(faults.clone()).build().expect("valid");
+    faults.refuse(0, Status::permission_denied("not you"));
+    client.list_inputs(&LOCATION.parse().expect("valid")).await.expect("no fault");
+    assert_eq!(faults.attempts(), 1);
+}
+
+/// A service that is never ready.
+struct Busy;
+
+impl tower::Service<http::Request<Body>> for Busy {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pending<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Pending
+    }
+
+    fn call(&mut self, _: http::Request<Body>) -> Self::Future {
+        pending()
+    }
+}
+
+#[tokio::test]
+async fn the_fault_layer_is_ready_when_the_service_below_it_is() {
+    let mut busy = Faults::new().layer(Busy);
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert!(busy.poll_ready(cx).is_pending());
+    let mut idle = Faults::new().layer(Emulator::new().service());
+    assert!(idle.poll_ready(cx).is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_clock_stands_still_until_it_is_resumed() {
+    let emulator = Emulator::builder().speed(60).build();
+    let begin = emulator.now();
+    emulator.pause();
+    assert!(emulator.is_paused());
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!(emulator.now(), begin);
+    emulator.resume();
+    assert!(!emulator.is_paused());
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!(emulator.now(), begin + Duration::from_secs(600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_of_a_listener_ends_if_the_head_of_a_request_takes_thirty_seconds() {
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\n";
+    let emulator = Emulator::builder().manual_clock().build();
+    let minute = Duration::from_secs(60);
+
+    let mut local = emulator.connect();
+    local.write_all(HEAD).await.expect("open");
+    let end = tokio::time::timeout(minute, local.read_to_end(&mut Vec::new())).await;
+    assert!(end.is_err(), "a connection within the process has no timers");
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let serving = tokio::spawn(async move { emulator.serve(listener).await });
+    let mut remote = TcpStream::connect(address).await.expect("listening");
+    remote.write_all(HEAD).await.expect("open");
+    let begun = tokio::time::Instant::now();
+    let end = tokio::time::timeout(minute, remote.read_to_end(&mut Vec::new())).await;
+    end.expect("the server ends it").expect("in order");
+    assert_eq!(begun.elapsed().as_secs(), 30);
+    serving.abort();
 }
 
 #[tokio::test(start_paused = true)]

@@ -197,7 +197,7 @@ impl FaultTable {
                 fault.skip -= 1;
                 continue;
             }
-            if fault.rate < 1.0 && chance(seed, drawn) >= fault.rate {
+            if chance(seed, drawn) >= fault.rate {
                 continue;
             }
             if let Some(times) = &mut fault.times {
@@ -216,7 +216,7 @@ impl FaultTable {
     }
 }
 
-/// The next number from 0 to 1 of the seed.
+/// The next number of the seed: at least 0, and less than 1.
 fn chance(seed: u64, drawn: &mut u64) -> f64 {
     *drawn += 1;
     let mut hasher = DefaultHasher::new();

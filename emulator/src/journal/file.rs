@@ -86,3 +86,18 @@ fn write_all(mut file: File, waiting: &mpsc::Receiver<String>, report: &watch::S
         report.send_replace(Progress::Written(written));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_cannot_be_written_says_why() {
+        let (lines, _) = mpsc::channel();
+        let (report, progress) = watch::channel(Progress::Written(0));
+        let file = JournalFile { lines, last: 0, progress };
+        assert_eq!(file.failure(), None);
+        report.send_replace(Progress::Failed("no space".to_owned()));
+        assert_eq!(file.failure().as_deref(), Some("no space"));
+    }
+}

@@ -172,8 +172,14 @@ mod tests {
     #[test]
     fn a_line_reads_as_it_was_written() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::new(seconds, 7);
-        let mut settings =
-            Settings { encoder_delay: None, any_location: true, ..Settings::default() };
+        let mut settings = Settings {
+            encoder_delay: None,
+            any_location: true,
+            empty_pages: true,
+            assume_video: true,
+            request_quota: true,
+            ..Settings::default()
+        };
         settings.latencies.insert(Latency::CreateInput, Duration::from_millis(1500));
         settings.limits.insert(Limit::Clips, 7);
         settings.projects.insert("p".to_owned(), "123".to_owned());

@@ -148,7 +148,7 @@ impl FieldPath {
         visit_set(item, &self.steps, &mut |value| {
             is_present |= match (value, key) {
                 (Value::Map(map), Some(key)) => map.contains_key(&MapKey::String(key.to_owned())),
-                (Value::Map(map), None) => !map.is_empty(),
+                // A map that is set is not empty.
                 _ => true,
             }
         });

@@ -131,7 +131,7 @@ impl Parser<'_> {
         while self.word("AND") {
             terms.push(self.sequence()?);
         }
-        Ok(one_or(terms, Filter::All))
+        Ok(Filter::All(terms))
     }
 
     /// Factors, one after the other.
@@ -140,7 +140,7 @@ impl Parser<'_> {
         while !self.rest.is_empty() && !self.rest.starts_with(')') && !self.is_word("AND") {
             terms.push(self.factor()?);
         }
-        Ok(one_or(terms, Filter::All))
+        Ok(Filter::All(terms))
     }
 
     /// Terms, joined by `OR`.
@@ -149,7 +149,7 @@ impl Parser<'_> {
         while self.word("OR") {
             terms.push(self.term()?);
         }
-        Ok(one_or(terms, Filter::Any))
+        Ok(Filter::Any(terms))
     }
 
     fn term(&mut self) -> Result<Filter, String> {
@@ -303,19 +303,12 @@ impl Parser<'_> {
     }
 }
 
-fn one_or(mut terms: Vec<Filter>, join: fn(Vec<Filter>) -> Filter) -> Filter {
-    match terms.len() {
-        1 => terms.remove(0),
-        _ => join(terms),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::reflection::{descriptor, reflect};
     use livestream_client::{
-        model::{Channel, InputAttachment, OperationMetadata, channel::Output},
+        model::{Channel, InputAttachment, OperationMetadata, StaticOverlay, channel::Output},
         proto::google::longrunning::Operation,
     };
     use prost::{Message as _, Name as _};
@@ -331,6 +324,7 @@ mod tests {
             output: Some(Output { uri: "gs://bucket/evening show".to_owned() }),
             input_attachments: vec![attachment("main"), attachment("backup")],
             streaming_state: 2,
+            static_overlays: vec![StaticOverlay { opacity: 0.5, ..Default::default() }],
             ..Default::default()
         }
     }
@@ -351,6 +345,13 @@ mod tests {
             ("name = '*/news'", true),
             ("name = \"projects/*/channels/n*s\"", true),
             ("name = \"*/sports\"", false),
+            ("name = '*news*'", true),
+            ("name = '*news*news'", false),
+            ("labels:*", true),
+            ("create_time < 2026-05-01T18:00:00.500Z", true),
+            ("create_time > 2026-05-01T17:59:59.900Z", true),
+            ("static_overlays.opacity:0.5", true),
+            ("static_overlays.opacity:0.75", false),
             ("labels.tier = gold", true),
             ("labels.tier != gold", false),
             ("labels.absent != gold", true),
@@ -393,6 +394,11 @@ mod tests {
             ("gold".to_owned(), true),
             ("\"evening show\" AND NEWS".to_owned(), true),
             ("silver".to_owned(), false),
+            ("backup".to_owned(), true),
+            (channel().streaming_state().as_str_name().to_lowercase(), true),
+            (format!("\"evening show\"({yes})"), true),
+            (format!("{}{yes}{}", "(".repeat(50), ")".repeat(50)), true),
+            (format!("({yes})").repeat(60), true),
         ];
         for (filter, expected) in expected {
             assert_eq!(holds(&filter), Ok(expected), "{filter}");
@@ -415,10 +421,13 @@ mod tests {
             "create_time > yesterday",
             "retention_config.retention_window_duration > 20",
             "output = 3",
+            "output = uri",
+            "create_time.seconds > 3",
             "labels = 3",
             "input_attachments.key = main",
             "name.id = 3",
             "size(labels) > 3",
+            "size(labels:tier)",
             "labels:a AND",
             "NOT",
             &deep,
@@ -426,6 +435,11 @@ mod tests {
         for filter in refused {
             assert!(holds(filter).is_err(), "{filter}");
         }
+    }
+
+    #[test]
+    fn bytes_have_no_value_in_a_filter() {
+        assert!(Filter::parse("value = 3", &descriptor::<Any>()).is_err());
     }
 
     #[test]

@@ -84,3 +84,21 @@ fn read_position(mut rest: &str) -> Option<(Vec<Scalar>, String)> {
         rest = after;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_token_has_values_of_every_type() {
+        let values = [
+            Scalar::Bool(true),
+            Scalar::Int(-7),
+            Scalar::Float(0.1),
+            Scalar::Text("news n3 \u{e9}".to_owned()),
+        ];
+        let token = TokenKey::new(0).write(&["p"], &values, "name");
+        let read = TokenKey::new(0).read(&["p"], &token);
+        assert_eq!(read, Ok((values.to_vec(), "name".to_owned())));
+    }
+}

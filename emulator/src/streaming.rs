@@ -236,8 +236,6 @@ fn distribution_state(
         D::Unspecified | D::NotReady => D::Ready,
         D::AwaitingInput if channel == StreamingState::Streaming => D::Distributing,
         D::Distributing if channel != StreamingState::Streaming => D::AwaitingInput,
-        D::Error | D::Ready | D::AwaitingInput | D::Distributing => was,
-        // The emulator puts no distribution in another state.
         _ => was,
     }
 }

@@ -14,6 +14,7 @@ use livestream_client::{
     },
 };
 use livestream_emulator::{Emulator, Latency, Limit};
+use prost::Message as _;
 use prost_types::{Duration as Length, Timestamp};
 use std::time::{Duration, Instant};
 use support::{CHANNEL, LOCATION, Service, channel, code};
@@ -173,6 +174,16 @@ async fn a_request_can_be_larger_than_four_mebibytes_and_not_larger_than_ten() {
     let refused = service.create_channel("late", with_uri(11 << 20)).await.expect_err("too large");
     assert_eq!(refused.code(), Code::OutOfRange);
     assert!(refused.message().contains("larger than 10 MiB"), "{}", refused.message());
+    let mut largest = model::CreateChannelRequest {
+        parent: LOCATION.to_owned(),
+        channel_id: "largest".to_owned(),
+        channel: Some(with_uri(10 << 20)),
+        ..Default::default()
+    };
+    let over = largest.encoded_len() - (10 << 20);
+    largest.channel = Some(with_uri((10 << 20) - over));
+    assert_eq!(largest.encoded_len(), 10 << 20);
+    service.live.create_channel(largest).await.expect("just small enough");
     service.emulator.advance(Duration::from_secs(10));
     // The limit of the generated stub is 4 MiB too.
     service.live = service.live.max_decoding_message_size(usize::MAX);

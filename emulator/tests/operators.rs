@@ -83,6 +83,21 @@ async fn a_session_is_restarted_after_24_hours_and_the_channel_streams_again() {
 }
 
 #[tokio::test]
+async fn the_sessions_of_two_channels_are_restarted_independently() {
+    let mut service = Service::new();
+    service.stream().await;
+    service.emulator.advance(HOUR);
+    service.create_channel("late", channel()).await.expect("valid");
+    service.emulator.advance(Duration::from_secs(10));
+    let late = format!("{LOCATION}/channels/late");
+    service.live.start_channel(name(&late)).await.expect("it is stopped");
+    service.emulator.advance(23 * HOUR - Duration::from_secs(15));
+    assert_eq!(service.state().await, StreamingState::AwaitingInput, "restarted");
+    let other = service.live.get_channel(name(&late)).await.expect("there").into_inner();
+    assert_eq!(other.streaming_state(), StreamingState::Streaming);
+}
+
+#[tokio::test]
 async fn a_stopped_channel_is_not_restarted() {
     let mut service = Service::new();
     service.stream().await;

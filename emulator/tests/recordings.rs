@@ -510,7 +510,7 @@ async fn update_channel(service: &mut Service) {
 async fn a_dvr_session_fails_on_an_injected_error_and_can_be_deleted() {
     let mut service = Service::new();
     service.stream().await;
-    let session = service.session(0, None);
+    let session = service.session(0, 60);
     service.create_session(session).await.expect("accepted");
     service.pass(10);
     service.emulator.fail(&session_name(), Status::data_loss("gap")).expect("it has not ended");

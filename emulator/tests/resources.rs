@@ -98,7 +98,11 @@ async fn a_channel_goes_from_stopped_to_streaming_and_back() {
     service.emulator.advance(Duration::from_secs(5));
     assert_eq!(service.state().await, StreamingState::Streaming);
     let fed = service.live.get_input(name(INPUT)).await.expect("there").into_inner();
-    assert!(fed.input_stream_property.is_some());
+    let property = fed.input_stream_property.expect("fed");
+    assert_eq!(property.last_establish_time, Some(service.emulator.now().into()));
+    let video = property.video_streams[0].video_format.as_ref().expect("set");
+    assert_eq!((&*video.codec, video.height_pixels), ("h264", 1080));
+    assert_eq!(property.audio_streams[0].audio_format.as_ref().expect("set").codec, "aac");
 
     let delete = service.live.delete_channel(name(CHANNEL)).await.expect_err("it runs");
     assert_eq!(delete.code(), Code::FailedPrecondition);
@@ -185,6 +189,35 @@ async fn a_limit_counts_resources_that_are_being_created() {
     service.emulator.advance(Duration::from_secs(180));
     let refused = service.live.create_input(service.create_input_request("c")).await;
     assert_eq!(code(refused), Code::ResourceExhausted);
+}
+
+#[tokio::test]
+async fn a_limit_counts_a_resource_with_an_operation_once() {
+    let emulator = Emulator::builder().manual_clock().limit(Limit::Channels, 2).build();
+    let mut service = Service::on(emulator);
+    service.stream().await;
+    let clip = model::CreateClipRequest {
+        parent: CHANNEL.to_owned(),
+        clip_id: "goal".to_owned(),
+        clip: Some(service.clip_of(-1, 0)),
+        ..Default::default()
+    };
+    service.live.create_clip(clip).await.expect("on air");
+    service.live.stop_channel(name(CHANNEL)).await.expect("it runs");
+    service.create_channel("late", channel()).await.expect("the second of two");
+    assert_eq!(code(service.create_channel("more", channel()).await), Code::ResourceExhausted);
+}
+
+#[tokio::test]
+async fn operations_have_names_of_their_own_also_after_refused_requests() {
+    let mut service = Service::new();
+    let mut names = BTreeSet::new();
+    for id in ["a", "b", "c", "d"] {
+        let operation = service.create_channel(id, channel()).await.expect("valid").into_inner();
+        names.insert(operation.name);
+        assert_eq!(code(service.create_channel(id, channel()).await), Code::AlreadyExists);
+    }
+    assert_eq!(names.len(), 4);
 }
 
 #[tokio::test]

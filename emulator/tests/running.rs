@@ -470,17 +470,38 @@ async fn a_distribution_starts_and_stops_independently_of_its_channel() {
     emulator.connect_encoder(&channel_name()).expect("there");
     assert_eq!(service.distribution().await.state(), DistributionState::Distributing);
 
+    for (channel, expected) in [
+        (StreamingState::Streaming, DistributionState::Distributing),
+        (StreamingState::AwaitingInput, DistributionState::AwaitingInput),
+        (StreamingState::StreamingNoInput, DistributionState::AwaitingInput),
+        (StreamingState::Streaming, DistributionState::Distributing),
+    ] {
+        emulator.set_streaming_state(&channel_name(), channel).expect("there");
+        assert_eq!(service.distribution().await.state(), expected, "{channel:?}");
+    }
+
     let error = Status::unavailable("refused");
     emulator.fail_distribution(&channel_name(), "partner", error).expect("started");
     let failed = service.distribution().await;
     assert_eq!(failed.state(), DistributionState::Error);
-    assert_eq!(failed.error.map(|error| error.code), Some(14));
+    assert_eq!(failed.error.as_ref().map(|error| error.code), Some(14));
+    emulator.disconnect_encoder(&channel_name()).expect("there");
+    assert_eq!(service.distribution().await, failed, "the error stays");
     service.live.stop_distribution(name(CHANNEL)).await.expect("started");
     service.pass(10);
     let stopped = service.distribution().await;
     assert_eq!((stopped.state(), stopped.error), (DistributionState::Ready, None));
     let refused = service.live.stop_distribution(name(CHANNEL)).await;
     assert_eq!(code(refused), Code::FailedPrecondition);
+
+    service.live.start_distribution(name(CHANNEL)).await.expect("ready");
+    service.pass(10);
+    let error = Status::unavailable("refused");
+    emulator.fail_distribution(&channel_name(), "partner", error).expect("started");
+    service.live.stop_channel(name(CHANNEL)).await.expect("running");
+    service.pass(60);
+    let stopped = service.distribution().await;
+    assert_eq!((stopped.state(), stopped.error), (DistributionState::NotReady, None));
 }
 
 #[tokio::test]
@@ -588,4 +609,39 @@ async fn a_channel_notices_an_encoder_that_connected_before_it_started() {
     assert_eq!(service.state().await, StreamingState::AwaitingInput);
     service.pass(1);
     assert_eq!(service.state().await, StreamingState::Streaming);
+}
+
+#[tokio::test]
+async fn a_disconnected_encoder_stays_away_when_its_channel_starts_again() {
+    let mut service = Service::new();
+    service.stream().await;
+    service.emulator.disconnect_encoder(&channel_name()).expect("there");
+    service.live.stop_channel(name(CHANNEL)).await.expect("it runs");
+    service.pass(60);
+    service.live.start_channel(name(CHANNEL)).await.expect("stopped");
+    service.pass(3600);
+    assert_eq!(service.state().await, StreamingState::AwaitingInput);
+}
+
+#[tokio::test]
+async fn an_input_is_fed_until_the_last_channel_that_reads_from_it_stops() {
+    let mut service = Service::new();
+    service.stream().await;
+    let attachment = model::InputAttachment {
+        key: "main".to_owned(),
+        input: INPUT.to_owned(),
+        automatic_failover: None,
+    };
+    let second = Channel { input_attachments: vec![attachment], ..channel() };
+    service.create_channel("second", second).await.expect("good");
+    service.pass(10);
+    let second = format!("{LOCATION}/channels/second");
+    service.live.start_channel(name(&second)).await.expect("stopped");
+    service.pass(605);
+    for (channel, is_fed) in [(CHANNEL, true), (&*second, false)] {
+        service.live.stop_channel(name(channel)).await.expect("it runs");
+        service.pass(60);
+        let input = service.live.get_input(name(INPUT)).await.expect("there").into_inner();
+        assert_eq!(input.input_stream_property.is_some(), is_fed, "after {channel}");
+    }
 }

@@ -75,6 +75,25 @@ async fn reflection_lists_the_services_and_describes_their_files() {
     }
 }
 
+/// Older tools ask for this version.
+#[tokio::test]
+async fn reflection_is_there_in_its_alpha_version_too() {
+    use tonic_reflection::pb::v1alpha::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    };
+    let mut client = ServerReflectionClient::new(channel(&Emulator::new()).await);
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let answers = client.server_reflection_info(tokio_stream::iter([request])).await;
+    let answer = answers.expect("accepted").into_inner().next().await.expect("one");
+    let answer = answer.expect("an answer").message_response;
+    let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
+    assert!(list.service.iter().any(|service| service.name.ends_with(".LivestreamService")));
+}
+
 #[test]
 fn the_imported_definitions_are_copies_of_those_of_the_client() {
     // A package has no files of another one.

@@ -3,16 +3,18 @@
 mod support;
 
 use livestream_client::{
-    model::{Channel, UpdateChannelRequest, channel::StreamingState},
+    model::{Channel, CreateInputRequest, UpdateChannelRequest, channel::StreamingState},
     name::{ChannelName, LocationName},
     policy::RetryPolicy,
+    rpc::Rpc as _,
 };
 use livestream_emulator::{Emulator, Fault};
+use prost::Message as _;
 use serde_json::{Value, json};
 use std::{
     convert::Infallible,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -141,7 +143,11 @@ async fn an_object_of_the_control_service_is_the_file_of_an_asset() {
 #[tokio::test]
 async fn the_request_log_has_metadata_without_credentials_and_no_control_calls() {
     let emulator = Emulator::builder().manual_clock().build();
-    let headers = ["authorization: Bearer secret-token", "x-goog-request-params: parent=p"];
+    let headers = [
+        "authorization: Bearer secret-token",
+        "x-goog-request-params: parent=p",
+        "grpc-timeout: 1S",
+    ];
     let path = format!("/v1/{LOCATION}/channels");
     exchange(emulator.connect(), "GET", &path, &headers, "").await.expect("a response");
     emulator.client().list_inputs(&location()).await.expect("a page");
@@ -156,6 +162,9 @@ async fn the_request_log_has_metadata_without_credentials_and_no_control_calls()
     assert_eq!((&first["json"], &first["resource"]), (&json!(true), &json!(LOCATION)));
     assert_eq!(first["headers"]["x-goog-request-params"], "parent=p");
     assert_eq!(first["headers"]["authorization"], "[redacted]");
+    for own in ["host", "content-length", "connection", "grpc-timeout"] {
+        assert_eq!(first["headers"].get(own), None, "not for the service");
+    }
     assert!(!log.to_string().contains("secret-token"));
     assert_eq!(requests[2]["status"]["code"], 5);
     for (query, expected) in [
@@ -355,6 +364,37 @@ async fn an_update_is_logged_with_the_name_of_the_resource_in_it() {
     let requests = service.emulator.requests();
     let last = requests.last().expect("logged");
     assert_eq!((last.method(), last.resource()), ("UpdateChannel", CHANNEL));
+}
+
+#[tokio::test]
+async fn a_logged_request_has_its_path_its_message_and_its_error() {
+    let mut service = Service::new();
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    service.emulator.log_to({
+        let lines = lines.clone();
+        move |line| lines.lock().expect("no panic").push(line.to_owned())
+    });
+    let request = service.create_input_request("camera");
+    service.live.create_input(request.clone()).await.expect("valid");
+    let mut large = request.clone();
+    large.input.as_mut().expect("set").labels.insert("note".to_owned(), "x".repeat(64 * 1024));
+    let refusal = service.live.create_input(large).await.expect_err("the id is taken");
+
+    let requests = service.emulator.requests();
+    let [first, second] = &requests[..] else { panic!("{requests:?}") };
+    assert_eq!(first.path(), CreateInputRequest::METHOD.path());
+    assert!(!first.is_json());
+    let message = first.message().map(CreateInputRequest::decode);
+    assert_eq!(message.expect("kept").expect("of its type"), request);
+    assert_eq!((first.code(), first.error_message()), (Some(Code::Ok), ""));
+    assert_eq!(second.message(), None, "too long");
+    let found = (second.code(), second.error_message());
+    assert_eq!(found, (Some(Code::AlreadyExists), refusal.message()));
+    let expected = [
+        format!("gRPC CreateInput {LOCATION} Ok"),
+        format!("gRPC CreateInput {LOCATION} AlreadyExists: {}", refusal.message()),
+    ];
+    assert_eq!(*lines.lock().expect("no panic"), expected);
 }
 
 #[tokio::test]

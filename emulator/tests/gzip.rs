@@ -37,4 +37,6 @@ async fn a_gzip_request_is_read() {
     let frame = answer.into_body().collect().await.expect("a body").to_bytes();
     let page = ListChannelsResponse::decode(frame.slice(5..)).expect("of its type");
     assert_eq!(page, ListChannelsResponse::default());
+    let requests = emulator.requests();
+    assert_eq!(requests[0].message(), None, "the log has no compressed messages");
 }

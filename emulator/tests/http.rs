@@ -2,7 +2,7 @@
 
 mod support;
 
-use livestream_client::{LivestreamClient, name::LocationName};
+use livestream_client::{LivestreamClient, model, name::LocationName};
 use livestream_emulator::Emulator;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -95,6 +95,8 @@ async fn a_channel_is_created_read_updated_listed_and_deleted_over_json() {
     let done = send(&emulator, "GET", &format!("/v1/{operation}"), "").await.json();
     let empty = json!({"@type": "type.googleapis.com/google.protobuf.Empty"});
     assert_eq!(done["response"], empty, "the official Python client reads no other form");
+    let list = send(&emulator, "GET", &v1("operations?filter=metadata.verb%3Ddelete"), "").await;
+    assert_eq!(list.json()["operations"][0]["response"], empty);
     assert_eq!(send(&emulator, "GET", &v1("channels/evening"), "").await.status, 404);
 }
 
@@ -127,6 +129,9 @@ async fn enums_are_names_or_numbers_and_int64_are_strings() {
         (&json!("RTMP_PUSH"), &json!("UHD"))
     );
     assert!(named.text.contains("\n  \""), "pretty by default");
+    let headers: Vec<_> = named.head.lines().map(str::to_lowercase).collect();
+    assert_eq!(headers.iter().filter(|line| line.starts_with("content-type:")).count(), 1);
+    assert!(!headers.iter().any(|line| line.starts_with("grpc-")), "{headers:?}");
     for alt in ["$alt=json;enum-encoding=int", "%24alt=json%3Benum-encoding%3Dint"] {
         let path = v1(&format!("inputs/camera?{alt}&prettyPrint=false&alt=json&key=k"));
         let numbers = send(&emulator, "GET", &path, "").await;
@@ -287,6 +292,44 @@ async fn the_page_is_one_file_and_loads_nothing_from_elsewhere() {
     for outside in ["src=", "url(", "@import", "https://", "//cdn"] {
         assert!(!page.text.contains(outside), "{outside}");
     }
+}
+
+#[tokio::test]
+async fn the_world_for_the_page_has_times_of_recordings_and_the_last_requests() {
+    let mut service = Service::new();
+    service.stream().await;
+    let clip = model::CreateClipRequest {
+        parent: support::CHANNEL.to_owned(),
+        clip_id: "goal".to_owned(),
+        clip: Some(service.clip_of(-2, -1)),
+        ..Default::default()
+    };
+    service.live.create_clip(clip).await.expect("on air");
+    let session = model::DvrSession::of_manifest("main", [service.dvr_window(60, 120)]);
+    let session = model::CreateDvrSessionRequest {
+        parent: support::CHANNEL.to_owned(),
+        dvr_session_id: "match".to_owned(),
+        dvr_session: Some(session),
+        ..Default::default()
+    };
+    service.live.create_dvr_session(session).await.expect("valid");
+    let world = send(&service.emulator, "GET", "/emulator/v1/world", "").await.json();
+    let time = |seconds| json!(service.in_seconds(seconds).to_string());
+    assert_eq!(world["time"], time(0));
+    let channel = &world["world"]["channels"][0];
+    assert_eq!(channel["clips"][0]["times"], json!([[time(-2), time(-1)]]));
+    assert_eq!(channel["dvrSessions"][0]["times"], json!([[time(60), time(120)]]));
+    let last = &world["requests"][0];
+    let expected = json!({
+        "number": last["number"],
+        "time": time(0),
+        "method": "CreateDvrSession",
+        "resource": support::CHANNEL,
+        "json": false,
+        "code": "Ok",
+        "message": "",
+    });
+    assert_eq!(*last, expected);
 }
 
 #[tokio::test]

@@ -90,23 +90,22 @@ pub(super) fn insert(
 }
 
 fn scalar(field: &FieldDescriptor, value: &str) -> Result<Value, String> {
-    const AS_TEXT: [&str; 3] =
-        ["google.protobuf.Timestamp", "google.protobuf.Duration", "google.protobuf.FieldMask"];
     let text = || Value::String(value.to_owned());
     match field.kind() {
-        _ if field.is_map() => Err(format!("'{}' cannot be in the query", field.name())),
         Kind::Bool => match value {
             "true" | "1" => Ok(Value::Bool(true)),
             "false" | "0" => Ok(Value::Bool(false)),
             _ => Err(format!("'{value}' is not `true` or `false`")),
         },
         Kind::Enum(_) => Ok(value.parse::<i32>().map_or_else(|_| text(), Value::from)),
-        Kind::Message(message) if !AS_TEXT.contains(&message.full_name()) => {
-            Err(format!("'{}' cannot be in the query", field.name()))
-        }
-        Kind::Message(message) if message.full_name() == "google.protobuf.FieldMask" => {
-            Ok(Value::String(value.split(',').map(camel_case).collect::<Vec<_>>().join(",")))
-        }
+        Kind::Message(message) => match message.full_name() {
+            "google.protobuf.Timestamp" | "google.protobuf.Duration" => Ok(text()),
+            "google.protobuf.FieldMask" => {
+                Ok(Value::String(value.split(',').map(camel_case).collect::<Vec<_>>().join(",")))
+            }
+            // Maps too: they are lists of messages.
+            _ => Err(format!("'{}' cannot be in the query", field.name())),
+        },
         _ => Ok(text()),
     }
 }
@@ -132,7 +131,10 @@ pub(super) fn camel_case(path: &str) -> String {
 mod tests {
     use super::*;
     use crate::reflection::descriptor;
-    use livestream_client::model::{ListChannelsRequest, UpdateChannelRequest};
+    use livestream_client::model::{
+        DeleteChannelRequest, ListChannelsRequest, UpdateChannelRequest,
+    };
+    use serde_json::json;
 
     #[test]
     fn system_parameters_are_told_from_fields() {
@@ -145,6 +147,11 @@ mod tests {
             own,
             [("pageSize", "5"), ("filter", "a b=1")].map(|(n, v)| (n.into(), v.into()))
         );
+        assert_eq!(system.fields, None);
+        for query in ["fields=name", "$fields=name", "%24fields=name"] {
+            let (system, own) = parse(query).expect("valid");
+            assert_eq!((system.fields.as_deref(), own.len()), (Some("name"), 0), "{query}");
+        }
         assert!(parse("alt=media").is_err() && parse("a=%FF").is_err());
     }
 
@@ -165,8 +172,43 @@ mod tests {
         insert(&mut request, &on, &["channel", "output", "uri"], "gs://b/").expect("nested");
         let expected = r#"{"channel":{"output":{"uri":"gs://b/"}},"updateMask":"inputAttachments,retentionConfig"}"#;
         assert_eq!(serde_json::to_string(&request).expect("JSON"), expected);
-        for path in [&["nonsense"][..], &["channel"], &["channel", "labels"], &["requestId", "x"]] {
+        let refused = [
+            &["nonsense"][..],
+            &["channel"],
+            &["channel", "labels"],
+            &["channel", "labels", "show"],
+            &["channel", "manifests", "key"],
+            &["requestId", "x"],
+        ];
+        for path in refused {
             assert!(insert(&mut request, &on, path, "x").is_err(), "{path:?}");
         }
+    }
+
+    #[test]
+    fn parameters_have_the_json_form_of_their_type() {
+        let update = descriptor::<UpdateChannelRequest>();
+        let duration = ["channel", "retentionConfig", "retentionWindowDuration"];
+        let cases = [
+            (descriptor::<DeleteChannelRequest>(), &["force"][..], "true", json!(true)),
+            (descriptor::<DeleteChannelRequest>(), &["force"], "1", json!(true)),
+            (descriptor::<DeleteChannelRequest>(), &["force"], "false", json!(false)),
+            (descriptor::<DeleteChannelRequest>(), &["force"], "0", json!(false)),
+            (update.clone(), &["channel", "streamingState"], "STOPPED", json!("STOPPED")),
+            (update.clone(), &["channel", "streamingState"], "2", json!(2)),
+            (update.clone(), &["channel", "createTime"], "2026-01-01T00:00:00Z", {
+                json!("2026-01-01T00:00:00Z")
+            }),
+            (update, &duration, "60s", json!("60s")),
+        ];
+        for (on, path, value, expected) in cases {
+            let mut request = Map::new();
+            insert(&mut request, &on, path, value).expect(value);
+            let pointer = format!("/{}", path.join("/"));
+            assert_eq!(Value::Object(request).pointer(&pointer), Some(&expected), "{value}");
+        }
+        let mut request = Map::new();
+        let on = descriptor::<DeleteChannelRequest>();
+        assert!(insert(&mut request, &on, &["force"], "yes").is_err());
     }
 }

@@ -235,6 +235,13 @@ mod tests {
     }
 
     #[test]
+    fn only_the_last_variable_of_a_template_takes_the_rest_of_a_path() {
+        let template = "/v1/{bucket=buckets/*}/{object=**}";
+        let expected = ["bucket=buckets/b", "object=a/b/c"].map(str::to_owned).to_vec();
+        assert_eq!(variables(template, "/v1/buckets/b/a/b/c"), Some(expected));
+    }
+
+    #[test]
     fn a_template_matches_paths_with_variables_and_a_verb() {
         let start = "/v1/{name=projects/*/locations/*/channels/*}:start";
         let name = "projects/p/locations/l/channels/c";

@@ -204,3 +204,28 @@ impl http_body::Body for Events {
         Poll::Ready(event.map(|event| Ok(Frame::data(event))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use livestream_client::model::event;
+
+    #[test]
+    fn each_task_of_an_event_has_a_name() {
+        let tasks = [
+            (Task::InputSwitch(event::InputSwitchTask::default()), "input switch"),
+            (Task::AdBreak(event::AdBreakTask::default()), "ad break"),
+            (Task::ReturnToProgram(event::ReturnToProgramTask {}), "return to program"),
+            (Task::Slate(event::SlateTask::default()), "slate"),
+            (Task::Mute(event::MuteTask::default()), "mute"),
+            (Task::Unmute(event::UnmuteTask {}), "unmute"),
+            (
+                Task::UpdateEncryptions(event::UpdateEncryptionsTask::default()),
+                "update encryptions",
+            ),
+        ];
+        for (own, name) in tasks {
+            assert_eq!(task(&own), name);
+        }
+    }
+}

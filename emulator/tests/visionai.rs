@@ -366,6 +366,26 @@ async fn a_thumbnail_of_an_event_creates_a_file() {
     assert!(emulator.has_object("another"));
 }
 
+/// A state file has no refused requests, and its replay must lead to the same names.
+#[tokio::test]
+async fn a_refused_thumbnail_leaves_no_trace_in_later_random_names() {
+    let mut names = Vec::new();
+    for is_repeated in [false, true] {
+        let shop = Shop::open().await;
+        let camera = shop.stream("camera", Stream::default()).await;
+        let day = shop.event("day", Event::default()).await;
+        shop.join("camera-day", &camera, &day).await;
+        let _first = shop.client.get_stream_thumbnail(&camera, "gs://b/one.jpg").await.unwrap();
+        if is_repeated {
+            let second = shop.client.get_stream_thumbnail(&camera, "gs://b/two.jpg").await;
+            assert_eq!(code(second), Code::FailedPrecondition, "one operation at a time");
+        }
+        let next = shop.client.create_event(&shop.cluster, Event::default(), "night").await;
+        names.push(next.unwrap().name().to_string());
+    }
+    assert_eq!(names[0], names[1]);
+}
+
 #[tokio::test]
 async fn a_channel_is_deleted_with_its_stream_or_event() {
     let shop = Shop::open().await;

@@ -233,21 +233,14 @@ async fn to_json(
         let reason = "the response of the service cannot be read";
         return errors::response(&Status::internal(reason), system.is_pretty);
     };
-    let mut response = match write_json(&message, system) {
+    // The service sets no headers beside those of gRPC.
+    match write_json(&message, system) {
         Ok(text) => errors::text_response(StatusCode::OK, text),
         Err(error) => {
             let reason = format!("the response has no JSON form: {error}");
             errors::response(&Status::internal(reason), system.is_pretty)
         }
-    };
-    for (name, value) in head
-        .headers
-        .iter()
-        .filter(|(name, _)| !name.as_str().starts_with("grpc-") && **name != header::CONTENT_TYPE)
-    {
-        response.headers_mut().append(name, value.clone());
     }
-    response
 }
 
 /// The JSON form of a message.

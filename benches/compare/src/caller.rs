@@ -69,7 +69,10 @@ impl Caller {
                 let endpoint = Channel::from_shared(format!("http://{lists}")).expect("an address");
                 let channel = endpoint.tcp_nodelay(true).connect_lazy();
                 let stub = LivestreamServiceClient::new(channel);
-                Self::Bare(theirs(calls).await, stub.max_decoding_message_size(64 << 20))
+                Self::Bare(
+                    theirs(calls).await.with_token(),
+                    stub.max_decoding_message_size(64 << 20),
+                )
             }
             "official" => {
                 let client = LivestreamService::builder().with_endpoint(format!("http://{rest}"));

@@ -303,7 +303,8 @@ impl Program {
         outcome.or_else(|failed| if failed.may_have_run { Err(failed) } else { Ok(()) })
     }
 
-    /// What was acknowledged is so.
+    /// Checks that the emulator has carried out what it acknowledged; `None` means that the channel
+    /// does not exist.
     async fn expect_channel(&self, name: &ChannelName, is_running: Option<bool>) {
         let channels = self.emulated.channels().await;
         let found = channels.iter().find(|channel| channel.name == name.as_str());

@@ -180,7 +180,7 @@ mod tests {
             ("socks4a://proxy.test", "socks4a://proxy.test:1080/"),
             ("socks5h://[::1]", "socks5h://[::1]:1080/"),
         ] {
-            assert_eq!(with_port(&Uri::from_static(origin)).unwrap(), expected);
+            assert_eq!(with_port(&Uri::from_static(origin)).expect("a valid origin"), expected);
         }
     }
 }

@@ -107,7 +107,7 @@ fn check_segments(report: &mut Report, mux: &MuxStream, tracks: &[Option<&Elemen
     if let Some(duration) = mux.segment_settings.and_then(|settings| settings.segment_duration) {
         report.duration_in(FIELD, &duration, 2..=20);
     }
-    let Some(segment) = segment_nanos(mux).filter(|segment| *segment > 0) else { return };
+    let Some(segment) = segment_nanos(mux) else { return };
     for track in tracks.iter().flatten() {
         let Some(gop) = gop_nanos(track).filter(|gop| *gop > 0) else { continue };
         let rest = segment.rem_euclid(gop);

@@ -21,7 +21,7 @@ pub struct Row {
 }
 
 const HEADS: [&str; 3] = ["1 call at a time", "64 calls in flight", LISTING];
-const LISTING: &str = "listing, an item";
+const LISTING: &str = "one item of a listing";
 
 /// Prints the table. With `into_readme`, also writes the table and the chart for the README. The other rows
 /// are compared with the first.
@@ -101,7 +101,7 @@ fn table(rows: &[Row], cells: &[Vec<Cell>]) -> String {
         let _ = write!(text, " {head}: CPU |");
         // There are too few listings for a median of their time.
         if head != LISTING {
-            text.push_str(" p50 |");
+            let _ = write!(text, " {head}: p50 |");
         }
     }
     let _ = writeln!(text, "\n|---|{}", "--:|".repeat(2 * HEADS.len() - 1));

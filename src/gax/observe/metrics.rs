@@ -69,7 +69,7 @@ pub(super) fn describe() {
     describe_histogram!(
         CALL_DURATION,
         seconds,
-        "Duration of an outgoing gRPC call, with its retries and waits"
+        "Duration of an outgoing gRPC call, with its retries and pauses"
     );
     describe_counter!(ATTEMPTS, "Attempts started");
     describe_histogram!(ATTEMPT_DURATION, seconds, "Duration of an attempt");

@@ -237,7 +237,7 @@ impl Drive {
                     Err(event) => return Poll::Ready(event),
                 },
                 None => {
-                    planted!("never gives up a close", return Poll::Pending);
+                    planted!("waits forever for a connection to close", return Poll::Pending);
                     let limit = *self.closes_by.get_or_insert(now + CLOSE_LIMIT);
                     if now >= limit {
                         let error = timed_out("the peer does not let the connection close");

@@ -13,7 +13,7 @@ use livestream_client::{
     LivestreamClient,
     model::{
         Asset,
-        asset::{Resource, State, VideoAsset},
+        asset::{Resource, State},
     },
     name::LocationName,
 };
@@ -26,11 +26,12 @@ async fn main() -> Result {
     emulator.put_object("gs://my-bucket/slate.mp4", 12_000_000, 0x9a71_bb4c);
     emulator.put_object("gs://my-bucket/bumper.mp4", 3_000_000, 0x1c29_1ca3);
 
-    let slate = client.create_asset(location, video("gs://my-bucket/slate.mp4"), "slate").await?;
+    let slate = Asset::video("gs://my-bucket/slate.mp4");
+    let slate = client.create_asset(location, slate, "slate").await?;
     show("Creating the slate", slate).await?;
 
     // This checksum is wrong. The service notices when it reads the file.
-    let bumper = Asset { crc32c: "AAAAAA==".into(), ..video("gs://my-bucket/bumper.mp4") };
+    let bumper = Asset { crc32c: "AAAAAA==".into(), ..Asset::video("gs://my-bucket/bumper.mp4") };
     let bumper = client.create_asset(location, bumper, "bumper").await?;
     match show("Creating the bumper", bumper).await {
         Ok(asset) => println!("  {} is ready", asset.name),
@@ -44,10 +45,6 @@ async fn main() -> Result {
     }
     println!("everything is deleted");
     Ok(())
-}
-
-fn video(uri: &str) -> Asset {
-    Asset { resource: Some(Resource::Video(VideoAsset { uri: uri.into() })), ..Default::default() }
 }
 
 /// Prints the state of each asset, and the reason if it failed.

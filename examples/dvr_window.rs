@@ -17,7 +17,6 @@ use livestream_client::{
         dvr_session::{DvrWindow, State},
     },
     name::DvrSessionName,
-    time,
 };
 use livestream_emulator::{Emulator, Latency};
 use std::time::Duration;
@@ -59,9 +58,7 @@ async fn main() -> Result {
     // The retention must be as long as the window. An update of the channel ends its DVR sessions.
     let change = Channel {
         name: (&channel).into(),
-        retention_config: Some(RetentionConfig {
-            retention_window_duration: Some(time::duration(48 * HOUR)?),
-        }),
+        retention_config: Some(RetentionConfig::of(48 * HOUR)?),
         ..Default::default()
     };
     let mask = mask::of::<Channel>(["retention_config"])?;

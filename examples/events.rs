@@ -8,14 +8,7 @@
 
 mod support;
 
-use livestream_client::{
-    model::{
-        Event, InputAttachment,
-        channel::StreamingState,
-        event::{AdBreakTask, InputSwitchTask, State, Task},
-    },
-    time,
-};
+use livestream_client::model::{Event, InputAttachment, channel::StreamingState, event::State};
 use std::time::Duration;
 use support::{Result, Studio, channel, rtmp_input, show};
 use tokio_stream::StreamExt;
@@ -47,11 +40,7 @@ async fn main() -> Result {
 
     // The ad break begins in ten minutes and lasts one minute. Creating an event is not a long-running
     // operation: the event exists at once.
-    let ads = Event {
-        task: Some(Task::AdBreak(AdBreakTask { duration: Some(time::duration(MINUTE)?) })),
-        execution_time: Some((studio.now() + 10 * MINUTE).into()),
-        ..Default::default()
-    };
+    let ads = Event::ad_break(MINUTE)?.at(studio.now() + 10 * MINUTE)?;
     client.create_event(&news, ads, "ads").await?;
     let ads = news.event("ads")?;
     let mut changes = client.watch(&ads);
@@ -63,21 +52,13 @@ async fn main() -> Result {
         }
     }
 
-    let switch = Event {
-        task: Some(Task::InputSwitch(InputSwitchTask { input_key: "stage".into() })),
-        execute_now: true,
-        ..Default::default()
-    };
+    let switch = Event::input_switch("stage");
     client.create_event(&news, switch, "to-the-stage").await?;
     client.wait_until(&news.event("to-the-stage")?, State::Succeeded).await?;
     println!("✓ on air: {}", client.get_channel(&news).await?.active_input);
 
     // The service refuses a switch to an unknown input, and names the wrong field.
-    let unknown = Event {
-        task: Some(Task::InputSwitch(InputSwitchTask { input_key: "roof".into() })),
-        execute_now: true,
-        ..Default::default()
-    };
+    let unknown = Event::input_switch("roof");
     if let Err(refusal) = client.create_event(&news, unknown, "to-the-roof").await {
         println!("refused, as expected: {}", refusal.message());
     }

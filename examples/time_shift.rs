@@ -101,14 +101,12 @@ async fn print_presets(client: &mut TimeShiftClient) -> Result<(), tonic::Status
         count => println!("{count} presets"),
     }
     for preset in presets {
-        println!(
-            "  {}/{}/{}: {} days, {:?}",
-            preset.vhost,
-            preset.app,
-            preset.stream,
-            preset.max_shift_time / DAY,
-            preset.status(),
-        );
+        let days = match preset.max_shift_time / DAY {
+            1 => "1 day".to_owned(),
+            days => format!("{days} days"),
+        };
+        let (vhost, app, stream) = (&preset.vhost, &preset.app, &preset.stream);
+        println!("  {vhost}/{app}/{stream}: {days}, {:?}", preset.status());
     }
     Ok(())
 }

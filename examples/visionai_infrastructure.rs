@@ -39,7 +39,7 @@ async fn main() -> Result {
     // The service does not delete a parent that has children.
     let refusal = client.delete_cluster(cluster).await.expect_err("the cluster has children");
     assert!(refusal.is_failed_precondition());
-    println!("✓ refused: {}", refusal.message());
+    println!("refused, as expected: {}", refusal.message());
 
     shop.tear_down().await?;
     let gone = client.get_cluster(cluster).await.expect_err("it was deleted");

@@ -331,6 +331,9 @@ impl<'de, T: Message + Name + Default> Deserialize<'de> for Json<T> {
 }
 
 /// The error for a message that could not be read or written.
+///
+/// `Display` spells fields as a [violation](crate::validation) does: `elementary_streams[0]`, even if the
+/// document has `elementaryStreams[0]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// The operation that failed: `read` or `written`.
@@ -360,7 +363,7 @@ impl Error {
         }
     }
 
-    /// The path in the document, such as `elementaryStreams[0].videoStream`.
+    /// The path in the document, as it is spelled there, such as `elementaryStreams[0].videoStream`.
     ///
     /// The path is empty if the error is about the whole document. For an unknown field, it is the
     /// path of the object that contains the field. [`reason`](Self::reason) then contains the name
@@ -384,8 +387,8 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} cannot be {}: ", self.message, self.operation)?;
-        if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
         }
         f.write_str(&self.reason)
     }

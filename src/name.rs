@@ -30,6 +30,29 @@
 //! stop(&input);
 //! ```
 //!
+//! Names convert from and to text, and a map with names as keys can be searched by text. With the feature
+//! `serde`, a name is a field of your own types:
+//!
+//! ```
+//! # #[cfg(feature = "serde")] {
+//! use livestream_client::name::ChannelName;
+//! use std::collections::HashMap;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Config {
+//!     channel: ChannelName,
+//! }
+//!
+//! let news = "projects/p/locations/l/channels/news";
+//! let config: Config = serde_json::from_value(serde_json::json!({ "channel": news }))?;
+//! assert_eq!(config.channel, ChannelName::try_from(news)?);
+//!
+//! let viewers = HashMap::from([(config.channel, 1_000)]);
+//! assert_eq!(viewers.get(news), Some(&1_000));
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! A name can contain a project *number* or a project *id*. The service uses both, so two different
 //! names can refer to the same resource. An id is accepted if any document of the API allows it.
 

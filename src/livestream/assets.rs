@@ -28,14 +28,13 @@ impl LivestreamClient {
     /// # Examples
     /// ```
     /// # use livestream_client::{LivestreamClient, name::LocationName};
-    /// use livestream_client::model::{Asset, asset::{ImageAsset, Resource}};
+    /// use livestream_client::model::Asset;
     ///
     /// # async fn example(
     /// #     client: LivestreamClient,
     /// #     location: LocationName,
     /// # ) -> Result<(), livestream_client::Error> {
-    /// let image = ImageAsset { uri: "gs://my-bucket/logo.png".into() };
-    /// let logo = Asset { resource: Some(Resource::Image(image)), ..Default::default() };
+    /// let logo = Asset::image("gs://my-bucket/logo.png");
     /// let asset = client.create_asset(&location, logo, "logo").wait().await?;
     /// println!("{:?}", asset.state());
     /// # Ok(())

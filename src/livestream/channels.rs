@@ -46,7 +46,7 @@ impl LivestreamClient {
     ///         input: format!("{location}/inputs/studio"),
     ///         ..Default::default()
     ///     }],
-    ///     output: Some(Output { uri: "gs://my-bucket/news/".into() }),
+    ///     output: Some(Output { uri: "gs://my-bucket/news/".into(), ..Default::default() }),
     ///     ..Default::default()
     /// };
     /// let channel = client.create_channel(&location, config, "news").wait().await?;
@@ -159,7 +159,10 @@ impl LivestreamClient {
     /// # ) -> Result<(), livestream_client::Error> {
     /// let change = Channel {
     ///     name: name.to_string(),
-    ///     log_config: Some(LogConfig { log_severity: LogSeverity::Warning.into() }),
+    ///     log_config: Some(LogConfig {
+    ///         log_severity: LogSeverity::Warning.into(),
+    ///         ..Default::default()
+    ///     }),
     ///     ..Default::default()
     /// };
     /// let mask = mask::of::<Channel>(["log_config"])?;

@@ -30,19 +30,14 @@ impl LivestreamClient {
     /// # Examples
     /// ```
     /// # use livestream_client::{LivestreamClient, name::ChannelName};
-    /// use livestream_client::{model::{Event, event::{AdBreakTask, Task}}, time};
+    /// use livestream_client::model::Event;
     /// use std::time::Duration;
     ///
     /// # async fn example(
     /// #     client: LivestreamClient,
     /// #     channel: ChannelName,
     /// # ) -> Result<(), livestream_client::Error> {
-    /// let minute = Some(time::duration(Duration::from_secs(60))?);
-    /// let ad_break = Event {
-    ///     task: Some(Task::AdBreak(AdBreakTask { duration: minute })),
-    ///     execute_now: true,
-    ///     ..Default::default()
-    /// };
+    /// let ad_break = Event::ad_break(Duration::from_secs(60))?;
     /// let event = client.create_event(&channel, ad_break, "ad-break-1").await?;
     /// println!("{:?}", event.state());
     /// # Ok(())

@@ -139,11 +139,12 @@ pub(crate) fn check<T: Maskable>(path: &str) -> Result<(), UnknownPath> {
 /// ```
 /// use livestream_client::{mask, model::{Channel, channel::Output}};
 ///
-/// let old = Channel { output: Some(Output { uri: "gs://a/".into() }), ..Default::default() };
+/// let output = |uri: &str| Some(Output { uri: uri.into(), ..Default::default() });
+/// let old = Channel { output: output("gs://a/"), ..Default::default() };
 /// let mut new = old.clone();
 /// assert_eq!(mask::difference(&old, &new)?, None);
 ///
-/// new.output = Some(Output { uri: "gs://b/".into() });
+/// new.output = output("gs://b/");
 /// assert_eq!(mask::difference(&old, &new)?, Some(mask::of::<Channel>(["output"])?));
 ///
 /// new.labels.insert("show".into(), "news".into());

@@ -48,7 +48,10 @@ impl LivestreamClient {
     /// #     client: LivestreamClient,
     /// #     name: PoolName,
     /// # ) -> Result<(), livestream_client::Error> {
-    /// let network = NetworkConfig { peered_network: "projects/123/global/networks/studio".into() };
+    /// let network = NetworkConfig {
+    ///     peered_network: "projects/123/global/networks/studio".into(),
+    ///     ..Default::default()
+    /// };
     /// let change = Pool {
     ///     name: name.to_string(),
     ///     network_config: Some(network),

@@ -204,7 +204,7 @@ impl Channel {
     /// use livestream_client::model::{Channel, Manifest, channel::Output};
     ///
     /// let channel = Channel {
-    ///     output: Some(Output { uri: "gs://my-bucket/outputs/".into() }),
+    ///     output: Some(Output { uri: "gs://my-bucket/outputs/".into(), ..Default::default() }),
     ///     manifests: vec![Manifest {
     ///         key: "hls".into(),
     ///         file_name: "main.m3u8".into(),

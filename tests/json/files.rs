@@ -16,7 +16,9 @@ fn check<T: Validate + prost::Message + prost::Name + Default>(file: &str) {
 
 #[test]
 fn the_example_channel_is_valid() {
-    check::<Channel>("examples/channel_from_file/channel.json");
+    let text = include_str!("../../examples/channel_from_file/channel.yaml");
+    let channel: Channel = json::read(yaml_serde::Deserializer::from_str(text)).unwrap();
+    assert_eq!(channel.violations(), []);
 }
 
 /// Except for the sample channel, which has every field but is not a valid configuration.

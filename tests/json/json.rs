@@ -65,9 +65,9 @@ where
 
 #[test]
 fn the_example_channel_file_round_trips() {
-    let text = include_str!("../../examples/channel_from_file/channel.json");
-    let channel: Channel = json::from_str(text).unwrap();
-    let document: Value = serde_json::from_str(text).unwrap();
+    let text = include_str!("../../examples/channel_from_file/channel.yaml");
+    let channel: Channel = json::read(yaml_serde::Deserializer::from_str(text)).unwrap();
+    let document: Value = yaml_serde::from_str(text).unwrap();
     assert_eq!(json::to_value(&channel).unwrap(), document);
 }
 
@@ -192,9 +192,18 @@ fn a_json_error_names_line_and_path() {
         let reason = format!("{reason} at line {line} column {column}");
         assert_eq!((error.path(), error.reason()), (*path, &*reason), "{text}");
         assert_eq!(error.position(), Some((*line, *column)), "{text}");
-        let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
+        let field = in_snake_case(path);
+        let place = if field.is_empty() { field } else { format!("{field}: ") };
         assert_eq!(error.to_string(), format!("Channel cannot be read: {place}{reason}"));
     }
+}
+
+fn in_snake_case(path: &str) -> String {
+    let letters = path.chars().map(|c| match c {
+        'A'..='Z' => format!("_{}", c.to_ascii_lowercase()),
+        _ => c.to_string(),
+    });
+    letters.collect()
 }
 
 #[test]

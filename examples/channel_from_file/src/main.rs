@@ -1,11 +1,11 @@
-//! Reads a channel from a JSON file, validates it, shows what would change, and applies it.
+//! Reads a channel from a YAML or JSON file, validates it, shows what would change, and applies it.
 //!
 //! ```sh
 //! cargo run --package channel_from_file [FILE]
 //! ```
 //!
-//! The file has the API's own JSON form, as in the REST reference. The default is
-//! `channel.json` beside this example. The service is an emulator in this process.
+//! The file has the fields of the API's JSON form, as in the REST reference. The default is
+//! `channel.yaml` beside this example. The service is an emulator in this process.
 
 #[path = "../../support/mod.rs"]
 mod support;
@@ -23,15 +23,15 @@ use support::{Result, Studio, rtmp_input, show};
 #[tokio::main]
 async fn main() -> Result {
     let file = env::args().nth(1);
-    let file = file.unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/channel.json").into());
+    let file = file.unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/channel.yaml").into());
     let text = fs::read_to_string(&file)?;
-    let channel: Channel = json::from_str(&text)?;
+    let channel = read(&text)?;
     println!("{file} describes");
     describe(&channel);
 
     // A misspelt field is an error.
     let misspelt = text.replacen("bitrateBps", "bitrate", 1);
-    if let Err(error) = json::from_str::<Channel>(&misspelt) {
+    if let Err(error) = read(&misspelt) {
         println!("with a misspelt field: {error}");
     }
 
@@ -60,6 +60,11 @@ async fn main() -> Result {
     let defaults = (json::to_value(&applied)?, json::to_value(&channel)?);
     print_added("", &defaults.0, &defaults.1);
     Ok(())
+}
+
+/// Reads YAML, and so JSON too.
+fn read(text: &str) -> Result<Channel> {
+    Ok(json::read(yaml_serde::Deserializer::from_str(text))?)
 }
 
 fn describe(channel: &Channel) {

@@ -315,7 +315,7 @@ fn a_timestamp_without_json_form_is_refused_with_its_path() {
             (Err(error), Some(reason)) => assert_eq!(
                 error.to_string(),
                 format!(
-                    "DvrSession cannot be written: dvrWindows[1].timeInterval.endTime: {reason}"
+                    "DvrSession cannot be written: dvr_windows[1].time_interval.end_time: {reason}"
                 )
             ),
             (result, _) => panic!("{seconds} s and {nanos} ns: {result:?}"),
@@ -347,7 +347,7 @@ fn a_duration_without_json_form_is_refused_with_its_path() {
             }
             (Err(error), Err(reason)) => assert_eq!(
                 error.to_string(),
-                format!("RetentionConfig cannot be written: retentionWindowDuration: {reason}")
+                format!("RetentionConfig cannot be written: retention_window_duration: {reason}")
             ),
             (result, _) => panic!("{seconds} s and {nanos} ns: {result:?}"),
         }
@@ -385,7 +385,7 @@ fn an_any_of_an_unknown_type_is_refused_with_its_path() {
     };
     assert_eq!(
         error(stranger).to_string(),
-        "Channel cannot be written: streamingError.details[0]: message 'no.Such' not found"
+        "Channel cannot be written: streaming_error.details[0]: message 'no.Such' not found"
     );
     assert_eq!(error(truncated).path(), "streamingError.details[0]");
     assert_eq!(error(nameless).path(), "streamingError.details[0]");

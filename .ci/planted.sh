@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export CARGO_INCREMENTAL=0 CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/planted"
-export RUSTFLAGS="--cfg planted" RUST_BACKTRACE=0 SIMULATION_SEEDS="${SIMULATION_SEEDS:-10000}"
+export CARGO_INCREMENTAL=0 RUSTC_WORKSPACE_WRAPPER="$PWD/.ci/rustc-planted"
+export RUST_BACKTRACE=0 SIMULATION_SEEDS="${SIMULATION_SEEDS:-10000}"
 
 binary=$(cargo test --quiet --locked --no-run --test simulation --message-format json |
     python3 -c 'import json, sys

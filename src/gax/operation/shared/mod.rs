@@ -87,7 +87,7 @@ impl SharedWaits {
                 let limit = operation.policy.limit();
                 let outcome = outcome(&shared, operation.name(), operation.request);
                 match timeout(limit, outcome).await {
-                    Ok(state) => operation.state = Some(state.map_err(|e| operation.error(e))?),
+                    Ok(state) => operation.end(state.map_err(|e| operation.error(e))?),
                     Err(_) => return Err(operation.expired(shared.waiters.last_poll_error())),
                 }
                 let not_done = || operation.error(Error::unreadable("the operation is not done"));

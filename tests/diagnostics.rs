@@ -2,6 +2,9 @@
 
 mod peer;
 
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
 use livestream_client::{
     LivestreamClient, PoolLimits,
     name::InputName,
@@ -10,9 +13,10 @@ use livestream_client::{
 };
 use livestream_emulator::{Emulator, Faults};
 use peer::Peer;
-use std::time::Duration;
-use tokio::time::sleep;
-use tonic::{Code, Status};
+use std::{future::pending, time::Duration};
+use tokio::time::{sleep, timeout};
+use tonic::{Code, Status, body::Body};
+use tower::{BoxError, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -82,6 +86,43 @@ async fn diagnostics_show_the_spent_budget_the_outage_and_the_last_errors() {
     assert_eq!(diagnostics.outage, None, "NOT_FOUND is an answer");
     assert_eq!(diagnostics.last_errors[0].code, Code::NotFound);
     assert_eq!(diagnostics.last_errors.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn diagnostics_count_an_answer_that_cannot_be_decoded_as_a_failure() {
+    let channel = service_fn(|_: http::Request<Body>| async {
+        let body = Body::new(Full::new(Bytes::from_static(&[0, 0, 0, 0, 1, 0xff])));
+        let answer = Response::builder().header("content-type", "application/grpc");
+        Ok::<_, BoxError>(answer.header("grpc-status", "0").body(body).expect("valid headers"))
+    });
+    let client = LivestreamClient::builder().endpoint("https://service.test").channel(channel);
+    let client = client.build().expect("a client");
+    for _ in 0..3 {
+        let error = client.get_input(&camera()).await.expect_err("0xff is no message");
+        assert_eq!(error.code(), Code::Internal);
+    }
+    let diagnostics = client.diagnostics();
+    assert_eq!(diagnostics.outage.map(|outage| outage.calls), Some(3));
+    let [last, _, _] = &diagnostics.last_errors[..] else { panic!("{diagnostics}") };
+    assert_eq!((last.code, last.attempts), (Code::Internal, 1));
+    assert!(last.method.ends_with("LivestreamService/GetInput"), "{last}");
+    assert_eq!((last.sent.as_deref(), last.stop.as_deref()), (Some("Answered"), Some("Final")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn diagnostics_show_calls_that_their_caller_dropped_at_a_silent_service() {
+    let silent = service_fn(|_: http::Request<Body>| pending::<Result<Response<Body>, BoxError>>());
+    let client = LivestreamClient::builder().endpoint("https://service.test").channel(silent);
+    let client = client.build().expect("a client");
+    for _ in 0..3 {
+        timeout(5 * SECOND, client.get_input(&camera()).send()).await.expect_err("it is silent");
+    }
+    let diagnostics = client.diagnostics();
+    let outage = diagnostics.outage.expect("no call has got an answer");
+    assert_eq!((outage.calls, outage.lasting.as_secs()), (3, 15));
+    let [last, _, _] = &diagnostics.last_errors[..] else { panic!("{diagnostics}") };
+    assert_eq!((last.code, last.attempts, last.elapsed.as_secs()), (Code::Cancelled, 1, 5));
+    assert_eq!((last.sent.as_deref(), last.stop.as_deref()), (None, None));
 }
 
 #[tokio::test]

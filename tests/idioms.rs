@@ -31,10 +31,10 @@ use std::{
 };
 use support::{
     Observed, Scripted,
-    fixture::{Fixture, channel},
+    fixture::{Fixture, channel, frequent_polls},
 };
 use tokio::{task::JoinSet, time::Instant};
-use tonic::Code;
+use tonic::{Code, Status};
 use tower::limit::{ConcurrencyLimitLayer, RateLimitLayer};
 
 const NAME: &str = "projects/p/locations/us-central1/channels/news";
@@ -158,6 +158,29 @@ async fn listed_operations_have_a_typed_view() {
     let created = operation.result_as::<Channel>().unwrap().unwrap();
     assert_eq!(created.resource_name().unwrap(), *name);
     assert!(operation.result_as::<Input>().unwrap_err().message().contains("not a `google.cloud"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_of_a_failed_creation_operation_names_the_new_resource_and_the_operation() {
+    let Fixture { client, emulator, location, channel: name, .. } = &Fixture::new();
+    let mut create = client.create_channel(location, channel(), name.id()).await.unwrap();
+    let limit = frequent_polls().with_limit(Duration::from_secs(1));
+    let late = create.clone().poll_policy(limit).wait().await.expect_err("it takes longer");
+    assert_eq!((late.resource(), late.operation()), (name.as_str(), Some(create.name())));
+
+    emulator.fail(create.name(), Status::internal("no capacity")).expect("it is under way");
+    let shared = client.shared_waits(location);
+    let resumed = client.resume::<CreateChannelRequest>(create.name());
+    for error in [
+        shared.wait(create.clone()).await.expect_err("it has failed"),
+        shared.wait(resumed.clone()).await.expect_err("it has failed"),
+        resumed.clone().wait().await.expect_err("it has failed"),
+        create.wait().await.expect_err("it has failed"),
+    ] {
+        assert_eq!((error.resource(), error.operation()), (name.as_str(), Some(create.name())));
+        let text = format!("{name}: Internal: no capacity [{}]", create.name());
+        assert_eq!(error.to_string(), text);
+    }
 }
 
 #[tokio::test(start_paused = true)]

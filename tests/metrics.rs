@@ -9,8 +9,13 @@ use livestream_client::{
     LivestreamClient, Tls,
     credentials::Token,
     methods::METHODS,
+    model::{Input, StartChannelRequest},
     name::{InputName, LocationName},
     policy::RetryPolicy,
+    proto::google::{
+        longrunning::{Operation, operation},
+        rpc,
+    },
     rpc::Method,
     telemetry::HISTOGRAM_BUCKETS,
 };
@@ -21,6 +26,7 @@ use metrics::{
 };
 use outcomes::{ADDRESS, Outcome, PORT, UNREADABLE, code_name, method_name, start_channel};
 use peer::{Peer, tls::Authority};
+use prost::Message;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -30,7 +36,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::timeout;
-use tonic::Code;
+use tonic::{Code, Status};
 
 /// Keeps the recorded values by name and labels, as text.
 #[derive(Default)]
@@ -322,7 +328,18 @@ async fn connections_that_cannot_be_opened_are_counted_and_tls_is_a_security_lev
 async fn labels_contain_no_secret_and_no_resource() {
     let store = MetricsStore::default();
     let _guard = metrics::set_default_local_recorder(&store);
-    let peer = Peer::new();
+    let peer = Peer::new().answering(|path, _| match path.rsplit('/').next() {
+        Some("GetInput") => {
+            Ok(Input { uri: "s3cret-of-the-test".to_owned(), ..Input::default() }.encode_to_vec())
+        }
+        Some("PreviewInput") => Ok(b"\xffs3cret-of-the-test".to_vec()),
+        Some("GetOperation") => {
+            let error = rpc::Status { code: 9, message: "s3cret".to_owned(), details: vec![] };
+            let result = Some(operation::Result::Error(error));
+            Ok(Operation { done: true, result, ..Operation::default() }.encode_to_vec())
+        }
+        _ => Err(Status::failed_precondition("s3cret-of-the-test")),
+    });
     let secret = HeaderValue::from_static("s3cret-of-the-test");
     let token = || async { Token::bearer("s3cret-of-the-test") };
     let client = peer.client().credentials(token).allow_plaintext_tokens();
@@ -332,12 +349,23 @@ async fn labels_contain_no_secret_and_no_resource() {
     let client = client.build().expect("a client");
     let header = HeaderName::from_static("x-secret");
     client.get_input(&camera()).header(header, secret).await.expect("answered");
+    client.preview_input(&camera()).await.expect_err("it cannot be decoded");
+    let channel = peer::channel();
+    let refused = client.start_channel(&channel).await.expect_err("it is refused");
+    assert!(refused.message().contains("s3cret"), "the text itself arrived");
+    let operation = channel.parent().operation("o").expect("valid");
+    let mut failed = client.resume::<StartChannelRequest>(&operation);
+    failed.wait().await.expect_err("the operation has failed");
+    drop(timeout(Duration::ZERO, client.get_input(&camera()).send()).await);
     let bearer = "Bearer s3cret-of-the-test";
-    assert_eq!(peer.header("authorization"), [bearer], "the token itself arrived");
+    assert_eq!(peer.header("authorization")[0], bearer, "the token itself arrived");
 
     let (samples, numbers) = store.take();
     let labels = samples.keys().chain(numbers.keys()).cloned().collect::<Vec<_>>().join("\n");
     assert!(labels.contains("GetInput") && labels.contains(OPENED), "{labels}");
+    for outcome in ["unreadable_response", "FAILED_PRECONDITION", "CANCELLED"] {
+        assert!(labels.contains(outcome), "{labels}");
+    }
     for secret in ["s3cret", "camera", "us-central1"] {
         assert!(!labels.contains(secret), "{labels}");
     }

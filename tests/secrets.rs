@@ -11,8 +11,8 @@ use livestream_client::{
     Builder, LivestreamClient, Tls,
     methods::classify,
     model::{
-        Channel, CreateChannelRequest, Distribution, DistributionStream, Input,
-        PreviewInputResponse, RtmpPushOutputEndpoint, SrtPushOutputEndpoint, distribution,
+        Channel, CreateChannelRequest, Distribution, DistributionStream, Input, ListInputsResponse,
+        PreviewInputResponse, RtmpPushOutputEndpoint, SrtPushOutputEndpoint, channel, distribution,
         srt_push_output_endpoint,
     },
     name::{ChannelName, InputName, LocationName, OperationName},
@@ -31,13 +31,18 @@ use std::{
     fmt::{self, Debug},
     io,
 };
-use tower::{Layer, ServiceExt};
+use tokio_stream::StreamExt;
+use tonic::{Code, Status};
+use tower::{Layer, ServiceExt as _};
 
 const TOKEN: &str = "t0ken-of-the-test";
 const HEADER: &str = "h3ader-of-the-test";
 const STREAM_KEY: &str = "str3am-key-of-the-test";
 const PREVIEW: &str = "pr3view-of-the-test";
 const PASSWORD: &str = "p4ssword-of-the-test";
+
+/// A text of the service, which an error contains, but no span and no event.
+const TEXT: &str = "t3xt-of-the-service";
 
 const SECRETS: [&str; 5] = [TOKEN, HEADER, STREAM_KEY, PREVIEW, PASSWORD];
 
@@ -294,6 +299,101 @@ async fn a_token_is_in_no_log_and_is_encrypted_on_the_wire() {
     for secret in SECRETS.into_iter().chain(["GetChannel", "us-central1"]) {
         let passed = wire.windows(secret.len()).any(|seen| seen == secret.as_bytes());
         assert!(!passed, "{secret} can be read on the wire");
+    }
+}
+
+/// A peer with secrets in its responses, in the errors of calls and of operations, and in a response
+/// that cannot be decoded.
+fn careless_peer() -> Peer {
+    Peer::new().answering(|path, request| {
+        let input = Input {
+            name: format!("{}/inputs/i", location()),
+            uri: format!("srt://1.2.3.4:4201?streamid={STREAM_KEY}"),
+            ..Input::default()
+        };
+        let packed = || Any { type_url: Input::type_url(), value: input.encode_to_vec() };
+        let why = format!("{TEXT}: rtmp://me:{PASSWORD}@live.test/app");
+        let failure = rpc::Status { code: 3, message: why.clone(), details: vec![packed()] };
+        let operation = |id: &str, result: Option<operation::Result>| longrunning::Operation {
+            name: format!("{}/operations/{id}", location()),
+            metadata: Some(packed()),
+            done: result.is_some(),
+            result,
+        };
+        Ok(match path.rsplit('/').next().expect("a method") {
+            "GetInput" => input.encode_to_vec(),
+            "ListInputs" => {
+                ListInputsResponse { inputs: vec![input], ..Default::default() }.encode_to_vec()
+            }
+            "PreviewInput" => {
+                let uri = format!("https://live.test/preview?token={PREVIEW}");
+                PreviewInputResponse { uri, bearer_token: PREVIEW.into() }.encode_to_vec()
+            }
+            "GetChannel" => Channel {
+                streaming_state: channel::StreamingState::StreamingError.into(),
+                streaming_error: Some(failure),
+                ..channel()
+            }
+            .encode_to_vec(),
+            "CreateInput" => operation("made", None).encode_to_vec(),
+            "DeleteInput" => operation("failed", None).encode_to_vec(),
+            "GetOperation" if request.ends_with(b"made") => {
+                operation("made", Some(operation::Result::Response(packed()))).encode_to_vec()
+            }
+            "GetOperation" => {
+                operation("failed", Some(operation::Result::Error(failure))).encode_to_vec()
+            }
+            "GetAsset" => [&[0xff], STREAM_KEY.as_bytes()].concat(),
+            _ => {
+                let details = failure.encode_to_vec().into();
+                return Err(Status::with_details(Code::FailedPrecondition, why, details));
+            }
+        })
+    })
+}
+
+#[tokio::test]
+async fn responses_and_error_texts_of_the_service_are_in_no_log_and_no_diagnostics() {
+    let client = careless_peer().client().build().expect("valid");
+    let log = Log::start();
+    let (input, channel) = (location().input("i").expect("valid"), peer::channel());
+    let read = client.get_input(&input).await.expect("answered");
+    assert!(read.uri.contains(STREAM_KEY), "the secret itself arrived");
+    let preview = client.preview_input(&input).await.expect("answered");
+    assert_eq!(preview.bearer_token, PREVIEW);
+    client.list_inputs(&location()).items().collect().await.expect("answered");
+    client.get_channel(&channel).await.expect("answered");
+    let made = client.create_input(&location(), Input::default(), "i").await.expect("started");
+    client.shared_waits(&location()).wait(made.clone()).await.expect("it is made");
+    made.progress().map(|step| drop(step.expect("it is made"))).collect::<()>().await;
+
+    let mut errors = vec![
+        client.start_channel(&channel).await.expect_err("refused"),
+        client.delete_input(&input).wait().await.expect_err("the operation fails"),
+        client.get_asset(&location().asset("a").expect("valid")).await.expect_err("not a message"),
+    ];
+    let lost = client.wait_until(&channel, channel::StreamingState::Streaming).await;
+    errors.push(lost.expect_err("it has failed"));
+    let told = errors.iter().filter(|error| error.message().contains(TEXT)).count();
+    assert_eq!(told, 3, "an error has the text of the service: {errors:?}");
+    assert!(errors[2].code() == Code::Internal && !chain(&errors[2]).contains(STREAM_KEY));
+
+    let log = log.text();
+    for part in ["span wait", "StartChannel", "FAILED_PRECONDITION", "unreadable_response"] {
+        assert!(log.contains(part), "the log holds {part}: {log}");
+    }
+    assert_keeps_quiet(&log, "the log");
+    let ours = log.lines().filter(|line| line.contains("livestream_client::"));
+    for line in ours {
+        for text in [TEXT, "live.test", "1.2.3.4", "partner"] {
+            assert!(!line.contains(text), "what the service sends is nobody's business: {line}");
+        }
+    }
+    let diagnostics = client.diagnostics();
+    assert_eq!(diagnostics.last_errors.len(), 2, "two calls failed: {diagnostics}");
+    for text in [diagnostics.to_string(), diagnostics.to_json(), format!("{diagnostics:?}")] {
+        assert_keeps_quiet(&text, "the diagnostics");
+        assert!(!text.contains(TEXT), "{text}");
     }
 }
 

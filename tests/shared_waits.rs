@@ -4,7 +4,7 @@ mod support;
 
 use livestream_client::{
     LivestreamClient, SharedWaits,
-    model::{ChannelOperationResponse, OperationMetadata},
+    model::{ChannelOperationResponse, OperationMetadata, StartChannelRequest, StopChannelRequest},
     name::{LocationName, OperationName},
     policy::{Backoff, PollPolicy, RetryPolicy},
     proto::google::longrunning::{
@@ -24,13 +24,17 @@ use std::{
     },
     time::Duration,
 };
-use support::{Log, Observed, Scripted, fixture::sleep_seconds};
+use support::{
+    Log, Observed, Scripted,
+    fixture::{Fixture, sleep_seconds},
+};
 use tokio::{
     runtime::{Builder, Handle},
     task::JoinSet,
     time::Instant,
 };
-use tonic::{Code, Status};
+use tonic::{Code, Status, body::Body};
+use tower::util::MapRequestLayer;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -43,6 +47,8 @@ struct Records {
     listed: Arc<Vec<String>>,
     /// The maximum length of a page.
     page: usize,
+    /// Whether the service tells which request started an operation.
+    tells_of_start: bool,
     /// Whether the pending operations are done. Those with an id in `old` are always done.
     are_done: Arc<AtomicBool>,
 }
@@ -50,7 +56,7 @@ struct Records {
 impl Records {
     fn new(listed: impl IntoIterator<Item = String>) -> Self {
         let listed = Arc::new(listed.into_iter().collect());
-        Self { project: "p", listed, page: 100, are_done: Arc::default() }
+        Self { project: "p", listed, page: 100, tells_of_start: false, are_done: Arc::default() }
     }
 
     fn finish(&self) {
@@ -62,7 +68,16 @@ impl Records {
         let done = id.starts_with("old") || self.are_done.load(Ordering::Relaxed);
         let type_url = ChannelOperationResponse::type_url();
         let result = done.then(|| End::Response(Any { type_url, value: Vec::new() }));
-        longrunning::Operation { name, done, result, metadata: None }
+        let metadata = self.tells_of_start.then(|| {
+            let target = "projects/p/locations/l/channels/news".to_owned();
+            Any::from_msg(&OperationMetadata {
+                verb: "start".to_owned(),
+                target,
+                ..Default::default()
+            })
+        });
+        let metadata = metadata.map(|metadata| metadata.expect("it can be encoded"));
+        longrunning::Operation { name, done, result, metadata }
     }
 
     fn page(&self, request: &ListOperationsRequest) -> Result<ListOperationsResponse, Status> {
@@ -498,6 +513,57 @@ async fn an_operation_that_is_known_to_be_done_is_not_polled() {
     let sent = observed.log().total();
     client.shared_waits(&location()).wait(known).await.expect("its result is known");
     assert_eq!(observed.log().total(), sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_wait_refuses_a_resumed_operation_of_another_request() {
+    let records = Records { tells_of_start: true, ..Records::new(ids("new", 9)) };
+    let masks = Arc::new(Mutex::new(Vec::new()));
+    let log = masks.clone();
+    let layer = MapRequestLayer::new(move |request: http::Request<Body>| {
+        let mask = request.headers().get("x-goog-fieldmask");
+        let mask = mask.map(|mask| mask.to_str().expect("ASCII").to_owned());
+        log.lock().expect("no panic under the lock").extend(mask);
+        request
+    });
+    let observed = records.serve();
+    let client = observed.client_builder().layer(layer).build().expect("valid settings");
+    let waits = client.shared_waits(&location());
+    let name = |id: String| location().operation(id).expect("a valid name");
+    let starts: Waits = ids("new", 8)
+        .map(|id| waits.wait(client.resume::<StartChannelRequest>(&name(id))))
+        .collect();
+    let stop = |id: &str| waits.wait(client.resume::<StopChannelRequest>(&name(id.to_owned())));
+    // The first one is alone with its name, and a start is awaited under the other.
+    for id in ["new-8", "new-0"] {
+        let error = stop(id).await.expect_err("it is a start");
+        assert_eq!(
+            (error.code(), error.operation()),
+            (Code::InvalidArgument, Some(&name(id.into())))
+        );
+        assert!(error.message().ends_with("StopChannel did not start it"), "{error}");
+    }
+    sleep_seconds(60).await;
+    records.finish();
+    let late = stop("new-0").await.expect_err("it is a start, although it is done");
+    assert_eq!(late.code(), Code::InvalidArgument);
+    assert_eq!(all_resolve(starts).await, 8);
+    assert_at_most(1, &requests_per_poll(&observed.log()));
+    let masks = masks.lock().expect("no panic under the lock");
+    let with_metadata = masks.iter().filter(|mask| mask.contains("metadata")).count();
+    assert!(with_metadata <= 4 && masks.len() > with_metadata + 4, "{masks:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_wait_for_one_resumed_operation_checks_its_request() {
+    let fixture = Fixture::new();
+    let Fixture { client, location, channel, .. } = &fixture;
+    fixture.create_channel().await;
+    let start = client.start_channel(channel).await.expect("it is stopped");
+    let waits = client.shared_waits(location);
+    let stop = waits.wait(client.resume::<StopChannelRequest>(start.name()));
+    assert_eq!(stop.await.expect_err("it is a start").code(), Code::InvalidArgument);
+    waits.wait(client.resume::<StartChannelRequest>(start.name())).await.expect("it starts");
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ use livestream_emulator::Emulator;
 use peer::Peer;
 use spans::{Entry, Recorder};
 use std::{
-    future::ready,
+    future::{pending, ready},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -413,6 +413,45 @@ async fn a_service_that_keeps_failing_is_a_warning_once_a_minute() {
     let levels = levels(&entries);
     let above = levels.iter().filter(|(_, level)| *level < Level::DEBUG);
     assert_eq!(above.count(), 2, "{levels:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_dropped_at_a_silent_service_are_a_warning_after_half_a_minute() {
+    let (recorder, _guard) = Recorder::start();
+    let channel =
+        service_fn(|_: http::Request<Body>| pending::<Result<http::Response<Body>, BoxError>>());
+    let builder = LivestreamClient::builder().endpoint("https://service.test:8443");
+    let client = builder.channel(channel).build().expect("a client");
+    let drop_after = async |limit: Duration, times| {
+        for _ in 0..times {
+            timeout(limit, client.get_input(&camera()).send()).await.expect_err("it is silent");
+        }
+    };
+    drop_after(Duration::from_millis(900), 100).await;
+    assert_eq!(recorder.all("calls", "the service keeps failing").len(), 0, "none has waited");
+    drop_after(Duration::from_secs(5), 5).await;
+    assert_eq!(recorder.all("calls", "the service keeps failing").len(), 0);
+    drop_after(Duration::from_secs(5), 1).await;
+    let warning = recorder.one("calls", "the service keeps failing");
+    assert_eq!(warning.level, Level::WARN);
+    let facts = [("rpc.status_code", "CANCELLED"), ("calls", "6"), ("seconds", "30.0")];
+    warning.assert_fields(&facts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_cannot_be_decoded_are_a_warning() {
+    let (recorder, _guard) = Recorder::start();
+    let channel = service_fn(|_: http::Request<Body>| {
+        let answer = http::Response::builder().header("grpc-status", "0");
+        ready(Ok::<_, BoxError>(answer.body(Body::empty()).expect("the header is valid")))
+    });
+    let builder = LivestreamClient::builder().endpoint("https://service.test:8443");
+    let client = builder.channel(channel).build().expect("a client");
+    for _ in 0..3 {
+        client.get_input(&camera()).await.expect_err("OK without a message");
+    }
+    let warning = recorder.one("calls", "the service keeps failing");
+    warning.assert_fields(&[("rpc.status_code", "INTERNAL"), ("calls", "3")]);
 }
 
 #[tokio::test]

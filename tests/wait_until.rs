@@ -239,6 +239,49 @@ async fn wait_until_ends_for_an_asset_an_event_a_clip_or_a_dvr_session_that_cann
 }
 
 #[tokio::test(start_paused = true)]
+async fn wait_until_with_a_closure_outlasts_streaming_error_from_which_a_channel_recovers() {
+    let fixture = Fixture::new();
+    let Fixture { emulator, client, channel, location, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let fail = || emulator.fail(channel, Status::permission_denied("bucket")).expect("it runs");
+    let recover = async || {
+        sleep_seconds(30).await;
+        emulator.recover(channel).expect("it has failed");
+    };
+    let is_well = |channel: &Channel| channel.streaming_state() != StreamingState::StreamingError;
+    fail();
+    let (waited, ()) = tokio::join!(client.wait_until(channel, is_well), recover());
+    assert_eq!(waited.expect("it recovers").streaming_state(), StreamingState::Streaming);
+
+    fail();
+    let channels = client.watch_channels(location);
+    let (waited, ()) = tokio::join!(channels.wait_until(channel, is_well), recover());
+    assert_eq!(waited.expect("it recovers").streaming_state(), StreamingState::Streaming);
+
+    fail();
+    let states = [StreamingState::Streaming, StreamingState::Stopped];
+    let end = client.wait_until(channel, states).await.expect_err("it has failed");
+    let message = "cannot reach Streaming or Stopped: the state is StreamingError: bucket";
+    assert_eq!(end.message(), message);
+    let end = channels.wait_until(channel, states).await.expect_err("it has failed");
+    assert_eq!(end.message(), message);
+    let states = [StreamingState::StreamingError, StreamingState::Stopped];
+    client.wait_until(channel, states).await.expect("it has failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn wait_until_with_a_closure_ends_for_a_resource_in_a_final_state() {
+    let session = DvrSession { state: dvr_session::State::Finished.into(), ..Default::default() };
+    let service = Scripted::new().on(move |_: GetDvrSessionRequest| Ok(session.clone()));
+    let channel = LocationName::new("p", "us-central1").expect("valid").channel("news");
+    let name = channel.expect("valid").dvr_session("s").expect("a valid name");
+    let is_live = |session: &DvrSession| session.state() == dvr_session::State::Live;
+    let end = Observed::new(service).client().wait_until(&name, is_live).await;
+    let message = "cannot reach the condition: the state is Finished: this state is final";
+    assert_eq!(end.expect_err("too late").message(), message);
+}
+
+#[tokio::test(start_paused = true)]
 async fn wait_until_with_a_closure_sees_a_property_that_changes_while_the_state_stays() {
     let fixture = Fixture::new();
     let Fixture { client, channel, .. } = &fixture;

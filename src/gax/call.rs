@@ -265,6 +265,7 @@ async fn exchange<R: Rpc, T>(
 ) -> Result<T, Error> {
     request.check()?;
     let begun = Instant::now();
+    let observed = core.observer.begin(begun);
     let mut wrapped = wrap(request, options)?;
     let began = core.observer.tell(&mut wrapped, request);
     let duration = core.observer.time(wrapped.uri());
@@ -278,11 +279,13 @@ async fn exchange<R: Rpc, T>(
     match decode(data).and_then(|response| read(core, response, began.clone())) {
         Ok(output) => {
             duration.ended(Code::Ok);
+            core.observer.answered();
             Ok(output)
         }
         Err(e) => {
             began.unreadable();
             duration.unreadable();
+            core.observer.unreadable(R::METHOD.path(), stats.attempts, observed);
             let may_have_run = R::METHOD.idempotency() != Idempotency::Safe;
             Err(e.with_stats(CallStats { elapsed: begun.elapsed(), may_have_run, ..stats }))
         }

@@ -49,7 +49,7 @@ pub(crate) struct CallStats {
     pub(crate) may_have_run: bool,
 }
 
-/// The call that failed.
+/// The call that failed, or the resource of an operation that failed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subject {
     pub(crate) method: Option<&'static Method>,
@@ -106,6 +106,11 @@ impl Error {
     pub(crate) fn with_subject(self, method: &'static Method, resource: &str) -> Self {
         let subject = Subject { method: Some(method), resource: resource.to_owned() };
         self.edit(|inner| inner.subject = subject)
+    }
+
+    /// Names the resource that a failed operation works on.
+    pub(crate) fn with_resource(self, resource: &str) -> Self {
+        self.edit(|inner| resource.clone_into(&mut inner.subject.resource))
     }
 
     pub(crate) fn with_stats(self, stats: CallStats) -> Self {
@@ -165,6 +170,10 @@ impl Error {
 
     /// The name of the resource that the call was for: for a creation the name of the new resource, for
     /// a listing the name of the parent. Empty if there is none.
+    ///
+    /// If an operation failed, or a wait for it reached its limit, it is the resource that the metadata
+    /// of the operation names as its target. It is empty if the client has not read the metadata, or if
+    /// the operation was resumed by the type of its result.
     pub fn resource(&self) -> &str {
         &self.0.subject.resource
     }
@@ -272,12 +281,12 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { code, message, subject, stats, .. } = &*self.0;
-        if let Some(method) = subject.method {
-            write!(f, "{method}")?;
-            if !subject.resource.is_empty() {
-                write!(f, " {}", Printable(&subject.resource))?;
-            }
-            f.write_str(": ")?;
+        let resource = Printable(&subject.resource);
+        match subject.method {
+            Some(method) if subject.resource.is_empty() => write!(f, "{method}: ")?,
+            Some(method) => write!(f, "{method} {resource}: ")?,
+            None if subject.resource.is_empty() => {}
+            None => write!(f, "{resource}: ")?,
         }
         write!(f, "{code:?}")?;
         if !message.is_empty() {

@@ -16,14 +16,19 @@ use std::{
 };
 use uuid::Uuid;
 
+pub(crate) type Run = Pin<Box<dyn Future<Output = Sent>>>;
+
 /// One call of a client, not sent yet.
 pub(crate) struct Case<C> {
     /// The RPC's name.
     pub(crate) name: &'static str,
     /// The expected value of `x-goog-request-params`.
     pub(crate) route: String,
-    /// Sends the call, checks request and result, and returns the sent request.
-    pub(crate) run: Pin<Box<dyn Future<Output = Sent>>>,
+    /// The resource that the request is routed by.
+    pub(crate) resource: String,
+    /// Sends the call, checks request and result, and returns the sent request. Sends the call again, and
+    /// the service refuses it.
+    pub(crate) run: Run,
     client: PhantomData<C>,
 }
 
@@ -43,10 +48,13 @@ impl<C: Client + 'static> Case<C> {
     {
         let run = Box::pin(async move {
             let (recorder, client) = connect(&answer);
-            assert_eq!(call(&client).await.expect(name), answer, "{name}");
-            check_request(name, &recorder, request)
+            let call = call(&client);
+            assert_eq!(call.clone().await.expect(name), answer, "{name}");
+            let sent = check_request(name, &recorder, request);
+            fail(&recorder, call).await;
+            sent
         });
-        Self { name, route: route(field, value), run, client: PhantomData }
+        Self::new(name, field, value, run)
     }
 
     /// An RPC that starts an operation, which is done at once here.
@@ -71,11 +79,19 @@ impl<C: Client + 'static> Case<C> {
                 result: Some(Response(response)),
                 ..Default::default()
             });
-            let mut operation = call(&client).await.expect(name);
+            let call = call(&client);
+            let mut operation = call.clone().await.expect(name);
             assert_eq!(operation.wait().await.expect(name), output, "{name}");
-            check_request(name, &recorder, request)
+            let sent = check_request(name, &recorder, request);
+            fail(&recorder, call).await;
+            sent
         });
-        Self { name, route: route(field, value), run, client: PhantomData }
+        Self::new(name, field, value, run)
+    }
+
+    fn new(name: &'static str, field: &str, value: &str, run: Run) -> Self {
+        let (route, resource) = (route(field, value), value.to_owned());
+        Self { name, route, resource, run, client: PhantomData }
     }
 }
 
@@ -90,10 +106,18 @@ fn connect<C: Client + 'static>(answer: &impl prost::Message) -> (Recorder, C) {
     (recorder, client.expect("a client over a channel of one's own needs nothing else"))
 }
 
+async fn fail<T>(recorder: &Recorder, call: impl IntoFuture<Output = Result<T, Error>>) {
+    recorder.fail();
+    let Err(error) = call.await else { panic!("the service refuses it") };
+    assert!(error.is_not_found(), "{error}");
+    recorder.take_only();
+}
+
 /// Asserts that the request is as expected, except for a `request_id` that the client has set.
 fn check_request<R: Rpc + Debug + PartialEq>(name: &str, recorder: &Recorder, expected: R) -> Sent {
-    let sent = recorder.take_only();
+    let mut sent = recorder.take_only();
     let mut request = sent.message::<R>();
+    sent.request_id = request.request_id().map(str::to_owned);
     if let Some(id) = request.request_id_mut() {
         let id = Uuid::try_parse(&mem::take(id)).expect(name);
         assert_eq!(id.get_version_num(), 4, "{name}: {id}");

@@ -10,11 +10,13 @@ mod cases;
 mod mixins;
 mod recorder;
 mod resources;
+#[path = "../spans/mod.rs"]
+mod spans;
 mod visionai;
 
-use livestream_client::methods::METHODS;
-use recorder::Sent;
-use std::{collections::BTreeSet, future::Future, pin::Pin, time::Duration};
+use livestream_client::methods::{self, METHODS};
+use spans::attributes::{PeerAddress, TYPED, check_attributes};
+use std::{collections::BTreeSet, time::Duration};
 
 const LIVESTREAM: &str = "google.cloud.video.livestream.v1.LivestreamService";
 const STREAMS: &str = "google.cloud.visionai.v1.StreamsService";
@@ -26,16 +28,18 @@ struct Case {
     service: &'static str,
     name: &'static str,
     route: String,
-    run: Pin<Box<dyn Future<Output = Sent>>>,
+    resource: String,
+    run: case::Run,
 }
 
 fn all_cases() -> Vec<Case> {
     fn add<C>(cases: &mut Vec<Case>, service: &'static str, more: Vec<case::Case<C>>) {
         let more = more.into_iter();
-        cases.extend(more.map(|case::Case { name, route, run, .. }| Case {
+        cases.extend(more.map(|case::Case { name, route, resource, run, .. }| Case {
             service,
             name,
             route,
+            resource,
             run,
         }));
     }
@@ -58,7 +62,7 @@ fn the_cases_cover_exactly_the_methods() {
 
 #[tokio::test(start_paused = true)]
 async fn every_method_sends_the_request_of_the_service_definition() {
-    for Case { service, name, route, run } in all_cases() {
+    for Case { service, name, route, run, .. } in all_cases() {
         let sent = run.await;
         assert_eq!(sent.method, http::Method::POST, "{name}");
         assert_eq!(sent.path, format!("/{service}/{name}"));
@@ -67,6 +71,33 @@ async fn every_method_sends_the_request_of_the_service_definition() {
         assert_eq!(sent.timeout(), time_of(service, name), "{service}/{name}");
         let api_client = sent.header("x-goog-api-client").join(" ");
         assert!(api_client.starts_with("gl-rust/"), "{name}: {api_client:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn spans_of_all_typed_methods_have_the_attributes_of_the_conventions() {
+    let (recorder, _guard) = spans::Recorder::start();
+    for Case { service, name, resource, run, .. } in all_cases() {
+        let sent = run.await;
+        let method = methods::of_path(&sent.path).expect("a known method");
+        let [calls, attempts] = ["call", "attempt"].map(|span| {
+            let mut spans = recorder.all("calls", span);
+            // An operation keeps the span of its call open.
+            spans.sort_by_key(|entry| entry.span);
+            spans
+        });
+        assert_eq!((calls.len(), attempts.len()), (2, 2), "{service}/{name}");
+        for (at, status) in ["OK", "NOT_FOUND"].into_iter().enumerate() {
+            let (call, attempt) = (&calls[at], &attempts[at]);
+            assert_eq!(attempt.parent, call.span, "an attempt is a child of its call");
+            for span in [call, attempt] {
+                check_attributes(method, status, span, PeerAddress::Unknown);
+            }
+            call.assert_fields(&[("gcp.resource.destination.id", &resource), ("attempts", "1")]);
+            assert_eq!(call.field("request_id"), sent.request_id.as_deref(), "{call:?}");
+            attempt.assert_none(TYPED);
+        }
+        recorder.take();
     }
 }
 

@@ -8,15 +8,19 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
-use tonic::body::Body;
+use tonic::{Status, body::Body};
 
 #[derive(Clone)]
 pub(crate) struct Recorder {
     answer: Bytes,
+    is_failing: Arc<AtomicBool>,
     sent: Arc<Mutex<Vec<Sent>>>,
 }
 
@@ -26,6 +30,8 @@ pub(crate) struct Sent {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// The `request_id` in the message.
+    pub(crate) request_id: Option<String>,
 }
 
 impl Recorder {
@@ -34,7 +40,13 @@ impl Recorder {
         frame.put_u8(0);
         frame.put_u32(message.encoded_len().try_into().expect("a test's answer is small"));
         message.encode(&mut frame).expect("the buffer grows");
-        Self { answer: frame.freeze(), sent: Arc::default() }
+        let (answer, is_failing) = (frame.freeze(), Arc::default());
+        Self { answer, is_failing, sent: Arc::default() }
+    }
+
+    /// From now on, answers with NOT_FOUND.
+    pub(crate) fn fail(&self) {
+        self.is_failing.store(true, Ordering::Relaxed);
     }
 
     /// Removes and returns the only request.
@@ -55,7 +67,7 @@ impl tower::Service<http::Request<Body>> for Recorder {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let Self { answer, sent } = self.clone();
+        let Self { answer, is_failing, sent } = self.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
             let body = body.collect().await.expect("the client's body ends well").to_bytes();
@@ -64,7 +76,11 @@ impl tower::Service<http::Request<Body>> for Recorder {
                 path: head.uri.path().to_owned(),
                 headers: head.headers,
                 body,
+                request_id: None,
             });
+            if is_failing.load(Ordering::Relaxed) {
+                return Ok(Status::not_found("no such resource").into_http());
+            }
             let trailers = HeaderMap::from_iter([(
                 http::HeaderName::from_static("grpc-status"),
                 HeaderValue::from_static("0"),

@@ -4,14 +4,21 @@ use std::{
     cell::RefCell,
     error::Error,
     fmt::{Debug, Display, Write},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tracing::{
-    Event, Metadata, Subscriber,
+    Dispatch, Event, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
-    subscriber::{self, DefaultGuard},
+    subscriber::{self, DefaultGuard, NoSubscriber},
 };
+
+/// As long as there is one subscriber only, tracing decides for all threads by that of the current one. A
+/// test without a subscriber would turn off the spans of a test that runs at the same time.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
 
 thread_local! {
     static TEXT: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -26,6 +33,7 @@ impl Log {
         let _ = log::set_logger(&Writer);
         log::set_max_level(log::LevelFilter::Trace);
         TEXT.set(Some(String::new()));
+        LazyLock::force(&SECOND);
         Self(subscriber::set_default(Writer))
     }
 

@@ -1,4 +1,4 @@
-//! A server that answers every call with an empty message and records the calls. The submodules
+//! A server that records all calls. It answers with an empty message, or as a test says. The submodules
 //! have certificates, proxies, a tap on the connection, a token service and a log recorder.
 
 // Each test binary uses a part of this module.
@@ -11,7 +11,7 @@ pub mod token;
 
 use bytes::Bytes;
 use h2::server::{self, SendResponse};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use livestream_client::{Builder, LivestreamClient, name::ChannelName, policy::RetryPolicy};
 use std::{
     convert::Infallible,
@@ -29,6 +29,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
+use tonic::{Code, Status};
 use tower::Service;
 
 /// A server; clones share its state.
@@ -36,10 +37,14 @@ use tower::Service;
 pub struct Peer {
     max_streams: Option<u32>,
     takes: Duration,
+    answers: Answers,
     seen: Arc<Mutex<Seen>>,
     order: watch::Sender<Order>,
     changes: watch::Sender<()>,
 }
+
+/// The answer to a path and an encoded request: an encoded message or a status.
+type Answers = Arc<dyn Fn(&str, &[u8]) -> Result<Vec<u8>, Status> + Send + Sync>;
 
 #[derive(Default)]
 struct Seen {
@@ -66,6 +71,7 @@ impl Peer {
         Self {
             max_streams: None,
             takes: Duration::ZERO,
+            answers: Arc::new(|_, _| Ok(Vec::new())),
             seen: Arc::default(),
             order: watch::Sender::new(Order::Serve),
             changes: watch::Sender::new(()),
@@ -75,6 +81,15 @@ impl Peer {
     /// Allows this many calls at once on a connection.
     pub fn allowing(mut self, streams: u32) -> Self {
         self.max_streams = Some(streams);
+        self
+    }
+
+    /// Answers a path and an encoded request with an encoded message or a status.
+    pub fn answering(
+        mut self,
+        answers: impl Fn(&str, &[u8]) -> Result<Vec<u8>, Status> + Send + Sync + 'static,
+    ) -> Self {
+        self.answers = Arc::new(answers);
         self
     }
 
@@ -197,16 +212,30 @@ impl Peer {
 
     async fn answer(&self, request: Request<h2::RecvStream>, mut respond: SendResponse<Bytes>) {
         let (head, mut body) = request.into_parts();
+        let mut request = Vec::new();
         while let Some(Ok(data)) = body.data().await {
+            request.extend_from_slice(&data);
             let _ = body.flow_control().release_capacity(data.len());
         }
         sleep(self.takes).await;
         let response = Response::builder().header("content-type", "application/grpc");
         let response = response.body(()).expect("the header is valid");
         if let Ok(mut stream) = respond.send_response(response, false) {
-            let _ = stream.send_data(Bytes::from_static(&[0; 5]), false);
-            let status = (HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
-            let _ = stream.send_trailers(HeaderMap::from_iter([status]));
+            let message = request.get(5..).unwrap_or_default();
+            let status = match (self.answers)(head.uri.path(), message) {
+                Ok(message) => {
+                    let mut frame = vec![0];
+                    let length = u32::try_from(message.len()).expect("a test's message is short");
+                    frame.extend(length.to_be_bytes());
+                    frame.extend(message);
+                    let _ = stream.send_data(frame.into(), false);
+                    Status::new(Code::Ok, "")
+                }
+                Err(status) => status,
+            };
+            let mut trailers = HeaderMap::new();
+            status.add_header(&mut trailers).expect("its message can be encoded");
+            let _ = stream.send_trailers(trailers);
         }
         self.note(|seen| {
             seen.in_flight -= 1;

@@ -3,21 +3,27 @@
 // Each test binary uses a part of this module.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod attributes;
+
 use std::{
     collections::BTreeMap,
     fmt::Debug,
     mem,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, LazyLock, Mutex, MutexGuard},
     time::Duration,
 };
 use tokio::{task::yield_now, time::Instant};
 use tracing::{
-    Event, Level, Metadata, Subscriber,
+    Dispatch, Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
-    subscriber::{self, DefaultGuard},
+    subscriber::{self, DefaultGuard, NoSubscriber},
 };
 use tracing_core::span::Current;
+
+/// As long as there is one subscriber only, tracing decides for all threads by that of the current one. A
+/// test without a subscriber would turn off the spans of a test that runs at the same time.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
 
 const OURS: &str = "livestream_client::";
 
@@ -189,6 +195,7 @@ impl Seen {
 impl Recorder {
     /// Records this thread. A test runs on it with all its tasks.
     pub fn start() -> (Self, DefaultGuard) {
+        LazyLock::force(&SECOND);
         let recorder = Self::default();
         let guard = subscriber::set_default(recorder.clone());
         (recorder, guard)

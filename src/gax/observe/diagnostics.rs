@@ -33,9 +33,11 @@ pub struct Diagnostics {
     /// The connections; `None` if the client sends its calls to a channel of your own.
     pub pool: Option<PoolDiagnostics>,
     /// The calls that have failed one after the other; `None` if the last call got an answer. An answer
-    /// such as NOT_FOUND counts as one.
+    /// such as NOT_FOUND counts as one. A call that your code dropped counts as failed if it had waited
+    /// for at least a second, and the service had answered no call in that time.
     pub outage: Option<Outage>,
-    /// The last failed calls, the newest first, at most 16.
+    /// The last failed calls, the newest first, at most 16. A call that your code dropped before its end
+    /// is one of them, with the code CANCELLED.
     pub last_errors: Vec<LastError>,
 }
 
@@ -207,7 +209,7 @@ impl LastError {
             method: failure.method.clone(),
             code: failure.code,
             attempts: failure.attempts,
-            elapsed: failure.ended.saturating_duration_since(failure.begun),
+            elapsed: failure.ended.saturating_duration_since(failure.begun.at),
             age: now.saturating_duration_since(failure.ended),
             sent: failure.sent.map(|sent| format!("{sent:?}")),
             stop: failure.stop.map(|stop| format!("{stop:?}")),
@@ -312,7 +314,7 @@ impl fmt::Display for LastError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gax::policy::Sent;
+    use crate::gax::{observe::health::Health, policy::Sent};
     use std::net::Ipv6Addr;
 
     fn diagnostics() -> Diagnostics {
@@ -336,20 +338,22 @@ mod tests {
             waiting: 7,
             max_connections: 16,
         };
-        let begun = Instant::now();
+        let (health, begun) = (Health::default(), Instant::now());
         let last = Failure {
             method: "google.longrunning.Operations/GetOperation".into(),
             code: Code::Unavailable,
             attempts: 5,
-            begun,
+            begun: health.begin(begun),
             ended: begun + 12 * second,
             sent: Some(Sent::Maybe),
             stop: None,
         };
+        for _ in 0..2 {
+            health.failed(last.clone());
+        }
         let now = begun + 15 * second;
-        let streak = Streak { calls: 2, since: begun };
         let endpoint = Some("https://service.test".into());
-        Diagnostics::new(endpoint, &CallPolicy::new(), Some(streak), &[last], Some(pool), now)
+        Diagnostics::new(endpoint, &CallPolicy::new(), health.streak(), &[last], Some(pool), now)
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -21,6 +21,7 @@ use tonic::Code;
 pub(super) struct Health {
     /// Whether there is a streak, so that a success need not take the lock.
     is_failing: AtomicBool,
+    answers: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -31,21 +32,33 @@ struct State {
     last: VecDeque<Failure>,
 }
 
-/// Calls that failed one after the other, with no answer between them.
+/// Calls that failed one after the other or waited in vain, with no answer between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Streak {
     pub(super) calls: u32,
     /// When the first of them began.
     pub(super) since: Instant,
+    /// The calls among them that failed. The callers dropped the others.
+    failed: u32,
+    /// How long the dropped calls had waited, added up.
+    waited: Duration,
 }
 
-/// A call that failed.
+/// When a call began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    pub(super) at: Instant,
+    /// The number of the service's answers before.
+    answers: u64,
+}
+
+/// A call that failed, or that its caller dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) method: String,
     pub(super) code: Code,
     pub(super) attempts: u32,
-    pub(super) begun: Instant,
+    pub(super) begun: Begun,
     pub(super) ended: Instant,
     pub(super) sent: Option<Sent>,
     pub(super) stop: Option<Stop>,
@@ -57,6 +70,8 @@ const KEPT: usize = 16;
 const CALLS: u32 = 3;
 /// … or if no call has succeeded for this long.
 const TIME: Duration = Duration::from_secs(30);
+/// A dropped call counts only if it had waited for this long: any sooner, an answer was not yet due.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// The minimum time between two warnings of one client.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 
@@ -65,8 +80,13 @@ impl Health {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn begin(&self, at: Instant) -> Begun {
+        Begun { at, answers: self.answers.load(Ordering::Relaxed) }
+    }
+
     /// The service has answered. Returns the streak that ends with this.
     pub(super) fn answered(&self) -> Option<Streak> {
+        self.answers.fetch_add(1, Ordering::Relaxed);
         if !self.is_failing.load(Ordering::Relaxed) {
             return None;
         }
@@ -77,24 +97,41 @@ impl Health {
 
     /// Remembers a failure. Returns the streak if it deserves a warning now.
     pub(super) fn failed(&self, failure: Failure) -> Option<Streak> {
-        let Failure { code, begun, ended: now, .. } = failure;
+        let (code, since, now) = (failure.code, self.unanswered_since(&failure), failure.ended);
         let mut state = self.state();
-        state.last.truncate(KEPT - 1);
-        state.last.push_front(failure);
+        state.remember(failure);
         if !is_outage(code) {
-            state.streak = None;
+            self.answers.fetch_add(1, Ordering::Relaxed);
             self.is_failing.store(false, Ordering::Relaxed);
+            state.streak = None;
             return None;
         }
         self.is_failing.store(true, Ordering::Relaxed);
-        let streak = state.streak.get_or_insert(Streak { calls: 0, since: begun });
-        streak.calls += 1;
-        let streak = *streak;
-        let is_due = deserves_warning(streak, state.warned, now);
-        if is_due {
-            state.warned = Some(now);
+        state.extend_streak(since).failed += 1;
+        state.warning(now)
+    }
+
+    /// Remembers a call that its caller dropped. Returns the streak if it deserves a warning now.
+    ///
+    /// The caller may have had reasons of its own. So only the time counts for which calls have waited
+    /// while the service answered none.
+    pub(super) fn dropped(&self, call: Failure) -> Option<Streak> {
+        let (since, now) = (self.unanswered_since(&call), call.ended);
+        let waited = now.saturating_duration_since(since);
+        let mut state = self.state();
+        state.remember(call);
+        if waited < PATIENCE {
+            return None;
         }
-        is_due.then_some(streak)
+        self.is_failing.store(true, Ordering::Relaxed);
+        state.extend_streak(since).waited += waited;
+        state.warning(now)
+    }
+
+    /// The begin of the call, unless the service has answered others since then.
+    fn unanswered_since(&self, call: &Failure) -> Instant {
+        let is_unanswered = call.begun.answers == self.answers.load(Ordering::Relaxed);
+        if is_unanswered { call.begun.at } else { call.ended }
     }
 
     pub(super) fn streak(&self) -> Option<Streak> {
@@ -104,6 +141,28 @@ impl Health {
     /// The last failures, the newest first.
     pub(super) fn last(&self) -> Vec<Failure> {
         self.state().last.iter().cloned().collect()
+    }
+}
+
+impl State {
+    fn remember(&mut self, failure: Failure) {
+        self.last.truncate(KEPT - 1);
+        self.last.push_front(failure);
+    }
+
+    fn extend_streak(&mut self, since: Instant) -> &mut Streak {
+        let new = Streak { calls: 0, since, failed: 0, waited: Duration::ZERO };
+        let streak = self.streak.get_or_insert(new);
+        streak.calls += 1;
+        streak
+    }
+
+    /// The streak if it deserves a warning now.
+    fn warning(&mut self, now: Instant) -> Option<Streak> {
+        let warned = self.warned;
+        let due = self.streak.filter(|streak| deserves_warning(*streak, warned, now))?;
+        self.warned = Some(now);
+        Some(due)
     }
 }
 
@@ -124,7 +183,8 @@ fn is_outage(code: Code) -> bool {
 
 fn deserves_warning(streak: Streak, warned: Option<Instant>, now: Instant) -> bool {
     let lasts = now.saturating_duration_since(streak.since);
-    let keeps_failing = streak.calls >= CALLS || lasts >= TIME;
+    let is_proven = streak.failed > 0 || streak.waited >= TIME;
+    let keeps_failing = streak.failed >= CALLS || (is_proven && lasts >= TIME);
     let since_warning = warned.map(|at| now.saturating_duration_since(at));
     keeps_failing && since_warning.is_none_or(|since| since >= BETWEEN_WARNINGS)
 }
@@ -137,6 +197,7 @@ mod tests {
 
     fn failure(code: Code, begun: Instant, ended: Instant) -> Failure {
         let method = "google.longrunning.Operations/GetOperation".to_owned();
+        let begun = Begun { at: begun, answers: 0 };
         Failure { method, code, attempts: 1, begun, ended, sent: None, stop: None }
     }
 
@@ -162,9 +223,47 @@ mod tests {
         let (health, begun) = (Health::default(), Instant::now());
         let short = failure(Code::Unavailable, begun, begun + 29 * SECOND);
         assert_eq!(health.failed(short), None);
-        health.answered();
+        let health = Health::default();
         let long = failure(Code::Unavailable, begun, begun + 30 * SECOND);
         assert_eq!(health.failed(long).map(|streak| streak.calls), Some(1));
+    }
+
+    #[test]
+    fn a_long_call_is_no_sign_of_an_outage_if_the_service_answers_others_meanwhile() {
+        let (health, begun) = (Health::default(), Instant::now());
+        let long = |code| failure(code, begun, begun + 60 * SECOND);
+        health.answered();
+        assert_eq!(health.failed(long(Code::DeadlineExceeded)), None);
+        assert_eq!(health.streak().map(|streak| streak.since), Some(begun + 60 * SECOND));
+        health.answered();
+        assert_eq!(health.dropped(long(Code::Cancelled)), None);
+        assert_eq!(health.streak(), None);
+    }
+
+    #[test]
+    fn dropped_calls_count_by_the_time_that_they_waited() {
+        let (health, begun) = (Health::default(), Instant::now());
+        let drop = |at: u32, waited: Duration| {
+            let at = begun + at * SECOND;
+            health.dropped(failure(Code::Cancelled, at, at + waited)).map(|streak| streak.calls)
+        };
+        for at in 0..100 {
+            assert_eq!(drop(at, SECOND - Duration::from_nanos(1)), None, "none was due");
+        }
+        assert_eq!(health.streak(), None);
+        for at in 0..6 {
+            assert_eq!(drop(100 + at, 5 * SECOND), None, "many wait, but for a short time");
+        }
+        assert_eq!(drop(124, 5 * SECOND), None);
+        assert_eq!(drop(125, 5 * SECOND), Some(8));
+        health.answered();
+
+        let health = Health::default();
+        for minute in 0..14 {
+            let at = begun + minute * 60 * SECOND;
+            let call = failure(Code::Cancelled, at, at + 2 * SECOND);
+            assert_eq!(health.dropped(call), None, "a caller that drops one call now and then");
+        }
     }
 
     #[test]

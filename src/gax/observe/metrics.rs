@@ -164,7 +164,6 @@ pub(super) struct Call {
     transparent_retries: u32,
     delay: Duration,
     in_flight: Gauge,
-    is_over: bool,
 }
 
 impl Call {
@@ -180,7 +179,6 @@ impl Call {
             transparent_retries: 0,
             delay: Duration::ZERO,
             in_flight,
-            is_over: false,
         }
     }
 
@@ -203,7 +201,6 @@ impl Call {
     }
 
     pub(super) fn ended(&mut self, code: Code) {
-        self.is_over = true;
         self.attempt_ended(code);
         if let Some((since, _)) = self.idle.take() {
             self.delay += since.elapsed();
@@ -239,11 +236,7 @@ impl Call {
 }
 
 impl Drop for Call {
-    /// A call that is dropped before its end is cancelled, and so is its attempt.
     fn drop(&mut self) {
-        if !self.is_over {
-            self.ended(Code::Cancelled);
-        }
         self.in_flight.decrement(1.0);
     }
 }

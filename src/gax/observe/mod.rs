@@ -33,7 +33,7 @@ use crate::gax::{
     policy::{Attempt, Decision, Sent, Stop},
     rpc::Rpc,
 };
-use health::Failure;
+use health::{Begun, Failure, Streak};
 use http::{Extensions, Request, Uri, request::Parts};
 use std::{net::SocketAddr, time::Duration};
 use tokio::time::Instant;
@@ -44,8 +44,9 @@ use tonic::Code;
 pub(crate) struct Call<'a> {
     observer: &'a Observer,
     path: &'a str,
-    begun: Instant,
+    begun: Begun,
     attempts: u32,
+    is_over: bool,
     sent: Option<Sent>,
     stop: Option<Stop>,
     #[cfg(feature = "tracing")]
@@ -94,7 +95,7 @@ pub(crate) struct Connection {
 #[cfg(not(any(feature = "tracing", feature = "metrics")))]
 const _: () = assert!(
     size_of::<(CallDuration, Began, Wait, Connection)>() == 0
-        && !std::mem::needs_drop::<(Call<'_>, CallDuration, Began, Wait, Connection)>()
+        && !std::mem::needs_drop::<(CallDuration, Began, Wait, Connection)>()
 );
 
 /// Tells the recorder the units of the metrics and what they mean.
@@ -120,6 +121,47 @@ impl Observer {
         CallDuration {
             #[cfg(feature = "metrics")]
             metric: metrics::CallDuration::begin(self, uri),
+        }
+    }
+
+    /// When a call began, in time and among the answers of the service.
+    #[inline]
+    pub(crate) fn begin(&self, at: Instant) -> Begun {
+        self.health.begin(at)
+    }
+
+    /// Reports a call whose response has been read.
+    #[inline]
+    pub(crate) fn answered(&self) {
+        if let Some(streak) = self.health.answered() {
+            #[cfg(feature = "tracing")]
+            spans::answers_again(self.server.as_ref(), streak);
+        }
+    }
+
+    /// Reports a call whose response the client could not read.
+    #[cold]
+    pub(crate) fn unreadable(&self, path: &str, attempts: u32, begun: Begun) {
+        let (sent, stop) = (Some(Sent::Answered), Some(Stop::Final));
+        let (method, ended) = (attributes::method(path).to_owned(), Instant::now());
+        let code = Code::Internal;
+        self.failed(Failure { method, code, attempts, begun, ended, sent, stop });
+    }
+
+    fn failed(&self, failure: Failure) {
+        let code = failure.code;
+        self.warn(code, self.health.failed(failure));
+    }
+
+    fn dropped(&self, call: Failure) {
+        let code = call.code;
+        self.warn(code, self.health.dropped(call));
+    }
+
+    fn warn(&self, code: Code, due: Option<Streak>) {
+        if let Some(streak) = due {
+            #[cfg(feature = "tracing")]
+            spans::keeps_failing(self.server.as_ref(), code, streak);
         }
     }
 }
@@ -157,8 +199,9 @@ impl<'a> Call<'a> {
         Self {
             observer,
             path: head.uri.path(),
-            begun,
+            begun: observer.begin(begun),
             attempts: 0,
+            is_over: false,
             sent: None,
             stop: None,
             #[cfg(feature = "tracing")]
@@ -215,35 +258,39 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Reports the end of the call.
+    /// Reports the end of the call. If it is a success, the caller has yet to read the response, and
+    /// tells the [`Observer`] how that went.
     #[inline]
     pub(crate) fn ended(&mut self, code: Code) {
+        self.end(code);
+        if code != Code::Ok {
+            self.observer.failed(self.failure(code));
+        }
+    }
+
+    #[inline]
+    fn end(&mut self, code: Code) {
+        self.is_over = true;
         #[cfg(feature = "tracing")]
         self.span.ended(code);
         #[cfg(feature = "metrics")]
         self.metrics.ended(code);
-        match code {
-            Code::Ok => self.note_answer(),
-            code => self.note_failure(code),
-        }
-    }
-
-    #[inline]
-    fn note_answer(&self) {
-        if let Some(streak) = self.observer.health.answered() {
-            #[cfg(feature = "tracing")]
-            spans::answers_again(self.observer.server.as_ref(), streak);
-        }
     }
 
     #[cold]
-    fn note_failure(&self, code: Code) {
+    fn failure(&self, code: Code) -> Failure {
         let Self { begun, attempts, sent, stop, .. } = *self;
         let (method, ended) = (attributes::method(self.path).to_owned(), Instant::now());
-        let failure = Failure { method, code, attempts, begun, ended, sent, stop };
-        if let Some(streak) = self.observer.health.failed(failure) {
-            #[cfg(feature = "tracing")]
-            spans::keeps_failing(self.observer.server.as_ref(), code, streak);
+        Failure { method, code, attempts, begun, ended, sent, stop }
+    }
+}
+
+impl Drop for Call<'_> {
+    /// A call that is dropped before its end is cancelled, and so is its attempt.
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.end(Code::Cancelled);
+            self.observer.dropped(self.failure(Code::Cancelled));
         }
     }
 }

@@ -109,7 +109,6 @@ pub(super) struct Call {
     /// The requests so far, transparent retries included.
     requests: u32,
     retry: Option<Retry>,
-    is_over: bool,
 }
 
 impl Call {
@@ -118,7 +117,7 @@ impl Call {
             Some(within) => within.call.clone(),
             None => call_span(head.uri.path(), server_of(observer, &head.uri), None, None),
         };
-        Self { span, attempt: Span::none(), attempts: 0, requests: 0, retry: None, is_over: false }
+        Self { span, attempt: Span::none(), attempts: 0, requests: 0, retry: None }
     }
 
     /// Begins the span of an attempt.
@@ -211,7 +210,6 @@ impl Call {
     }
 
     pub(super) fn ended(&mut self, code: Code) {
-        self.is_over = true;
         self.attempt_ended(code);
         self.span.record("attempts", self.attempts);
         record(&self.span, code);
@@ -221,15 +219,6 @@ impl Call {
     fn attempt_ended(&mut self, code: Code) {
         record(&self.attempt, code);
         self.attempt = Span::none();
-    }
-}
-
-impl Drop for Call {
-    /// A call that is dropped before its end is cancelled, and so is its attempt.
-    fn drop(&mut self) {
-        if !self.is_over {
-            self.ended(Code::Cancelled);
-        }
     }
 }
 
@@ -262,7 +251,7 @@ pub(super) fn sent_to(request: &Extensions, peer: SocketAddr) {
 
 /// Warns of a service that keeps failing. The caller limits the rate.
 pub(super) fn keeps_failing(server: Option<&Server>, code: Code, streak: Streak) {
-    let Streak { calls, since } = streak;
+    let Streak { calls, since, .. } = streak;
     warn!(
         target: CALLS,
         {
@@ -278,7 +267,7 @@ pub(super) fn keeps_failing(server: Option<&Server>, code: Code, streak: Streak)
 
 /// Reports the end of an outage.
 pub(super) fn answers_again(server: Option<&Server>, streak: Streak) {
-    let Streak { calls, since } = streak;
+    let Streak { calls, since, .. } = streak;
     debug!(
         target: CALLS,
         {

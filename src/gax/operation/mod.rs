@@ -15,6 +15,7 @@ use crate::{
     gax::{
         call::{Call, CallKind, Core},
         context::require_runtime,
+        descriptor::{Described, Descriptor},
         error::Error,
         name::OperationName,
         observe::{self, Began, Wait},
@@ -44,6 +45,8 @@ pub struct Operation<T, M> {
     state: Option<longrunning::Operation>,
     /// The request that is said to have started a resumed operation.
     request: Option<Started>,
+    /// The fields of the metadata; `None` if only the type of the result is known.
+    fields: Option<&'static Descriptor>,
     policy: PollPolicy,
     began: Began,
     types: PhantomData<fn() -> (T, M)>,
@@ -54,24 +57,30 @@ impl<T, M> Operation<T, M> {
         core: Arc<Core>,
         state: longrunning::Operation,
         began: Began,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, Error>
+    where
+        M: Described,
+    {
         let name = state.name.parse().map_err(|e| {
             Error::unreadable("the service started an operation without a proper name")
                 .with_source(e)
         })?;
         observe::started(&name);
-        Ok(Self { state: Some(state), began, ..Self::resumed(core, name) })
+        let fields = Some(M::DESCRIPTOR);
+        Ok(Self { state: Some(state), began, fields, ..Self::resumed(core, name) })
     }
 
     pub(crate) fn resumed(core: Arc<Core>, name: OperationName) -> Self {
         let policy = core.poll;
         let began = Began::default();
-        Self { core, name, state: None, request: None, policy, began, types: PhantomData }
+        let (state, request, fields) = (None, None, None);
+        Self { core, name, state, request, fields, policy, began, types: PhantomData }
     }
 
     /// Checks at the first poll that a request of type `R` started the operation.
     pub(crate) fn started_by<R: LongRunning>(mut self) -> Self {
         self.request = Some(Started::by::<R>());
+        self.fields = Some(R::Metadata::DESCRIPTOR);
         self
     }
 
@@ -241,12 +250,33 @@ impl<T: Payload, M: Payload> Operation<T, M> {
     /// The result in the last state that was seen, if the operation is done.
     fn result(&self) -> Result<Option<T>, Error> {
         let Some(state) = &self.state else { return Ok(None) };
-        state::result(state).map_err(|e| self.error(e))
+        state::result(state).map_err(|e| self.error(self.name_target(e)))
+    }
+
+    /// Takes over the final state, which may come without the metadata that an earlier state had.
+    fn end(&mut self, mut state: longrunning::Operation) {
+        let metadata = self.state.take().and_then(|state| state.metadata);
+        state.metadata = state.metadata.or(metadata);
+        self.state = Some(state);
+    }
+
+    /// Names the resource that the operation works on, if its metadata was read.
+    fn name_target(&self, error: Error) -> Error {
+        let metadata = self.state.as_ref().and_then(|state| state.metadata.as_ref());
+        let target = metadata.zip(self.fields).and_then(|(any, fields)| {
+            let is_known = state::is_packed::<M>(any);
+            is_known.then(|| fields.text(&any.value, "target")).flatten()
+        });
+        match target {
+            Some(target) => error.with_resource(target),
+            None => error,
+        }
     }
 
     fn expired(&self, last_poll_error: Option<Error>) -> Error {
         let limit = self.policy.limit();
-        let error = |message| self.error(Error::new(Code::DeadlineExceeded, message));
+        let error =
+            |message| self.error(self.name_target(Error::new(Code::DeadlineExceeded, message)));
         match last_poll_error {
             None => error(format!("the operation was not done within {limit:?}, and goes on")),
             Some(source) => error(format!(
@@ -266,9 +296,9 @@ impl<T: Payload, M: Payload> Operation<T, M> {
 impl<T, M> Clone for Operation<T, M> {
     fn clone(&self) -> Self {
         let (core, name, state) = (self.core.clone(), self.name.clone(), self.state.clone());
-        let (request, policy) = (self.request, self.policy);
+        let (request, fields, policy) = (self.request, self.fields, self.policy);
         let began = self.began.clone();
-        Self { core, name, state, request, policy, began, types: PhantomData }
+        Self { core, name, state, request, fields, policy, began, types: PhantomData }
     }
 }
 
@@ -291,7 +321,7 @@ impl<R: LongRunning> Call<R> {
     }
 }
 
-impl<T, M> CallKind<longrunning::Operation> for LongRunningKind<T, M> {
+impl<T, M: Described> CallKind<longrunning::Operation> for LongRunningKind<T, M> {
     type Output = Operation<T, M>;
 
     fn finish(

@@ -58,9 +58,18 @@ fn failure(status: &rpc::Status) -> Error {
     Error::from_status(Status::with_details(code, status.message, details))
 }
 
+/// Whether it contains a `P`, by its type's name.
+pub(super) fn is_packed<P: Payload>(any: &Any) -> bool {
+    full_name(any) == P::full_name()
+}
+
+fn full_name(any: &Any) -> &str {
+    any.type_url.rsplit('/').next().unwrap_or_default()
+}
+
 fn unpack<P: Payload>(any: &Any, what: &str) -> Result<P, Error> {
-    let found = any.type_url.rsplit('/').next().unwrap_or_default();
-    if found != P::full_name() {
+    if !is_packed::<P>(any) {
+        let found = full_name(any);
         let message = format!("the operation's {what} is a `{found}`, not a `{}`", P::full_name());
         return Err(Error::unreadable(message));
     }

@@ -88,7 +88,11 @@ where
                 call.await.map_err(|e| e.into().into())
             };
             let outcome: Result<Self::Response, Status> = outcome.await;
-            duration.ended(code(&outcome));
+            let code = code(&outcome);
+            duration.ended(code);
+            if code == Code::Ok {
+                observer.answered();
+            }
             outcome
         })
     }

@@ -10,7 +10,8 @@ use crate::{
 /// as a closure.
 ///
 /// A wait for a property reads the resource at each poll. It ends early like a wait for a state if the
-/// resource fails or reaches a final state.
+/// resource fails or reaches a final state. It does not end at a channel's `STREAMING_ERROR`, from which
+/// the channel can recover.
 pub trait Condition<N: Watched>: Send {
     /// Whether the resource is as wanted.
     fn is_met(&self, resource: &N::Resource) -> bool;

@@ -65,6 +65,10 @@ pub trait Watched: ResourceName {
     /// The reason is the error message of a resource that failed, or that the state is final.
     fn terminal_reason(resource: &Self::Resource) -> Option<String>;
 
+    /// Whether a resource can recover by itself from each state that has a terminal reason.
+    #[doc(hidden)]
+    const RECOVERS: bool = false;
+
     /// Returns the states of a resource's parts as numbers.
     ///
     /// A change of one of these counts as a change of the resource.
@@ -118,6 +122,9 @@ impl LivestreamClient {
 
     /// Waits until a resource meets a condition, and returns the resource. The condition is a state,
     /// an array of states, or a closure that gets the resource.
+    ///
+    /// A wait for a state ends if the resource fails. A wait with a closure does not end if a channel is
+    /// in `STREAMING_ERROR`, because the channel can recover from this state.
     ///
     /// The wait continues while the service is unavailable, but not if its certificate is not trusted.
     ///
@@ -209,7 +216,7 @@ impl<N: Watched> Watch<N> {
             if condition.is_met(&resource) {
                 return Ok(resource);
             }
-            unreachable(&self.name, &wanted, &resource)?;
+            unreachable(&self.name, &condition, &resource)?;
             polled = match condition.is_state() {
                 true => self.change().await,
                 false => self.poll().await,
@@ -262,13 +269,21 @@ fn absent<N: Watched>(name: &N, wanted: &str, was_there: bool) -> Error {
     error(name, Code::NotFound, format!("cannot reach {wanted}: {cause}"))
 }
 
-/// Whether a resource can still change.
+/// Whether a resource can still meet the condition.
 ///
 /// # Errors
-/// `FAILED_PRECONDITION` if its state is final.
-fn unreachable<N: Watched>(name: &N, wanted: &str, resource: &N::Resource) -> Result<(), Error> {
+/// `FAILED_PRECONDITION` if its state is final. If the resource can recover, the failure ends only a wait
+/// for a state: a closure may wait for the recovery.
+fn unreachable<N: Watched>(
+    name: &N,
+    condition: &impl Condition<N>,
+    resource: &N::Resource,
+) -> Result<(), Error> {
+    if N::RECOVERS && !condition.is_state() {
+        return Ok(());
+    }
     let Some(reason) = N::terminal_reason(resource) else { return Ok(()) };
-    let state = N::state(resource);
+    let (wanted, state) = (condition.describe(), N::state(resource));
     let message = format!("cannot reach {wanted}: the state is {state:?}: {reason}");
     Err(error(name, Code::FailedPrecondition, message))
 }

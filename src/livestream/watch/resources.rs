@@ -38,6 +38,7 @@ impl Watched for ChannelName {
         "distributions.state",
         "distributions.error",
     ];
+    const RECOVERS: bool = true;
 
     fn list(client: &LivestreamClient, parent: &LocationName) -> Call<Self::List> {
         client.list_channels(parent)

@@ -57,7 +57,8 @@ impl Listing {
                 break;
             }
             pages += 1;
-            let page = match self.page(&token).await {
+            let with_metadata = waiters.need_metadata();
+            let page = match self.page(&token, with_metadata).await {
                 Ok(page) => page,
                 Err(e) if e.is_transient() => break,
                 // The token may have expired.
@@ -69,7 +70,7 @@ impl Listing {
             let mut shows_any = false;
             for operation in page.items {
                 let name = operation.name.clone();
-                shows_any |= waiters.hear(&name, operation, tick);
+                shows_any |= waiters.hear(&name, operation, tick, with_metadata);
             }
             if shows_any {
                 is_front = false;
@@ -87,16 +88,21 @@ impl Listing {
         (pages, REST_PER_PAGE * u32::try_from(pages).unwrap_or(u32::MAX))
     }
 
-    async fn page(&self, token: &str) -> Result<Page<longrunning::Operation>, Error> {
+    /// The metadata is of use only to check which request started an operation.
+    async fn page(
+        &self,
+        token: &str,
+        with_metadata: bool,
+    ) -> Result<Page<longrunning::Operation>, Error> {
         let request = ListOperationsRequest {
             name: self.location.clone(),
             page_size: PAGE_SIZE,
             page_token: token.to_owned(),
             ..ListOperationsRequest::default()
         };
-        // The metadata is of no use here.
-        let call = Call::new(self.core.clone(), request);
-        let call = call.fields(["name", "done", "error", "response"]);
+        let fields = ["name", "done", "error", "response"];
+        let fields = fields.into_iter().chain(with_metadata.then_some("metadata"));
+        let call = Call::new(self.core.clone(), request).fields(fields);
         Ok(ListOperationsRequest::page(call.respond().await?))
     }
 }

@@ -19,7 +19,7 @@ use self::{
     listing::{Listing, MAX_REQUESTS},
     waiters::{Outcome, PARKED, Waiters},
 };
-use super::Operation;
+use super::{Operation, state::Started};
 use crate::{
     gax::{
         call::{Call, Core},
@@ -85,8 +85,9 @@ impl SharedWaits {
             let wait = Wait::begin(&operation.name, &mut operation.began);
             let waited = wait.over(async {
                 let limit = operation.policy.limit();
-                match timeout(limit, outcome(&shared, operation.name())).await {
-                    Ok(state) => operation.state = Some(state.map_err(|e| operation.error(e))?),
+                let outcome = outcome(&shared, operation.name(), operation.request);
+                match timeout(limit, outcome).await {
+                    Ok(state) => operation.end(state.map_err(|e| operation.error(e))?),
                     Err(_) => return Err(operation.expired(shared.waiters.last_poll_error())),
                 }
                 let not_done = || operation.error(Error::unreadable("the operation is not done"));
@@ -98,11 +99,11 @@ impl SharedWaits {
 }
 
 /// The operation once it is done.
-async fn outcome(shared: &Arc<Shared>, name: &OperationName) -> Outcome {
+async fn outcome(shared: &Arc<Shared>, name: &OperationName, request: Option<Started>) -> Outcome {
     // Not under the lock: a runtime that is shutting down drops the task at once.
     let start = |number| drop(tokio::spawn(Task::new(shared.clone(), number).run()));
     loop {
-        let (mut joined, new) = shared.waiters.join(name);
+        let (mut joined, new) = shared.waiters.join(name, request);
         new.into_iter().for_each(start);
         loop {
             match timeout(PARKED, &mut joined.outcome).await {
@@ -182,7 +183,7 @@ impl Task {
             gets += 1;
             let request = GetOperationRequest { name: String::from(&name) };
             match Call::new(self.shared.core.clone(), request).respond().await {
-                Ok(state) => drop(waiters.hear(name.as_str(), state, self.tick)),
+                Ok(state) => drop(waiters.hear(name.as_str(), state, self.tick, true)),
                 // The service is down for the others too. This one goes last in the next tick,
                 // because it may be the only one that the service cannot tell of.
                 Err(e) if e.is_transient() => {

@@ -1,9 +1,11 @@
 //! Who waits for which operation, and when each operation was last heard of.
 
+use super::super::state::Started;
 use crate::{
     gax::{error::Error, name::OperationName, planted::planted},
     proto::google::longrunning,
 };
+use prost_types::Any;
 use std::{
     collections::BTreeMap,
     mem,
@@ -51,7 +53,15 @@ struct Awaited {
     name: OperationName,
     /// The tick in which the service last told of the operation.
     heard: u64,
-    waiters: Vec<oneshot::Sender<Outcome>>,
+    /// The metadata by which the waiters' requests were checked.
+    metadata: Option<Any>,
+    waiters: Vec<Waiter>,
+}
+
+struct Waiter {
+    outcome: oneshot::Sender<Outcome>,
+    /// The request that is said to have started the operation, until that is checked.
+    request: Option<Started>,
 }
 
 /// The operation once it is done, or why it cannot be waited for.
@@ -69,9 +79,13 @@ impl Waiters {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Joins the waiters of an operation. If no task polls for them yet, the caller starts one with
-    /// the number.
-    pub(super) fn join<'a>(&'a self, name: &'a OperationName) -> (Joined<'a>, Option<u64>) {
+    /// Joins the waiters of an operation, which this request is said to have started. If no task polls
+    /// for them yet, the caller starts one with the number.
+    pub(super) fn join<'a>(
+        &'a self,
+        name: &'a OperationName,
+        request: Option<Started>,
+    ) -> (Joined<'a>, Option<u64>) {
         let (sender, outcome) = oneshot::channel();
         let new = {
             let mut state = self.state();
@@ -79,9 +93,10 @@ impl Waiters {
             let awaited = state.operations.entry(key).or_insert_with(|| Awaited {
                 name: name.clone(),
                 heard: 0,
+                metadata: None,
                 waiters: Vec::with_capacity(1),
             });
-            awaited.waiters.push(sender);
+            awaited.waiters.push(Waiter { outcome: sender, request });
             state.poller.is_none().then(|| state.begin())
         };
         self.wake.notify_one();
@@ -151,14 +166,36 @@ impl Waiters {
         unheard.into_iter().take(max).map(|awaited| awaited.name.clone()).collect()
     }
 
+    /// Whether the metadata of an operation is needed, to check which request started it.
+    pub(super) fn need_metadata(&self) -> bool {
+        self.state().operations.values().any(Awaited::is_unchecked)
+    }
+
     /// Records the state of an operation. Returns whether it was waited for and unheard in this tick.
-    pub(super) fn hear(&self, name: &str, operation: longrunning::Operation, tick: u64) -> bool {
+    ///
+    /// A state without its metadata tells nothing if a waiter's request is unchecked.
+    pub(super) fn hear(
+        &self,
+        name: &str,
+        mut operation: longrunning::Operation,
+        tick: u64,
+        has_metadata: bool,
+    ) -> bool {
         let key = without_project(name);
         let mut state = self.state();
         state.last_poll_error = None;
         let Some(awaited) = state.operations.get_mut(key) else { return false };
+        if awaited.is_unchecked() {
+            if !has_metadata {
+                return false;
+            }
+            awaited.check(&operation);
+        }
         let is_news = mem::replace(&mut awaited.heard, tick) < tick;
-        if operation.done {
+        if awaited.waiters.is_empty() {
+            state.operations.remove(key);
+        } else if operation.done {
+            operation.metadata = operation.metadata.or_else(|| awaited.metadata.take());
             state.end(key, &Ok(operation));
         }
         is_news
@@ -183,6 +220,24 @@ impl Waiters {
     }
 }
 
+impl Awaited {
+    fn is_unchecked(&self) -> bool {
+        self.waiters.iter().any(|waiter| waiter.request.is_some())
+    }
+
+    /// Ends the waits of those that resumed the operation of another request.
+    fn check(&mut self, operation: &longrunning::Operation) {
+        self.metadata.clone_from(&operation.metadata);
+        for waiter in mem::take(&mut self.waiters) {
+            match waiter.request.map_or(Ok(()), |request| request.check(operation)) {
+                Ok(()) => self.waiters.push(Waiter { request: None, ..waiter }),
+                // A waiter that has left needs no error.
+                Err(e) => drop(waiter.outcome.send(Err(e))),
+            }
+        }
+    }
+}
+
 impl State {
     /// Makes way for a new task, and numbers it.
     fn begin(&mut self) -> u64 {
@@ -202,7 +257,7 @@ impl State {
         );
         for waiter in self.operations.remove(key).into_iter().flat_map(|awaited| awaited.waiters) {
             // A waiter that has left needs no outcome.
-            let _ = waiter.send(outcome.clone());
+            let _ = waiter.outcome.send(outcome.clone());
         }
     }
 }
@@ -213,7 +268,7 @@ impl Drop for Joined<'_> {
         let mut state = self.waiters.state();
         let key = without_project(self.name.as_str());
         if let Some(awaited) = state.operations.get_mut(key) {
-            awaited.waiters.retain(|waiter| !waiter.is_closed());
+            awaited.waiters.retain(|waiter| !waiter.outcome.is_closed());
             if awaited.waiters.is_empty() {
                 state.operations.remove(key);
             }

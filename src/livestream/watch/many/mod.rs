@@ -148,7 +148,8 @@ impl<N: Watched> Watches<N> {
     }
 
     /// Waits until a resource meets a condition, and returns the resource. The condition is a state,
-    /// an array of states, or a closure that gets the resource.
+    /// an array of states, or a closure that gets the resource. As with
+    /// [`LivestreamClient::wait_until`], a closure does not end at `STREAMING_ERROR`.
     ///
     /// # Errors
     /// - `FAILED_PRECONDITION` if the resource fails or reaches another final state first.

@@ -107,7 +107,7 @@ impl<N: Watched> Shared<N> {
             if condition.is_met(&resource) {
                 return Ok(resource);
             }
-            unreachable(name, &wanted, &resource)?;
+            unreachable(name, &condition, &resource)?;
         }
     }
 

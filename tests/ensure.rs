@@ -11,8 +11,9 @@ use livestream_client::{
     model::{
         Asset, AudioStream, Channel, Clip, CreateChannelRequest, DeleteChannelRequest, DvrSession,
         ElementaryStream, Encryption, Event, GetChannelRequest, Input, InputAttachment,
-        ListDvrSessionsRequest, LogConfig, OperationMetadata, PreprocessingConfig, RetentionConfig,
-        TimecodeConfig, UpdateChannelRequest, VideoStream,
+        ListDvrSessionsRequest, LogConfig, Manifest, MuxStream, OperationMetadata,
+        PreprocessingConfig, RetentionConfig, SpriteSheet, TimecodeConfig, UpdateChannelRequest,
+        VideoStream,
         asset::{Resource, VideoAsset},
         audio_stream::AudioMapping,
         channel::StreamingState,
@@ -93,7 +94,7 @@ async fn ensure_channel_creates_then_updates_what_differs_and_then_sends_nothing
     let plan = client.plan_channel(name, &changed).await.unwrap();
     let text = format!(
         "update {name}\n  \
-         elementary_streams[0].key: \"sound\" -> \"voice\"\n  \
+         elementary_streams: [\"sound\"] -> [\"voice\"]\n  \
          mux_streams[0].elementary_streams: [\"sound\"] -> [\"voice\"]\n  \
          log_config.log_severity: not set -> WARNING"
     );
@@ -168,6 +169,79 @@ async fn an_update_keeps_what_the_declaration_leaves_unset_and_clear_removes_it(
     let error = ensure().clear(["security_rule"]).await.unwrap_err();
     assert_eq!(error.field(), Some("clear"));
     assert!(error.message().ends_with("did you mean `security_rules`?"), "{error}");
+}
+
+/// A manifest `main` with settings that are not the service's defaults.
+fn manifest() -> Manifest {
+    Manifest {
+        max_segment_count: 7,
+        segment_keep_duration: Some(prost_types::Duration { seconds: 90, nanos: 0 }),
+        ..channel().manifests.remove(0)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_keeps_what_the_declaration_leaves_unset_in_an_entry_of_a_list() {
+    let Fixture { client, channel: name, .. } = &Fixture::new();
+    client
+        .ensure_channel(name, Channel { manifests: vec![manifest()], ..channel() })
+        .await
+        .unwrap();
+    let mut wanted = channel();
+    wanted.manifests[0].file_name = "other.m3u8".to_owned();
+    let plan = client.plan_channel(name, &wanted).await.unwrap();
+    let change = "manifests[0].file_name: \"main.m3u8\" -> \"other.m3u8\"";
+    assert_eq!(plan.to_string(), format!("update {name}\n  {change}"));
+    let updated = client.ensure_channel(name, wanted.clone()).await.unwrap();
+    let expected = Manifest { file_name: "other.m3u8".to_owned(), ..manifest() };
+    assert_eq!(updated.manifests, [expected]);
+
+    let ensure = client.ensure_channel(name, wanted).clear(["manifests.max_segment_count"]);
+    let Plan::Update { changes, .. } = ensure.plan().await.unwrap() else { panic!() };
+    assert_eq!(changes[0].to_string(), "manifests[0].max_segment_count: 7 -> not set");
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_of_a_list_with_keys_are_matched_by_key_so_that_one_can_be_added_before_another() {
+    let Fixture { client, channel: name, .. } = &Fixture::new();
+    client
+        .ensure_channel(name, Channel { manifests: vec![manifest()], ..channel() })
+        .await
+        .unwrap();
+    let main = channel().manifests.remove(0);
+    let with = |key: &str| Manifest {
+        key: key.to_owned(),
+        file_name: format!("{key}.m3u8"),
+        ..main.clone()
+    };
+    let other = Manifest { file_name: "other.m3u8".to_owned(), ..main.clone() };
+    let declare = async |manifests: Vec<Manifest>| {
+        let wanted = Channel { manifests, ..Default::default() };
+        let plan = client.plan_channel(name, &wanted).await.unwrap().to_string();
+        let updated = client.ensure_channel(name, wanted.clone()).await.unwrap();
+        assert!(client.plan_channel(name, &wanted).await.unwrap().is_nothing());
+        let settings = updated.manifests.into_iter().map(|m| (m.key, m.max_segment_count));
+        let changes = plan.lines().skip(1).map(|line| line.trim_start().to_owned());
+        (changes.collect::<Vec<_>>(), settings.collect::<Vec<_>>())
+    };
+    let settings = |settings: &[(&str, i32)]| -> Vec<(String, i32)> {
+        settings.iter().map(|(key, count)| ((*key).to_owned(), *count)).collect()
+    };
+
+    let (changes, now) = declare(vec![with("spare"), other]).await;
+    let added = "manifests: [\"main\"] -> [\"spare\", \"main\"]";
+    let renamed = "manifests[1].file_name: \"main.m3u8\" -> \"other.m3u8\"";
+    assert_eq!(changes, [added, renamed]);
+    assert_eq!(now, settings(&[("spare", 5), ("main", 7)]), "the service's default is 5");
+
+    let (changes, now) = declare(vec![with("main"), with("spare")]).await;
+    let moved = "manifests: [\"spare\", \"main\"] -> [\"main\", \"spare\"]";
+    assert_eq!(changes[0], moved);
+    assert_eq!(now, settings(&[("main", 7), ("spare", 5)]));
+
+    let (changes, now) = declare(vec![with("late")]).await;
+    assert_eq!(changes, ["manifests: [\"main\", \"spare\"] -> [\"late\"]"]);
+    assert_eq!(now, settings(&[("late", 5)]), "an entry with a new key is a new entry");
 }
 
 #[tokio::test(start_paused = true)]
@@ -938,6 +1012,7 @@ async fn a_plan_shows_numbers_of_entries_booleans_fractions_and_whole_messages()
         elementary_streams: vec![picture(false)],
         retention_config: retention(86_400, 0),
         timecode_config,
+        sprite_sheets: vec![SpriteSheet::default()],
         ..channel()
     };
     let mut wanted = Channel {
@@ -945,10 +1020,12 @@ async fn a_plan_shows_numbers_of_entries_booleans_fractions_and_whole_messages()
         retention_config: retention(5_400, 250_000_000),
         ..channel()
     };
-    wanted.mux_streams.push(wanted.mux_streams[0].clone());
+    wanted.mux_streams.push(MuxStream { key: "spare".to_owned(), ..Default::default() });
+    wanted.sprite_sheets = vec![SpriteSheet::default(); 2];
     let expected = [
         "elementary_streams[0].video_stream.h264.allow_open_gop: not set -> true",
-        "mux_streams: 1 entry -> 2 entries",
+        "mux_streams: [\"sound\"] -> [\"sound\", \"spare\"]",
+        "sprite_sheets: 1 entry -> 2 entries",
         "timecode_config: {source: MEDIA_TIMESTAMP, utc_offset: 3600s} -> not set",
         "retention_config.retention_window_duration: 86400s -> 5400.25s",
     ];

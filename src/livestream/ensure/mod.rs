@@ -30,10 +30,14 @@ use tokio::time::timeout;
 ///
 /// - A resource that does not exist is created.
 /// - If fields differ, one update changes these fields. Fields that the declaration leaves unset are
-///   neither compared nor changed; [`clear`](Self::clear) names fields to unset. A list is compared
-///   entry by entry and replaced as a whole. Fields that only the service sets do not count. The id
-///   and the number of a project mean the same project.
+///   neither compared nor changed, also in the entries of lists; [`clear`](Self::clear) names fields
+///   to unset. Fields that only the service sets do not count. The id and the number of a project
+///   mean the same project.
 /// - If nothing differs, the declaration only reads the resource.
+///
+/// A declaration that sets a list declares all of its entries, in their order. Entries with a `key`
+/// or an `id` are matched by it. Entries without are matched by position, if both lists have the same
+/// length; otherwise the update replaces the list. An entry that matches none is sent as declared.
 ///
 /// The wait ends when the operation is done. If another caller was faster, it ends when the operation
 /// of that caller is done. It has the limit of the client's [`PollPolicy`]. Once something has been sent, the wait

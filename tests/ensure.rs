@@ -167,7 +167,7 @@ async fn an_update_keeps_what_the_declaration_leaves_unset_and_clear_removes_it(
     assert_eq!(log.mutations(), 3);
 
     let error = ensure().clear(["security_rule"]).await.unwrap_err();
-    assert_eq!(error.field(), Some("clear"));
+    assert_eq!((error.field(), error.resource()), (Some("clear"), name.as_str()));
     assert!(error.message().ends_with("did you mean `security_rules`?"), "{error}");
 }
 
@@ -256,11 +256,14 @@ async fn a_difference_in_a_field_that_cannot_change_is_refused_by_field_before_a
     assert_eq!((error.code(), error.field()), (Code::InvalidArgument, Some("labels.show")));
     let message = "`labels.show` cannot be changed by an update (labels.show: not set -> \"news\")";
     assert_eq!(error.message(), message);
-    assert!(client.plan_channel(name, &wanted).await.is_err());
+    assert_eq!(error.resource(), name.as_str());
+    assert_eq!(error.to_string(), format!("GetChannel {name}: InvalidArgument: {message}"));
+    let planned = client.plan_channel(name, &wanted).await.unwrap_err();
+    assert_eq!(planned.to_string(), error.to_string());
 
     let other = Channel { name: format!("{location}/channels/other"), ..channel() };
     let error = client.ensure_channel(name, other).await.unwrap_err();
-    assert_eq!(error.field(), Some("name"));
+    assert_eq!((error.field(), error.resource()), (Some("name"), name.as_str()));
 
     let input = location.input("studio").unwrap();
     client.ensure_input(&input, rtmp()).await.unwrap();

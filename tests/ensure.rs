@@ -307,6 +307,56 @@ async fn a_plan_names_the_dvr_sessions_that_an_update_ends_and_a_refused_update(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_plan_names_the_refusal_of_an_update_that_could_overwrite_the_manifest_of_a_dvr_session()
+{
+    let fixture = Fixture::new();
+    let Fixture { client, channel: name, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let evening = name.dvr_session("evening").unwrap();
+    let first = fixture.session(5, 7200);
+    client.ensure_dvr_session(&evening, first.clone()).await.unwrap();
+    fixture.reach(&evening, dvr_session::State::Live).await;
+    sleep_seconds(600).await;
+
+    let later = fixture.session(3600, 7200);
+    let plan = client.plan_dvr_session(&evening, &later).await.unwrap();
+    let reason = "is LIVE, and the update could overwrite its manifest";
+    let Plan::Update { refusal, .. } = plan else { panic!("{plan}") };
+    assert_eq!(refusal, Some(format!("the session {reason}")));
+    let error = client.ensure_dvr_session(&evening, later).await.unwrap_err();
+    assert_eq!(error.code(), Code::FailedPrecondition);
+    assert!(error.message().ends_with(reason), "{error}");
+
+    // The end can change, also to a time in the past.
+    let ends = [fixture.at(9000), fixture.at(-60)];
+    for end in ends {
+        let mut wanted = first.clone();
+        let Some(Kind::TimeInterval(interval)) = &mut wanted.dvr_windows[0].kind else { panic!() };
+        interval.end_time = end;
+        let plan = client.plan_dvr_session(&evening, &wanted).await.unwrap();
+        assert!(matches!(plan, Plan::Update { refusal: None, .. }), "{plan}");
+        client.ensure_dvr_session(&evening, wanted).await.unwrap();
+    }
+    let again = client.plan_dvr_session(&evening, &first).await.unwrap();
+    let refusal = "the service would refuse it: the session is COOLDOWN";
+    assert!(again.to_string().contains(refusal), "{again}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_of_a_channel_that_is_being_started_is_planned_and_waits_for_the_start() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel: name, .. } = &fixture;
+    fixture.create_channel().await;
+    drop(client.start_channel(name).await.unwrap());
+    let update = Channel { log_config: logging(LogSeverity::Warning), ..Default::default() };
+    let plan = client.plan_channel(name, &update).await.unwrap();
+    assert!(matches!(plan, Plan::Update { refusal: None, .. }), "{plan}");
+    let updated = client.ensure_channel(name, update.clone()).await.unwrap();
+    assert_eq!(updated.log_config, update.log_config);
+    assert_ne!(updated.streaming_state(), StreamingState::Starting);
+}
+
+#[tokio::test(start_paused = true)]
 async fn clear_opens_the_end_of_a_dvr_window() {
     let fixture = Fixture::new();
     let Fixture { client, channel: name, log, .. } = &fixture;

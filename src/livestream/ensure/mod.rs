@@ -108,10 +108,10 @@ impl<N: Declared> Ensure<N> {
             Err(e) if e.is_not_found() => return Ok(Plan::Create { name }),
             actual => actual?,
         };
-        let Some(Update { mask, changes, .. }) = wanted.update(&actual)? else {
+        let Some(Update { resource, mask, changes }) = wanted.update(&actual)? else {
             return Ok(Plan::Nothing { name });
         };
-        let effects = wanted.name.effects(&client, &actual).await?;
+        let effects = wanted.name.effects(&client, &actual, &resource).await?;
         let (ended_sessions, refusal) = (effects.ended_sessions, effects.refusal);
         Ok(Plan::Update { name, mask, changes, ended_sessions, refusal })
     }

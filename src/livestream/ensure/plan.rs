@@ -44,7 +44,8 @@ pub enum Plan {
         changes: Vec<Change>,
         /// The DVR sessions that the update of a channel ends.
         ended_sessions: Vec<DvrSessionName>,
-        /// Why the service would refuse the update in the present state of the resource.
+        /// Why the service would refuse the update of a DVR session in its present state, by the
+        /// documentation and the system's clock. Inputs and channels have no such state.
         refusal: Option<String>,
     },
     /// The resource is as declared.

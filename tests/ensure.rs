@@ -1,12 +1,13 @@
-//! Declared resources: `ensure_…` converges, sends nothing when nothing differs, and has one effect
-//! however many callers there are.
+//! Declared resources: `ensure_…` converges, sends nothing when nothing differs, and creates, starts,
+//! stops and deletes once however many callers there are.
 
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
+use fastrand::Rng;
 use livestream_client::{
-    Error, LivestreamClient,
+    LivestreamClient,
     ensure::Plan,
     model::{
         Asset, AudioStream, Channel, Clip, CreateChannelRequest, DeleteChannelRequest, DvrSession,
@@ -47,8 +48,16 @@ use support::{
     Observed, Scripted,
     fixture::{Fixture, channel, frequent_polls, sleep_seconds},
 };
-use tokio::time::Instant;
-use tonic::{Code, Status};
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use tonic::{Code, Status, body::Body};
+use tower::{BoxError, ServiceExt as _, layer::layer_fn, service_fn, util::BoxCloneSyncService};
+
+/// The service below a layer.
+type Below = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
 
 fn rtmp() -> Input {
     Input { r#type: Type::RtmpPush.into(), ..Default::default() }
@@ -410,34 +419,92 @@ async fn sixteen_callers_create_one_channel_and_start_it_once() {
     assert_eq!(log.mutations(), before);
 }
 
-#[tokio::test(start_paused = true)]
-async fn sixteen_callers_update_once_and_stop_once_and_delete_once() {
-    let fixture = Fixture::with(Emulator::builder().every_latency(Duration::from_secs(10)));
-    let Fixture { client, location, channel: name, .. } = &fixture;
-    fixture.create_streaming_channel().await;
-    let update = Channel { log_config: logging(LogSeverity::Warning), ..Default::default() };
-    let callers = (0..16).map(|_| {
-        let (client, name, update) = (client.clone(), name.clone(), update.clone());
-        tokio::spawn(async move {
-            client.ensure_channel(&name, update).await?;
-            client.ensure_stopped(&name).await?;
-            Ok::<_, Error>(())
+/// A client whose requests and responses take up to a second each, by a seed.
+fn distant(emulator: &Emulator, seed: u64) -> LivestreamClient {
+    let random = Arc::new(Mutex::new(Rng::with_seed(seed)));
+    let delayed = layer_fn(move |below: Below| {
+        let random = random.clone();
+        service_fn(move |request: http::Request<Body>| {
+            let (below, random) = (below.clone(), random.clone());
+            let delay = move || sleep(Duration::from_millis(random.lock().unwrap().u64(0..1000)));
+            async move {
+                delay().await;
+                let response = below.oneshot(request).await;
+                delay().await;
+                response
+            }
         })
     });
-    for caller in callers.collect::<Vec<_>>() {
-        caller.await.unwrap().unwrap();
+    emulator.client_builder().layer(delayed).build().unwrap()
+}
+
+/// The updates of a channel take longer than the requests of the callers: a caller that reads the
+/// channel during an update waits for it.
+#[tokio::test(start_paused = true)]
+async fn sixteen_distant_callers_update_once_and_stop_once_and_delete_once() {
+    for seed in 0..5 {
+        let fixture = Fixture::with(Emulator::builder().every_latency(Duration::from_secs(10)));
+        let Fixture { emulator, client, location, channel: name, .. } = &fixture;
+        let distant = distant(emulator, seed);
+        fixture.create_streaming_channel().await;
+        let mut callers = JoinSet::new();
+        for caller in 0..16 {
+            let (client, name) = (distant.clone(), name.clone());
+            let update =
+                Channel { log_config: logging(LogSeverity::Warning), ..Default::default() };
+            callers.spawn(async move {
+                sleep_seconds(caller).await;
+                client.ensure_channel(&name, update).await?;
+                client.ensure_stopped(&name).await?;
+                // The others have ended their declarations before the channel is removed.
+                sleep_seconds(300).await;
+                client.ensure_absent(&name).await
+            });
+        }
+        for ended in callers.join_all().await {
+            ended.unwrap();
+        }
+        for verb in ["update", "stop", "delete"] {
+            assert_eq!(operations(client, location, verb).await, 1, "seed {seed}: {verb}");
+        }
+        assert!(client.get_channel(name).await.unwrap_err().is_not_found());
     }
-    assert_eq!(operations(client, location, "update").await, 1);
-    assert_eq!(operations(client, location, "stop").await, 1);
-    let callers = (0..16).map(|_| {
-        let (client, name) = (client.clone(), name.clone());
-        tokio::spawn(async move { client.ensure_absent(&name).await })
+}
+
+/// The API has no etag: the service cannot know that an update was made from an old state.
+#[tokio::test(start_paused = true)]
+async fn an_update_that_arrives_after_the_same_update_of_another_caller_is_carried_out_again() {
+    let fixture = Fixture::new();
+    let Fixture { emulator, client, location, channel: name, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let arrival = Arc::new(Notify::new());
+    let held = arrival.clone();
+    let late = layer_fn(move |below: Below| {
+        let held = held.clone();
+        service_fn(move |request: http::Request<Body>| {
+            let (below, held) = (below.clone(), held.clone());
+            async move {
+                if request.uri().path() == UpdateChannelRequest::METHOD.path() {
+                    held.notified().await;
+                }
+                below.oneshot(request).await
+            }
+        })
     });
-    for caller in callers.collect::<Vec<_>>() {
-        caller.await.unwrap().unwrap();
-    }
-    assert_eq!(operations(client, location, "delete").await, 1);
-    assert!(client.get_channel(name).await.unwrap_err().is_not_found());
+    let late = emulator.client_builder().layer(late).poll_policy(frequent_polls()).build().unwrap();
+    let update = Channel { log_config: logging(LogSeverity::Warning), ..Default::default() };
+    let second = late.ensure_channel(name, update.clone()).into_future();
+    let second = tokio::spawn(second);
+    sleep_seconds(5).await;
+    client.ensure_channel(name, update.clone()).await.unwrap();
+    let evening = name.dvr_session("evening").unwrap();
+    client.ensure_dvr_session(&evening, fixture.session(5, 7200)).await.unwrap();
+    fixture.reach(&evening, dvr_session::State::Live).await;
+
+    arrival.notify_one();
+    assert_eq!(second.await.unwrap().unwrap().log_config, update.log_config);
+    assert_eq!(operations(client, location, "update").await, 2);
+    fixture.reach(&evening, dvr_session::State::Finished).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -620,7 +687,7 @@ async fn a_refusal_by_an_operation_that_ends_before_it_is_listed_is_not_final() 
     let (reads, updated) = (AtomicUsize::new(0), wanted.clone());
     let service = Scripted::new()
         .on(move |_: GetChannelRequest| match reads.fetch_add(1, Ordering::Relaxed) {
-            0 | 1 => Ok(channel()),
+            0..4 => Ok(channel()),
             _ => Ok(updated.clone()),
         })
         .on(|_: UpdateChannelRequest| Err(Status::failed_precondition("an update has not ended")))
@@ -810,8 +877,9 @@ async fn an_update_whose_response_is_lost_is_not_repeated_if_it_was_carried_out(
 async fn a_refusal_that_is_not_about_the_state_is_final_at_the_first_time() {
     let Fixture { channel: name, .. } = &Fixture::new();
     let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
-    let refused = [(true, Code::PermissionDenied), (false, Code::FailedPrecondition)];
-    for (exists, code) in refused {
+    // The update follows two reads and a listing, the creation one read.
+    let refused = [(true, Code::PermissionDenied, 4), (false, Code::FailedPrecondition, 2)];
+    for (exists, code, requests) in refused {
         let service = Scripted::new()
             .on(there_if(move || exists))
             .on(move |_: CreateChannelRequest| Err(Status::new(code, "refused")))
@@ -820,22 +888,60 @@ async fn a_refusal_that_is_not_about_the_state_is_final_at_the_first_time() {
         let service = Observed::new(service);
         let error = service.client().ensure_channel(name, wanted.clone()).await.unwrap_err();
         assert_eq!(error.code(), code, "{error}");
-        assert_eq!(service.log().total(), 2, "a read and a step: {error}");
+        assert_eq!(service.log().total(), requests, "{error}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_refusal_of_an_update_leads_to_a_read_and_not_to_a_listing_of_operations() {
+async fn the_first_refusal_of_an_update_leads_to_a_read_and_not_to_another_listing_of_operations() {
     let Fixture { channel: name, .. } = &Fixture::new();
     let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
     let (reads, updated) = (counter(), wanted.clone());
     let service = Scripted::new()
-        .on(move |_: GetChannelRequest| Ok(if reads() == 0 { channel() } else { updated.clone() }))
-        .on(|_: UpdateChannelRequest| Err(Status::aborted("another update was faster")));
+        .on(move |_: GetChannelRequest| Ok(if reads() < 2 { channel() } else { updated.clone() }))
+        .on(|_: UpdateChannelRequest| Err(Status::aborted("another update was faster")))
+        .on(nothing_under_way);
     let service = Observed::new(service);
     service.client().ensure_channel(name, wanted).await.unwrap();
     assert_eq!(service.log().mutations(), 1);
-    assert_eq!(service.log().count(ListOperationsRequest::METHOD), 0);
+    assert_eq!(service.log().count(ListOperationsRequest::METHOD), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_waits_for_the_operation_of_another_caller_and_is_not_sent_if_nothing_differs_then()
+ {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
+    let (polls, is_done) = (counter(), Arc::new(AtomicBool::new(false)));
+    let (done, updated) = (is_done.clone(), wanted.clone());
+    let service = Scripted::new()
+        .on(move |_: GetChannelRequest| {
+            Ok(if is_done.load(Ordering::Relaxed) { updated.clone() } else { channel() })
+        })
+        .on(|_: ListOperationsRequest| {
+            Ok(ListOperationsResponse { operations: vec![under_way()], ..Default::default() })
+        })
+        .on(move |_: GetOperationRequest| {
+            done.store(polls() == 4, Ordering::Relaxed);
+            let done = done.load(Ordering::Relaxed);
+            Ok(longrunning::Operation { done, ..under_way() })
+        });
+    let service = Observed::new(service);
+    let channel = service.client().ensure_channel(name, wanted.clone()).await.unwrap();
+    assert_eq!(channel.log_config, wanted.log_config);
+    assert_eq!(service.log().mutations(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_needs_no_permission_to_list_operations() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let service = Scripted::new()
+        .on(|_: GetChannelRequest| Ok(channel()))
+        .on(|_: ListOperationsRequest| Err(Status::permission_denied("no operations for you")))
+        .on(|_: UpdateChannelRequest| Err(Status::invalid_argument("reached")));
+    let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
+    let error = Observed::new(service).client().ensure_channel(name, wanted).await.unwrap_err();
+    assert_eq!(error.message(), "reached");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,8 @@
 //!
 //! `ensure_…` compares a resource with its declaration and sends the difference. Fields that the
 //! declaration leaves unset are not compared, because the service fills in defaults. So a second run
-//! changes nothing. Several callers at once have the same effect as one.
+//! changes nothing. If several callers make the same declaration at once, the resource is created,
+//! started, stopped or deleted once. An update can be repeated: see [`Ensure`].
 //!
 //! Nothing is stored between two runs. The state of the resource is all that a run goes by.
 
@@ -44,6 +45,12 @@ use tokio::time::timeout;
 /// continues while the service is unavailable. A run that was dropped is continued by the next one.
 ///
 /// **An update of a channel ends its DVR sessions.** [`plan`](Self::plan) names them.
+///
+/// If several callers declare the same update at once, the service can carry it out more than once:
+/// the API has no etag, so it does not refuse an update that was made from an old state. A declaration
+/// waits for an operation that is under way, and reads the resource again, before it sends an update.
+/// So a repeated update is rare, but a channel then loses the DVR sessions that were created since the
+/// first one. Let only one instance of a program declare updates of such a channel.
 ///
 /// # Errors
 /// - `INVALID_ARGUMENT`, before anything is changed, if a field differs that no update can change.

@@ -1,18 +1,20 @@
-//! Declared resources: `ensure_…` converges, sends nothing when nothing differs, and has one effect
-//! however many callers there are.
+//! Declared resources: `ensure_…` converges, sends nothing when nothing differs, and creates, starts,
+//! stops and deletes once however many callers there are.
 
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
+use fastrand::Rng;
 use livestream_client::{
-    Error, LivestreamClient,
+    LivestreamClient,
     ensure::Plan,
     model::{
         Asset, AudioStream, Channel, Clip, CreateChannelRequest, DeleteChannelRequest, DvrSession,
         ElementaryStream, Encryption, Event, GetChannelRequest, Input, InputAttachment,
-        ListDvrSessionsRequest, LogConfig, OperationMetadata, PreprocessingConfig, RetentionConfig,
-        TimecodeConfig, UpdateChannelRequest, VideoStream,
+        ListDvrSessionsRequest, LogConfig, Manifest, MuxStream, OperationMetadata,
+        PreprocessingConfig, RetentionConfig, SpriteSheet, TimecodeConfig, UpdateChannelRequest,
+        VideoStream,
         asset::{Resource, VideoAsset},
         audio_stream::AudioMapping,
         channel::StreamingState,
@@ -46,8 +48,16 @@ use support::{
     Observed, Scripted,
     fixture::{Fixture, channel, frequent_polls, sleep_seconds},
 };
-use tokio::time::Instant;
-use tonic::{Code, Status};
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use tonic::{Code, Status, body::Body};
+use tower::{BoxError, ServiceExt as _, layer::layer_fn, service_fn, util::BoxCloneSyncService};
+
+/// The service below a layer.
+type Below = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
 
 fn rtmp() -> Input {
     Input { r#type: Type::RtmpPush.into(), ..Default::default() }
@@ -93,7 +103,7 @@ async fn ensure_channel_creates_then_updates_what_differs_and_then_sends_nothing
     let plan = client.plan_channel(name, &changed).await.unwrap();
     let text = format!(
         "update {name}\n  \
-         elementary_streams[0].key: \"sound\" -> \"voice\"\n  \
+         elementary_streams: [\"sound\"] -> [\"voice\"]\n  \
          mux_streams[0].elementary_streams: [\"sound\"] -> [\"voice\"]\n  \
          log_config.log_severity: not set -> WARNING"
     );
@@ -166,8 +176,81 @@ async fn an_update_keeps_what_the_declaration_leaves_unset_and_clear_removes_it(
     assert_eq!(log.mutations(), 3);
 
     let error = ensure().clear(["security_rule"]).await.unwrap_err();
-    assert_eq!(error.field(), Some("clear"));
+    assert_eq!((error.field(), error.resource()), (Some("clear"), name.as_str()));
     assert!(error.message().ends_with("did you mean `security_rules`?"), "{error}");
+}
+
+/// A manifest `main` with settings that are not the service's defaults.
+fn manifest() -> Manifest {
+    Manifest {
+        max_segment_count: 7,
+        segment_keep_duration: Some(prost_types::Duration { seconds: 90, nanos: 0 }),
+        ..channel().manifests.remove(0)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_keeps_what_the_declaration_leaves_unset_in_an_entry_of_a_list() {
+    let Fixture { client, channel: name, .. } = &Fixture::new();
+    client
+        .ensure_channel(name, Channel { manifests: vec![manifest()], ..channel() })
+        .await
+        .unwrap();
+    let mut wanted = channel();
+    wanted.manifests[0].file_name = "other.m3u8".to_owned();
+    let plan = client.plan_channel(name, &wanted).await.unwrap();
+    let change = "manifests[0].file_name: \"main.m3u8\" -> \"other.m3u8\"";
+    assert_eq!(plan.to_string(), format!("update {name}\n  {change}"));
+    let updated = client.ensure_channel(name, wanted.clone()).await.unwrap();
+    let expected = Manifest { file_name: "other.m3u8".to_owned(), ..manifest() };
+    assert_eq!(updated.manifests, [expected]);
+
+    let ensure = client.ensure_channel(name, wanted).clear(["manifests.max_segment_count"]);
+    let Plan::Update { changes, .. } = ensure.plan().await.unwrap() else { panic!() };
+    assert_eq!(changes[0].to_string(), "manifests[0].max_segment_count: 7 -> not set");
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_of_a_list_with_keys_are_matched_by_key_so_that_one_can_be_added_before_another() {
+    let Fixture { client, channel: name, .. } = &Fixture::new();
+    client
+        .ensure_channel(name, Channel { manifests: vec![manifest()], ..channel() })
+        .await
+        .unwrap();
+    let main = channel().manifests.remove(0);
+    let with = |key: &str| Manifest {
+        key: key.to_owned(),
+        file_name: format!("{key}.m3u8"),
+        ..main.clone()
+    };
+    let other = Manifest { file_name: "other.m3u8".to_owned(), ..main.clone() };
+    let declare = async |manifests: Vec<Manifest>| {
+        let wanted = Channel { manifests, ..Default::default() };
+        let plan = client.plan_channel(name, &wanted).await.unwrap().to_string();
+        let updated = client.ensure_channel(name, wanted.clone()).await.unwrap();
+        assert!(client.plan_channel(name, &wanted).await.unwrap().is_nothing());
+        let settings = updated.manifests.into_iter().map(|m| (m.key, m.max_segment_count));
+        let changes = plan.lines().skip(1).map(|line| line.trim_start().to_owned());
+        (changes.collect::<Vec<_>>(), settings.collect::<Vec<_>>())
+    };
+    let settings = |settings: &[(&str, i32)]| -> Vec<(String, i32)> {
+        settings.iter().map(|(key, count)| ((*key).to_owned(), *count)).collect()
+    };
+
+    let (changes, now) = declare(vec![with("spare"), other]).await;
+    let added = "manifests: [\"main\"] -> [\"spare\", \"main\"]";
+    let renamed = "manifests[1].file_name: \"main.m3u8\" -> \"other.m3u8\"";
+    assert_eq!(changes, [added, renamed]);
+    assert_eq!(now, settings(&[("spare", 5), ("main", 7)]), "the service's default is 5");
+
+    let (changes, now) = declare(vec![with("main"), with("spare")]).await;
+    let moved = "manifests: [\"spare\", \"main\"] -> [\"main\", \"spare\"]";
+    assert_eq!(changes[0], moved);
+    assert_eq!(now, settings(&[("main", 7), ("spare", 5)]));
+
+    let (changes, now) = declare(vec![with("late")]).await;
+    assert_eq!(changes, ["manifests: [\"main\", \"spare\"] -> [\"late\"]"]);
+    assert_eq!(now, settings(&[("late", 5)]), "an entry with a new key is a new entry");
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,11 +265,14 @@ async fn a_difference_in_a_field_that_cannot_change_is_refused_by_field_before_a
     assert_eq!((error.code(), error.field()), (Code::InvalidArgument, Some("labels.show")));
     let message = "`labels.show` cannot be changed by an update (labels.show: not set -> \"news\")";
     assert_eq!(error.message(), message);
-    assert!(client.plan_channel(name, &wanted).await.is_err());
+    assert_eq!(error.resource(), name.as_str());
+    assert_eq!(error.to_string(), format!("GetChannel {name}: InvalidArgument: {message}"));
+    let planned = client.plan_channel(name, &wanted).await.unwrap_err();
+    assert_eq!(planned.to_string(), error.to_string());
 
     let other = Channel { name: format!("{location}/channels/other"), ..channel() };
     let error = client.ensure_channel(name, other).await.unwrap_err();
-    assert_eq!(error.field(), Some("name"));
+    assert_eq!((error.field(), error.resource()), (Some("name"), name.as_str()));
 
     let input = location.input("studio").unwrap();
     client.ensure_input(&input, rtmp()).await.unwrap();
@@ -227,6 +313,56 @@ async fn a_plan_names_the_dvr_sessions_that_an_update_ends_and_a_refused_update(
     let error = client.ensure_dvr_session(&evening, again).await.unwrap_err();
     assert_eq!(error.code(), Code::FailedPrecondition);
     assert!(error.message().contains("its channel was updated"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_names_the_refusal_of_an_update_that_could_overwrite_the_manifest_of_a_dvr_session()
+{
+    let fixture = Fixture::new();
+    let Fixture { client, channel: name, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let evening = name.dvr_session("evening").unwrap();
+    let first = fixture.session(5, 7200);
+    client.ensure_dvr_session(&evening, first.clone()).await.unwrap();
+    fixture.reach(&evening, dvr_session::State::Live).await;
+    sleep_seconds(600).await;
+
+    let later = fixture.session(3600, 7200);
+    let plan = client.plan_dvr_session(&evening, &later).await.unwrap();
+    let reason = "is LIVE, and the update could overwrite its manifest";
+    let Plan::Update { refusal, .. } = plan else { panic!("{plan}") };
+    assert_eq!(refusal, Some(format!("the session {reason}")));
+    let error = client.ensure_dvr_session(&evening, later).await.unwrap_err();
+    assert_eq!(error.code(), Code::FailedPrecondition);
+    assert!(error.message().ends_with(reason), "{error}");
+
+    // The end can change, also to a time in the past.
+    let ends = [fixture.at(9000), fixture.at(-60)];
+    for end in ends {
+        let mut wanted = first.clone();
+        let Some(Kind::TimeInterval(interval)) = &mut wanted.dvr_windows[0].kind else { panic!() };
+        interval.end_time = end;
+        let plan = client.plan_dvr_session(&evening, &wanted).await.unwrap();
+        assert!(matches!(plan, Plan::Update { refusal: None, .. }), "{plan}");
+        client.ensure_dvr_session(&evening, wanted).await.unwrap();
+    }
+    let again = client.plan_dvr_session(&evening, &first).await.unwrap();
+    let refusal = "the service would refuse it: the session is COOLDOWN";
+    assert!(again.to_string().contains(refusal), "{again}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_of_a_channel_that_is_being_started_is_planned_and_waits_for_the_start() {
+    let fixture = Fixture::new();
+    let Fixture { client, channel: name, .. } = &fixture;
+    fixture.create_channel().await;
+    drop(client.start_channel(name).await.unwrap());
+    let update = Channel { log_config: logging(LogSeverity::Warning), ..Default::default() };
+    let plan = client.plan_channel(name, &update).await.unwrap();
+    assert!(matches!(plan, Plan::Update { refusal: None, .. }), "{plan}");
+    let updated = client.ensure_channel(name, update.clone()).await.unwrap();
+    assert_eq!(updated.log_config, update.log_config);
+    assert_ne!(updated.streaming_state(), StreamingState::Starting);
 }
 
 #[tokio::test(start_paused = true)]
@@ -283,34 +419,92 @@ async fn sixteen_callers_create_one_channel_and_start_it_once() {
     assert_eq!(log.mutations(), before);
 }
 
-#[tokio::test(start_paused = true)]
-async fn sixteen_callers_update_once_and_stop_once_and_delete_once() {
-    let fixture = Fixture::with(Emulator::builder().every_latency(Duration::from_secs(10)));
-    let Fixture { client, location, channel: name, .. } = &fixture;
-    fixture.create_streaming_channel().await;
-    let update = Channel { log_config: logging(LogSeverity::Warning), ..Default::default() };
-    let callers = (0..16).map(|_| {
-        let (client, name, update) = (client.clone(), name.clone(), update.clone());
-        tokio::spawn(async move {
-            client.ensure_channel(&name, update).await?;
-            client.ensure_stopped(&name).await?;
-            Ok::<_, Error>(())
+/// A client whose requests and responses take up to a second each, by a seed.
+fn distant(emulator: &Emulator, seed: u64) -> LivestreamClient {
+    let random = Arc::new(Mutex::new(Rng::with_seed(seed)));
+    let delayed = layer_fn(move |below: Below| {
+        let random = random.clone();
+        service_fn(move |request: http::Request<Body>| {
+            let (below, random) = (below.clone(), random.clone());
+            let delay = move || sleep(Duration::from_millis(random.lock().unwrap().u64(0..1000)));
+            async move {
+                delay().await;
+                let response = below.oneshot(request).await;
+                delay().await;
+                response
+            }
         })
     });
-    for caller in callers.collect::<Vec<_>>() {
-        caller.await.unwrap().unwrap();
+    emulator.client_builder().layer(delayed).build().unwrap()
+}
+
+/// The updates of a channel take longer than the requests of the callers: a caller that reads the
+/// channel during an update waits for it.
+#[tokio::test(start_paused = true)]
+async fn sixteen_distant_callers_update_once_and_stop_once_and_delete_once() {
+    for seed in 0..5 {
+        let fixture = Fixture::with(Emulator::builder().every_latency(Duration::from_secs(10)));
+        let Fixture { emulator, client, location, channel: name, .. } = &fixture;
+        let distant = distant(emulator, seed);
+        fixture.create_streaming_channel().await;
+        let mut callers = JoinSet::new();
+        for caller in 0..16 {
+            let (client, name) = (distant.clone(), name.clone());
+            let update =
+                Channel { log_config: logging(LogSeverity::Warning), ..Default::default() };
+            callers.spawn(async move {
+                sleep_seconds(caller).await;
+                client.ensure_channel(&name, update).await?;
+                client.ensure_stopped(&name).await?;
+                // The others have ended their declarations before the channel is removed.
+                sleep_seconds(300).await;
+                client.ensure_absent(&name).await
+            });
+        }
+        for ended in callers.join_all().await {
+            ended.unwrap();
+        }
+        for verb in ["update", "stop", "delete"] {
+            assert_eq!(operations(client, location, verb).await, 1, "seed {seed}: {verb}");
+        }
+        assert!(client.get_channel(name).await.unwrap_err().is_not_found());
     }
-    assert_eq!(operations(client, location, "update").await, 1);
-    assert_eq!(operations(client, location, "stop").await, 1);
-    let callers = (0..16).map(|_| {
-        let (client, name) = (client.clone(), name.clone());
-        tokio::spawn(async move { client.ensure_absent(&name).await })
+}
+
+/// The API has no etag: the service cannot know that an update was made from an old state.
+#[tokio::test(start_paused = true)]
+async fn an_update_that_arrives_after_the_same_update_of_another_caller_is_carried_out_again() {
+    let fixture = Fixture::new();
+    let Fixture { emulator, client, location, channel: name, .. } = &fixture;
+    fixture.create_streaming_channel().await;
+    let arrival = Arc::new(Notify::new());
+    let held = arrival.clone();
+    let late = layer_fn(move |below: Below| {
+        let held = held.clone();
+        service_fn(move |request: http::Request<Body>| {
+            let (below, held) = (below.clone(), held.clone());
+            async move {
+                if request.uri().path() == UpdateChannelRequest::METHOD.path() {
+                    held.notified().await;
+                }
+                below.oneshot(request).await
+            }
+        })
     });
-    for caller in callers.collect::<Vec<_>>() {
-        caller.await.unwrap().unwrap();
-    }
-    assert_eq!(operations(client, location, "delete").await, 1);
-    assert!(client.get_channel(name).await.unwrap_err().is_not_found());
+    let late = emulator.client_builder().layer(late).poll_policy(frequent_polls()).build().unwrap();
+    let update = Channel { log_config: logging(LogSeverity::Warning), ..Default::default() };
+    let second = late.ensure_channel(name, update.clone()).into_future();
+    let second = tokio::spawn(second);
+    sleep_seconds(5).await;
+    client.ensure_channel(name, update.clone()).await.unwrap();
+    let evening = name.dvr_session("evening").unwrap();
+    client.ensure_dvr_session(&evening, fixture.session(5, 7200)).await.unwrap();
+    fixture.reach(&evening, dvr_session::State::Live).await;
+
+    arrival.notify_one();
+    assert_eq!(second.await.unwrap().unwrap().log_config, update.log_config);
+    assert_eq!(operations(client, location, "update").await, 2);
+    fixture.reach(&evening, dvr_session::State::Finished).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -493,7 +687,7 @@ async fn a_refusal_by_an_operation_that_ends_before_it_is_listed_is_not_final() 
     let (reads, updated) = (AtomicUsize::new(0), wanted.clone());
     let service = Scripted::new()
         .on(move |_: GetChannelRequest| match reads.fetch_add(1, Ordering::Relaxed) {
-            0 | 1 => Ok(channel()),
+            0..4 => Ok(channel()),
             _ => Ok(updated.clone()),
         })
         .on(|_: UpdateChannelRequest| Err(Status::failed_precondition("an update has not ended")))
@@ -683,8 +877,9 @@ async fn an_update_whose_response_is_lost_is_not_repeated_if_it_was_carried_out(
 async fn a_refusal_that_is_not_about_the_state_is_final_at_the_first_time() {
     let Fixture { channel: name, .. } = &Fixture::new();
     let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
-    let refused = [(true, Code::PermissionDenied), (false, Code::FailedPrecondition)];
-    for (exists, code) in refused {
+    // The update follows two reads and a listing, the creation one read.
+    let refused = [(true, Code::PermissionDenied, 4), (false, Code::FailedPrecondition, 2)];
+    for (exists, code, requests) in refused {
         let service = Scripted::new()
             .on(there_if(move || exists))
             .on(move |_: CreateChannelRequest| Err(Status::new(code, "refused")))
@@ -693,22 +888,60 @@ async fn a_refusal_that_is_not_about_the_state_is_final_at_the_first_time() {
         let service = Observed::new(service);
         let error = service.client().ensure_channel(name, wanted.clone()).await.unwrap_err();
         assert_eq!(error.code(), code, "{error}");
-        assert_eq!(service.log().total(), 2, "a read and a step: {error}");
+        assert_eq!(service.log().total(), requests, "{error}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_refusal_of_an_update_leads_to_a_read_and_not_to_a_listing_of_operations() {
+async fn the_first_refusal_of_an_update_leads_to_a_read_and_not_to_another_listing_of_operations() {
     let Fixture { channel: name, .. } = &Fixture::new();
     let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
     let (reads, updated) = (counter(), wanted.clone());
     let service = Scripted::new()
-        .on(move |_: GetChannelRequest| Ok(if reads() == 0 { channel() } else { updated.clone() }))
-        .on(|_: UpdateChannelRequest| Err(Status::aborted("another update was faster")));
+        .on(move |_: GetChannelRequest| Ok(if reads() < 2 { channel() } else { updated.clone() }))
+        .on(|_: UpdateChannelRequest| Err(Status::aborted("another update was faster")))
+        .on(nothing_under_way);
     let service = Observed::new(service);
     service.client().ensure_channel(name, wanted).await.unwrap();
     assert_eq!(service.log().mutations(), 1);
-    assert_eq!(service.log().count(ListOperationsRequest::METHOD), 0);
+    assert_eq!(service.log().count(ListOperationsRequest::METHOD), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_waits_for_the_operation_of_another_caller_and_is_not_sent_if_nothing_differs_then()
+ {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
+    let (polls, is_done) = (counter(), Arc::new(AtomicBool::new(false)));
+    let (done, updated) = (is_done.clone(), wanted.clone());
+    let service = Scripted::new()
+        .on(move |_: GetChannelRequest| {
+            Ok(if is_done.load(Ordering::Relaxed) { updated.clone() } else { channel() })
+        })
+        .on(|_: ListOperationsRequest| {
+            Ok(ListOperationsResponse { operations: vec![under_way()], ..Default::default() })
+        })
+        .on(move |_: GetOperationRequest| {
+            done.store(polls() == 4, Ordering::Relaxed);
+            let done = done.load(Ordering::Relaxed);
+            Ok(longrunning::Operation { done, ..under_way() })
+        });
+    let service = Observed::new(service);
+    let channel = service.client().ensure_channel(name, wanted.clone()).await.unwrap();
+    assert_eq!(channel.log_config, wanted.log_config);
+    assert_eq!(service.log().mutations(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_needs_no_permission_to_list_operations() {
+    let Fixture { channel: name, .. } = &Fixture::new();
+    let service = Scripted::new()
+        .on(|_: GetChannelRequest| Ok(channel()))
+        .on(|_: ListOperationsRequest| Err(Status::permission_denied("no operations for you")))
+        .on(|_: UpdateChannelRequest| Err(Status::invalid_argument("reached")));
+    let wanted = Channel { log_config: logging(LogSeverity::Error), ..channel() };
+    let error = Observed::new(service).client().ensure_channel(name, wanted).await.unwrap_err();
+    assert_eq!(error.message(), "reached");
 }
 
 #[tokio::test(start_paused = true)]
@@ -938,6 +1171,7 @@ async fn a_plan_shows_numbers_of_entries_booleans_fractions_and_whole_messages()
         elementary_streams: vec![picture(false)],
         retention_config: retention(86_400, 0),
         timecode_config,
+        sprite_sheets: vec![SpriteSheet::default()],
         ..channel()
     };
     let mut wanted = Channel {
@@ -945,10 +1179,12 @@ async fn a_plan_shows_numbers_of_entries_booleans_fractions_and_whole_messages()
         retention_config: retention(5_400, 250_000_000),
         ..channel()
     };
-    wanted.mux_streams.push(wanted.mux_streams[0].clone());
+    wanted.mux_streams.push(MuxStream { key: "spare".to_owned(), ..Default::default() });
+    wanted.sprite_sheets = vec![SpriteSheet::default(); 2];
     let expected = [
         "elementary_streams[0].video_stream.h264.allow_open_gop: not set -> true",
-        "mux_streams: 1 entry -> 2 entries",
+        "mux_streams: [\"sound\"] -> [\"sound\", \"spare\"]",
+        "sprite_sheets: 1 entry -> 2 entries",
         "timecode_config: {source: MEDIA_TIMESTAMP, utc_offset: 3600s} -> not set",
         "retention_config.retention_window_duration: 86400s -> 5400.25s",
     ];

@@ -1,5 +1,5 @@
 //! A backend that is killed between any two requests and run again: it converges, with one creation
-//! of each resource, one update and one start.
+//! and one deletion of each resource, one update, one start and one stop.
 //!
 //! A seed determines the times that the service takes, the declarations and the crash points. A crash
 //! drops the run before a request is sent, or after the service has carried it out and before the
@@ -14,10 +14,10 @@ use fastrand::Rng;
 use livestream_client::{
     Error, LivestreamClient,
     model::{
-        Channel, Input, InputAttachment, LogConfig, OperationMetadata, channel::StreamingState,
-        input::Type, log_config::LogSeverity,
+        Asset, Channel, DvrSession, Input, InputAttachment, LogConfig, OperationMetadata,
+        channel::StreamingState, dvr_session::DvrWindow, log_config::LogSeverity,
     },
-    name::{ChannelName, InputName, LocationName},
+    name::{AssetName, ChannelName, DvrSessionName, InputName, LocationName},
     policy::{Backoff, PollPolicy},
 };
 use livestream_emulator::{Emulator, EmulatorService, Latency};
@@ -36,8 +36,34 @@ use tokio::sync::Notify;
 use tonic::body::Body;
 use tower::Service;
 
-/// The crash points of a run of the test suite. 10,000 take about 15 s.
+/// The crash points of a run of the test suite. `.ci/run` sets 10,000.
 const CRASHES: usize = 1_000;
+
+/// What a run of the backend declares.
+#[derive(Clone, Copy)]
+enum Goal {
+    /// A running channel that logs this.
+    OnAir(LogSeverity),
+    /// The same, and a recording of it. An update would end the recording.
+    Recorded(LogSeverity),
+    Gone,
+}
+
+/// The work of the service that takes a random time.
+const LATENCIES: [Latency; 12] = [
+    Latency::CreateInput,
+    Latency::CreateAsset,
+    Latency::CreateChannel,
+    Latency::UpdateChannel,
+    Latency::StartChannel,
+    Latency::AcceptDvrSession,
+    Latency::StopChannel,
+    Latency::DeleteDvrSession,
+    Latency::DeleteChannel,
+    Latency::DeleteAsset,
+    Latency::DeleteInput,
+    Latency::PostProcessDvrSession,
+];
 
 /// When the next run is dropped.
 #[derive(Clone, Copy)]
@@ -99,19 +125,20 @@ struct World {
     dead: Arc<Notify>,
     location: LocationName,
     input: InputName,
+    asset: AssetName,
     channel: ChannelName,
+    session: DvrSessionName,
+    window: DvrWindow,
 }
 
 impl World {
     fn new(random: &mut Rng) -> Self {
         let mut seconds = || Duration::from_secs(random.u64(0..40));
-        let emulator = Emulator::builder()
-            .latency(Latency::CreateInput, seconds())
-            .latency(Latency::CreateChannel, seconds())
-            .latency(Latency::UpdateChannel, seconds())
-            .latency(Latency::StartChannel, seconds())
-            .speed(1)
-            .build();
+        let mut emulator = Emulator::builder().speed(1);
+        for work in LATENCIES {
+            emulator = emulator.latency(work, seconds());
+        }
+        let emulator = emulator.build();
         let (crash, dead) = (Arc::new(Mutex::new(Crash::Never)), Arc::new(Notify::new()));
         let line = Line { service: emulator.service(), crash: crash.clone(), dead: dead.clone() };
         let observed = Observed::new(line);
@@ -121,18 +148,21 @@ impl World {
         let other = Observed::new(emulator.service()).client_builder();
         let other = other.poll_policy(policy).build().unwrap();
         let location = LocationName::new("p", "us-central1").unwrap();
-        let (input, channel) =
-            (location.input("studio").unwrap(), location.channel("news").unwrap());
-        Self { client, other, log: observed.log(), crash, dead, location, input, channel }
+        let (input, asset) = (location.input("studio").unwrap(), location.asset("slate").unwrap());
+        let channel = location.channel("news").unwrap();
+        let session = channel.dvr_session("evening").unwrap();
+        let window = DvrWindow::between(emulator.now()..).unwrap();
+        let log = observed.log();
+        Self { client, other, log, crash, dead, location, input, asset, channel, session, window }
     }
 
-    async fn run(
-        &self,
-        client: &LivestreamClient,
-        severity: LogSeverity,
-    ) -> Result<Channel, Error> {
-        let rtmp = Input { r#type: Type::RtmpPush.into(), ..Default::default() };
-        let input = client.ensure_input(&self.input, rtmp).await?;
+    async fn run(&self, client: &LivestreamClient, goal: Goal) -> Result<(), Error> {
+        let severity = match goal {
+            Goal::OnAir(severity) | Goal::Recorded(severity) => severity,
+            Goal::Gone => return self.remove(client).await,
+        };
+        let input = client.ensure_input(&self.input, Input::rtmp()).await?;
+        client.ensure_asset(&self.asset, Asset::video("gs://bucket/slate.mp4")).await?;
         let attached =
             InputAttachment { key: "studio".to_owned(), input: input.name, ..Default::default() };
         let wanted = Channel {
@@ -141,17 +171,34 @@ impl World {
             ..channel()
         };
         client.ensure_channel(&self.channel, wanted).await?;
-        client.ensure_running(&self.channel).await
+        let running = client.ensure_running(&self.channel).await?;
+        assert_eq!(running.log_config.unwrap().log_severity(), severity);
+        assert_ne!(running.streaming_state(), StreamingState::Stopped);
+        if let Goal::Recorded(_) = goal {
+            let session = DvrSession::of_manifest("main", [self.window]);
+            client.ensure_dvr_session(&self.session, session).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, client: &LivestreamClient) -> Result<(), Error> {
+        match client.ensure_stopped(&self.channel).await {
+            // An earlier run has removed it.
+            Err(e) if e.is_not_found() => {}
+            stopped => assert_eq!(stopped?.streaming_state(), StreamingState::Stopped),
+        }
+        client.ensure_absent(&self.session).await?;
+        client.ensure_absent(&self.channel).await?;
+        client.ensure_absent(&self.asset).await?;
+        client.ensure_absent(&self.input).await
     }
 
     /// Runs until the crash or the end. Returns whether it crashed.
-    async fn run_until(&self, crash: Crash, severity: LogSeverity) -> bool {
+    async fn run_until(&self, crash: Crash, goal: Goal) -> bool {
         *self.crash.lock().unwrap() = crash;
         let crashed = tokio::select! {
-            ended = self.run(&self.client, severity) => {
-                let channel = ended.unwrap();
-                assert_eq!(channel.log_config.unwrap().log_severity(), severity);
-                assert_ne!(channel.streaming_state(), StreamingState::Stopped);
+            ended = self.run(&self.client, goal) => {
+                ended.unwrap();
                 false
             }
             () = self.dead.notified() => true,
@@ -178,10 +225,11 @@ async fn life(seed: u64) -> usize {
     let mut random = Rng::with_seed(seed);
     let world = World::new(&mut random);
     let mut crashes = 0;
-    for severity in [LogSeverity::Warning, LogSeverity::Error] {
+    let goals = [Goal::OnAir(LogSeverity::Warning), Goal::Recorded(LogSeverity::Error), Goal::Gone];
+    for goal in goals {
         loop {
             // Most runs are short, so that crashes come at every stage.
-            let requests = random.usize(0..12);
+            let requests = random.usize(0..16);
             let crash = match random.bool() {
                 true => Crash::BeforeRequest(requests),
                 false => Crash::AfterRequest(requests),
@@ -189,32 +237,34 @@ async fn life(seed: u64) -> usize {
             let is_alone = random.bool();
             let second = async {
                 if !is_alone {
-                    world.run(&world.other, severity).await.unwrap();
+                    world.run(&world.other, goal).await.unwrap();
                 }
             };
-            let (crashed, ()) = tokio::join!(world.run_until(crash, severity), second);
+            let (crashed, ()) = tokio::join!(world.run_until(crash, goal), second);
             if !crashed {
                 break;
             }
             crashes += 1;
         }
+        let before = world.log.mutations();
+        assert!(!world.run_until(Crash::Never, goal).await);
+        assert_eq!(world.log.mutations(), before, "seed {seed}: another run changes nothing");
     }
-    let expected = [
-        (("create", world.channel.as_str()), 1),
-        (("create", world.input.as_str()), 1),
-        (("start", world.channel.as_str()), 1),
-        (("update", world.channel.as_str()), 1),
-    ];
-    let expected = expected.map(|((verb, name), count)| ((verb.into(), name.into()), count));
-    assert_eq!(world.operations().await, BTreeMap::from(expected), "seed {seed}");
-    let before = world.log.mutations();
-    assert!(!world.run_until(Crash::Never, LogSeverity::Error).await);
-    assert_eq!(world.log.mutations(), before, "seed {seed}: the second run changes nothing");
+    let [input, asset] = [world.input.as_str(), world.asset.as_str()];
+    let [channel, session] = [world.channel.as_str(), world.session.as_str()];
+    let mut expected = BTreeMap::new();
+    for name in [input, asset, channel, session] {
+        expected.extend([("create", name), ("delete", name)].map(|operation| (operation, 1)));
+    }
+    expected.extend(["start", "update", "stop"].map(|verb| ((verb, channel), 1)));
+    let found = world.operations().await;
+    let found = found.iter().map(|((verb, name), count)| ((&**verb, &**name), *count));
+    assert_eq!(found.collect::<BTreeMap<_, _>>(), expected, "seed {seed}");
     crashes
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backend_that_crashes_after_any_request_converges_without_a_second_start() {
+async fn a_backend_that_crashes_at_any_request_converges_and_repeats_no_operation() {
     let wanted = env::var("ENSURE_CRASHES").map_or(CRASHES, |count| count.parse().unwrap());
     let (mut crashes, mut seed) = (0, 0);
     while crashes < wanted {

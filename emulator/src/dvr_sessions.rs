@@ -80,26 +80,6 @@ pub(super) fn create(
     Ok(operation)
 }
 
-/// The windows in the order of time; a window without a start begins at `default_start`, and windows
-/// that overlap are one.
-fn windows(windows: &[DvrWindow], default_start: SystemTime) -> Vec<Window> {
-    let mut all = intervals(windows)
-        .map(|interval| Window {
-            start: interval.start_time.map_or(default_start, to_time),
-            end: interval.end_time.map(to_time),
-        })
-        .collect::<Vec<_>>();
-    all.sort_by_key(|window| window.start);
-    let mut apart: Vec<Window> = Vec::with_capacity(all.len());
-    for window in all {
-        match apart.last_mut().filter(|last| last.end.is_none_or(|end| end > window.start)) {
-            Some(last) => last.end = last.end.zip(window.end).map(|(one, other)| one.max(other)),
-            None => apart.push(window),
-        }
-    }
-    apart
-}
-
 fn intervals(windows: &[DvrWindow]) -> impl Iterator<Item = &TimeInterval> {
     windows.iter().filter_map(|window| match window.kind.as_ref()? {
         Kind::TimeInterval(interval) => Some(interval),
@@ -141,8 +121,7 @@ fn phase(windows: &[Window], now: SystemTime) -> (SessionState, Option<SystemTim
 
 /// The windows of a stored session.
 fn windows_of(session: &DvrSession) -> Vec<Window> {
-    let created = session.create_time().map_or(SystemTime::UNIX_EPOCH, to_time);
-    windows(&session.dvr_windows, created)
+    session.recorded_times().into_iter().map(|(start, end)| Window { start, end }).collect()
 }
 
 /// Puts a session in the state of its windows, now and at each change.
@@ -267,15 +246,10 @@ pub(super) fn update(
     status::check_in("dvr_session", &changed.violations())?;
     let created = session.create_time().map_or(state.now(), to_time);
     check_ends(&changed.dvr_windows, created)?;
-    let new = windows_of(&changed);
-    let was = session.state();
-    match was {
-        SessionState::Scheduled => {}
-        SessionState::Live => {
-            check_keeps_recording(&name, &windows_of(session), &new, state.now())?
-        }
-        other => return Err(status::wrong_state(&name, other.as_str_name(), "SCHEDULED or LIVE")),
+    if let Some(reason) = session.update_refusal(&changed.dvr_windows, state.now()) {
+        return Err(status::precondition("WRONG_STATE", &name, reason));
     }
+    let was = session.state();
 
     let finish = {
         let name = name.clone();
@@ -316,40 +290,6 @@ fn resume(state: &mut State, name: &str, was: SessionState) {
     } else {
         follow(state, name);
     }
-}
-
-/// Whether an update of a live session keeps what is recorded already. Only an update that ends the
-/// recording in the past may remove a part.
-///
-/// # Errors
-/// `FAILED_PRECONDITION`.
-fn check_keeps_recording(
-    name: &str,
-    old: &[Window],
-    new: &[Window],
-    now: SystemTime,
-) -> Result<(), Status> {
-    let begun = |windows: &[Window]| -> Vec<Window> {
-        windows.iter().filter(|window| window.start <= now).copied().collect()
-    };
-    let (old, begun_new) = (begun(old), begun(new));
-    let cuts_short = new.last().is_some_and(|last| last.end.is_some_and(|end| end <= now));
-    let keeps = if cuts_short {
-        // Fewer windows, or a shorter last one, but nothing that was not recorded.
-        begun_new.len() <= old.len()
-            && begun_new.iter().zip(&old).all(|(new, old)| {
-                let is_within = old.end.is_none_or(|old| new.end.is_some_and(|new| new <= old));
-                new.start == old.start && is_within
-            })
-    } else {
-        let recorded = |window: &Window| (window.start, window.end.filter(|end| *end <= now));
-        begun_new.iter().map(recorded).eq(old.iter().map(recorded))
-    };
-    if keeps {
-        return Ok(());
-    }
-    let reason = "is LIVE, and the update could overwrite its manifest";
-    Err(status::precondition("WRONG_STATE", name, reason))
 }
 
 pub(super) fn delete(
@@ -423,54 +363,5 @@ mod tests {
         assert_eq!(phase(&windows, at(40)), (SessionState::PostProcessing, None));
         let open = [Window { start: at(10), end: None }];
         assert_eq!(phase(&open, at(99)), (SessionState::Live, None));
-    }
-
-    #[test]
-    fn dvr_windows_are_sorted_and_overlapping_windows_are_joined() {
-        let interval = |start: Option<u64>, end: Option<u64>| DvrWindow {
-            kind: Some(Kind::TimeInterval(TimeInterval {
-                start_time: start.map(|start| at(start).into()),
-                end_time: end.map(|end| at(end).into()),
-            })),
-        };
-        let given = [
-            interval(Some(50), Some(60)),
-            interval(Some(10), Some(20)),
-            interval(Some(20), Some(30)),
-            interval(Some(55), Some(58)),
-            interval(None, Some(9)),
-        ];
-        let expected = [window(5, 9), window(10, 20), window(20, 30), window(50, 60)];
-        assert_eq!(windows(&given, at(5)), expected);
-        let open = [interval(Some(10), None), interval(Some(50), Some(60))];
-        assert_eq!(windows(&open, at(5)), [Window { start: at(10), end: None }]);
-    }
-
-    #[test]
-    fn a_live_dvr_session_can_end_later_or_in_the_past_but_keeps_what_is_recorded() {
-        let old = [window(10, 20), window(30, 60)];
-        let allowed: &[&[Window]] = &[
-            &[window(10, 20), window(30, 90)],
-            &[window(10, 20), window(30, 51)],
-            &[window(10, 20), window(30, 60), window(70, 80)],
-            &[window(10, 20), window(30, 45)],
-            &[window(10, 20)],
-            &[window(10, 15)],
-        ];
-        let refused: &[&[Window]] = &[
-            &[window(10, 21), window(30, 60)],
-            &[window(11, 20), window(30, 60)],
-            &[window(30, 60)],
-            &[window(10, 20), window(25, 45)],
-            &[window(5, 15)],
-            &[window(10, 25)],
-            &[window(60, 90)],
-        ];
-        for new in allowed {
-            assert!(check_keeps_recording("s", &old, new, at(50)).is_ok(), "{new:?}");
-        }
-        for new in refused {
-            assert!(check_keeps_recording("s", &old, new, at(50)).is_err(), "{new:?}");
-        }
     }
 }

@@ -16,6 +16,7 @@ pub mod ladder;
 pub mod mask;
 pub(crate) mod name;
 mod pools;
+mod recording;
 pub mod validation;
 pub(crate) mod watch;
 mod window;

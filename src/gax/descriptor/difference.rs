@@ -61,7 +61,7 @@ pub(crate) fn difference(
     cleared: Clearing<'_>,
 ) -> Vec<Change> {
     let mut comparison = Comparison { cleared, path: String::new(), top: "", changes: Vec::new() };
-    comparison.message(descriptor, wanted, actual);
+    comparison.message(descriptor, Some(wanted), actual);
     comparison.changes
 }
 
@@ -73,8 +73,10 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    fn message(&mut self, descriptor: &'static Descriptor, wanted: &[u8], actual: &[u8]) {
-        let (wanted, actual) = (Records::read(wanted), Records::read(actual));
+    /// Compares a message with a wanted one. If there is none, only fields to clear differ.
+    fn message(&mut self, descriptor: &'static Descriptor, wanted: Option<&[u8]>, actual: &[u8]) {
+        let is_wanted = wanted.is_some();
+        let (wanted, actual) = (Records::read(wanted.unwrap_or_default()), Records::read(actual));
         for field in descriptor.fields.iter().filter(|field| !field.is_output) {
             let outer = self.path.len();
             if outer == 0 {
@@ -83,7 +85,16 @@ impl Comparison<'_> {
                 self.path.push('.');
             }
             self.path.push_str(field.name);
-            self.field(field, &wanted.values(field), &actual.values(field));
+            let (wanted, actual) = (wanted.values(field), actual.values(field));
+            let is_number = matches!(field.kind, Kind::Int | Kind::Double);
+            if is_number && field.is_required && is_wanted && wanted.is_empty() {
+                // A required number has no default: 0 is a value.
+                if !actual.is_empty() {
+                    self.add(field, &actual, &[Wire::Varint(0)]);
+                }
+            } else {
+                self.field(field, &wanted, &actual);
+            }
             self.path.truncate(outer);
         }
     }
@@ -91,20 +102,8 @@ impl Comparison<'_> {
     fn field(&mut self, field: &'static Field, wanted: &[Wire<'_>], actual: &[Wire<'_>]) {
         match field.kind {
             Kind::Map => self.map(field, wanted, actual),
-            Kind::Message(inner) if field.is_list => {
-                if wanted.is_empty() {
-                    self.unset(field, actual);
-                } else if wanted.len() != actual.len() {
-                    self.add(field, actual, wanted);
-                } else {
-                    for (at, (wanted, actual)) in wanted.iter().zip(actual).enumerate() {
-                        let outer = self.path.len();
-                        self.path += &format!("[{at}]");
-                        self.message(inner, wanted.bytes(), actual.bytes());
-                        self.path.truncate(outer);
-                    }
-                }
-            }
+            Kind::Message(_) if field.is_list && wanted.is_empty() => self.unset(field, actual),
+            Kind::Message(inner) if field.is_list => self.list(field, inner, wanted, actual),
             Kind::Message(inner) => {
                 if wanted.is_empty() && !self.cleared.is_below(&without_indexes(&self.path)) {
                     self.unset(field, actual);
@@ -112,13 +111,7 @@ impl Comparison<'_> {
                     // The empty message is a choice too.
                     self.add(field, actual, wanted);
                 } else {
-                    self.message(inner, content(wanted), content(actual));
-                }
-            }
-            // A required number has no default: 0 is a value.
-            Kind::Int | Kind::Double if wanted.is_empty() && field.is_required => {
-                if !actual.is_empty() {
-                    self.add(field, actual, &[Wire::Varint(0)]);
+                    self.message(inner, content(wanted), content(actual).unwrap_or_default());
                 }
             }
             _ if wanted.is_empty() => self.unset(field, actual),
@@ -126,6 +119,26 @@ impl Comparison<'_> {
             _ if field.is_secret && actual.is_empty() => {}
             _ if is_same(field, wanted, actual) => {}
             _ => self.add(field, actual, wanted),
+        }
+    }
+
+    fn list(
+        &mut self,
+        field: &'static Field,
+        inner: &'static Descriptor,
+        wanted: &[Wire<'_>],
+        actual: &[Wire<'_>],
+    ) {
+        let matches = matches(inner, wanted, actual);
+        if !matches.iter().copied().eq((0..actual.len()).map(Some)) {
+            self.add(field, actual, wanted);
+        }
+        for (at, (wanted, found)) in wanted.iter().zip(matches).enumerate() {
+            let Some(found) = found else { continue };
+            let outer = self.path.len();
+            self.path += &format!("[{at}]");
+            self.message(inner, Some(wanted.bytes()), actual[found].bytes());
+            self.path.truncate(outer);
         }
     }
 
@@ -165,8 +178,41 @@ impl Comparison<'_> {
 }
 
 /// The content of a message that is set once at most.
-fn content<'a>(message: &[Wire<'a>]) -> &'a [u8] {
-    message.first().map_or(&[], |wire| wire.bytes())
+fn content<'a>(message: &[Wire<'a>]) -> Option<&'a [u8]> {
+    message.first().map(|wire| wire.bytes())
+}
+
+/// The fields that identify an entry of a list.
+const KEYS: [&str; 2] = ["key", "id"];
+
+fn key<'a>(descriptor: &Descriptor, entry: Wire<'a>) -> Option<&'a str> {
+    let key = KEYS.iter().find_map(|field| descriptor.text(entry.bytes(), field));
+    key.filter(|key| !key.is_empty())
+}
+
+/// The keys of the entries of a list, if each has one.
+fn keys<'a>(descriptor: &Descriptor, entries: &[Wire<'a>]) -> Option<Vec<&'a str>> {
+    entries.iter().map(|entry| key(descriptor, *entry)).collect()
+}
+
+/// The position of the actual entry that each wanted entry describes, if there is one. Entries are
+/// matched by their keys. Without keys they are matched by position, in lists of the same length.
+fn matches(
+    descriptor: &Descriptor,
+    wanted: &[Wire<'_>],
+    actual: &[Wire<'_>],
+) -> Vec<Option<usize>> {
+    let Some(wanted_keys) = keys(descriptor, wanted) else {
+        let is_same_length = wanted.len() == actual.len();
+        return (0..wanted.len()).map(|at| is_same_length.then_some(at)).collect();
+    };
+    let find = |(at, wanted): (usize, &str)| {
+        let is_match = |entry: &Wire<'_>| key(descriptor, *entry) == Some(wanted);
+        // The same position comes first: keys that are not unique are the service's to refuse.
+        let is_same = actual.get(at).is_some_and(is_match);
+        if is_same { Some(at) } else { actual.iter().position(is_match) }
+    };
+    wanted_keys.into_iter().enumerate().map(find).collect()
 }
 
 /// The key and the value of a map's entry.
@@ -215,6 +261,9 @@ fn show(field: &Field, values: &[Wire<'_>]) -> Option<String> {
     match (values, &field.kind) {
         ([], _) => None,
         _ if field.is_secret => Some("[redacted]".to_owned()),
+        (_, Kind::Message(inner)) if field.is_list && keys(inner, values).is_some() => {
+            keys(inner, values).map(|keys| format!("{keys:?}"))
+        }
         ([_], Kind::Message(_)) if field.is_list => Some("1 entry".to_owned()),
         (_, Kind::Message(_) | Kind::Map) if field.is_list => {
             Some(format!("{} entries", values.len()))
@@ -270,7 +319,7 @@ fn show_message(descriptor: &Descriptor, message: &[u8]) -> String {
 }
 
 /// The content of an update: the wanted value of each field in `tops`, with what it leaves unset
-/// taken from the actual resource. A list is wanted as a whole.
+/// taken from the actual resource, also in the entries of lists.
 pub(crate) fn merge(
     descriptor: &'static Descriptor,
     wanted: &[u8],
@@ -278,18 +327,19 @@ pub(crate) fn merge(
     cleared: Clearing<'_>,
     tops: &[&str],
 ) -> Vec<u8> {
-    merge_below(descriptor, wanted, actual, cleared, "", &|name| tops.contains(&name))
+    merge_below(descriptor, Some(wanted), actual, cleared, "", &|name| tops.contains(&name))
 }
 
 fn merge_below(
     descriptor: &'static Descriptor,
-    wanted: &[u8],
+    wanted: Option<&[u8]>,
     actual: &[u8],
     cleared: Clearing<'_>,
     prefix: &str,
     is_merged: &dyn Fn(&str) -> bool,
 ) -> Vec<u8> {
-    let (wanted, actual) = (Records::read(wanted), Records::read(actual));
+    let is_message_wanted = wanted.is_some();
+    let (wanted, actual) = (Records::read(wanted.unwrap_or_default()), Records::read(actual));
     let mut out = Vec::new();
     let fields = descriptor.fields.iter().filter(|field| !field.is_output);
     for field in fields.filter(|field| is_merged(field.name)) {
@@ -299,12 +349,23 @@ fn merge_below(
             _ if !is_wanted && cleared.contains(&path) => {}
             _ if !is_wanted && wanted.has_oneof_of(field, descriptor) => {}
             // 0 is wanted, as in a comparison.
-            Kind::Int | Kind::Double if !is_wanted && field.is_required => {}
+            Kind::Int | Kind::Double if field.is_required && is_message_wanted && !is_wanted => {}
             Kind::Message(inner) if !field.is_list && actual.has(field) => {
-                let (wanted, actual) = (wanted.content(field), actual.content(field));
+                let (wanted, actual) = (wanted.values(field), actual.values(field));
+                let (wanted, actual) = (content(&wanted), content(&actual).unwrap_or_default());
                 let prefix = format!("{path}.");
                 let merged = merge_below(inner, wanted, actual, cleared, &prefix, &|_| true);
                 put_message(&mut out, field.number, &merged);
+            }
+            Kind::Message(inner) if field.is_list && is_wanted => {
+                let (wanted, actual) = (wanted.values(field), actual.values(field));
+                let prefix = format!("{path}.");
+                for (wanted, found) in wanted.iter().zip(matches(inner, &wanted, &actual)) {
+                    let actual = found.map_or(&[][..], |at| actual[at].bytes());
+                    let wanted = Some(wanted.bytes());
+                    let merged = merge_below(inner, wanted, actual, cleared, &prefix, &|_| true);
+                    put_message(&mut out, field.number, &merged);
+                }
             }
             // Of two entries with one key, a decoder takes the last.
             Kind::Map if !cleared.contains(&path) => {
@@ -341,19 +402,44 @@ mod tests {
         ],
     );
 
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Tower {
+        #[prost(message, optional, tag = "1")]
+        main: Option<Clock>,
+        #[prost(message, repeated, tag = "2")]
+        others: Vec<Clock>,
+    }
+
+    static TOWER: Descriptor = Descriptor::new(
+        "Tower",
+        &[
+            Field::new(1, "main", Kind::Message(&CLOCK)),
+            Field::new(2, "others", Kind::Message(&CLOCK)).list(),
+        ],
+    );
+
     fn clock(rate: i32, offset: i32, labels: &[&str]) -> Clock {
         let labels = labels.iter().map(|&key| (key.to_owned(), "on".to_owned())).collect();
         Clock { rate, offset, labels }
     }
 
-    /// The update that turns one clock into another, which then does not differ any more.
-    fn update(wanted: &Clock, actual: &Clock, cleared: &[&str]) -> Clock {
+    /// The update that makes a message as wanted. It then does not differ any more.
+    fn update_of<T: prost::Message + Default>(
+        descriptor: &'static Descriptor,
+        wanted: &T,
+        actual: &T,
+        cleared: &[&str],
+    ) -> T {
         let cleared = cleared.iter().map(|&path| path.to_owned()).collect::<Vec<_>>();
         let (wanted, actual) = (wanted.encode_to_vec(), actual.encode_to_vec());
-        let tops = ["rate", "offset", "labels"];
-        let merged = merge(&CLOCK, &wanted, &actual, Clearing(&cleared), &tops);
-        assert_eq!(difference(&CLOCK, &wanted, &merged, Clearing(&cleared)), []);
-        Clock::decode(&*merged).expect("a valid message")
+        let tops = descriptor.fields.iter().map(|field| field.name).collect::<Vec<_>>();
+        let merged = merge(descriptor, &wanted, &actual, Clearing(&cleared), &tops);
+        assert_eq!(difference(descriptor, &wanted, &merged, Clearing(&cleared)), []);
+        T::decode(&*merged).expect("a valid message")
+    }
+
+    fn update(wanted: &Clock, actual: &Clock, cleared: &[&str]) -> Clock {
+        update_of(&CLOCK, wanted, actual, cleared)
     }
 
     #[test]
@@ -369,5 +455,23 @@ mod tests {
         assert_eq!(update(&wanted, &actual, &[]), clock(30, 0, &["a", "b"]));
         assert_eq!(update(&wanted, &actual, &["labels"]), wanted);
         assert_eq!(update(&clock(30, 0, &[]), &actual, &["labels"]), clock(30, 0, &[]));
+    }
+
+    #[test]
+    fn an_update_keeps_the_required_numbers_of_a_message_that_is_not_wanted() {
+        let actual = Tower { main: Some(clock(30, 5, &[])), others: vec![] };
+        let updated = update_of(&TOWER, &Tower::default(), &actual, &["main.offset"]);
+        assert_eq!(updated.main, Some(clock(30, 0, &[])));
+    }
+
+    #[test]
+    fn entries_of_a_list_without_keys_are_matched_by_position_in_lists_of_the_same_length() {
+        let tower = |others: &[Clock]| Tower { main: None, others: others.to_vec() };
+        let actual = tower(&[clock(30, 5, &[]), clock(30, 6, &[])]);
+        let wanted = tower(&[clock(25, 0, &[]), clock(24, 1, &[])]);
+        let expected = tower(&[clock(25, 5, &[]), clock(24, 1, &[])]);
+        assert_eq!(update_of(&TOWER, &wanted, &actual, &[]), expected);
+        let shorter = tower(&[clock(25, 0, &[])]);
+        assert_eq!(update_of(&TOWER, &shorter, &actual, &[]), shorter);
     }
 }

@@ -106,11 +106,6 @@ impl<'a> Records<'a> {
         self.of(field).iter().map(|record| record.value).collect()
     }
 
-    /// The content of a field that is a message, and empty if it is not set.
-    pub(super) fn content(&self, field: &Field) -> &'a [u8] {
-        self.of(field).first().map_or(&[], |record| record.value.bytes())
-    }
-
     /// The records of a field with their keys.
     pub(super) fn raw(&self, field: &Field) -> Vec<u8> {
         self.of(field).iter().flat_map(|record| record.raw).copied().collect()

@@ -33,6 +33,8 @@ pub(super) struct Convergence<'a, N> {
     refused: u32,
     /// The operation that is waited for.
     operation: Option<OperationName>,
+    /// Whether no operation was under way when it was looked for last.
+    was_idle: bool,
 }
 
 impl<'a, N: Declared> Convergence<'a, N> {
@@ -40,7 +42,16 @@ impl<'a, N: Declared> Convergence<'a, N> {
         let mut poller = Poller::new(policy);
         // Every pause follows a read.
         poller.skip_first();
-        Self { client, name, policy, poller, has_begun: false, refused: 0, operation: None }
+        Self {
+            client,
+            name,
+            policy,
+            poller,
+            has_begun: false,
+            refused: 0,
+            operation: None,
+            was_idle: false,
+        }
     }
 
     /// The time limit of the whole way.
@@ -100,6 +111,7 @@ impl<'a, N: Declared> Convergence<'a, N> {
                 }
                 (Phase::Changing, _) => self.pause().await,
                 (_, None) => return Ok(actual),
+                (_, Some(_)) if !self.is_idle().await? => {}
                 (_, Some(update)) => {
                     let (resource, mask) = (update.resource, update.mask);
                     let step = self.name.update(self.client, resource, mask, self.policy());
@@ -202,6 +214,23 @@ impl<'a, N: Declared> Convergence<'a, N> {
             }
             Err(e) => Err(e),
         }
+    }
+
+    /// Whether no operation was under way before the last read. Otherwise the resource is to be read
+    /// again: an update of another caller may show only at its end, and nothing in the API prevents
+    /// that it is repeated.
+    async fn is_idle(&mut self) -> Result<bool, Error> {
+        if std::mem::take(&mut self.was_idle) {
+            return Ok(true);
+        }
+        match self.under_way().await {
+            Ok(Some(operation)) => self.join(operation).await?,
+            Ok(None) => self.was_idle = true,
+            // An update needs no permission to list operations.
+            Err(e) if e.is_permission_denied() => self.was_idle = true,
+            Err(e) => return Err(e),
+        }
+        Ok(false)
     }
 
     /// Waits for what made the service refuse a step.

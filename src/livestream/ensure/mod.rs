@@ -2,7 +2,8 @@
 //!
 //! `ensure_…` compares a resource with its declaration and sends the difference. Fields that the
 //! declaration leaves unset are not compared, because the service fills in defaults. So a second run
-//! changes nothing. Several callers at once have the same effect as one.
+//! changes nothing. If several callers make the same declaration at once, the resource is created,
+//! started, stopped or deleted once. An update can be repeated: see [`Ensure`].
 //!
 //! Nothing is stored between two runs. The state of the resource is all that a run goes by.
 
@@ -30,16 +31,26 @@ use tokio::time::timeout;
 ///
 /// - A resource that does not exist is created.
 /// - If fields differ, one update changes these fields. Fields that the declaration leaves unset are
-///   neither compared nor changed; [`clear`](Self::clear) names fields to unset. A list is compared
-///   entry by entry and replaced as a whole. Fields that only the service sets do not count. The id
-///   and the number of a project mean the same project.
+///   neither compared nor changed, also in the entries of lists; [`clear`](Self::clear) names fields
+///   to unset. Fields that only the service sets do not count. The id and the number of a project
+///   mean the same project.
 /// - If nothing differs, the declaration only reads the resource.
+///
+/// A declaration that sets a list declares all of its entries, in their order. Entries with a `key`
+/// or an `id` are matched by it. Entries without are matched by position, if both lists have the same
+/// length; otherwise the update replaces the list. An entry that matches none is sent as declared.
 ///
 /// The wait ends when the operation is done. If another caller was faster, it ends when the operation
 /// of that caller is done. It has the limit of the client's [`PollPolicy`]. Once something has been sent, the wait
 /// continues while the service is unavailable. A run that was dropped is continued by the next one.
 ///
 /// **An update of a channel ends its DVR sessions.** [`plan`](Self::plan) names them.
+///
+/// If several callers declare the same update at once, the service can carry it out more than once:
+/// the API has no etag, so it does not refuse an update that was made from an old state. A declaration
+/// waits for an operation that is under way, and reads the resource again, before it sends an update.
+/// So a repeated update is rare, but a channel then loses the DVR sessions that were created since the
+/// first one. Let only one instance of a program declare updates of such a channel.
 ///
 /// # Errors
 /// - `INVALID_ARGUMENT`, before anything is changed, if a field differs that no update can change.
@@ -104,10 +115,10 @@ impl<N: Declared> Ensure<N> {
             Err(e) if e.is_not_found() => return Ok(Plan::Create { name }),
             actual => actual?,
         };
-        let Some(Update { mask, changes, .. }) = wanted.update(&actual)? else {
+        let Some(Update { resource, mask, changes }) = wanted.update(&actual)? else {
             return Ok(Plan::Nothing { name });
         };
-        let effects = wanted.name.effects(&client, &actual).await?;
+        let effects = wanted.name.effects(&client, &actual, &resource).await?;
         let (ended_sessions, refusal) = (effects.ended_sessions, effects.refusal);
         Ok(Plan::Update { name, mask, changes, ended_sessions, refusal })
     }

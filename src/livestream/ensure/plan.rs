@@ -6,7 +6,8 @@ use crate::{
         descriptor::{
             Change, Clearing, Described as _, Selection, difference, is_same_name, merge,
         },
-        rpc::InvalidField,
+        error::Error,
+        rpc::{InvalidField, Rpc as _},
     },
     name::DvrSessionName,
 };
@@ -43,7 +44,8 @@ pub enum Plan {
         changes: Vec<Change>,
         /// The DVR sessions that the update of a channel ends.
         ended_sessions: Vec<DvrSessionName>,
-        /// Why the service would refuse the update in the present state of the resource.
+        /// Why the service would refuse the update of a DVR session in its present state, by the
+        /// documentation and the system's clock. Inputs and channels have no such state.
         refusal: Option<String>,
     },
     /// The resource is as declared.
@@ -99,16 +101,21 @@ pub(super) struct Update<T> {
 
 impl<N: Declared> Wanted<N> {
     /// Checks what can be checked before anything is read.
-    pub(super) fn check(&mut self) -> Result<(), InvalidField> {
-        Selection::<N::Resource>::of(&self.cleared)
-            .map_err(|unknown| InvalidField::new("clear", unknown.reason().to_owned()))?;
+    pub(super) fn check(&mut self) -> Result<(), Error> {
+        Selection::<N::Resource>::of(&self.cleared).map_err(|unknown| {
+            self.refuse(InvalidField::new("clear", unknown.reason().to_owned()))
+        })?;
         let name = N::name_mut(&mut self.resource);
         if !name.is_empty() && !is_same_name(name, self.name.as_str()) {
             let reason = format!("is {name:?}, but the resource is declared as {}", self.name);
-            return Err(InvalidField::new("name", reason));
+            return Err(self.refuse(InvalidField::new("name", reason)));
         }
         name.clear();
         Ok(())
+    }
+
+    fn refuse(&self, invalid: InvalidField) -> Error {
+        Error::from(invalid).with_subject(N::Get::METHOD, self.name.as_str())
     }
 
     /// The update that an existing resource needs, or `None` if it is as wanted.
@@ -118,7 +125,7 @@ impl<N: Declared> Wanted<N> {
     pub(super) fn update(
         &self,
         actual: &N::Resource,
-    ) -> Result<Option<Update<N::Resource>>, InvalidField> {
+    ) -> Result<Option<Update<N::Resource>>, Error> {
         let (wanted, actual) = (self.resource.encode_to_vec(), actual.encode_to_vec());
         let (descriptor, cleared) = (N::Resource::DESCRIPTOR, Clearing(&self.cleared));
         let changes = difference(descriptor, &wanted, &actual, cleared);
@@ -127,7 +134,7 @@ impl<N: Declared> Wanted<N> {
         if let Some(first) = fixed.first() {
             let fixed = fixed.iter().map(|change| change.to_string()).collect::<Vec<_>>();
             let reason = format!("cannot be changed by an update ({})", fixed.join("; "));
-            return Err(InvalidField::new(first.path.clone(), reason));
+            return Err(self.refuse(InvalidField::new(first.path.clone(), reason)));
         }
         if changes.is_empty() {
             return Ok(None);

@@ -21,7 +21,7 @@ use crate::{
     proto::google::rpc::Status,
 };
 use prost_types::FieldMask;
-use std::{fmt, pin::Pin};
+use std::{fmt, pin::Pin, time::SystemTime};
 use tonic::Code;
 
 /// The name of a resource that can be declared: an input, a channel, an asset, a DVR session, a clip
@@ -73,8 +73,13 @@ pub trait Declared: ResourceName {
     ) -> Option<Work<Started<()>>>;
     /// What an update leads to beyond the change of its fields.
     #[doc(hidden)]
-    fn effects(&self, client: &LivestreamClient, resource: &Self::Resource) -> Work<Effects> {
-        let _ = (client, resource);
+    fn effects(
+        &self,
+        client: &LivestreamClient,
+        actual: &Self::Resource,
+        updated: &Self::Resource,
+    ) -> Work<Effects> {
+        let _ = (client, actual, updated);
         Box::pin(std::future::ready(Ok(Effects::default())))
     }
 }
@@ -258,7 +263,7 @@ impl Declared for ChannelName {
         }
     }
 
-    fn effects(&self, client: &LivestreamClient, _: &Channel) -> Work<Effects> {
+    fn effects(&self, client: &LivestreamClient, _: &Channel, _: &Channel) -> Work<Effects> {
         use dvr_session::State as S;
         let sessions = client.list_dvr_sessions(self).items();
         Box::pin(async move {
@@ -380,16 +385,18 @@ impl Declared for DvrSessionName {
         Some(step(client.delete_dvr_session(self), policy))
     }
 
-    fn effects(&self, _: &LivestreamClient, resource: &DvrSession) -> Work<Effects> {
-        use dvr_session::State as S;
-        let refusal = match resource.state() {
-            S::Scheduled | S::Live | S::Unspecified => None,
-            S::Pending | S::Updating => None,
-            other => Some(format!(
-                "the session is {}, and an update needs SCHEDULED or LIVE",
-                other.as_str_name()
-            )),
+    fn effects(
+        &self,
+        _: &LivestreamClient,
+        actual: &DvrSession,
+        updated: &DvrSession,
+    ) -> Work<Effects> {
+        let refusal = match Self::phase(actual) {
+            // The declaration waits for the end of the change.
+            Phase::Changing => None,
+            _ => actual.update_refusal(&updated.dvr_windows, SystemTime::now()),
         };
+        let refusal = refusal.map(|reason| format!("the session {reason}"));
         Box::pin(std::future::ready(Ok(Effects { ended_sessions: Vec::new(), refusal })))
     }
 }

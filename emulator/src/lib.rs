@@ -64,3 +64,5 @@ pub use gate::{Fault, FaultId, LoggedRequest};
 pub use recover::Recovered;
 pub use serve::EmulatorService;
 pub use settings::{Latency, Limit, UnknownSetting};
+#[cfg(feature = "program")]
+pub use tls::Identity;

@@ -43,6 +43,7 @@ mod reflection;
 mod regions;
 mod request_ids;
 mod request_quota;
+mod response_mask;
 mod retention;
 mod serve;
 mod service;

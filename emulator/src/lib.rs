@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod assets;
+mod bodies;
 mod builder;
 mod channels;
 mod clip_order;

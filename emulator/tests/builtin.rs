@@ -104,3 +104,23 @@ fn the_imported_definitions_are_copies_of_those_of_the_client() {
         assert_eq!(read(&own).expect("there"), read(&client).expect("there"), "{file}");
     }
 }
+
+#[tokio::test]
+async fn an_unknown_method_of_each_service_gets_unimplemented_with_a_message() {
+    let mut grpc = tonic::client::Grpc::new(channel(&Emulator::new()).await);
+    let services = [
+        "livestream.emulator.v1.Control",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    ];
+    for service in services {
+        grpc.ready().await.expect("connected");
+        let path = format!("/{service}/Fly");
+        let codec = tonic_prost::ProstCodec::<(), ()>::default();
+        let uri = path.parse().expect("a path");
+        let refusal = grpc.unary(tonic::Request::new(()), uri, codec).await.expect_err("unknown");
+        assert_eq!(refusal.code(), tonic::Code::Unimplemented);
+        assert!(refusal.message().contains(&path), "{service}: {:?}", refusal.message());
+    }
+}

@@ -63,7 +63,7 @@ pub(super) fn invalid_field(violation: &InvalidField) -> Status {
 /// Refuses a request that violates the client's rules.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` with every violation.
+/// `INVALID_ARGUMENT` with the violations that fit into trailers.
 pub(super) fn check(violations: &[InvalidField]) -> Result<(), Status> {
     check_in("", violations)
 }
@@ -71,7 +71,7 @@ pub(super) fn check(violations: &[InvalidField]) -> Result<(), Status> {
 /// [`check`] for a resource that the request holds in `field`: the paths begin at the request.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` with every violation.
+/// `INVALID_ARGUMENT` with the violations that fit into trailers.
 pub(super) fn check_in(field: &str, violations: &[InvalidField]) -> Result<(), Status> {
     let path = |violation: &InvalidField| match field {
         "" => violation.field().to_owned(),

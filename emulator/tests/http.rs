@@ -3,7 +3,7 @@
 mod support;
 
 use livestream_client::{LivestreamClient, model, name::LocationName};
-use livestream_emulator::Emulator;
+use livestream_emulator::{Emulator, Fault};
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::{
@@ -598,5 +598,63 @@ async fn the_page_and_the_health_answer_head_and_refuse_other_methods() {
         }
         let post = send(&emulator, "POST", path, "{}").await;
         assert_eq!((post.status, post.header("allow")), (405, Some("GET, HEAD")), "{path}");
+    }
+}
+
+/// A server on loopback that runs on the clock of the test.
+async fn listening(emulator: &Emulator) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let emulator = emulator.clone();
+    tokio::spawn(async move { emulator.serve(listener).await });
+    address
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_arrives_slowly_is_read_to_its_end() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = listening(&emulator()).await;
+    let mut connection = TcpStream::connect(address).await.expect("listening");
+    let body = r#"{"type": "RTMP_PUSH"}"#;
+    let head = format!(
+        "POST /v1/{LOCATION}/inputs?inputId=a HTTP/1.1\r\nhost: e\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    connection.write_all(head.as_bytes()).await.expect("open");
+    for byte in body.bytes() {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        connection.write_all(&[byte]).await.expect("open");
+    }
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.expect("text");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_for_the_page_and_a_delayed_answer_outlast_the_limit_of_silence() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let emulator = emulator();
+    let address = listening(&emulator).await;
+    let mut page = TcpStream::connect(address).await.expect("listening");
+    let request = "GET /emulator/v1/world:stream HTTP/1.1\r\nhost: e\r\n\r\n";
+    page.write_all(request.as_bytes()).await.expect("sent");
+    assert_ne!(page.read(&mut [0; 64 * 1024]).await.expect("open"), 0);
+
+    let delay = Duration::from_secs(300);
+    emulator.inject(Fault::delay(delay).on_method("ListChannels"));
+    let begun = tokio::time::Instant::now();
+    let connection = TcpStream::connect(address).await.expect("listening");
+    let answer = exchange(connection, "GET", &v1("channels"), &[], "").await;
+    assert_eq!(answer.expect("a response").status, 200);
+    assert!(begun.elapsed() >= delay);
+
+    // The request in the log is an event; then the clock is one.
+    emulator.advance(Duration::from_secs(5));
+    let time = prost_types::Timestamp::from(emulator.now()).to_string();
+    let (mut text, mut buffer) = (String::new(), vec![0; 64 * 1024]);
+    while !text.contains(&time) {
+        let count = page.read(&mut buffer).await.expect("open");
+        assert!(count > 0, "closed");
+        text.push_str(&String::from_utf8_lossy(&buffer[..count]));
     }
 }

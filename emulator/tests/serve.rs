@@ -315,23 +315,3 @@ async fn each_silent_connection_of_a_listener_is_closed_after_its_limit() {
     }
     silent.join_all().await;
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_body_that_arrives_slowly_is_read_to_its_end() {
-    let address = listening(&Emulator::builder().manual_clock().build()).await;
-    let mut connection = TcpStream::connect(address).await.expect("listening");
-    let body = r#"{"type": "RTMP_PUSH"}"#;
-    let head = format!(
-        "POST /v1/{LOCATION}/inputs?inputId=a HTTP/1.1\r\nhost: e\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    connection.write_all(head.as_bytes()).await.expect("open");
-    for byte in body.bytes() {
-        tokio::time::sleep(Duration::from_secs(20)).await;
-        connection.write_all(&[byte]).await.expect("open");
-    }
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.expect("text");
-    // Without the feature `http`, the path is unknown.
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-}

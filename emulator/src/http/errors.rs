@@ -35,7 +35,7 @@ pub(super) struct Refused {
 
 impl Refused {
     /// No service has the path.
-    pub(super) fn not_found(head: &Parts, method: &Method, is_pretty: bool) -> Self {
+    pub(super) fn not_found(head: &Parts, method: &Method, is_pretty: bool) -> Box<Self> {
         let path = head.uri.path();
         let status = Status::not_found(format!("The path {path} was not found on this server"));
         let response = self::response(&status, is_pretty);
@@ -43,7 +43,11 @@ impl Refused {
     }
 
     /// The path exists with other methods only.
-    pub(super) fn method_not_allowed(head: &Parts, method: &Method, allowed: &[Method]) -> Self {
+    pub(super) fn method_not_allowed(
+        head: &Parts,
+        method: &Method,
+        allowed: &[Method],
+    ) -> Box<Self> {
         let path = head.uri.path();
         let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         let message =
@@ -57,14 +61,19 @@ impl Refused {
         Self::unserved(path, method, Status::unimplemented(message), response)
     }
 
-    fn unserved(path: &str, method: &Method, status: Status, response: Response<Body>) -> Self {
-        Self {
+    fn unserved(
+        path: &str,
+        method: &Method,
+        status: Status,
+        response: Response<Body>,
+    ) -> Box<Self> {
+        Box::new(Self {
             path: path.to_owned(),
             resource: path.to_owned(),
             status,
             unserved: Some((method.clone(), response.status())),
             response,
-        }
+        })
     }
 }
 

@@ -66,7 +66,11 @@ async fn answer_http(emulator: &Emulator, request: Request<Body>) -> Response<Bo
 /// The answer to a GET that is for no method of a service.
 type Own = fn(&Emulator, &Parts) -> Response<Body>;
 
-fn answer_own(emulator: &Emulator, head: &Parts, answer: Own) -> Result<Response<Body>, Refused> {
+fn answer_own(
+    emulator: &Emulator,
+    head: &Parts,
+    answer: Own,
+) -> Result<Response<Body>, Box<Refused>> {
     match head.method {
         Method::GET => Ok(answer(emulator, head)),
         Method::HEAD => {

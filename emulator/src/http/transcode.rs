@@ -30,7 +30,7 @@ pub(super) async fn answer<S>(
     service: S,
     head: &Parts,
     body: Result<Bytes, String>,
-) -> Result<Response<Body>, Refused>
+) -> Result<Response<Body>, Box<Refused>>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
@@ -54,12 +54,9 @@ where
         let body = body.map_err(|reason| invalid("", reason))?;
         Ok((message(route, variables, &parameters, &body)?, system))
     };
-    let (message, system) = read().map_err(|status| Refused {
-        path: path.clone(),
-        resource,
-        response: errors::response(&status, is_pretty),
-        status,
-        unserved: None,
+    let (message, system) = read().map_err(|status| {
+        let response = errors::response(&status, is_pretty);
+        Box::new(Refused { path: path.clone(), resource, status, unserved: None, response })
     })?;
     let mut request = Request::new(frame(&message));
     *request.method_mut() = Method::POST;

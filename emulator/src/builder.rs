@@ -4,6 +4,7 @@ use super::{
     clock::Clock,
     emulator::Emulator,
     gate::Gate,
+    regions::REGIONS,
     settings::{Latency, Limit, Settings},
     state::State,
 };
@@ -18,6 +19,11 @@ impl Emulator {
     /// Creates a builder with the default settings.
     pub fn builder() -> Builder {
         Builder::new()
+    }
+
+    /// The ids of the service's locations.
+    pub fn locations() -> impl Iterator<Item = &'static str> {
+        REGIONS.into_iter().map(|(id, _)| id)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Dispatch: one request at a time, by the rule of its method, on the state as it is now.
 
-use super::{regions, request_ids::REQUEST_ID_LIFETIME, state::State, status};
+use super::{regions, request_ids::REQUEST_ID_LIFETIME, response_mask, state::State, status};
 use livestream_client::{
     mask::Selection,
     rpc::{Described, Rpc},
@@ -65,12 +65,13 @@ pub(super) fn selection<T: Described>(
     metadata: &MetadataMap,
 ) -> Result<Option<Selection<T>>, Status> {
     let Some(mask) = metadata.get("x-goog-fieldmask") else { return Ok(None) };
-    let mask = mask.to_str().unwrap_or_default();
-    if mask == "*" {
+    let refuse = |reason: &str| status::invalid("x-goog-fieldmask", reason);
+    let mask = mask.to_str().map_err(|_| refuse("is invalid: it is not ASCII"))?;
+    let paths = response_mask::paths(mask).map_err(|reason| refuse(&reason))?;
+    if paths.iter().any(|path| path == "*") {
         return Ok(None);
     }
-    let selection = Selection::of(mask.split(','));
-    selection.map(Some).map_err(|unknown| status::invalid("x-goog-fieldmask", unknown.reason()))
+    Selection::of(paths).map(Some).map_err(|unknown| refuse(unknown.reason()))
 }
 
 /// Whether a service has the locations in [`regions`].

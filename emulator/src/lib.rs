@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod assets;
+mod bodies;
 mod builder;
 mod channels;
 mod clip_order;
@@ -43,6 +44,7 @@ mod reflection;
 mod regions;
 mod request_ids;
 mod request_quota;
+mod response_mask;
 mod retention;
 mod serve;
 mod service;
@@ -64,3 +66,5 @@ pub use gate::{Fault, FaultId, LoggedRequest};
 pub use recover::Recovered;
 pub use serve::EmulatorService;
 pub use settings::{Latency, Limit, UnknownSetting};
+#[cfg(feature = "program")]
+pub use tls::Identity;

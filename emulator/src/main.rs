@@ -1,11 +1,11 @@
 //! Serves an emulated Live Stream service on a port, over gRPC and HTTP/JSON.
 
-use clap::{Parser, error::ErrorKind};
-use livestream_emulator::{Builder, Emulator, Latency, Limit};
+use clap::{CommandFactory as _, Parser, error::ErrorKind};
+use livestream_emulator::{Builder, Emulator, Identity, Latency, Limit};
 use std::{
     fmt::Display,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
@@ -70,7 +70,7 @@ struct Options {
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = delay)]
     session_length: Delay,
 
-    /// Location that listings cannot reach
+    /// Location that listings cannot reach; with --any-location also one that the service does not have
     #[arg(long, value_name = "LOCATION")]
     unreachable: Vec<String>,
 
@@ -138,6 +138,21 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl Options {
+    /// Refuses what only several flags together show to be wrong.
+    fn checked(self) -> Result<Self, clap::Error> {
+        let is_known = |id: &String| Emulator::locations().any(|known| known == id);
+        match self.unreachable.iter().find(|id| !self.any_location && !is_known(id)) {
+            None => Ok(self),
+            Some(id) => {
+                let known = Emulator::locations().collect::<Vec<_>>().join(", ");
+                let reason = format!(
+                    "--unreachable: '{id}' is not one of: {known}; --any-location allows others"
+                );
+                Err(Self::command().error(ErrorKind::InvalidValue, reason))
+            }
+        }
+    }
+
     fn builder(&self) -> Builder {
         let mut builder = Emulator::builder().speed(self.speed).seed(self.seed);
         if !self.realistic {
@@ -179,7 +194,7 @@ impl Options {
 }
 
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
+    let options = match Options::try_parse().and_then(Options::checked) {
         Ok(options) => options,
         Err(error) => {
             // stdout can be closed.
@@ -209,11 +224,15 @@ fn report(line: impl Display) {
 async fn run(options: &Options) -> Result<(), String> {
     // Before the port is bound: a signal from then on is not lost. PID 1 has no default handlers.
     let stop = stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let identity = match &*options.tls {
+        [certificate, key] => Some(identity(certificate, key)?),
+        _ => None,
+    };
     let address = &options.listen;
     let fail = |error: io::Error| format!("cannot listen on {address}: {error}");
     let listener = TcpListener::bind(address.as_str()).await.map_err(fail)?;
     let bound = listener.local_addr().map_err(fail)?;
-    if !bound.ip().is_loopback() {
+    if identity.is_none() && !bound.ip().is_loopback() {
         report(format_args!(
             "warning: {bound} is not a loopback address, and there is no TLS and no authentication"
         ));
@@ -237,16 +256,21 @@ async fn run(options: &Options) -> Result<(), String> {
     // For scripts: the first line of stdout, which can be closed.
     let _ = writeln!(io::stdout(), "export LIVESTREAM_EMULATOR_HOST={bound}");
     let _ = io::stdout().flush();
-    let [certificate, key] = &*options.tls else {
-        report(format_args!("serving gRPC and HTTP/JSON on http://{bound}"));
-        return emulator.serve_until(listener, stop).await.map_err(fail);
-    };
-    let read = |path: &PathBuf| {
+    let scheme = if identity.is_some() { "https" } else { "http" };
+    report(format_args!("serving gRPC and HTTP/JSON on {scheme}://{bound}"));
+    match identity {
+        Some(identity) => emulator.serve_tls_until(listener, &identity, stop).await.map_err(fail),
+        None => emulator.serve_until(listener, stop).await.map_err(fail),
+    }
+}
+
+fn identity(certificate: &Path, key: &Path) -> Result<Identity, String> {
+    let read = |path: &Path| {
         std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
     };
-    let (certificate, key) = (read(certificate)?, read(key)?);
-    report(format_args!("serving gRPC and HTTP/JSON on https://{bound}"));
-    emulator.serve_tls_until(listener, &certificate, &key, stop).await.map_err(fail)
+    let identity = Identity::from_pem(&read(certificate)?, &read(key)?);
+    let (certificate, key) = (certificate.display(), key.display());
+    identity.map_err(|error| format!("cannot use {certificate} with {key}: {error}"))
 }
 
 /// Waits for SIGTERM or Ctrl-C.

@@ -1,18 +1,24 @@
 //! Connections: HTTP/1.1 and HTTP/2 without TLS on one port.
 
 use super::{
+    bodies::{RequestBody, ResponseBody},
     emulator::Emulator,
     gate::{Connection, Reset},
 };
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use std::{io, pin::pin, time::Duration};
+use std::{
+    io::{self, Cursor},
+    pin::pin,
+    sync::atomic::Ordering,
+    time::Duration,
+};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
@@ -25,8 +31,16 @@ use tower::Service as _;
 /// How long open requests may take after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// How long a client may take to send the head of a request, and to answer a ping.
+/// How long a client may take to begin, to send the head of a request, to go on within a body, and to
+/// answer a ping. A connection of HTTP/1.1 without requests ends after this time.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a connection without requests stays open after the server was asked to stop: a request may
+/// be on its way.
+const LAST_REQUEST: Duration = Duration::from_millis(500);
+
+/// What a client sends first on a connection of HTTP/2.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Serves the connections of a listener until `stop` is ready. Then open requests may end. `open` makes
 /// a connection of a stream, such as by a TLS handshake.
@@ -51,11 +65,16 @@ where
                 Ok((stream, _)) => {
                     // Without it, small frames wait for each other.
                     let _ = stream.set_nodelay(true);
-                    let (emulator, stopped) = (emulator.clone(), stopped.clone());
+                    let (emulator, mut stopped) = (emulator.clone(), stopped.clone());
                     let opened = open(stream);
                     connections.spawn(async move {
-                        // An error is the client's: it is gone, or refuses the certificate.
-                        if let Ok(Ok(connection)) = tokio::time::timeout(PATIENCE, opened).await {
+                        let begun = async { begin(opened.await?).await };
+                        let begun = tokio::select! {
+                            begun = tokio::time::timeout(PATIENCE, begun) => begun,
+                            _ = stopped.wait_for(|stopped| *stopped) => return,
+                        };
+                        // An error is the client's: it is gone, silent, or refuses the certificate.
+                        if let Ok(Ok(connection)) = begun {
                             serve_one(emulator, connection, stopped, Patience::Limited).await;
                         }
                     });
@@ -73,6 +92,22 @@ where
     let drained = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(DRAIN, drained).await;
     Ok(())
+}
+
+/// Waits until a client has sent enough to tell HTTP/1.1 from HTTP/2. hyper would wait forever.
+async fn begin<C>(mut connection: C) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let mut first = Vec::with_capacity(PREFACE.len());
+    while first.len() < PREFACE.len() && PREFACE.starts_with(&first) {
+        let rest = PREFACE.len() - first.len();
+        if (&mut connection).take(rest as u64).read_buf(&mut first).await? == 0 {
+            break;
+        }
+    }
+    let (reader, writer) = tokio::io::split(connection);
+    Ok(tokio::io::join(Cursor::new(first).chain(reader), writer))
 }
 
 fn is_temporary(error: &io::Error) -> bool {
@@ -114,7 +149,9 @@ pub(super) async fn serve_one<C>(
     builder.http2().max_concurrent_streams(1024);
     let service = {
         let handle = handle.clone();
-        hyper::service::service_fn(move |request| answer(emulator.clone(), handle.clone(), request))
+        hyper::service::service_fn(move |request| {
+            answer(emulator.clone(), handle.clone(), patience, request)
+        })
     };
     let mut serving = pin!(builder.serve_connection(TokioIo::new(connection), service));
     loop {
@@ -134,15 +171,25 @@ pub(super) async fn serve_one<C>(
     tokio::select! {
         _ = serving => {}
         () = handle.asked_to_close() => {}
+        // hyper would wait for the rest of a request, or for the answer to a ping.
+        () = handle.idle_for(LAST_REQUEST) => {}
     }
 }
 
 async fn answer(
     emulator: Emulator,
     connection: Connection,
+    patience: Patience,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, BoxError> {
-    let mut request = request.map(Body::new);
+    let in_progress = connection.begin();
+    let is_http1 = request.version() < Version::HTTP_2;
+    let (head, body) = request.into_parts();
+    // On HTTP/2, pings tell whether the client is there, and a stream can wait for long.
+    let patience = (is_http1 && patience == Patience::Limited).then_some(PATIENCE);
+    let body = RequestBody::new(body, connection.clone(), patience);
+    let is_read = body.is_read();
+    let mut request = Request::from_parts(head, Body::new(body));
     request.extensions_mut().insert(connection);
     #[cfg(feature = "http")]
     let response = super::http::answer(&emulator, request).await;
@@ -151,10 +198,15 @@ async fn answer(
         Ok(response) => response,
         Err(never) => match never {},
     };
-    match response.extensions().get::<Reset>() {
-        Some(Reset) => Err(h2::Error::from(h2::Reason::INTERNAL_ERROR).into()),
-        None => Ok(response),
+    if response.extensions().get::<Reset>().is_some() {
+        return Err(h2::Error::from(h2::Reason::INTERNAL_ERROR).into());
     }
+    let mut response = response.map(|body| Body::new(ResponseBody { body, _request: in_progress }));
+    // The rest of the body would be read as the next request, so hyper closes the connection.
+    if is_http1 && !is_read.load(Ordering::Relaxed) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 #[cfg(test)]

@@ -65,7 +65,9 @@ impl Service<http::Request<Body>> for EmulatorService {
         // The control service is neither logged nor hit by faults.
         #[cfg(feature = "http")]
         if request.uri().path().split('/').nth(1) == Some(control_server::SERVICE_NAME) {
-            return self.control.call(request);
+            let path = request.uri().path().to_owned();
+            let answer = self.control.call(request);
+            return Box::pin(async move { Ok(status::with_message(answer.await?, &path)) });
         }
         let service = self.clone();
         Box::pin(async move { Ok(service.pass(request).await) })
@@ -80,14 +82,9 @@ impl EmulatorService {
     async fn pass(mut self, request: http::Request<Body>) -> http::Response<Body> {
         let (head, body) = request.into_parts();
         // One byte more than the message, so that the generated server refuses it.
-        let body = match Limited::new(body, MAX_REQUEST + 6).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(_) => {
-                let limit = MAX_REQUEST / (1024 * 1024);
-                let reason = format!("the request cannot be read, or is larger than {limit} MiB");
-                return Status::out_of_range(reason).into_http();
-            }
-        };
+        let read = Limited::new(body, MAX_REQUEST + 6).collect().await;
+        let is_read = read.is_ok();
+        let body = read.map(|body| body.to_bytes()).unwrap_or_default();
         let path = head.uri.path().to_owned();
         let message = uncompressed(&body);
         let resource =
@@ -101,7 +98,14 @@ impl EmulatorService {
             is_json: head.extensions.get::<FromJson>().is_some(),
             message: message.map(|message| body.slice_ref(message)),
             outcome: None,
+            unserved: None,
         });
+        if !is_read {
+            let limit = MAX_REQUEST / (1024 * 1024);
+            let reason = format!("the request cannot be read, or is larger than {limit} MiB");
+            self.emulator.log_end(number, Code::OutOfRange, &reason);
+            return Status::out_of_range(reason).into_http();
+        }
         let Strike { delay, effect } = self.emulator.strike(&path, &resource);
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
@@ -128,7 +132,7 @@ impl EmulatorService {
         }
         let request = http::Request::from_parts(head, Body::new(Full::new(body)));
         let response = match self.route(request).await {
-            Ok(response) => with_message(response, &path),
+            Ok(response) => status::with_message(response, &path),
             Err(never) => match never {},
         };
         let (code, text) = match Status::from_header_map(response.headers()) {
@@ -159,13 +163,6 @@ async fn close(connection: Option<Connection>) -> http::Response<Body> {
         }
         None => Status::unavailable(BROKEN).into_http(),
     }
-}
-
-/// The generated server has no message for a method that the service does not have.
-fn with_message(response: http::Response<Body>, path: &str) -> http::Response<Body> {
-    let is_unknown = response.headers().get(Status::GRPC_STATUS).is_some_and(|s| s == "12")
-        && !response.headers().contains_key(Status::GRPC_MESSAGE);
-    if is_unknown { status::unimplemented(path).into_http() } else { response }
 }
 
 type Answer =

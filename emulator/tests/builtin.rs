@@ -104,3 +104,50 @@ fn the_imported_definitions_are_copies_of_those_of_the_client() {
         assert_eq!(read(&own).expect("there"), read(&client).expect("there"), "{file}");
     }
 }
+
+#[tokio::test]
+async fn an_unknown_method_of_each_service_gets_unimplemented_with_a_message() {
+    let mut grpc = tonic::client::Grpc::new(channel(&Emulator::new()).await);
+    let services = [
+        "livestream.emulator.v1.Control",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    ];
+    for service in services {
+        grpc.ready().await.expect("connected");
+        let path = format!("/{service}/Fly");
+        let codec = tonic_prost::ProstCodec::<(), ()>::default();
+        let uri = path.parse().expect("a path");
+        let refusal = grpc.unary(tonic::Request::new(()), uri, codec).await.expect_err("unknown");
+        assert_eq!(refusal.code(), tonic::Code::Unimplemented);
+        assert!(refusal.message().contains(&path), "{service}: {:?}", refusal.message());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_streams_outlast_the_limit_of_silence() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let emulator = Emulator::builder().manual_clock().build();
+    tokio::spawn(async move { emulator.serve(listener).await });
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}"));
+    let channel = endpoint.expect("a URI").connect().await.expect("listening");
+
+    let watch = HealthClient::new(channel.clone()).watch(HealthCheckRequest::default()).await;
+    let mut watch = watch.expect("accepted").into_inner();
+    assert!(watch.message().await.expect("open").is_some());
+    let (ask, asked) = tokio::sync::mpsc::channel(1);
+    let asked = tokio_stream::wrappers::ReceiverStream::new(asked);
+    let mut client = ServerReflectionClient::new(channel);
+    let mut answers = client.server_reflection_info(asked).await.expect("accepted").into_inner();
+
+    let minutes = std::time::Duration::from_secs(300);
+    assert!(tokio::time::timeout(minutes, watch.message()).await.is_err(), "it stays open");
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    ask.send(request).await.expect("open");
+    assert!(answers.message().await.expect("open").is_some());
+}

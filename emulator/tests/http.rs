@@ -3,7 +3,7 @@
 mod support;
 
 use livestream_client::{LivestreamClient, model, name::LocationName};
-use livestream_emulator::Emulator;
+use livestream_emulator::{Emulator, Fault};
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::{
@@ -350,7 +350,9 @@ async fn the_world_for_the_page_follows_every_change() {
     let mut buffer = vec![0; 64 * 1024];
     let mut read_until = async |wanted: &str| {
         while !text.contains(wanted) {
-            let count = connection.read(&mut buffer).await.expect("open");
+            let read = connection.read(&mut buffer);
+            let count = tokio::time::timeout(Duration::from_secs(10), read).await;
+            let count = count.unwrap_or_else(|_| panic!("no {wanted} in: {text}")).expect("open");
             assert!(count > 0, "closed");
             text.push_str(&String::from_utf8_lossy(&buffer[..count]));
         }
@@ -358,4 +360,301 @@ async fn the_world_for_the_page_follows_every_change() {
     read_until("data: {").await;
     service.live.stop_channel(support::name(support::CHANNEL)).await.expect("it runs");
     read_until("STOPPING").await;
+
+    // The page has a clock of its own, which knows of no jumps.
+    let jumped = service.emulator.now() + Duration::from_secs(5);
+    service.emulator.advance(Duration::from_secs(5));
+    let time = prost_types::Timestamp::from(jumped);
+    read_until(&format!("\"time\":\"{time}\"")).await;
+    service.emulator.set_speed(3);
+    read_until("\"speed\":3,").await;
+    service.emulator.pause();
+    read_until("\"paused\":true").await;
+}
+
+#[tokio::test]
+async fn the_stream_for_the_page_has_no_event_while_only_time_passes() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let emulator = Emulator::builder().speed(60).build();
+    let mut connection = emulator.connect();
+    let request = "GET /emulator/v1/world:stream HTTP/1.1\r\nhost: e\r\n\r\n";
+    connection.write_all(request.as_bytes()).await.expect("sent");
+    let mut text = String::new();
+    let mut buffer = vec![0; 64 * 1024];
+    let reading = async {
+        loop {
+            let count = connection.read(&mut buffer).await.expect("open");
+            text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    };
+    let end: Result<(), _> = tokio::time::timeout(Duration::from_millis(2200), reading).await;
+    assert!(end.is_err(), "it stays open");
+    assert_eq!(text.matches("data: {").count(), 1, "{text}");
+}
+
+/// Requests with bodies on one connection, which stays open.
+#[tokio::test]
+async fn a_connection_goes_on_after_a_refusal_of_a_request_with_a_body() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let emulator = emulator();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let serving = tokio::spawn(async move { emulator.serve(listener).await });
+    let mut connection = TcpStream::connect(address).await.expect("listening");
+    let body = "x".repeat(1 << 20);
+    let requests = [
+        ("POST", "/v1/nonsense".to_owned(), "", "404"),
+        ("PUT", v1("channels/c"), "", "405"),
+        ("POST", v1("channels?alt=xml"), "", "400"),
+        ("POST", v1("channels?channelId=c"), "", "400"),
+        ("OPTIONS", v1("channels"), "", "204"),
+        ("GET", "/healthz".to_owned(), "", "200"),
+        ("POST", "/livestream.emulator.v1.Control/Fly".to_owned(), "application/grpc-web", "200"),
+        ("GET", v1("channels"), "", "400"),
+    ];
+    for (method, path, kind, status) in &requests {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: e\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        connection.write_all(head.as_bytes()).await.expect("open");
+        connection.write_all(body.as_bytes()).await.unwrap_or_else(|e| panic!("{path}: {e}"));
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}\n") && !answer.ends_with(b"\r\n\r\n") {
+            let count = connection.read_buf(&mut answer).await.expect("open");
+            assert!(count > 0, "{path}: {}", String::from_utf8_lossy(&answer));
+        }
+        let answer = String::from_utf8_lossy(&answer).to_lowercase();
+        assert!(answer.starts_with(&format!("http/1.1 {status}")), "{path}: {answer}");
+        if answer.contains("connection: close") {
+            connection = TcpStream::connect(address).await.expect("listening");
+        } else if answer.contains("transfer-encoding: chunked") {
+            while !answer.ends_with("0\r\n\r\n") {
+                assert!(connection.read_buf(&mut Vec::new()).await.expect("open") > 0);
+            }
+        }
+    }
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_and_ends_its_connection_openly() {
+    let body = " ".repeat(11 << 20);
+    let path = v1("channels?channelId=c");
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (mut read, mut write) = tokio::io::split(emulator().connect());
+    let head = format!("POST {path} HTTP/1.1\r\nhost: e\r\ncontent-length: {}\r\n\r\n", body.len());
+    let sending = tokio::spawn(async move {
+        let _ = write.write_all(format!("{head}{body}").as_bytes()).await;
+    });
+    let mut answer = String::new();
+    let _ = read.read_to_string(&mut answer).await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+    sending.await.expect("sent");
+}
+
+#[tokio::test]
+async fn the_fields_of_a_response_are_selected_in_every_form_of_google() {
+    let mut service = Service::new();
+    service.make_channel().await;
+    let channel = |name: &str| json!({"name": support::CHANNEL, (name): "STOPPED"});
+    let cases = [
+        ("channels/news?fields=name,streamingState", channel("streamingState")),
+        ("channels/news?$fields=name,streaming_state", channel("streamingState")),
+        ("channels/news?%24fields=name%2CstreamingState", channel("streamingState")),
+        ("channels/news?fields=output(uri)", json!({"output": {"uri": "gs://bucket/outputs/"}})),
+        ("channels/news?fields=output/uri", json!({"output": {"uri": "gs://bucket/outputs/"}})),
+        (
+            "channels?fields=channels(name,streamingState)",
+            json!({"channels": [channel("streamingState")]}),
+        ),
+        (
+            "channels?fields=channels/name,channels(streamingState),nextPageToken",
+            json!({"channels": [channel("streamingState")]}),
+        ),
+        (
+            "channels?fields=channels(name,manifests(key,muxStreams))",
+            json!({"channels": [{
+                "name": support::CHANNEL,
+                "manifests": [{"key": "main", "muxStreams": ["sound"]}],
+            }]}),
+        ),
+    ];
+    for (path, expected) in cases {
+        let answer = send(&service.emulator, "GET", &v1(path), "").await;
+        assert_eq!((answer.status, answer.json()), (200, expected), "{path}");
+    }
+    for fields in ["nonsense", "channels(", "channels)", "channels(nonsense)", "a,,b", "/name"] {
+        let path = v1(&format!("channels?fields={fields}"));
+        let answer = send(&service.emulator, "GET", &path, "").await;
+        assert_eq!(answer.status, 400, "{fields}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_body_in_gzip_is_inflated_up_to_the_limit() {
+    use std::io::Write as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let emulator = emulator();
+    let zip = |text: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(text).expect("in memory");
+        encoder.finish().expect("in memory")
+    };
+    let cases = [
+        ("gzip", zip(br#"{"type": "RTMP_PUSH"}"#), "200"),
+        ("identity", br#"{"type": "SRT_PUSH"}"#.to_vec(), "200"),
+        ("gzip", zip(&vec![b' '; 11 << 20]), "400"),
+        ("gzip", b"{}".to_vec(), "400"),
+        ("gzip", zip(b"{}")[..12].to_vec(), "400"),
+        ("br", b"{}".to_vec(), "400"),
+    ];
+    for (at, (encoding, body, status)) in cases.into_iter().enumerate() {
+        let mut connection = emulator.connect();
+        let path = v1(&format!("inputs?inputId=i{at}"));
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: e\r\nconnection: close\r\ncontent-encoding: {encoding}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        connection.write_all(&[head.as_bytes(), &body].concat()).await.expect("sent");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.expect("text");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{encoding} {at}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_has_the_requests_that_no_method_answers() {
+    let emulator = emulator();
+    let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sink = lines.clone();
+    emulator.log_to(move |line| sink.lock().expect("no panic").push(line.to_owned()));
+    let channel = v1("channels/c");
+    for (method, path, body) in [
+        ("GET", "/v1/nonsense?x=1", ""),
+        ("PUT", &*channel, "{}"),
+        ("POST", &v1("channels?channelId=c"), "{"),
+        ("GET", &v1("channels?alt=xml"), ""),
+        ("GET", &v1("channels/c?hologram=1"), ""),
+        ("POST", "/emulator/v1/faults", "{"),
+    ] {
+        send(&emulator, method, path, body).await;
+    }
+    let log: Vec<_> = emulator
+        .requests()
+        .into_iter()
+        .map(|r| (r.method().to_owned(), r.resource().to_owned(), r.code(), r.is_json()))
+        .collect();
+    use tonic::Code;
+    let entry = |method: &str, resource: &str, code| {
+        (method.to_owned(), resource.to_owned(), Some(code), true)
+    };
+    let expected = [
+        entry("GET", "/v1/nonsense", Code::NotFound),
+        entry("PUT", &channel, Code::Unimplemented),
+        entry("CreateChannel", LOCATION, Code::InvalidArgument),
+        entry("ListChannels", LOCATION, Code::InvalidArgument),
+        entry("GetChannel", support::CHANNEL.trim_end_matches("news"), Code::InvalidArgument),
+    ];
+    let expected = expected.map(|mut entry| {
+        if entry.1.ends_with('/') {
+            entry.1.push('c');
+        }
+        entry
+    });
+    assert_eq!(log, expected);
+    let lines = lines.lock().expect("no panic").clone();
+    assert!(lines[0].starts_with("JSON GET /v1/nonsense 404 NotFound: "), "{lines:?}");
+    assert!(lines[1].starts_with(&format!("JSON PUT {channel} 405 Unimplemented: ")), "{lines:?}");
+    assert!(lines[2].starts_with(&format!("JSON CreateChannel {LOCATION} InvalidArgument: ")));
+    assert_eq!(lines.len(), expected.len());
+    let world = send(&emulator, "GET", "/emulator/v1/world", "").await.json();
+    assert_eq!(world["requests"][4]["method"], "GET");
+    assert_eq!(world["requests"][4]["resource"], "/v1/nonsense");
+}
+
+#[tokio::test]
+async fn a_parameter_that_has_one_value_is_refused_if_it_is_there_twice() {
+    let mut service = Service::new();
+    service.make_input().await;
+    let path = v1("inputs/camera?updateMask=tier&updateMask=labels");
+    let answer = send(&service.emulator, "PATCH", &path, r#"{"tier": "SD"}"#).await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+    assert!(answer.text.contains("updateMask"), "{}", answer.text);
+    let path = v1("inputs?pageSize=1&page_size=2");
+    assert_eq!(send(&service.emulator, "GET", &path, "").await.status, 400);
+}
+
+#[tokio::test]
+async fn the_page_and_the_health_answer_head_and_refuse_other_methods() {
+    let emulator = emulator();
+    for path in ["/", "/healthz"] {
+        let get = send(&emulator, "GET", path, "").await;
+        let head = send(&emulator, "HEAD", path, "").await;
+        assert_eq!((head.status, &*head.text), (200, ""), "{path}");
+        for header in ["content-type", "content-length"] {
+            assert_eq!(head.header(header), get.header(header), "{path}: {header}");
+        }
+        let post = send(&emulator, "POST", path, "{}").await;
+        assert_eq!((post.status, post.header("allow")), (405, Some("GET, HEAD")), "{path}");
+    }
+}
+
+/// A server on loopback that runs on the clock of the test.
+async fn listening(emulator: &Emulator) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let emulator = emulator.clone();
+    tokio::spawn(async move { emulator.serve(listener).await });
+    address
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_arrives_slowly_is_read_to_its_end() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = listening(&emulator()).await;
+    let mut connection = TcpStream::connect(address).await.expect("listening");
+    let body = r#"{"type": "RTMP_PUSH"}"#;
+    let head = format!(
+        "POST /v1/{LOCATION}/inputs?inputId=a HTTP/1.1\r\nhost: e\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    connection.write_all(head.as_bytes()).await.expect("open");
+    for byte in body.bytes() {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        connection.write_all(&[byte]).await.expect("open");
+    }
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.expect("text");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_for_the_page_and_a_delayed_answer_outlast_the_limit_of_silence() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let emulator = emulator();
+    let address = listening(&emulator).await;
+    let mut page = TcpStream::connect(address).await.expect("listening");
+    let request = "GET /emulator/v1/world:stream HTTP/1.1\r\nhost: e\r\n\r\n";
+    page.write_all(request.as_bytes()).await.expect("sent");
+    assert_ne!(page.read(&mut [0; 64 * 1024]).await.expect("open"), 0);
+
+    let delay = Duration::from_secs(300);
+    emulator.inject(Fault::delay(delay).on_method("ListChannels"));
+    let begun = tokio::time::Instant::now();
+    let connection = TcpStream::connect(address).await.expect("listening");
+    let answer = exchange(connection, "GET", &v1("channels"), &[], "").await;
+    assert_eq!(answer.expect("a response").status, 200);
+    assert!(begun.elapsed() >= delay);
+
+    // The request in the log is an event; then the clock is one.
+    emulator.advance(Duration::from_secs(5));
+    let time = prost_types::Timestamp::from(emulator.now()).to_string();
+    let (mut text, mut buffer) = (String::new(), vec![0; 64 * 1024]);
+    while !text.contains(&time) {
+        let count = page.read(&mut buffer).await.expect("open");
+        assert!(count > 0, "closed");
+        text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    }
 }

@@ -9,7 +9,7 @@ use livestream_client::{
         event::{AdBreakTask, Task},
     },
     proto::google::{
-        cloud::location::ListLocationsRequest,
+        cloud::location::{GetLocationRequest, ListLocationsRequest},
         longrunning::{GetOperationRequest, ListOperationsRequest},
     },
 };
@@ -152,6 +152,10 @@ async fn locations_are_the_eighteen_regions_and_others_are_refused_unless_allowe
     let mut open = Service::on(Emulator::builder().manual_clock().any_location().build());
     assert!(open.live.list_channels(list).await.is_ok());
     assert!(open.live.create_input(create).await.is_ok());
+    let get = GetLocationRequest { name: "projects/p/locations/mars-north1".to_owned() };
+    let location = open.locations.get_location(get.clone()).await.expect("any").into_inner();
+    assert_eq!((&*location.location_id, location.name), ("mars-north1", get.name.clone()));
+    assert_eq!(code(service.locations.get_location(get).await), Code::NotFound);
 }
 
 #[tokio::test]
@@ -173,6 +177,8 @@ async fn a_request_can_be_larger_than_four_mebibytes_and_not_larger_than_ten() {
     service.create_channel("news", with_uri(6 << 20)).await.expect("small enough");
     let refused = service.create_channel("late", with_uri(11 << 20)).await.expect_err("too large");
     assert_eq!(refused.code(), Code::OutOfRange);
+    let logged = service.emulator.requests().pop().expect("it is in the log");
+    assert_eq!((logged.method(), logged.code()), ("CreateChannel", Some(Code::OutOfRange)));
     assert!(refused.message().contains("larger than 10 MiB"), "{}", refused.message());
     let mut largest = model::CreateChannelRequest {
         parent: LOCATION.to_owned(),

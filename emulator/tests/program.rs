@@ -78,7 +78,7 @@ impl Drop for Running {
 
 #[test]
 fn invalid_flags_are_refused_with_exit_code_2() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["--speed", "0"], "--speed"),
         (&["--speed=-1"], "--speed"),
         (&["--latency", "create-chanel=1s"], "create-channel"),
@@ -88,6 +88,7 @@ fn invalid_flags_are_refused_with_exit_code_2() {
         (&["--project", "p=q"], "q"),
         (&["--encoder-delay", "later"], "later"),
         (&["--nonsense"], "--nonsense"),
+        (&["--unreachable", "nowhere"], "nowhere"),
     ];
     for (arguments, hint) in cases {
         let output = run(arguments);
@@ -194,6 +195,39 @@ async fn an_open_page_does_not_delay_the_end() {
 }
 
 #[tokio::test]
+async fn silent_connections_and_watches_do_not_delay_the_end() {
+    use std::io::Write as _;
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    let mut program = Running::start(&[]);
+    let parts: [&[u8]; 6] = [
+        b"",
+        b"PRI * HT",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HT",
+        b"GET /healthz HTTP/1.1\r\nhost: e\r\n\r\n",
+        b"POST /v1/x HTTP/1.1\r\nhost: e\r\ncontent-length: 100\r\n\r\nabc",
+    ];
+    let open = parts.map(|part| {
+        let connection = std::net::TcpStream::connect(&program.address);
+        let mut connection = connection.expect("listening");
+        connection.write_all(part).expect("sent");
+        connection
+    });
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", program.address));
+    let channel = endpoint.expect("a URI").connect().await.expect("listening");
+    let watch = HealthClient::new(channel).watch(HealthCheckRequest::default()).await;
+    let mut watch = watch.expect("accepted").into_inner();
+    assert!(watch.message().await.expect("open").is_some());
+    let begun = Instant::now();
+    program.signal("-TERM");
+    let ended = tokio::time::timeout(Duration::from_secs(15), watch.message()).await;
+    assert!(!matches!(ended, Ok(Ok(Some(_)))), "{ended:?}");
+    assert_eq!(program.end().0, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    drop(open);
+}
+
+#[tokio::test]
 async fn the_clock_is_real_and_work_takes_a_second_unless_flags_say_otherwise() {
     let program =
         Running::start(&["--latency", "create-input=0s", "--limit", "inputs=1", "--seed", "7"]);
@@ -215,8 +249,11 @@ async fn the_clock_is_real_and_work_takes_a_second_unless_flags_say_otherwise() 
 async fn each_request_is_a_line_on_stderr_with_log() {
     let mut program = Running::start(&["--log"]);
     program.send("GET", "/v1/projects/p/locations/us-central1/channels/absent", "").await;
+    program.send("PUT", "/v1/projects/p/locations/us-central1/channels/c", "{}").await;
     program.signal("-TERM");
     let (_, text) = program.end();
+    let refused = "JSON PUT /v1/projects/p/locations/us-central1/channels/c 405";
+    assert!(text.contains(refused), "{text}");
     assert!(
         text.contains("JSON GetChannel projects/p/locations/us-central1/channels/absent NotFound"),
         "{text}"
@@ -244,4 +281,13 @@ async fn a_closed_stdout_does_not_end_the_program() {
     assert_eq!(program.send("GET", "/healthz", "").await.status, 200);
     program.signal("-TERM");
     assert_eq!(program.end().0, Some(0));
+}
+
+#[tokio::test]
+async fn a_location_of_the_builder_may_be_unreachable_even_if_the_service_does_not_have_it() {
+    let program = Running::start(&["--unreachable", "nowhere", "--any-location"]);
+    let list = program.send("GET", "/v1/projects/p/locations/nowhere/inputs", "").await.json();
+    assert_eq!(list["unreachable"], json!(["projects/p/locations/nowhere"]));
+    let location = program.send("GET", "/v1/projects/p/locations/nowhere", "").await;
+    assert_eq!((location.status, &location.json()["locationId"]), (200, &json!("nowhere")));
 }

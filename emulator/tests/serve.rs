@@ -270,3 +270,48 @@ async fn a_stalled_attempt_ends_at_its_deadline_and_does_not_reach_the_service()
     client.list_inputs(&location).attempt_timeout(second).await.expect("the second attempt");
     assert_eq!(faults.attempts(), 4);
 }
+
+/// A server on loopback that runs on the clock of the test.
+async fn listening(emulator: &Emulator) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let emulator = emulator.clone();
+    tokio::spawn(async move { emulator.serve(listener).await });
+    address
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_silent_connection_of_a_listener_is_closed_after_its_limit() {
+    const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let address = listening(&Emulator::builder().manual_clock().build()).await;
+    let list = format!("/v1/{LOCATION}/channels");
+    let keep_alive = format!("GET {list} HTTP/1.1\r\nhost: e\r\n\r\n");
+    let body = format!("POST {list} HTTP/1.1\r\nhost: e\r\ncontent-length: 9\r\n\r\nabc");
+    let chunks = format!("POST {list} HTTP/1.1\r\nhost: e\r\ntransfer-encoding: chunked\r\n\r\n3");
+    let cases = [
+        ("", 30),
+        ("G", 30),
+        ("PRI * HT", 30),
+        (&PREFACE[..23], 30),
+        // A ping that is not answered.
+        (PREFACE, 60),
+        ("GET / HT", 30),
+        (&*keep_alive, 30),
+        (&*body, 30),
+        (&*chunks, 30),
+    ];
+    let mut silent = tokio::task::JoinSet::new();
+    for (part, limit) in cases.repeat(30) {
+        let part = part.to_owned();
+        silent.spawn(async move {
+            let mut connection = TcpStream::connect(address).await.expect("listening");
+            connection.write_all(part.as_bytes()).await.expect("open");
+            let begun = tokio::time::Instant::now();
+            let end = async { while connection.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {} };
+            let end = tokio::time::timeout(Duration::from_secs(600), end).await;
+            assert!(end.is_ok(), "{part:?} stays open");
+            assert!(begun.elapsed().as_secs() <= limit + 1, "{part:?}: {:?}", begun.elapsed());
+        });
+    }
+    silent.join_all().await;
+}

@@ -7,7 +7,7 @@ use livestream_client::model::{
 };
 use prost_types::FieldMask;
 use support::{CHANNEL, INPUT, LOCATION, Service, channel, code, input, name};
-use tonic::Code;
+use tonic::{Code, Status};
 use tonic_types::{FieldViolation, StatusExt as _};
 
 #[tokio::test]
@@ -139,5 +139,59 @@ async fn malformed_names_request_ids_and_inputs_are_refused() {
             Code::InvalidArgument,
             "{range}"
         );
+    }
+}
+
+/// gRPC clients refuse responses whose headers or trailers are longer than 8 KiB.
+#[tokio::test]
+async fn the_trailers_of_an_error_stay_below_8_kib() {
+    fn size(refusal: &Status) -> usize {
+        let response = refusal.clone().into_http::<tonic::body::Body>();
+        let headers = response.headers().iter();
+        headers.map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
+    }
+
+    let mut service = Service::new();
+    for (count, key) in [(2, "x"), (30, "x"), (3000, "x"), (3000, "\u{2603}"), (40, "x\u{e9} %")] {
+        let stream = |at| model::MuxStream {
+            key: format!("{}{at}", key.repeat(30)),
+            elementary_streams: vec![key.repeat(100)],
+            ..Default::default()
+        };
+        let mux_streams = (0..count).map(stream).collect();
+        let refusal = service.create_channel("news", Channel { mux_streams, ..channel() }).await;
+        let refusal = refusal.expect_err("unknown elementary streams");
+        let details = refusal.get_details_bad_request().expect("a BadRequest");
+        let shown = details.field_violations.len();
+        assert!(shown > 0 && size(&refusal) < 7 * 1024, "{count}, {key}: {}", size(&refusal));
+        if count > 30 {
+            let (_, more) = refusal.message().rsplit_once("; and ").expect("there are more");
+            let more: usize = more.trim_end_matches(" more").parse().expect("a number");
+            assert!(more > 0 && shown + more >= count, "{shown} and {more}");
+        } else if count == 2 {
+            assert!(!refusal.message().contains(" more"), "{}", refusal.message());
+        }
+    }
+
+    let long = "\u{2603}".repeat(5000);
+    let absent = format!("{LOCATION}/channels/{long}");
+    let filter = model::ListChannelsRequest {
+        parent: LOCATION.to_owned(),
+        filter: format!("{long} = 3"),
+        ..Default::default()
+    };
+    let refusals = [
+        service.live.get_channel(name(&absent)).await.map(drop),
+        service.live.list_channels(filter).await.map(drop),
+        service.create_channel(&long, channel()).await.map(drop),
+        service
+            .live
+            .get_input(name(&format!("projects/p/locations/{long}/inputs/i")))
+            .await
+            .map(drop),
+    ];
+    for refusal in refusals {
+        let refusal = refusal.expect_err("no such thing");
+        assert!(size(&refusal) < 7 * 1024, "{:?}: {}", refusal.code(), size(&refusal));
     }
 }

@@ -25,6 +25,8 @@ pub struct LoggedRequest {
     pub(crate) is_json: bool,
     pub(crate) message: Option<Bytes>,
     pub(crate) outcome: Option<(Code, String)>,
+    /// The method and the status of HTTP, if no method of a service has the path.
+    pub(crate) unserved: Option<(http::Method, http::StatusCode)>,
 }
 
 impl LoggedRequest {
@@ -38,17 +40,20 @@ impl LoggedRequest {
         self.time
     }
 
-    /// The gRPC path of its method.
+    /// The gRPC path of its method; the path of HTTP if there is no such method.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The name of its method, such as `CreateChannel`.
+    /// The name of its method, such as `CreateChannel`; the method of HTTP if there is no such method.
     pub fn method(&self) -> &str {
-        self.path.rsplit('/').next().unwrap_or_default()
+        match &self.unserved {
+            Some((method, _)) => method.as_str(),
+            None => self.path.rsplit('/').next().unwrap_or_default(),
+        }
     }
 
-    /// The name or the parent in the request.
+    /// The name or the parent in the request; the path of HTTP if there is no such method.
     pub fn resource(&self) -> &str {
         &self.resource
     }
@@ -118,12 +123,14 @@ impl RequestLog {
         let request = self.requests.iter().rev().find(|request| request.number == number)?;
         let form = if request.is_json { "JSON" } else { "gRPC" };
         let (method, resource) = (request.method(), &request.resource);
+        let status = request.unserved.as_ref().map(|(_, status)| format!("{} ", status.as_u16()));
+        let status = status.unwrap_or_default();
         let outcome = match &request.outcome {
             Some((code, message)) if message.is_empty() => format!("{code:?}"),
             Some((code, message)) => format!("{code:?}: {message}"),
             None => "no response".to_owned(),
         };
-        Some(format!("{form} {method} {resource} {outcome}"))
+        Some(format!("{form} {method} {resource} {status}{outcome}"))
     }
 
     pub(crate) fn requests(&self) -> impl DoubleEndedIterator<Item = &LoggedRequest> {

@@ -9,11 +9,8 @@ pub use fault::{Fault, FaultId};
 pub use log::LoggedRequest;
 pub(super) use log::RequestLog;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
-use tokio::sync::Notify;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{Notify, watch};
 
 /// The faults in force, and the last requests.
 pub(super) struct Gate {
@@ -40,7 +37,9 @@ pub(super) struct Connection(Arc<Signals>);
 struct Signals {
     go_away: Notify,
     close: Notify,
-    is_ending: AtomicBool,
+    is_ending: watch::Sender<bool>,
+    /// The number of requests in progress.
+    open: watch::Sender<usize>,
 }
 
 impl Connection {
@@ -54,15 +53,34 @@ impl Connection {
         self.0.close.notify_one();
     }
 
-    /// Marks that the connection ends as soon as its requests do.
+    /// Tells the endless responses that the connection ends as soon as its requests do.
     pub(super) fn end(&self) {
-        self.0.is_ending.store(true, Ordering::Relaxed);
+        self.0.is_ending.send_replace(true);
     }
 
-    /// Whether the connection ends as soon as its requests do: an endless one has to end itself.
-    #[cfg(feature = "http")]
-    pub(super) fn is_ending(&self) -> bool {
-        self.0.is_ending.load(Ordering::Relaxed)
+    /// Waits until the connection ends as soon as its requests do: an endless response has to end
+    /// itself.
+    pub(super) async fn ending(&self) {
+        // The sender exists for as long as `self`.
+        let _ = self.0.is_ending.subscribe().wait_for(|is_ending| *is_ending).await;
+    }
+
+    /// Counts a request until the guard is dropped.
+    pub(super) fn begin(&self) -> InProgress {
+        self.0.open.send_modify(|open| *open += 1);
+        InProgress(self.clone())
+    }
+
+    /// Waits until no request was in progress for some time.
+    pub(super) async fn idle_for(&self, time: Duration) {
+        let mut open = self.0.open.subscribe();
+        loop {
+            let _ = open.wait_for(|open| *open == 0).await;
+            tokio::select! {
+                () = tokio::time::sleep(time) => return,
+                _ = open.changed() => {}
+            }
+        }
     }
 
     pub(super) async fn asked_to_go_away(&self) {
@@ -71,6 +89,16 @@ impl Connection {
 
     pub(super) async fn asked_to_close(&self) {
         self.0.close.notified().await;
+    }
+}
+
+/// A request in progress, up to the end of its response.
+#[derive(Debug)]
+pub(super) struct InProgress(Connection);
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.0.open.send_modify(|open| *open -= 1);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Errors in the JSON form of Google APIs ([AIP-193](https://google.aip.dev/193)).
 
 use super::pool::POOL;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use livestream_client::proto::google::rpc;
 use prost::Message as _;
 use prost_reflect::DynamicMessage;
@@ -22,16 +22,59 @@ pub(super) fn response(status: &Status, is_pretty: bool) -> Response<Body> {
     self::json(http_status(status.code()), &json!({ "error": error }), is_pretty)
 }
 
-/// The response for a path that exists with other methods only.
-pub(super) fn method_not_allowed(path: &str, allowed: &[http::Method]) -> Response<Body> {
-    let allowed = allowed.iter().map(http::Method::as_str).collect::<Vec<_>>().join(", ");
-    let message = format!("The path {path} is not offered with this HTTP method; use {allowed}");
-    let error = json!({ "error": { "code": 405, "message": message, "status": "UNIMPLEMENTED" } });
-    let mut response = json(StatusCode::METHOD_NOT_ALLOWED, &error, true);
-    if let Ok(allowed) = HeaderValue::from_str(&allowed) {
-        response.headers_mut().insert(header::ALLOW, allowed);
+/// A request that no method of a service has got.
+pub(super) struct Refused {
+    /// The gRPC path of the method that the request is for; the path of HTTP if there is none.
+    pub(super) path: String,
+    pub(super) resource: String,
+    pub(super) status: Status,
+    /// The method and the status of HTTP, if the request is for no method of a service.
+    pub(super) unserved: Option<(Method, StatusCode)>,
+    pub(super) response: Response<Body>,
+}
+
+impl Refused {
+    /// No service has the path.
+    pub(super) fn not_found(head: &Parts, method: &Method, is_pretty: bool) -> Box<Self> {
+        let path = head.uri.path();
+        let status = Status::not_found(format!("The path {path} was not found on this server"));
+        let response = self::response(&status, is_pretty);
+        Self::unserved(path, method, status, response)
     }
-    response
+
+    /// The path exists with other methods only.
+    pub(super) fn method_not_allowed(
+        head: &Parts,
+        method: &Method,
+        allowed: &[Method],
+    ) -> Box<Self> {
+        let path = head.uri.path();
+        let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        let message =
+            format!("The path {path} is not offered with this HTTP method; use {allowed}");
+        let error =
+            json!({ "error": { "code": 405, "message": message, "status": "UNIMPLEMENTED" } });
+        let mut response = json(StatusCode::METHOD_NOT_ALLOWED, &error, true);
+        if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+            response.headers_mut().insert(header::ALLOW, allowed);
+        }
+        Self::unserved(path, method, Status::unimplemented(message), response)
+    }
+
+    fn unserved(
+        path: &str,
+        method: &Method,
+        status: Status,
+        response: Response<Body>,
+    ) -> Box<Self> {
+        Box::new(Self {
+            path: path.to_owned(),
+            resource: path.to_owned(),
+            status,
+            unserved: Some((method.clone(), response.status())),
+            response,
+        })
+    }
 }
 
 /// A response with a JSON body.

@@ -3,6 +3,7 @@
 mod builtin;
 mod cors;
 mod errors;
+mod json_body;
 mod pool;
 mod query;
 mod routes;
@@ -12,8 +13,10 @@ mod world;
 pub(super) use pool::POOL;
 pub(super) use transcode::from_json;
 
-use super::emulator::Emulator;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use super::{control_proto::control_server, emulator::Emulator, gate::LoggedRequest};
+use errors::Refused;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http_body::Body as _;
 use tonic::body::Body;
 use tower::Layer as _;
 
@@ -40,23 +43,82 @@ pub(super) async fn answer(emulator: &Emulator, request: Request<Body>) -> Respo
 }
 
 async fn answer_http(emulator: &Emulator, request: Request<Body>) -> Response<Body> {
-    match (request.method(), request.uri().path()) {
-        (&Method::GET, "/healthz") => {
-            errors::text_response(StatusCode::OK, "{\"status\":\"SERVING\"}\n".to_owned())
+    let (head, body) = request.into_parts();
+    // Before any answer, so that the connection can go on.
+    let body = json_body::read(&head.headers, body).await;
+    let own = match head.uri.path() {
+        "/" => Some(page as Own),
+        "/healthz" => Some(health as Own),
+        "/emulator/v1/world" => Some(world as Own),
+        "/emulator/v1/world:stream" => Some(world_stream as Own),
+        _ => None,
+    };
+    let answered = match own {
+        Some(own) => answer_own(emulator, &head, own),
+        None => transcode::answer(emulator.service(), &head, body).await,
+    };
+    answered.unwrap_or_else(|refused| {
+        log(emulator, head, &refused);
+        refused.response
+    })
+}
+
+/// The answer to a GET that is for no method of a service.
+type Own = fn(&Emulator, &Parts) -> Response<Body>;
+
+fn answer_own(
+    emulator: &Emulator,
+    head: &Parts,
+    answer: Own,
+) -> Result<Response<Body>, Box<Refused>> {
+    match head.method {
+        Method::GET => Ok(answer(emulator, head)),
+        Method::HEAD => {
+            let (mut head, body) = answer(emulator, head).into_parts();
+            // The stream of the world has no length, and ends when its body is dropped.
+            if let Some(length) = body.size_hint().exact() {
+                head.headers.insert(header::CONTENT_LENGTH, length.into());
+            }
+            Ok(Response::from_parts(head, Body::empty()))
         }
-        (&Method::GET, "/") => page(),
-        (&Method::GET, "/emulator/v1/world") => {
-            errors::json(StatusCode::OK, &world::world(emulator), true)
-        }
-        (&Method::GET, "/emulator/v1/world:stream") => {
-            world::stream(emulator, request.extensions().get().cloned())
-        }
-        _ => transcode::answer(emulator.service(), request).await,
+        _ => Err(Refused::method_not_allowed(head, &head.method, &[Method::GET, Method::HEAD])),
     }
 }
 
+/// Logs a request that no method has got.
+fn log(emulator: &Emulator, head: Parts, refused: &Refused) {
+    // The control service is not logged.
+    if refused.path.starts_with(&format!("/{}/", control_server::SERVICE_NAME)) {
+        return;
+    }
+    let number = emulator.log(LoggedRequest {
+        number: 0,
+        time: emulator.present(),
+        path: refused.path.clone(),
+        resource: refused.resource.clone(),
+        headers: head.headers,
+        is_json: true,
+        message: None,
+        outcome: None,
+        unserved: refused.unserved.clone(),
+    });
+    emulator.log_end(number, refused.status.code(), refused.status.message());
+}
+
+fn health(_: &Emulator, _: &Parts) -> Response<Body> {
+    errors::text_response(StatusCode::OK, "{\"status\":\"SERVING\"}\n".to_owned())
+}
+
+fn world(emulator: &Emulator, _: &Parts) -> Response<Body> {
+    errors::json(StatusCode::OK, &world::world(emulator), true)
+}
+
+fn world_stream(emulator: &Emulator, head: &Parts) -> Response<Body> {
+    world::stream(emulator, head.extensions.get().cloned())
+}
+
 /// The page for people: one file, without anything from elsewhere.
-fn page() -> Response<Body> {
+fn page(_: &Emulator, _: &Parts) -> Response<Body> {
     const CONTENT: &str = include_str!("page.html");
     const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                           connect-src 'self'; img-src data:";

@@ -85,8 +85,10 @@ pub(super) fn insert(
         }
         return Ok(());
     }
-    request.insert(key, value);
-    Ok(())
+    match request.insert(key, value) {
+        Some(_) => Err(format!("'{name}' is there more than once")),
+        None => Ok(()),
+    }
 }
 
 fn scalar(field: &FieldDescriptor, value: &str) -> Result<Value, String> {

@@ -2,14 +2,17 @@
 //! request of the same method, and takes the same way from there.
 
 use super::{
-    errors,
+    errors::{self, Refused},
     query::{self, System},
     routes::{self, BodyRule, Found, Route, Variable},
 };
 use crate::gate::{FromJson, Reset};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header,
+    request::Parts,
+};
+use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
 use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::{Map, Value};
@@ -19,51 +22,51 @@ use tonic::{Status, body::Body};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tower::Service;
 
-/// The largest body, in bytes.
-const MAX_BODY: usize = 10 * 1024 * 1024;
-
 /// Answers a JSON request through a gRPC service.
-pub(super) async fn answer<S>(service: S, request: Request<Body>) -> Response<Body>
+///
+/// # Errors
+/// If the request is for no method, or cannot be read.
+pub(super) async fn answer<S>(
+    service: S,
+    head: &Parts,
+    body: Result<Bytes, String>,
+) -> Result<Response<Body>, Box<Refused>>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let (head, body) = request.into_parts();
     let path = head.uri.path();
     let method = overridden(&head.method, &head.headers);
-    let (system, parameters) = match query::parse(head.uri.query().unwrap_or_default()) {
-        Ok(parsed) => parsed,
-        Err(reason) => return errors::response(&invalid("", reason), true),
-    };
+    let query = query::parse(head.uri.query().unwrap_or_default());
+    let is_pretty = query.as_ref().map_or(true, |(system, _)| system.is_pretty);
     let (route, variables) = match routes::find(&method, path) {
         Found::Route(route, variables) => (route, variables),
-        Found::OtherMethod(methods) => return errors::method_not_allowed(path, &methods),
-        Found::Nothing => {
-            let reason = format!("The path {path} was not found on this server");
-            return errors::response(&Status::not_found(reason), system.is_pretty);
+        Found::OtherMethod(methods) => {
+            return Err(Refused::method_not_allowed(head, &method, &methods));
         }
+        Found::Nothing => return Err(Refused::not_found(head, &method, is_pretty)),
     };
-    let body = match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => {
-            let reason = "the body cannot be read, or is larger than 10 MiB";
-            return errors::response(&invalid("", reason), system.is_pretty);
-        }
-    };
-    let message = match message(route, variables, &parameters, &body) {
-        Ok(message) => message,
-        Err(status) => return errors::response(&status, system.is_pretty),
-    };
-    let mut request = Request::new(frame(&message));
-    *request.method_mut() = Method::POST;
     let rpc = &route.rpc;
     let path = format!("/{}/{}", rpc.parent_service().full_name(), rpc.name());
+    // All paths begin with the name or the parent.
+    let resource = variables.first().map(|variable| variable.value.clone()).unwrap_or_default();
+    let read = || {
+        let (system, parameters) = query.map_err(|reason| invalid("", reason))?;
+        let body = body.map_err(|reason| invalid("", reason))?;
+        Ok((message(route, variables, &parameters, &body)?, system))
+    };
+    let (message, system) = read().map_err(|status| {
+        let response = errors::response(&status, is_pretty);
+        Box::new(Refused { path: path.clone(), resource, status, unserved: None, response })
+    })?;
+    let mut request = Request::new(frame(&message));
+    *request.method_mut() = Method::POST;
     *request.uri_mut() = path.parse().expect("names of methods are valid in a path");
     *request.headers_mut() = metadata(&head.headers, &system);
-    *request.extensions_mut() = head.extensions;
+    *request.extensions_mut() = head.extensions.clone();
     request.extensions_mut().insert(FromJson);
     let mut service = service;
     match service.call(request).await {
-        Ok(response) => to_json(response, rpc.output(), &system).await,
+        Ok(response) => Ok(to_json(response, rpc.output(), &system).await),
         Err(never) => match never {},
     }
 }

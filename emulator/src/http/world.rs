@@ -16,11 +16,12 @@ use prost_types::Timestamp;
 use serde_json::{Value, json};
 use std::{
     convert::Infallible,
+    future::pending,
     pin::Pin,
     task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tonic::body::Body;
 
 /// The largest number of channels, inputs, operations and requests on the page.
@@ -156,29 +157,64 @@ fn text(time: SystemTime) -> String {
     Timestamp::from(time).to_string()
 }
 
-/// The world as server-sent events: one at once, and one after each change.
+/// The time and the speed of the clock, and when they were read.
+struct Reading {
+    after: Instant,
+    time: SystemTime,
+    before: Instant,
+    speed: u32,
+}
+
+impl Reading {
+    fn new(emulator: &Emulator) -> Self {
+        let after = Instant::now();
+        let time = emulator.present();
+        let speed = if emulator.is_paused() { 0 } else { emulator.speed() };
+        Self { after, time, before: Instant::now(), speed }
+    }
+
+    /// Whether the clock has run on by itself since an earlier reading.
+    fn follows(&self, earlier: &Self) -> bool {
+        let least =
+            self.after.saturating_duration_since(earlier.before).saturating_mul(earlier.speed);
+        let most =
+            self.before.saturating_duration_since(earlier.after).saturating_mul(earlier.speed);
+        let passed = self.time.duration_since(earlier.time);
+        passed.is_ok_and(|passed| least <= passed && passed <= most)
+    }
+}
+
+/// The world as server-sent events: one at once, one after each change, and one when the clock jumps,
+/// stops or gets another speed.
 pub(super) fn stream(emulator: &Emulator, connection: Option<Connection>) -> Response<Body> {
     let (sender, events) = mpsc::channel(1);
     let emulator = emulator.clone();
     tokio::spawn(async move {
-        let mut last = String::new();
+        let mut last = None;
         loop {
+            let clock = Reading::new(&emulator);
             let now = world(&emulator);
             // The time alone is not a change: the page has a clock of its own.
             let shown =
                 json!([now["world"], now["requests"], now["paused"], now["speed"]]).to_string();
-            if shown != last {
-                last = shown;
+            let is_shown =
+                last.as_ref().is_some_and(|(last, then)| *last == shown && clock.follows(then));
+            if !is_shown {
+                last = Some((shown, clock));
                 if sender.send(Bytes::from(format!("data: {now}\n\n"))).await.is_err() {
                     return;
                 }
             }
+            let ending = async {
+                match &connection {
+                    Some(connection) => connection.ending().await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
                 () = tokio::time::sleep(PERIOD) => {}
                 () = sender.closed() => return,
-            }
-            if connection.as_ref().is_some_and(Connection::is_ending) {
-                return;
+                () = ending => return,
             }
         }
     });

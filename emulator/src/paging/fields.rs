@@ -108,8 +108,17 @@ impl FieldPath {
 
     /// The scalars at the path. A field that is not set has its default value.
     pub(super) fn scalars(&self, item: &DynamicMessage) -> Vec<Scalar> {
+        self.scalars_except(Unset::Nothing, item)
+    }
+
+    /// [`FieldPath::scalars`], but there are none below a message that is not set.
+    pub(super) fn scalars_if_set(&self, item: &DynamicMessage) -> Vec<Scalar> {
+        self.scalars_except(Unset::Messages, item)
+    }
+
+    fn scalars_except(&self, unset: Unset, item: &DynamicMessage) -> Vec<Scalar> {
         let mut found = Vec::new();
-        visit(item, &self.steps, &mut |value| match (&self.leaf, value) {
+        visit(item, &self.steps, unset, &mut |value| match (&self.leaf, value) {
             (Leaf::Dynamic, Value::Message(any)) => found.extend(self.within_any(any).1),
             (_, Value::Map(map)) => {
                 let value = self.rest.first().and_then(|key| map.get(&MapKey::String(key.clone())));
@@ -128,7 +137,7 @@ impl FieldPath {
             let packed = POOL.get_message_by_name(name)?;
             let path = Self::resolve(&packed, &self.rest).ok()?;
             let message = DynamicMessage::decode(packed, &*any.value).ok()?;
-            Some((path.leaf.clone(), path.scalars(&message)))
+            Some((path.leaf.clone(), path.scalars_if_set(&message)))
         };
         read().unwrap_or((Leaf::Dynamic, Vec::new()))
     }
@@ -136,7 +145,9 @@ impl FieldPath {
     /// The messages in the `Any` fields at the path.
     pub(super) fn anys(&self, item: &DynamicMessage) -> Vec<DynamicMessage> {
         let mut found = Vec::new();
-        visit(item, &self.steps, &mut |value| found.extend(value.as_message().cloned()));
+        visit(item, &self.steps, Unset::Nothing, &mut |value| {
+            found.extend(value.as_message().cloned());
+        });
         found
     }
 
@@ -145,7 +156,7 @@ impl FieldPath {
     pub(super) fn is_present(&self, item: &DynamicMessage, key: Option<&str>) -> bool {
         let key = key.or(self.rest.first().map(|key| &**key));
         let mut is_present = false;
-        visit_set(item, &self.steps, &mut |value| {
+        visit(item, &self.steps, Unset::Fields, &mut |value| {
             is_present |= match (value, key) {
                 (Value::Map(map), Some(key)) => map.contains_key(&MapKey::String(key.to_owned())),
                 // A map that is set is not empty.
@@ -173,31 +184,37 @@ fn leaf(kind: &Kind) -> Option<Leaf> {
     })
 }
 
-/// Visits the values at the end of a path; the items of a list one by one.
-fn visit(message: &DynamicMessage, steps: &[FieldDescriptor], then: &mut dyn FnMut(&Value)) {
-    let Some((field, below)) = steps.split_first() else { return };
-    let value = message.get_field(field);
-    let mut each = |value: &Value| match (value, below) {
-        (value, []) => then(value),
-        (Value::Message(message), below) => visit(message, below, then),
-        _ => {}
-    };
-    match &*value {
-        Value::List(items) => items.iter().for_each(each),
-        value => each(value),
-    }
+/// What a visit passes by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Unset {
+    /// Nothing: a field that is not set has its default value.
+    Nothing,
+    /// The fields of messages that are not set.
+    Messages,
+    /// All fields that are not set.
+    Fields,
 }
 
-/// [`visit`] for values that are not the default.
-fn visit_set(message: &DynamicMessage, steps: &[FieldDescriptor], then: &mut dyn FnMut(&Value)) {
+/// Visits the values at the end of a path; the items of a list one by one.
+fn visit(
+    message: &DynamicMessage,
+    steps: &[FieldDescriptor],
+    unset: Unset,
+    then: &mut dyn FnMut(&Value),
+) {
     let Some((field, below)) = steps.split_first() else { return };
-    if !message.has_field(field) {
+    let is_needed = match unset {
+        Unset::Nothing => false,
+        Unset::Messages => !below.is_empty(),
+        Unset::Fields => true,
+    };
+    if is_needed && !message.has_field(field) {
         return;
     }
     let value = message.get_field(field);
     let mut each = |value: &Value| match (value, below) {
         (value, []) => then(value),
-        (Value::Message(message), below) => visit_set(message, below, then),
+        (Value::Message(message), below) => visit(message, below, unset, then),
         _ => {}
     };
     match &*value {

@@ -1,7 +1,8 @@
 //! Filters ([AIP-160](https://google.aip.dev/160)): a parser that binds each field to the listed
 //! message, and the evaluation.
 //!
-//! `OR` binds closer than `AND`, and a space between two terms is an `AND`. There are no functions.
+//! `OR` binds closer than `AND`, and a space between two terms is an `AND`. There are no functions. No
+//! comparison matches a field of a message that is not set, not even `!=`.
 
 use super::fields::{self, FieldPath, Leaf, Scalar};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
@@ -71,7 +72,7 @@ impl Filter {
                 })
             }
             Self::Compare(path, operator, text) => {
-                let values = path.scalars(item);
+                let values = path.scalars_if_set(item);
                 fields::parse(&path.leaf, text)
                     .is_ok_and(|wanted| values.iter().any(|v| operator.holds(v, &wanted)))
             }
@@ -154,6 +155,9 @@ impl Parser<'_> {
 
     fn term(&mut self) -> Result<Filter, String> {
         let is_negated = self.word("NOT") || self.sign("-");
+        if is_negated && (self.is_word("NOT") || self.rest.starts_with('-')) {
+            return Err(format!("a second negation is not allowed before '{}'", self.rest));
+        }
         let term = if self.sign("(") { self.group()? } else { self.restriction()? };
         Ok(if is_negated { Filter::Not(Box::new(term)) } else { term })
     }
@@ -370,7 +374,14 @@ mod tests {
             ("output:uri", true),
             ("output:*", true),
             ("retention_config:*", false),
-            ("retention_config.retention_window_duration < 20s", true),
+            // A message that is not set has no fields to compare.
+            ("retention_config.retention_window_duration < 20s", false),
+            ("streamingError.code = 0", false),
+            ("streamingError.code != 5", false),
+            ("NOT streamingError.code = 5", true),
+            ("streamingError.message : x", false),
+            ("output.uri != nonsense", true),
+            ("active_input = ''", true),
             ("input_attachments.key:backup", true),
             ("input_attachments.key:other", false),
             ("input_attachments:*", true),
@@ -430,6 +441,11 @@ mod tests {
             "size(labels:tier)",
             "labels:a AND",
             "NOT",
+            "NOT NOT labels:a",
+            "NOT -labels:a",
+            "-NOT labels:a",
+            "--labels:a",
+            "- -labels:a",
             &deep,
         ];
         for filter in refused {

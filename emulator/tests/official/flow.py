@@ -9,6 +9,7 @@ import asyncio
 import datetime
 import inspect
 import json
+import pathlib
 import sys
 import urllib.error
 import urllib.request
@@ -122,6 +123,23 @@ def channel_config():
     )
 
 
+def guide():
+    """The example of the control service over gRPC in the guide."""
+    text = (pathlib.Path(__file__).parents[3] / "src/guide/testing.md").read_text()
+    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+    (block,) = [block for block in blocks if "grpc_reflection" in block]
+    before = now()
+    names = {}
+    exec(block.replace("127.0.0.1:8470", HOST), names)
+    check(now() - before >= seconds(3600), "the clock was advanced")
+    check("time" in str(names["control"]("GetClock")), "the clock has a time")
+    try:
+        names["control"]("ConnectEncoder", name=f"{CHANNEL}s")
+        raise AssertionError("not refused")
+    except grpc.RpcError as error:
+        check(error.code() == grpc.StatusCode.NOT_FOUND, error)
+
+
 def now():
     time = control("clock", method="GET")["time"]
     stamp = timestamp_pb2.Timestamp()
@@ -136,6 +154,8 @@ def seconds(count):
 async def main():
     client = connect()
     control("state:reset", {})
+    if KIND == "grpc":
+        guide()
 
     # Create, and list in pages.
     made = await result(
@@ -178,6 +198,46 @@ async def main():
     await refused(
         exceptions.BadRequest, "RESOURCE_IN_USE", lambda: client.delete_input(name=INPUT)
     )
+
+    # More violations than fit into the trailers of gRPC.
+    config = channel_config()
+    config.elementary_streams.extend(
+        live.ElementaryStream(key=f"rendition-{at}", video_stream=live.VideoStream())
+        for at in range(40)
+    )
+    error = await refused(
+        exceptions.BadRequest,
+        "INVALID_FIELD",
+        lambda: client.create_channel(parent=PARENT, channel=config, channel_id="x"),
+    )
+    check(" more" in error.message, error.message)
+
+    # The limit on channels: four exist.
+    for at in range(6):
+        await result(
+            client.create_channel(parent=PARENT, channel=channel_config(), channel_id=f"n{at}")
+        )
+    await refused(
+        exceptions.TooManyRequests,
+        "RESOURCE_LIMIT_EXCEEDED",
+        lambda: client.create_channel(parent=PARENT, channel=channel_config(), channel_id="n6"),
+    )
+    if "return_partial_success" in operations_pb2.ListOperationsRequest.DESCRIPTOR.fields_by_name:
+        partial = operations_pb2.ListOperationsRequest(name=PARENT, return_partial_success=True)
+        await refused(
+            exceptions.MethodNotImplemented,
+            "METHOD_NOT_IMPLEMENTED",
+            lambda: client.list_operations(partial),
+        )
+    # Over HTTP, a request of this size has no path.
+    if KIND != "rest":
+        try:
+            await items(client.list_channels(
+                request=live.ListChannelsRequest(parent=PARENT, filter="x" * (11 << 20))
+            ))
+            raise AssertionError("not refused")
+        except exceptions.OutOfRange as error:
+            check("10 MiB" in error.message, error.message)
 
     # Start, and events.
     await result(client.start_channel(name=CHANNEL))

@@ -2,6 +2,8 @@
 # The curl requests of the vendor's how-to pages on channels, assets and DVR, with only the host changed.
 #
 # Usage: howto.sh HOST:PORT
+#
+# The emulator runs with `--project my-project=123456789012`.
 set -euo pipefail
 
 host=$1
@@ -56,6 +58,14 @@ request POST "$api/channels?channelId=my-channel" '{
 }' | expect '/operations/operation-'
 work_is_done
 request GET "$api/channels" | expect 'channels/my-channel'
+# The same project by its number.
+request GET "${api/my-project/123456789012}/channels/my-channel" | expect 'projects/my-project/locations'
+request PATCH "$api/channels/my-channel?updateMask=retentionConfig" '{
+  "retentionConfig": {"retentionWindowDuration": "172800s"}
+}' | expect '"verb": "update"'
+work_is_done
+request GET "$api/channels/my-channel" | expect '"retentionWindowDuration": "172800s"'
+request GET "$api/operations" | expect 'projects/123456789012/locations/us-central1/operations/'
 request POST "$api/channels/my-channel:start" '{}' | expect '"verb": "start"'
 work_is_done
 request GET "$api/channels/my-channel" | expect '"streamingState": "STREAMING"'
@@ -82,6 +92,17 @@ request PATCH "$sessions/my-dvr-session?updateMask=dvrWindows" "{
 }" | expect '"verb": "update"'
 request POST "$control/clock:advance" '{"by": "60s"}' >/dev/null
 request GET "$sessions" | expect "$later"
+
+# A window in the past: the channel was on air.
+now=$(request GET "$control/clock" | sed -n 's/.*"time": "\([^.Z]*\).*/\1/p')
+request POST "$sessions?dvrSessionId=past" "{
+  \"dvrManifests\": [{\"manifestKey\": \"manifest_hls\"}],
+  \"dvrWindows\": [{\"timeInterval\": {\"startTime\": \"$(date -u -d "$now UTC - 20 minutes" +%FT%TZ)\",
+    \"endTime\": \"$(date -u -d "$now UTC - 10 minutes" +%FT%TZ)\"}}]
+}" | expect '"verb": "create"'
+request POST "$control/clock:advance" '{"by": "60s"}' >/dev/null
+request GET "$sessions/past" | expect '"state": "FINISHED"'
+request DELETE "$sessions/past" | expect '"verb": "delete"'
 
 # Assets: create, list, get, delete.
 request POST "$api/assets?assetId=my-asset" '{"video": {"uri": "gs://my-bucket/slate.mp4"}}' |

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the flows of the official clients against the program, and the page in headless Chromium, outside of
-# `cargo test`: they need Python, Node and the package registries. A missing tool or registry is an error, unless it is named in SKIP, such
-# as SKIP="node rust".
+# `cargo test`: they need Python, Node and the package registries. A missing tool or registry is an error,
+# unless it is named in SKIP, such as SKIP="node rust". If the page has changed, set FRAGMENT=1: then the test
+# of the page writes a new screenshot to the guide.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -11,7 +12,9 @@ packages=$target/official
 mkdir -p "$packages"
 
 cargo build --quiet --locked --manifest-path "$root/Cargo.toml" -p livestream-emulator --features program
-coproc program { exec "$target/debug/livestream-emulator" 2>"$packages/emulator.log"; }
+coproc program {
+    exec "$target/debug/livestream-emulator" --project my-project=123456789012 2>"$packages/emulator.log"
+}
 trap 'kill "$program_PID" 2>/dev/null' EXIT
 read -r line <&"${program[0]}"
 host=${line#export LIVESTREAM_EMULATOR_HOST=}
@@ -22,7 +25,7 @@ is_skipped curl || ./howto.sh "$host"
 if ! is_skipped python; then
     [ -x "$packages/python/bin/python" ] || python3 -m venv "$packages/python"
     "$packages/python/bin/pip" install --quiet --disable-pip-version-check \
-        "google-cloud-video-live-stream>=1.18,<2"
+        "google-cloud-video-live-stream>=1.18,<2" "grpcio-reflection>=1.60,<2"
     for transport in grpc asyncio rest; do
         "$packages/python/bin/python" flow.py "$host" "$transport"
     done
@@ -40,7 +43,13 @@ if ! is_skipped page; then
     [ -f "$packages/page/package.json" ] || (cd "$packages/page" && npm init -y >/dev/null)
     (cd "$packages/page" && npm install --silent --no-fund --no-audit \
         "@sparticuz/chromium@^147" "puppeteer-core@^24")
-    NODE_PACKAGES=$packages/page node ../page/page.mjs "$host"
+    fragment=$root/src/guide/emulator.html
+    NODE_PACKAGES=$packages/page node ../page/page.mjs "$host" ${FRAGMENT:+"$fragment"}
+    hash=$(sha256sum <../../src/http/page.html | cut -d' ' -f1)
+    grep -qF "data-page=\"$hash\"" "$fragment" || {
+        echo "the screenshot in $fragment is of another page: run this script with FRAGMENT=1" >&2
+        exit 1
+    }
 fi
 if ! is_skipped rust; then
     CARGO_TARGET_DIR=$target/official-rust cargo run --quiet --locked --manifest-path rust/Cargo.toml -- "$host"

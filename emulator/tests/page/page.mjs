@@ -2,10 +2,11 @@
 //
 // Usage: node page.mjs HOST:PORT [FRAGMENT]
 //
-// FRAGMENT is a file for the guide: a screenshot as an HTML element.
+// FRAGMENT is a file for the guide: a screenshot as an HTML element, with the hash of the page's source.
 
+import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 const packages = process.env.NODE_PACKAGES ?? process.cwd();
@@ -75,6 +76,20 @@ try {
   await sees("#channels .state", "STREAMING");
   await sees("#inputs", "connected");
 
+  // Another program moves the clock, and nothing else changes.
+  await control("clock:pause", {});
+  await sees("#speed", "paused");
+  await control("clock:advance", { by: "1200s" });
+  const moved = (await send("GET", `http://${host}/emulator/v1/clock`)).time.slice(0, 19).replace("T", " ");
+  await page.waitForFunction(
+    (moved) => document.querySelector("#time").textContent.replace("T", " ").startsWith(moved),
+    { timeout: 10_000 },
+    moved,
+  );
+  await control("clock:resume", {});
+  await sees("#pause", "Pause");
+  checks += 1;
+
   // Clicks on the clock.
   const time = async () => Date.parse(`${(await page.$eval("#time", (e) => e.textContent)).slice(0, 19)}Z`);
   const before = await time();
@@ -128,7 +143,10 @@ try {
     await page.setViewport({ width: 960, height: 560 });
     const picture = await page.screenshot({ type: "webp", quality: 70, encoding: "base64" });
     const alt = "The page: a channel with its timeline, inputs, operations and requests";
-    writeFileSync(fragment, `\n<img alt="${alt}" style="max-width: 100%" src="data:image/webp;base64,${picture}">\n`);
+    const source = readFileSync(new URL("../../src/http/page.html", import.meta.url));
+    const hash = createHash("sha256").update(source).digest("hex");
+    const start = `\n<img data-page="${hash}" alt="${alt}" style="max-width: 100%"`;
+    writeFileSync(fragment, `${start} src="data:image/webp;base64,${picture}">\n`);
   }
 
   // Small and dark.

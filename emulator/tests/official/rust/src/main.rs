@@ -3,10 +3,13 @@
 //! Usage: official-rust HOST:PORT
 
 use google_cloud_auth::credentials::anonymous::Builder as Anonymous;
-use google_cloud_gax::{error::Error, paginator::ItemPaginator as _};
+use google_cloud_gax::{
+    error::{Error, rpc::StatusDetails},
+    paginator::ItemPaginator as _,
+};
 use google_cloud_lro::Poller as _;
 use google_cloud_video_livestream_v1::{client::LivestreamService, model};
-use google_cloud_wkt::{Duration, FieldMask};
+use google_cloud_wkt::{Duration, FieldMask, Timestamp};
 use serde_json::{Value, json};
 
 const PARENT: &str = "projects/my-project/locations/us-central1";
@@ -25,6 +28,13 @@ impl Control {
         let url = format!("http://{}/emulator/v1/{path}", self.0);
         reqwest::get(url).await.expect("sent").json().await.expect("JSON")
     }
+
+    /// The virtual time in seconds.
+    async fn now(&self) -> i64 {
+        let clock = self.get("clock").await;
+        let time = clock["time"].as_str().expect("a time");
+        Timestamp::try_from(time).expect("RFC 3339").seconds()
+    }
 }
 
 fn channel() -> model::Channel {
@@ -41,16 +51,71 @@ fn channel() -> model::Channel {
             .set_type(model::manifest::ManifestType::Hls)
             .set_mux_streams(["sound"])])
         .set_retention_config(
-            model::RetentionConfig::new()
-                .set_retention_window_duration(Duration::clamp(86_400, 0)),
+            model::RetentionConfig::new().set_retention_window_duration(Duration::clamp(86_400, 0)),
         )
 }
 
-fn refused<T: std::fmt::Debug>(result: Result<T, Error>, code: &str) {
+/// Checks the code, and the reason and the domain in the details.
+fn refused<T: std::fmt::Debug>(result: Result<T, Error>, code: &str, reason: &str) {
     let error = result.expect_err(code);
     let status = error.status().unwrap_or_else(|| panic!("no status: {error:?}"));
     assert_eq!(status.code.name(), code, "{error:?}");
-    assert!(!status.details.is_empty(), "{error:?}");
+    let infos = status.details.iter().filter_map(|detail| match detail {
+        StatusDetails::ErrorInfo(info) => Some((&*info.reason, &*info.domain)),
+        _ => None,
+    });
+    let infos: Vec<_> = infos.collect();
+    assert_eq!(infos, [(reason, "livestream.googleapis.com")], "{error:?}");
+}
+
+fn window(start: i64, end: i64) -> model::dvr_session::DvrWindow {
+    let interval = model::TimeInterval::new()
+        .set_start_time(Timestamp::clamp(start, 0))
+        .set_end_time(Timestamp::clamp(end, 0));
+    model::dvr_session::DvrWindow::new().set_time_interval(interval)
+}
+
+/// A DVR session that is shortened while it is live, and a clip of what was on air.
+async fn record(
+    client: &LivestreamService,
+    control: &Control,
+    channel: &str,
+) -> Result<(), Box<dyn std::error::Error>> {
+    // Two hours of video.
+    control.post("clock:advance", json!({"by": "7200s"})).await;
+    let now = control.now().await;
+    let manifest = model::dvr_session::DvrManifest::new().set_manifest_key("main");
+    let session = model::DvrSession::new()
+        .set_dvr_manifests([manifest])
+        .set_dvr_windows([window(now - 3600, now + 3600)]);
+    let create = client.create_dvr_session().set_parent(channel).set_dvr_session_id("evening");
+    let session = create.set_dvr_session(session).poller().until_done().await?;
+    assert_eq!(session.state.name(), Some("LIVE"), "{session:?}");
+    let shorter = model::DvrSession::new()
+        .set_name(&session.name)
+        .set_dvr_windows([window(now - 3600, now - 60)]);
+    let mask = FieldMask::default().set_paths(["dvr_windows"]);
+    let update = client.update_dvr_session().set_dvr_session(shorter).set_update_mask(mask);
+    let updated = update.poller().until_done().await?;
+    assert_eq!(updated.dvr_windows.len(), 1, "{updated:?}");
+    control.post("clock:advance", json!({"by": "120s"})).await;
+    let read = client.get_dvr_session().set_name(&session.name).send().await?;
+    assert_eq!(read.state.name(), Some("FINISHED"), "{read:?}");
+    client.delete_dvr_session().set_name(&session.name).poller().until_done().await?;
+    let gone = client.get_dvr_session().set_name(&session.name).send().await;
+    refused(gone, "NOT_FOUND", "RESOURCE_NOT_FOUND");
+
+    let slice = model::clip::TimeSlice::new()
+        .set_markin_time(Timestamp::clamp(now - 600, 0))
+        .set_markout_time(Timestamp::clamp(now - 300, 0));
+    let clip = model::Clip::new()
+        .set_slices([model::clip::Slice::new().set_time_slice(slice)])
+        .set_clip_manifests([model::clip::ClipManifest::new().set_manifest_key("main")]);
+    let create = client.create_clip().set_parent(channel).set_clip_id("goal").set_clip(clip);
+    let clip = create.poller().until_done().await?;
+    assert_eq!(clip.state.name(), Some("SUCCEEDED"), "{clip:?}");
+    client.delete_clip().set_name(clip.name).poller().until_done().await?;
+    Ok(())
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -80,12 +145,28 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(names, ["noon", "news", "late"]);
 
     let news = format!("{PARENT}/channels/news");
-    refused(client.get_channel().set_name(format!("{news}s")).send().await, "NOT_FOUND");
+    let absent = client.get_channel().set_name(format!("{news}s")).send().await;
+    refused(absent, "NOT_FOUND", "RESOURCE_NOT_FOUND");
+    let nowhere = "projects/my-project/locations/nowhere/channels/news";
+    let nowhere = client.get_channel().set_name(nowhere).send().await;
+    refused(nowhere, "NOT_FOUND", "LOCATION_NOT_FOUND");
     let again = client.create_channel().set_parent(PARENT).set_channel_id("news");
-    refused(again.set_channel(channel()).send().await, "ALREADY_EXISTS");
+    let again = again.set_channel(channel()).send().await;
+    refused(again, "ALREADY_EXISTS", "RESOURCE_ALREADY_EXISTS");
     let empty = client.create_channel().set_parent(PARENT).set_channel_id("x");
-    refused(empty.set_channel(model::Channel::new()).send().await, "INVALID_ARGUMENT");
-    refused(client.stop_channel().set_name(&news).send().await, "FAILED_PRECONDITION");
+    let empty = empty.set_channel(model::Channel::new()).send().await;
+    refused(empty, "INVALID_ARGUMENT", "INVALID_FIELD");
+    let stopped = client.stop_channel().set_name(&news).send().await;
+    refused(stopped, "FAILED_PRECONDITION", "WRONG_STATE");
+    for at in 0..7 {
+        let id = format!("n{at}");
+        let create = client.create_channel().set_parent(PARENT).set_channel_id(&id);
+        create.set_channel(channel()).poller().until_done().await?;
+        names.push(id);
+    }
+    let eleventh = client.create_channel().set_parent(PARENT).set_channel_id("n7");
+    let eleventh = eleventh.set_channel(channel()).send().await;
+    refused(eleventh, "RESOURCE_EXHAUSTED", "RESOURCE_LIMIT_EXCEEDED");
 
     client.start_channel().set_name(&news).poller().until_done().await?;
     control.post("clock:advance", json!({"by": "60s"})).await;
@@ -98,6 +179,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     control.post("clock:advance", json!({"by": "3600s"})).await;
     let event = client.get_event().set_name(event.name).send().await?;
     assert_eq!(event.state.name(), Some("SUCCEEDED"));
+    record(&client, &control, &news).await?;
     client.stop_channel().set_name(&news).poller().until_done().await?;
 
     let changed = model::Channel::new()
@@ -120,7 +202,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     control.post("clock:resume", json!({})).await;
 
     control.post("requests:clear", json!({})).await;
-    let down = json!({"method": "GetChannel", "times": 1, "status": {"code": 14, "message": "down"}});
+    let down =
+        json!({"method": "GetChannel", "times": 1, "status": {"code": 14, "message": "down"}});
     control.post("faults", down).await;
     let once = client.get_channel().set_name(&news).send().await;
     let log = control.get("requests?method=GetChannel").await;

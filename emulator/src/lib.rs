@@ -2,6 +2,7 @@
 
 mod assets;
 mod builder;
+mod changes;
 mod channels;
 mod clip_order;
 mod clips;

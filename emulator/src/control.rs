@@ -89,8 +89,8 @@ impl Emulator {
         Snapshot::new(self.state().clone())
     }
 
-    /// Returns to a snapshot of this or another emulator. The time does not go back: the changes that
-    /// were due meanwhile happen at once.
+    /// Returns to a snapshot of this or another emulator. The settings stay. The time does not go back:
+    /// the changes that were due meanwhile happen at once.
     ///
     /// # Errors
     /// `FAILED_PRECONDITION` while a state file is open, which cannot hold the snapshot. Use the
@@ -104,8 +104,9 @@ impl Emulator {
     /// Returns to a snapshot.
     pub(super) fn put_back(&self, snapshot: &Snapshot) {
         let mut state = self.state();
-        let now = state.now();
+        let (now, settings) = (state.now(), state.settings.clone());
         *state = snapshot.state();
+        state.settings = settings;
         state.advance_to(now);
     }
 

@@ -113,7 +113,9 @@ impl Emulator {
         drop(self.state());
         #[cfg(feature = "http")]
         if let Some(file) = journal.as_mut() {
-            file.add_clock(self.clock_line());
+            if answer.is_ok() {
+                file.add_clock(self.clock_line());
+            }
             return (answer, Some(file.end()));
         }
         (answer, None)

@@ -61,8 +61,10 @@ impl Emulator {
     /// line. The file and the present state are unchanged then. A damaged last line is cut.
     pub fn open_state(&self, path: impl AsRef<Path>) -> io::Result<Recovered> {
         let path = path.as_ref();
+        self.check_no_file().map_err(|status| io::Error::other(status.message()))?;
         let (found, file) = journal::open(path)?;
-        let (length, damaged_bytes) = (found.length(), found.damaged);
+        let damaged_bytes = found.damaged;
+        let (length, is_shorter) = (found.length(), found.is_compacted);
         let (settings, speed) = (self.state().settings.clone(), self.speed());
         let is_new = found.is_empty();
         let replayed = match is_new {
@@ -72,7 +74,9 @@ impl Emulator {
                 Some(replayed.map_err(|status| journal::unusable(status.message().to_owned()))?)
             }
         };
-        let mut file = journal::resume(file, path, length)?;
+        let mut file = journal::resume(file, path, length, is_shorter)?;
+        // No request may be executed before its line has a place.
+        let mut journal = self.journal();
         let requests = replayed.map_or(0, |replayed| self.adopt(replayed));
         {
             let mut state = self.state();
@@ -85,10 +89,10 @@ impl Emulator {
             }
         }
         if !is_new {
-            self.set_speed(speed);
+            self.clock().set_speed(speed);
         }
         file.add_clock(self.clock_line());
-        *self.journal() = Some(file);
+        *journal = Some(file);
         Ok(Recovered { requests, damaged_bytes })
     }
 

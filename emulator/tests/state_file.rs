@@ -519,6 +519,47 @@ async fn compaction_keeps_the_snapshots_and_what_follows_the_last_return_to_one(
 }
 
 #[tokio::test]
+async fn a_restored_snapshot_has_the_settings_of_the_present() {
+    let folder = Folder::new("restored");
+    let builder = |max| manual().every_latency(Duration::ZERO).limit(Limit::Channels, max);
+    let (service, _) = open(builder(1), &folder.file());
+    post(&service.emulator, "snapshots", json!({"id": "empty"})).await;
+    close(service, &folder.file()).await;
+    for _ in 0..2 {
+        let (mut service, _) = open(builder(2), &folder.file());
+        post(&service.emulator, "snapshots/empty:restore", json!({})).await;
+        for id in ["news", "late"] {
+            service.create_channel(id, support::channel()).await.expect("room for two");
+        }
+        close(service, &folder.file()).await;
+    }
+}
+
+#[tokio::test]
+async fn compaction_drops_all_clocks_but_the_last() {
+    let folder = Folder::new("clocks");
+    let (service, _) = open(manual(), &folder.file());
+    (0..1000).for_each(|_| service.emulator.advance(Duration::from_secs(1)));
+    let now = service.emulator.now();
+    close(service, &folder.file()).await;
+    let (service, _) = open(manual(), &folder.file());
+    assert_eq!(service.emulator.now(), now);
+    close(service, &folder.file()).await;
+    let lines = fs::read_to_string(folder.file()).expect("readable").lines().count();
+    assert!(lines < 10, "{lines}");
+}
+
+#[tokio::test]
+async fn a_second_state_file_is_refused() {
+    let folder = Folder::new("second");
+    let (service, _) = open(manual(), &folder.file());
+    let other = folder.0.join("other.jsonl");
+    let error = service.emulator.open_state(&other).expect_err("one is open");
+    assert!(error.to_string().contains("a state file is open"), "{error}");
+    assert!(!other.exists());
+}
+
+#[tokio::test]
 async fn compaction_happens_while_the_emulator_runs() {
     let folder = Folder::new("running");
     let (mut service, _) = open(manual(), &folder.file());

@@ -51,7 +51,8 @@ pub(super) fn is_cut(path: &str) -> bool {
     path.strip_prefix("/livestream.emulator.v1.Control/").is_some_and(|name| cuts.contains(&name))
 }
 
-/// Drops the lines that a replay does not need. Returns whether there were requests among them.
+/// Drops the lines that a replay does not need. Returns whether there were requests among them, or more
+/// than half of all lines.
 pub(super) fn compact(lines: &mut Vec<Line>) -> bool {
     let kinds: Vec<Kind> = lines.iter().map(kind).collect();
     if kinds.iter().any(|kind| matches!(kind, Kind::Snapshot(id) if id.is_empty())) {
@@ -60,7 +61,7 @@ pub(super) fn compact(lines: &mut Vec<Line>) -> bool {
     }
     let needed = needed(&kinds);
     let last_clock = kinds.iter().rposition(|kind| matches!(kind, Kind::Clock));
-    let (mut at, mut is_shorter) = (0, false);
+    let (mut at, mut is_shorter, before) = (0, false, lines.len());
     lines.retain(|_| {
         let is_kept = match kinds[at] {
             Kind::Other => true,
@@ -73,7 +74,7 @@ pub(super) fn compact(lines: &mut Vec<Line>) -> bool {
         at += 1;
         is_kept
     });
-    is_shorter
+    is_shorter || lines.len() < before / 2
 }
 
 fn needed(kinds: &[Kind]) -> Vec<bool> {

@@ -69,6 +69,9 @@ impl Place {
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("is not a file"));
+    }
     file.try_lock().map_err(|_| io::Error::other("another process uses it"))?;
     Ok(file)
 }
@@ -100,17 +103,22 @@ fn replace(path: &Path, content: &str) -> io::Result<File> {
 }
 
 impl JournalFile {
-    /// Continues a file after its first `length` bytes, which are compacted before.
+    /// Continues a file after its first `length` bytes, which are compacted before if that
+    /// `is_shorter`.
     pub(super) fn start(
         mut file: File,
         path: &Path,
         length: u64,
         compact: Compact,
+        is_shorter: bool,
     ) -> io::Result<Self> {
         file.set_len(length)?;
         file.seek(SeekFrom::Start(length))?;
         let mut writer = Writer { file, path: path.to_owned(), compact, length, threshold: 0 };
-        writer.compact();
+        match is_shorter {
+            true => writer.compact(),
+            false => writer.set_threshold(),
+        }
         let (lines, waiting) = mpsc::channel();
         let (report, progress) = watch::channel(Progress::Written(0));
         thread::Builder::new()
@@ -184,6 +192,10 @@ impl Writer {
             self.file = file;
             self.length = content.len() as u64;
         }
+        self.set_threshold();
+    }
+
+    fn set_threshold(&mut self) {
         self.threshold = MIN_COMPACTED.max(self.length.saturating_mul(2));
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Journal {
     length: u64,
     /// The number of bytes after them that are no lines.
     pub(super) damaged: u64,
+    /// Whether the file has many lines that are not needed.
+    pub(super) is_compacted: bool,
 }
 
 /// A step of a replay.
@@ -103,17 +105,20 @@ impl Journal {
 
 /// Continues the file of a journal that was replayed: without its damaged end, and without what a
 /// replay does not need.
-pub(super) fn resume(file: File, path: &Path, length: u64) -> io::Result<JournalFile> {
-    JournalFile::start(file, path, length, compacted)
+pub(super) fn resume(
+    file: File,
+    path: &Path,
+    length: u64,
+    is_shorter: bool,
+) -> io::Result<JournalFile> {
+    JournalFile::start(file, path, length, compacted, is_shorter)
 }
 
-/// The content of a file without the lines that a replay does not need; `None` if that is not
-/// shorter by much.
+/// The content of a file without the lines that a replay does not need; `None` if there are few.
 fn compacted(bytes: &[u8]) -> Option<String> {
     let mut lines = Journal::read(bytes).ok()?.lines;
-    let has_fewer_requests = compact::compact(&mut lines);
-    let text = lines.iter().map(|line| line.write() + "\n").collect::<String>();
-    (has_fewer_requests || text.len() < bytes.len() / 2).then_some(text)
+    let is_shorter = compact::compact(&mut lines);
+    is_shorter.then(|| lines.iter().map(|line| line.write() + "\n").collect())
 }
 
 /// Opens a journal: what a replay needs of its content, and the file to continue. The file is not
@@ -126,7 +131,7 @@ pub(super) fn open(path: &Path) -> io::Result<(Journal, File)> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     let mut journal = Journal::read(&bytes).map_err(unusable)?;
-    compact::compact(&mut journal.lines);
+    journal.is_compacted = compact::compact(&mut journal.lines);
     Ok((journal, file))
 }
 

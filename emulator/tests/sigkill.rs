@@ -195,6 +195,60 @@ async fn every_acknowledged_change_survives_sigkill() {
     let _ = std::fs::remove_dir_all(&folder);
 }
 
+#[tokio::test]
+async fn a_compaction_that_is_killed_loses_nothing() {
+    let folder = folder("compaction");
+    let state = folder.join("state.jsonl");
+    let labels: BTreeMap<_, _> = (0..60).map(|n| (format!("label-{n}"), "x".repeat(60))).collect();
+    let body = serde_json::json!({"type": "RTMP_PUSH", "labels": labels}).to_string();
+    let world = World::default();
+    let mut longest = 0;
+    for round in 0..rounds() {
+        let mut program = Program::start(&state);
+        check(&world, &stored(&program.address).await, round);
+        let (address, own, body) = (program.address.clone(), world.clone(), body.clone());
+        let edit = move |change: &dyn Fn(&mut Expected), id: &str| {
+            let mut world = own.lock().expect("no panic");
+            let all = world.iter_mut().filter(|(own, _)| id.is_empty() || *own == id);
+            all.for_each(|(_, expected)| change(expected));
+        };
+        let own = world.clone();
+        let writer = tokio::spawn(async move {
+            for n in 0.. {
+                let id = format!("c{round}-{n}");
+                let (path, body, after, id) = match n % 12 {
+                    11 => ("/emulator/v1/state:reset".to_owned(), "{}", None, String::new()),
+                    _ => (inputs(&format!("?inputId={id}")), &*body, Some("HD".to_owned()), id),
+                };
+                if !id.is_empty() {
+                    own.lock().expect("no panic").insert(id.clone(), Expected::default());
+                }
+                edit(&|expected| expected.asked = Some(after.clone()), &id);
+                let Some(answer) = send(&address, "POST", &path, body).await else { return };
+                assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+                let acknowledged = after.clone();
+                edit(&|e| *e = Expected { acknowledged: acknowledged.clone(), asked: None }, &id);
+            }
+        });
+        let wanted = world.lock().expect("no panic").len()
+            + 30
+            + usize::try_from(round).expect("small") * 7 % 30;
+        while world.lock().expect("no panic").len() < wanted && !writer.is_finished() {
+            let length = std::fs::metadata(&state).map_or(0, |file| file.len());
+            longest = longest.max(length);
+            tokio::task::yield_now().await;
+        }
+        program.kill();
+        writer.await.expect("no answer but 200");
+    }
+    assert!(longest > 65_536, "{longest}: no file was long enough to be compacted");
+    assert!(longest < 400_000, "{longest}: no file was compacted");
+    let mut program = Program::start(&state);
+    check(&world, &stored(&program.address).await, rounds());
+    program.kill();
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
 fn seconds(clock: &Answer) -> i64 {
     assert_eq!(clock.status, 200, "{}", clock.text);
     let time = clock.json()["time"].as_str().expect("a time").to_owned();

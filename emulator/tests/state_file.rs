@@ -590,3 +590,32 @@ async fn compaction_happens_while_the_emulator_runs() {
     let files = fs::read_dir(&folder.0).expect("readable").count();
     assert_eq!(files, 1, "no temporary file is left");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn compaction_keeps_the_permissions_and_other_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new("permissions");
+    let temporary = folder.0.join("state.jsonl.compacted");
+    for (left, is_replaced) in [(None, true), (Some("a letter"), false), (Some("{\"jour"), true)] {
+        let (mut service, _) = open(manual(), &folder.file());
+        fs::set_permissions(folder.file(), fs::Permissions::from_mode(0o640)).expect("own");
+        service.make_input().await;
+        post(&service.emulator, "state:reset", json!({})).await;
+        close(service, &folder.file()).await;
+        if let Some(left) = left {
+            fs::write(&temporary, left).expect("writable");
+        }
+        let (service, requests) = open(manual(), &folder.file());
+        assert_eq!(requests, 0);
+        close(service, &folder.file()).await;
+        let text = fs::read_to_string(folder.file()).expect("readable");
+        assert_eq!(!text.contains("/CreateInput"), is_replaced, "{left:?}");
+        let mode = fs::metadata(folder.file()).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        let kept = fs::read_to_string(&temporary).ok();
+        assert_eq!(kept.as_deref(), left.filter(|_| !is_replaced));
+        let _ = fs::remove_file(&temporary);
+        fs::remove_file(folder.file()).expect("there");
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Seek as _, SeekFrom, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
@@ -12,6 +12,9 @@ use tokio::sync::watch;
 
 /// A file that is shorter is not compacted while it is written.
 const MIN_COMPACTED: u64 = 64 * 1024;
+
+/// How many bytes all journals have in common: `{"journal":`.
+const HEAD: u64 = 11;
 
 /// What the thread has done so far.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,18 +86,25 @@ fn replace(path: &Path, content: &str) -> io::Result<File> {
     let mut new = path.clone().into_os_string();
     new.push(".compacted");
     let new = PathBuf::from(new);
-    let written = open(&new).and_then(|mut file| {
-        file.set_len(0)?;
-        file.write_all(content.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &path)?;
-        Ok(file)
-    });
-    if written.is_err() {
-        // It may not even be there.
-        let _ = fs::remove_file(&new);
+    let mut file = open(&new)?;
+    let mut head = Vec::new();
+    (&file).take(HEAD).read_to_end(&mut head)?;
+    if !content.as_bytes().starts_with(&head) {
+        return Err(io::Error::other("is not left over from a crash"));
     }
-    let file = written?;
+    let permissions = fs::metadata(&path)?.permissions();
+    let written = file
+        .set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| file.set_permissions(permissions))
+        .and_then(|()| file.write_all(content.as_bytes()))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&new, &path));
+    if let Err(error) = written {
+        // Whatever becomes of it, the old file is still there.
+        let _ = fs::remove_file(&new);
+        return Err(error);
+    }
     if let Some(folder) = path.parent() {
         // Not every system can sync a folder. The old file has the same state.
         let _ = File::open(folder).and_then(|folder| folder.sync_all());

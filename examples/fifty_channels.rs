@@ -27,8 +27,10 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[tokio::main]
 async fn main() -> Result {
-    let limits =
-        Emulator::builder().limit(Limit::Channels, CHANNELS).limit(Limit::HdStreams, CHANNELS);
+    let limits = Emulator::builder()
+        .limit(Limit::Channels, CHANNELS)
+        .limit(Limit::RunningChannels, CHANNELS)
+        .limit(Limit::HdStreams, CHANNELS);
     let studio = Studio::with(limits)?;
     let Studio { client, location, .. } = &studio;
     let camera = location.input("camera")?;

@@ -25,8 +25,10 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[tokio::main]
 async fn main() -> Result {
-    let emulator =
-        Emulator::builder().limit(Limit::Channels, CHANNELS).limit(Limit::HdStreams, CHANNELS);
+    let emulator = Emulator::builder()
+        .limit(Limit::Channels, CHANNELS)
+        .limit(Limit::RunningChannels, CHANNELS)
+        .limit(Limit::HdStreams, CHANNELS);
     let studio = Studio::with(emulator)?;
     let Studio { client, location, .. } = &studio;
     let camera: InputName = location.input("camera")?;

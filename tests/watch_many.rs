@@ -56,8 +56,10 @@ async fn create(
 
 #[tokio::test(start_paused = true)]
 async fn two_hundred_channels_are_started_and_watched_with_one_listing_a_tick() {
-    let emulator =
-        Emulator::builder().limit(Limit::Channels, 200).latency(Latency::StartChannel, 60 * SECOND);
+    let emulator = Emulator::builder()
+        .limit(Limit::Channels, 200)
+        .limit(Limit::RunningChannels, 200)
+        .latency(Latency::StartChannel, 60 * SECOND);
     let Fixture { client, location, log, .. } = &Fixture::with(emulator);
     let names = create(client, location, 200).await;
     let watches = client.watch_channels(location).states_only();

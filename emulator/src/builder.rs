@@ -81,13 +81,13 @@ impl Builder {
         self
     }
 
-    /// How long something takes, in virtual time; see [`Latency`] for the defaults.
+    /// How long something takes, in virtual time: at most 10 years. See [`Latency`] for the defaults.
     pub fn latency(mut self, latency: Latency, duration: Duration) -> Self {
         self.settings.latencies.insert(latency, duration);
         self
     }
 
-    /// How long everything takes that [`Builder::latency`] does not set.
+    /// How long everything takes that [`Builder::latency`] does not set: at most 10 years.
     pub fn every_latency(mut self, duration: Duration) -> Self {
         self.settings.every_latency = Some(duration);
         self
@@ -113,7 +113,8 @@ impl Builder {
     }
 
     /// How long after a channel reaches `AWAITING_INPUT` an encoder connects by itself; 5 s by
-    /// default. With `None` the channel waits for [`Emulator::connect_encoder`].
+    /// default, and at most 10 years. With `None` the channel waits for
+    /// [`Emulator::connect_encoder`].
     pub fn encoder_delay(mut self, delay: impl Into<Option<Duration>>) -> Self {
         self.settings.encoder_delay = delay.into();
         self
@@ -139,7 +140,8 @@ impl Builder {
     }
 
     /// How long a session of a running channel lasts; 24 hours by default. Then the service restarts
-    /// the channel, which waits for its encoder again. With `None` there is no restart.
+    /// the channel, which waits for its encoder again. With `None` there is no restart. A session lasts
+    /// at least a second, and at most 10 years.
     pub fn session_length(mut self, length: impl Into<Option<Duration>>) -> Self {
         self.settings.session = length.into();
         self
@@ -161,7 +163,8 @@ impl Builder {
     }
 
     /// Gives a project its number. Requests can then have either. As in the real service, names of
-    /// resources have the id, and names of operations have the number.
+    /// resources have the id, and names of operations have the number. If two projects get one number,
+    /// it is that of the last one.
     pub fn project(mut self, id: impl Into<String>, number: u64) -> Self {
         self.settings.projects.insert(id.into(), number.to_string());
         self

@@ -144,7 +144,7 @@ fn remove_all<T: super::state::Resource>(state: &mut State, channel: &str) {
 pub(super) fn start(state: &mut State, request: &StartChannelRequest) -> Result<Operation, Status> {
     let name = request.name.clone();
     check_state(state, &name, "STOPPED", |c| c.streaming_state() == StreamingState::Stopped)?;
-    quotas::check_streams(state, &name)?;
+    quotas::check_running(state, &name)?;
     let finish = {
         let name = name.clone();
         move |state: &mut State| {

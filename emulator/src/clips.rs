@@ -67,8 +67,12 @@ pub(super) fn create(state: &mut State, request: &CreateClipRequest) -> Result<O
         let name = name.clone();
         move |state: &mut State, status: &Status| fail(state, &name, status)
     };
-    let operation =
-        state.begin::<CreateClipRequest>(("create", &name), accept + copy, finish, undo)?;
+    let operation = state.begin::<CreateClipRequest>(
+        ("create", &name),
+        accept.saturating_add(copy),
+        finish,
+        undo,
+    )?;
     let created = state.insert(clip);
     state.clip_order.push(&request.parent, &created.name);
     let time = state.after(accept);

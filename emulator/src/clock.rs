@@ -89,9 +89,16 @@ impl Clock {
     }
 }
 
-/// The time after a duration, at most the last second of the year 9999: timestamps end there.
-fn after(time: SystemTime, by: Duration) -> SystemTime {
-    const LAST: Duration = Duration::from_secs(253_402_300_799);
+/// The last second of the year 9999, after 1970: timestamps end there.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
+
+/// A time that the clock does not reach.
+pub(super) fn never() -> SystemTime {
+    SystemTime::UNIX_EPOCH + LAST + Duration::from_secs(1)
+}
+
+/// The time after a duration, at most the last one that a timestamp can hold.
+pub(super) fn after(time: SystemTime, by: Duration) -> SystemTime {
     let last = SystemTime::UNIX_EPOCH + LAST;
     time.checked_add(by).map_or(last, |time| time.min(last))
 }

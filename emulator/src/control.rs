@@ -1,22 +1,14 @@
 //! The controls of a test: the time, the encoders, the files in Cloud Storage, and failures.
 
-#[cfg(feature = "visionai")]
-use super::visionai;
 use super::{
-    assets, clips, dvr_sessions,
+    changes::{Change, set_time},
     emulator::{Emulator, Snapshot},
-    events,
     gate::{Fault, FaultId, LoggedRequest},
     inputs,
     pipeline::Object,
-    state::State,
-    status, streaming,
 };
 use livestream_client::{
-    model::{
-        Asset, Channel, Clip, DvrSession, Event, Input, channel::StreamingState, clip,
-        distribution, dvr_session,
-    },
+    model::channel::StreamingState,
     name::{ChannelName, InputName, OperationName, ResourceName},
 };
 use std::{
@@ -36,9 +28,10 @@ impl Emulator {
     /// This works at any speed, not only with a manual clock: time goes on from there. It does not
     /// move the time of the caller, nor the pauses and deadlines of the client.
     pub fn advance(&self, by: Duration) {
-        self.advance_clock(by);
-        drop(self.state());
-        self.keep_clock();
+        let _ = self.change_clock(|clock| {
+            clock.advance(by);
+            Ok(())
+        });
     }
 
     /// Sets the virtual time, which cannot go back, and makes every change that is due by then.
@@ -46,19 +39,15 @@ impl Emulator {
     /// # Errors
     /// `INVALID_ARGUMENT` for a time in the past, or after the year 9999.
     pub fn set_time(&self, time: SystemTime) -> Result<(), Status> {
-        if !self.clock().set(time) {
-            let reason = "is in the past, or after the year 9999: virtual time does not go back";
-            return Err(status::invalid("time", reason));
-        }
-        drop(self.state());
-        self.keep_clock();
-        Ok(())
+        self.change_clock(|clock| set_time(clock, time)).0
     }
 
     /// Sets how many times faster than real time virtual time runs from now on; 0 stops it.
     pub fn set_speed(&self, speed: u32) {
-        self.clock().set_speed(speed);
-        self.keep_clock();
+        let _ = self.change_clock(|clock| {
+            clock.set_speed(speed);
+            Ok(())
+        });
     }
 
     /// How many times faster than real time virtual time runs.
@@ -74,26 +63,25 @@ impl Emulator {
 
     /// Stops the clock, until [`Emulator::resume`]. [`Emulator::advance`] still moves the time.
     pub fn pause(&self) {
-        self.clock().pause(true);
-        self.keep_clock();
+        self.set_paused(true);
     }
 
     /// Lets a stopped clock run at its speed again.
     pub fn resume(&self) {
-        self.clock().pause(false);
-        self.keep_clock();
+        self.set_paused(false);
+    }
+
+    fn set_paused(&self, is_paused: bool) {
+        let _ = self.change_clock(|clock| {
+            clock.pause(is_paused);
+            Ok(())
+        });
     }
 
     /// Removes all resources, operations, faults, logged requests and encoders. The clock and the
     /// settings stay.
     pub fn reset(&self) {
-        {
-            let mut gate = self.gate();
-            gate.faults.clear();
-            gate.log.clear();
-        }
-        let mut state = self.state();
-        *state = state.emptied();
+        let _ = self.change(Change::Reset);
     }
 
     /// Keeps a copy of all resources, operations and encoders.
@@ -101,12 +89,24 @@ impl Emulator {
         Snapshot::new(self.state().clone())
     }
 
-    /// Returns to a snapshot of this or another emulator. The time does not go back: the changes that
-    /// were due meanwhile happen at once.
-    pub fn restore(&self, snapshot: &Snapshot) {
+    /// Returns to a snapshot of this or another emulator. The settings stay. The time does not go back:
+    /// the changes that were due meanwhile happen at once.
+    ///
+    /// # Errors
+    /// `FAILED_PRECONDITION` while a state file is open, which cannot hold the snapshot. Use the
+    /// snapshots of the control service then.
+    pub fn restore(&self, snapshot: &Snapshot) -> Result<(), Status> {
+        self.check_no_file()?;
+        self.put_back(snapshot);
+        Ok(())
+    }
+
+    /// Returns to a snapshot.
+    pub(super) fn put_back(&self, snapshot: &Snapshot) {
         let mut state = self.state();
-        let now = state.now();
+        let (now, settings) = (state.now(), state.settings.clone());
         *state = snapshot.state();
+        state.settings = settings;
         state.advance_to(now);
     }
 
@@ -116,7 +116,7 @@ impl Emulator {
     /// # Errors
     /// `NOT_FOUND` for an unknown channel.
     pub fn connect_encoder(&self, channel: &ChannelName) -> Result<(), Status> {
-        connect(&mut self.state(), channel.as_str())
+        self.change(Change::Connect(channel.to_string()))
     }
 
     /// Disconnects the encoder of the channel's input, until it is connected again. The channel
@@ -125,7 +125,7 @@ impl Emulator {
     /// # Errors
     /// `NOT_FOUND` for an unknown channel.
     pub fn disconnect_encoder(&self, channel: &ChannelName) -> Result<(), Status> {
-        disconnect(&mut self.state(), channel.as_str())
+        self.change(Change::Disconnect(channel.to_string()))
     }
 
     /// Connects an encoder to any input, even if no channel reads from it yet; see
@@ -134,7 +134,7 @@ impl Emulator {
     /// # Errors
     /// `NOT_FOUND` for an unknown input.
     pub fn feed_input(&self, input: &InputName) -> Result<(), Status> {
-        connect(&mut self.state(), input.as_str())
+        self.change(Change::Connect(input.to_string()))
     }
 
     /// Disconnects the encoder of any input; see [`Emulator::disconnect_encoder`].
@@ -142,7 +142,7 @@ impl Emulator {
     /// # Errors
     /// `NOT_FOUND` for an unknown input.
     pub fn starve_input(&self, input: &InputName) -> Result<(), Status> {
-        disconnect(&mut self.state(), input.as_str())
+        self.change(Change::Disconnect(input.to_string()))
     }
 
     /// Makes a channel, event, clip, DVR session, asset or operation fail.
@@ -155,7 +155,7 @@ impl Emulator {
     /// # Errors
     /// `NOT_FOUND` if nothing with this name can fail, `FAILED_PRECONDITION` if it has ended.
     pub fn fail(&self, name: &impl ResourceName, error: Status) -> Result<(), Status> {
-        fail(&mut self.state(), name.as_str(), &error)
+        self.change(Change::Fail { name: name.as_str().to_owned(), key: String::new(), error })
     }
 
     /// Makes one of a channel's distributions fail. It stays in `ERROR` until it is stopped.
@@ -169,7 +169,7 @@ impl Emulator {
         key: &str,
         error: Status,
     ) -> Result<(), Status> {
-        fail_distribution(&mut self.state(), channel.as_str(), key, &error)
+        self.change(Change::Fail { name: channel.to_string(), key: key.to_owned(), error })
     }
 
     /// Ends the error of a channel in `STREAMING_ERROR`: it streams, or waits for its encoder.
@@ -177,7 +177,7 @@ impl Emulator {
     /// # Errors
     /// `NOT_FOUND` for an unknown channel, `FAILED_PRECONDITION` for one in another state.
     pub fn recover(&self, channel: &ChannelName) -> Result<(), Status> {
-        recover(&mut self.state(), channel.as_str())
+        self.change(Change::Recover(channel.to_string()))
     }
 
     /// Sets the state of a channel without any rules: for states that the emulator does not enter by
@@ -190,13 +190,14 @@ impl Emulator {
         channel: &ChannelName,
         streaming_state: StreamingState,
     ) -> Result<(), Status> {
-        set_streaming_state(&mut self.state(), channel.as_str(), streaming_state)
+        self.change(Change::SetStreamingState(channel.to_string(), streaming_state))
     }
 
     /// Adds a file in Cloud Storage: its URI, its size in bytes and its CRC32C. For an asset with a
     /// file that was not added here, the emulator assumes a small file with the checksum of the asset.
+    /// Does nothing for a URI that does not begin with `gs://`.
     pub fn put_object(&self, uri: impl Into<String>, bytes: u64, crc32c: u32) {
-        self.state().objects.insert(uri.into(), Object { bytes, crc32c });
+        let _ = self.change(Change::PutObject(uri.into(), Object { bytes, crc32c }));
     }
 
     /// Adds a fault for the requests of all clients; see [`Fault`].
@@ -240,124 +241,8 @@ impl Emulator {
     /// The operation that works on a resource now.
     pub fn operation_on(&self, name: &impl ResourceName) -> Option<OperationName> {
         let state = self.state();
-        state.operations.on(name.as_str()).and_then(|operation| operation.parse().ok())
+        let by_id = state.settings.projects.with_id(name.as_str());
+        let name = by_id.as_deref().unwrap_or(name.as_str());
+        state.operations.on(name).and_then(|operation| operation.parse().ok())
     }
-}
-
-/// Connects an encoder to an input, or to the input that a channel reads from.
-pub(super) fn connect(state: &mut State, name: &str) -> Result<(), Status> {
-    let source = source_of(state, name)?;
-    streaming::connect(state, &source);
-    Ok(())
-}
-
-/// Disconnects the encoder of an input, or of the input that a channel reads from.
-pub(super) fn disconnect(state: &mut State, name: &str) -> Result<(), Status> {
-    let source = source_of(state, name)?;
-    streaming::disconnect(state, &source);
-    Ok(())
-}
-
-fn source_of(state: &State, name: &str) -> Result<String, Status> {
-    if state.find::<Input>(name).is_ok() {
-        return Ok(name.to_owned());
-    }
-    state.find::<Channel>(name).map(|channel| streaming::source(channel).to_owned())
-}
-
-/// Makes one of a channel's distributions fail.
-pub(super) fn fail_distribution(
-    state: &mut State,
-    channel: &str,
-    key: &str,
-    error: &Status,
-) -> Result<(), Status> {
-    use distribution::State as D;
-    let name = format!("{channel}/distributions/{key}");
-    let distributions = &state.find::<Channel>(channel)?.distributions;
-    let found = distributions.iter().find(|distribution| distribution.key == key);
-    let current = found.ok_or_else(|| status::not_found(&name))?.state();
-    if !matches!(current, D::AwaitingInput | D::Distributing) {
-        return Err(status::wrong_state(&name, current.as_str_name(), "a started distribution"));
-    }
-    state.edit::<Channel>(channel, |channel| {
-        for failed in channel.distributions.iter_mut().filter(|d| d.key == key) {
-            failed.set_state(D::Error);
-            failed.error = Some(status::to_message(error));
-        }
-    })?;
-    Ok(())
-}
-
-/// Ends the error of a channel.
-pub(super) fn recover(state: &mut State, channel: &str) -> Result<(), Status> {
-    let found = state.find::<Channel>(channel)?;
-    if found.streaming_state() != StreamingState::StreamingError {
-        let current = found.streaming_state().as_str_name();
-        return Err(status::wrong_state(channel, current, "STREAMING_ERROR"));
-    }
-    streaming::await_input(state, channel);
-    streaming::settle(state, channel);
-    Ok(())
-}
-
-/// Sets the state of a channel without any rules.
-pub(super) fn set_streaming_state(
-    state: &mut State,
-    channel: &str,
-    next: StreamingState,
-) -> Result<(), Status> {
-    state.find::<Channel>(channel)?;
-    streaming::enter(state, channel, next);
-    Ok(())
-}
-
-/// Makes a resource or an operation fail.
-pub(super) fn fail(state: &mut State, name: &str, error: &Status) -> Result<(), Status> {
-    let operation = state.operations.on(name).unwrap_or(name).to_owned();
-    let had_operation = state.end_operation(&operation, Some(error.clone()));
-    if let Ok(channel) = state.find::<Channel>(name) {
-        if !streaming::is_running(channel) && !had_operation {
-            let current = channel.streaming_state().as_str_name();
-            return Err(status::wrong_state(name, current, "a running channel"));
-        }
-        if streaming::is_running(channel) {
-            state.clear_next(name);
-            streaming::enter(state, name, StreamingState::StreamingError);
-            state.edit::<Channel>(name, |channel| {
-                channel.streaming_error = Some(status::to_message(error));
-            })?;
-        }
-        return Ok(());
-    }
-    if had_operation {
-        return Ok(());
-    }
-    let ended =
-        |current: &str| Err(status::wrong_state(name, current, "a resource that has not ended"));
-    if let Ok(event) = state.find::<Event>(name) {
-        if events::has_ended(event) {
-            return ended(event.state().as_str_name());
-        }
-        events::fail(state, name, error);
-    } else if let Ok(clip) = state.find::<Clip>(name) {
-        if matches!(clip.state(), clip::State::Succeeded | clip::State::Failed) {
-            return ended(clip.state().as_str_name());
-        }
-        clips::fail(state, name, error);
-    } else if let Ok(session) = state.find::<DvrSession>(name) {
-        if matches!(session.state(), dvr_session::State::Finished | dvr_session::State::Failed) {
-            return ended(session.state().as_str_name());
-        }
-        dvr_sessions::fail(state, name, error);
-    } else if state.find::<Asset>(name).is_ok() {
-        assets::fail(state, name, error);
-    } else {
-        #[cfg(feature = "visionai")]
-        if visionai::fail(state, name) {
-            return Ok(());
-        }
-        return Err(status::not_found(name));
-    }
-    Ok(())
 }

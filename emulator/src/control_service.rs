@@ -1,7 +1,7 @@
 //! The control service: the controls of [`Emulator`] for other programs, in any language.
 
 use super::{
-    control,
+    changes::{Change, set_time},
     control_proto::{
         AdvanceClockRequest, ClearFaultsRequest, ClearRequestsRequest, Clock,
         ConnectEncoderRequest, CreateSnapshotRequest, DeleteFaultRequest, DisconnectEncoderRequest,
@@ -13,7 +13,9 @@ use super::{
         control_server::Control, fault,
     },
     emulator::Emulator,
+    execute::Ticket,
     gate::{self, Effect, FaultId, LoggedRequest},
+    pipeline::Object,
     status,
 };
 use livestream_client::{model::channel::StreamingState, proto::google::rpc};
@@ -24,10 +26,12 @@ use tonic::{Code, Request, Response, Status};
 /// How many snapshots are kept.
 const MAX_SNAPSHOTS: usize = 100;
 
-/// Implements the methods. Those with `kept` change the state, so that a journal has them.
+/// Implements the methods. Those with `kept` change the state, and those with `clock` the clock, so that
+/// a journal has them.
 macro_rules! control {
     (
         kept { $($kept:ident($kept_request:ident) -> $kept_response:ty, $name:literal;)+ }
+        clock { $($timed:ident($timed_request:ident);)+ }
         other { $($method:ident($request:ident) -> $response:ty;)+ }
     ) => {
         #[tonic::async_trait]
@@ -36,12 +40,19 @@ macro_rules! control {
                 &self,
                 request: Request<$kept_request>,
             ) -> Result<Response<$kept_response>, Status> {
-                let request = request.into_inner();
-                let message = request.encode_to_vec();
                 let path = concat!("/livestream.emulator.v1.Control/", $name);
-                let (answer, ticket) = self.control(path, message, || $kept(self, request));
+                let change = |request: &mut $kept_request| $kept(self, request);
+                let (answer, ticket) = self.control(path, request.into_inner(), change);
                 self.settled(ticket).await?;
                 answer.map(Response::new)
+            })+
+            $(async fn $timed(
+                &self,
+                request: Request<$timed_request>,
+            ) -> Result<Response<Clock>, Status> {
+                let (answer, ticket) = $timed(self, request.into_inner());
+                self.settled(ticket).await?;
+                answer.map(|()| Response::new(clock(self)))
             })+
             $(async fn $method(
                 &self,
@@ -61,7 +72,7 @@ macro_rules! control {
                 $($name => {
                     let request = $kept_request::decode(message);
                     let request = request.map_err(|e| Status::data_loss(e.to_string()));
-                    Some(request.and_then(|request| $kept(emulator, request).map(drop)))
+                    Some(request.and_then(|mut request| $kept(emulator, &mut request).map(drop)))
                 })+
                 _ => None,
             }
@@ -81,12 +92,14 @@ control! {
         create_snapshot(CreateSnapshotRequest) -> SnapshotInfo, "CreateSnapshot";
         restore_snapshot(RestoreSnapshotRequest) -> SnapshotInfo, "RestoreSnapshot";
     }
+    clock {
+        get_clock(GetClockRequest);
+        advance_clock(AdvanceClockRequest);
+        set_clock(SetClockRequest);
+        pause_clock(PauseClockRequest);
+        resume_clock(ResumeClockRequest);
+    }
     other {
-        get_clock(GetClockRequest) -> Clock;
-        advance_clock(AdvanceClockRequest) -> Clock;
-        set_clock(SetClockRequest) -> Clock;
-        pause_clock(PauseClockRequest) -> Clock;
-        resume_clock(ResumeClockRequest) -> Clock;
         inject_fault(InjectFaultRequest) -> Fault;
         list_faults(ListFaultsRequest) -> ListFaultsResponse;
         delete_fault(DeleteFaultRequest) -> ();
@@ -102,39 +115,50 @@ fn clock(emulator: &Emulator) -> Clock {
     Clock { time, speed: emulator.speed(), paused: emulator.is_paused() }
 }
 
-fn get_clock(emulator: &Emulator, _: GetClockRequest) -> Result<Clock, Status> {
-    Ok(clock(emulator))
+/// Whether a change of the clock was made, and its place in the journal.
+type Changed = (Result<(), Status>, Ticket);
+
+fn get_clock(emulator: &Emulator, _: GetClockRequest) -> Changed {
+    (Ok(()), emulator.ticket())
 }
 
-fn advance_clock(emulator: &Emulator, request: AdvanceClockRequest) -> Result<Clock, Status> {
-    let by = request.by.ok_or_else(|| status::invalid("by", "is required"))?;
-    emulator.advance(duration("by", by)?);
-    Ok(clock(emulator))
+fn advance_clock(emulator: &Emulator, request: AdvanceClockRequest) -> Changed {
+    emulator.change_clock(|clock| {
+        let by = request.by.ok_or_else(|| status::invalid("by", "is required"))?;
+        clock.advance(duration("by", by)?);
+        Ok(())
+    })
 }
 
-fn set_clock(emulator: &Emulator, request: SetClockRequest) -> Result<Clock, Status> {
-    if request.speed == Some(0) {
-        return Err(status::invalid("speed", "must be greater than zero; use PauseClock"));
-    }
-    if let Some(time) = request.time {
-        let reason = "is not a valid time";
-        let time = SystemTime::try_from(time).map_err(|_| status::invalid("time", reason))?;
-        emulator.set_time(time)?;
-    }
-    if let Some(speed) = request.speed {
-        emulator.set_speed(speed);
-    }
-    Ok(clock(emulator))
+fn set_clock(emulator: &Emulator, request: SetClockRequest) -> Changed {
+    emulator.change_clock(|clock| {
+        if request.speed == Some(0) {
+            return Err(status::invalid("speed", "must be greater than zero; use PauseClock"));
+        }
+        if let Some(time) = request.time {
+            let reason = "is not a valid time";
+            let time = SystemTime::try_from(time).map_err(|_| status::invalid("time", reason))?;
+            set_time(clock, time)?;
+        }
+        if let Some(speed) = request.speed {
+            clock.set_speed(speed);
+        }
+        Ok(())
+    })
 }
 
-fn pause_clock(emulator: &Emulator, _: PauseClockRequest) -> Result<Clock, Status> {
-    emulator.pause();
-    Ok(clock(emulator))
+fn pause_clock(emulator: &Emulator, _: PauseClockRequest) -> Changed {
+    emulator.change_clock(|clock| {
+        clock.pause(true);
+        Ok(())
+    })
 }
 
-fn resume_clock(emulator: &Emulator, _: ResumeClockRequest) -> Result<Clock, Status> {
-    emulator.resume();
-    Ok(clock(emulator))
+fn resume_clock(emulator: &Emulator, _: ResumeClockRequest) -> Changed {
+    emulator.change_clock(|clock| {
+        clock.pause(false);
+        Ok(())
+    })
 }
 
 fn duration(field: &str, duration: prost_types::Duration) -> Result<Duration, Status> {
@@ -205,49 +229,42 @@ fn clear_faults(emulator: &Emulator, _: ClearFaultsRequest) -> Result<(), Status
     Ok(())
 }
 
-fn connect_encoder(emulator: &Emulator, request: ConnectEncoderRequest) -> Result<(), Status> {
-    control::connect(&mut emulator.state(), &request.name)
+fn connect_encoder(emulator: &Emulator, request: &mut ConnectEncoderRequest) -> Result<(), Status> {
+    Change::Connect(request.name.clone()).apply(emulator)
 }
 
 fn disconnect_encoder(
     emulator: &Emulator,
-    request: DisconnectEncoderRequest,
+    request: &mut DisconnectEncoderRequest,
 ) -> Result<(), Status> {
-    control::disconnect(&mut emulator.state(), &request.name)
+    Change::Disconnect(request.name.clone()).apply(emulator)
 }
 
-fn put_object(emulator: &Emulator, request: PutObjectRequest) -> Result<(), Status> {
-    if !request.uri.starts_with("gs://") {
-        return Err(status::invalid("uri", "must begin with `gs://`"));
-    }
-    emulator.put_object(request.uri, request.bytes, request.crc32c);
-    Ok(())
+fn put_object(emulator: &Emulator, request: &mut PutObjectRequest) -> Result<(), Status> {
+    let object = Object { bytes: request.bytes, crc32c: request.crc32c };
+    Change::PutObject(request.uri.clone(), object).apply(emulator)
 }
 
-fn fail_resource(emulator: &Emulator, request: FailResourceRequest) -> Result<(), Status> {
-    let error = match request.error {
-        Some(error) if error.code != 0 => status_of(&error),
-        Some(error) => Status::internal(error.message),
+fn fail_resource(emulator: &Emulator, request: &mut FailResourceRequest) -> Result<(), Status> {
+    let error = match &request.error {
+        Some(error) => status_of(error),
         None => Status::internal("made to fail through the control service"),
     };
-    let mut state = emulator.state();
-    match &*request.distribution_key {
-        "" => control::fail(&mut state, &request.name, &error),
-        key => control::fail_distribution(&mut state, &request.name, key, &error),
-    }
+    let (name, key) = (request.name.clone(), request.distribution_key.clone());
+    Change::Fail { name, key, error }.apply(emulator)
 }
 
-fn recover_channel(emulator: &Emulator, request: RecoverChannelRequest) -> Result<(), Status> {
-    control::recover(&mut emulator.state(), &request.name)
+fn recover_channel(emulator: &Emulator, request: &mut RecoverChannelRequest) -> Result<(), Status> {
+    Change::Recover(request.name.clone()).apply(emulator)
 }
 
 fn set_streaming_state(
     emulator: &Emulator,
-    request: SetStreamingStateRequest,
+    request: &mut SetStreamingStateRequest,
 ) -> Result<(), Status> {
     let next = StreamingState::from_str_name(&request.state)
         .ok_or_else(|| status::invalid("state", "is not a streaming state"))?;
-    control::set_streaming_state(&mut emulator.state(), &request.name, next)
+    Change::SetStreamingState(request.name.clone(), next).apply(emulator)
 }
 
 /// The status with its details.
@@ -260,10 +277,12 @@ fn list_requests(
     emulator: &Emulator,
     request: ListRequestsRequest,
 ) -> Result<ListRequestsResponse, Status> {
+    let projects = emulator.projects();
     let gate = emulator.gate();
     let is_wanted = |logged: &&LoggedRequest| {
         (request.method.is_empty() || request.method == logged.method())
-            && (request.resource.is_empty() || request.resource == logged.resource())
+            && (request.resource.is_empty()
+                || projects.is_same(&request.resource, logged.resource()))
             && logged.number() > request.after
     };
     let requests = gate.log.requests().filter(is_wanted).map(|logged| LogEntry {
@@ -295,35 +314,28 @@ fn clear_requests(emulator: &Emulator, _: ClearRequestsRequest) -> Result<(), St
     Ok(())
 }
 
-fn reset(emulator: &Emulator, _: ResetRequest) -> Result<(), Status> {
-    emulator.reset();
-    Ok(())
+fn reset(emulator: &Emulator, _: &mut ResetRequest) -> Result<(), Status> {
+    Change::Reset.apply(emulator)
 }
 
 fn load_state(emulator: &Emulator, request: LoadStateRequest) -> Result<LoadStateResponse, Status> {
-    if emulator.journal().is_some() {
-        let reason = "a state file is open, and would not have this change";
-        return Err(status::precondition("STATE_FILE_OPEN", "state", reason));
-    }
     let recovered = emulator.load_state(&request.journal)?;
     Ok(LoadStateResponse { requests: recovered.requests })
 }
 
 fn create_snapshot(
     emulator: &Emulator,
-    request: CreateSnapshotRequest,
+    request: &mut CreateSnapshotRequest,
 ) -> Result<SnapshotInfo, Status> {
     let snapshot = emulator.snapshot();
     let time = Some(snapshot.time().into());
     let mut snapshots = emulator.snapshots();
-    let id = match request.id {
-        id if id.is_empty() => {
-            let free =
-                (1..).map(|n| format!("snapshot-{n}")).find(|id| !snapshots.contains_key(id));
-            free.expect("there is always another number")
-        }
-        id => id,
-    };
+    if request.id.is_empty() {
+        // The journal gets the id too: a replay may have fewer snapshots.
+        let mut ids = (1_u64..).map(|n| format!("snapshot-{n}"));
+        request.id = ids.find(|id| !snapshots.contains_key(id)).unwrap_or_default();
+    }
+    let id = request.id.clone();
     if snapshots.len() >= MAX_SNAPSHOTS && !snapshots.contains_key(&id) {
         return Err(status::exhausted("snapshots", "snapshots", MAX_SNAPSHOTS));
     }
@@ -333,11 +345,11 @@ fn create_snapshot(
 
 fn restore_snapshot(
     emulator: &Emulator,
-    request: RestoreSnapshotRequest,
+    request: &mut RestoreSnapshotRequest,
 ) -> Result<SnapshotInfo, Status> {
-    let id = request.id;
+    let id = request.id.clone();
     let snapshot = emulator.snapshots().get(&id).cloned();
     let snapshot = snapshot.ok_or_else(|| status::not_found(&format!("snapshots/{id}")))?;
-    emulator.restore(&snapshot);
+    emulator.put_back(&snapshot);
     Ok(SnapshotInfo { id, time: Some(snapshot.time().into()) })
 }

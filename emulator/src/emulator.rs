@@ -5,6 +5,7 @@ use super::journal::JournalFile;
 use super::{
     clock::Clock,
     gate::{Gate, LoggedRequest, Strike},
+    projects::Projects,
     state::State,
 };
 #[cfg(feature = "http")]
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 use tonic::Code;
 
@@ -65,13 +66,15 @@ impl Emulator {
         state
     }
 
+    /// The projects with a number.
+    pub(super) fn projects(&self) -> Projects {
+        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.settings.projects.clone()
+    }
+
     pub(super) fn clock(&self) -> MutexGuard<'_, Clock> {
         // A thread that panics cannot leave the clock in a wrong state.
         self.0.clock.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn advance_clock(&self, by: Duration) {
-        self.clock().advance(by);
     }
 
     /// The time of the clock. The changes that are due may not have been made.
@@ -111,7 +114,8 @@ impl Emulator {
 
     /// The faults that hit a request.
     pub(super) fn strike(&self, path: &str, resource: &str) -> Strike {
-        self.gate().faults.strike(path, resource)
+        let projects = self.projects();
+        self.gate().faults.strike(path, resource, &projects)
     }
 }
 

@@ -4,7 +4,7 @@
 //! `SUCCEEDED`, `STOPPED` or `FAILED`. It is removed seven days after its end.
 
 use super::{
-    clock::to_time,
+    clock::{self, to_time},
     ids::check_labels,
     paging::{Page, query},
     references,
@@ -86,7 +86,10 @@ fn execution_time(state: &State, event: &Event) -> SystemTime {
     match event.execution_time {
         // The rules refuse an execution time beside `execute_now`.
         Some(time) => to_time(time),
-        None => state.after(2 * state.settings.duration_of(Latency::ScheduleEvent)),
+        None => {
+            let delay = state.settings.duration_of(Latency::ScheduleEvent).saturating_mul(2);
+            clock::after(state.now(), delay)
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod assets;
 mod bodies;
 mod builder;
+mod changes;
 mod channels;
 mod clip_order;
 mod clips;

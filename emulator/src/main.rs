@@ -67,7 +67,7 @@ struct Options {
     assume_video: bool,
 
     /// How long a session of a running channel lasts until the service restarts it, or `never`
-    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = delay)]
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = session)]
     session_length: Delay,
 
     /// Location that listings cannot reach; with --any-location also one that the service does not have
@@ -86,6 +86,9 @@ struct Options {
     #[arg(long)]
     log: bool,
 }
+
+/// The longest time that the emulator takes for anything.
+const MAX_LENGTH: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 #[derive(Clone, Copy, Debug)]
 struct Delay(Option<Duration>);
@@ -112,8 +115,25 @@ fn limit(text: &str) -> Result<(Limit, usize), String> {
 
 fn project(text: &str) -> Result<(String, u64), String> {
     let (id, number) = pair(text)?;
-    let number = number.parse().map_err(|_| format!("'{number}' is not a project number"))?;
+    let is_id = id.starts_with(|c: char| c.is_ascii_lowercase())
+        && id.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.' | ':'));
+    if !is_id {
+        return Err(format!("'{id}' is not a project id"));
+    }
+    let number = number.parse().ok().filter(|number| *number > 0);
+    let number =
+        number.ok_or_else(|| format!("'{}' is not a project number", &text[id.len() + 1..]))?;
     Ok((id.to_owned(), number))
+}
+
+fn session(text: &str) -> Result<Delay, String> {
+    let session = delay(text)?;
+    match session.0 {
+        Some(length) if length < Duration::from_secs(1) => {
+            Err(format!("'{text}' is shorter than a second"))
+        }
+        _ => Ok(session),
+    }
 }
 
 fn delay(text: &str) -> Result<Delay, String> {
@@ -134,15 +154,40 @@ fn duration(text: &str) -> Result<Duration, String> {
         "d" => number * 86_400.0,
         _ => return Err(refuse()),
     };
-    Duration::try_from_secs_f64(seconds).map_err(|_| refuse())
+    let length = Duration::try_from_secs_f64(seconds).map_err(|_| refuse())?;
+    match length <= MAX_LENGTH {
+        true => Ok(length),
+        false => Err(format!("'{text}' is longer than 10 years")),
+    }
 }
 
 impl Options {
-    /// Refuses what only several flags together show to be wrong.
+    /// Refuses flags that contradict one another.
     fn checked(self) -> Result<Self, clap::Error> {
+        self.check_projects()?;
+        self.check_unreachable()?;
+        Ok(self)
+    }
+
+    fn check_projects(&self) -> Result<(), clap::Error> {
+        for (at, (id, number)) in self.project.iter().enumerate() {
+            let is_again =
+                |(other_id, other): &(String, u64)| (other_id == id) != (other == number);
+            if let Some((other, _)) = self.project[..at].iter().find(|other| is_again(other)) {
+                let message = format!(
+                    "'--project {id}={number}' contradicts the number of '{other}': \
+                     an id has one number, and a number has one id"
+                );
+                return Err(Self::command().error(ErrorKind::ValueValidation, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_unreachable(&self) -> Result<(), clap::Error> {
         let is_known = |id: &String| Emulator::locations().any(|known| known == id);
         match self.unreachable.iter().find(|id| !self.any_location && !is_known(id)) {
-            None => Ok(self),
+            None => Ok(()),
             Some(id) => {
                 let known = Emulator::locations().collect::<Vec<_>>().join(", ");
                 let reason = format!(

@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 pub(super) struct Projects(BTreeMap<String, String>);
 
 impl Projects {
+    /// Gives a project its number. A number names one project: the last one that gets it.
     pub(super) fn insert(&mut self, id: String, number: String) {
+        self.0.retain(|_, own| *own != number);
         self.0.insert(id, number);
     }
 
@@ -53,11 +55,19 @@ impl Projects {
 
     /// The name with the id of its project; `None` if it has no known number.
     pub(super) fn with_id(&self, name: &str) -> Option<String> {
-        let (project, rest) = name.strip_prefix("projects/")?.split_once('/')?;
+        let name = name.strip_prefix("projects/")?;
+        let (project, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
         // Other names, such as that of a network, keep the number.
-        rest.starts_with("locations").then_some(())?;
+        (rest.is_empty() || rest.starts_with("/locations")).then_some(())?;
         let (id, _) = self.0.iter().find(|(_, number)| **number == project)?;
-        Some(format!("projects/{id}/{rest}"))
+        Some(format!("projects/{id}{rest}"))
+    }
+
+    /// Whether two names are equal, with the id or the number of their project.
+    #[cfg(feature = "http")]
+    pub(super) fn is_same(&self, one: &str, other: &str) -> bool {
+        let id = |name: &str| self.with_id(name).unwrap_or_else(|| name.to_owned());
+        one == other || id(one) == id(other)
     }
 
     /// The name with the number of its project, if the number is known.

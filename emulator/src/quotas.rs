@@ -1,4 +1,4 @@
-//! Quotas of the output streams of running channels.
+//! Quotas of running channels and of their output streams.
 //!
 //! The numbers are those of the public page on quotas.
 
@@ -36,8 +36,15 @@ fn kind(stream: &ElementaryStream) -> Option<Limit> {
 ///
 /// # Errors
 /// `RESOURCE_EXHAUSTED`.
-pub(super) fn check_streams(state: &State, channel: &str) -> Result<(), Status> {
+pub(super) fn check_running(state: &State, channel: &str) -> Result<(), Status> {
     let location = location_of(channel);
+    let is_other = |other: &&Channel| {
+        other.name != channel && other.streaming_state() != StreamingState::Stopped
+    };
+    let max = state.settings.max(Limit::RunningChannels);
+    if state.children::<Channel>(location).filter(is_other).count() >= max {
+        return Err(status::exhausted(location, "running channels", max));
+    }
     let mut used: BTreeMap<String, (Limit, usize)> = BTreeMap::new();
     for other in state.children::<Channel>(location) {
         let is_counted =

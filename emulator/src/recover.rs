@@ -3,15 +3,18 @@
 #[cfg(feature = "visionai")]
 use super::visionai;
 use super::{
+    clock::Clock,
     control_service,
-    emulator::Emulator,
+    emulator::{Emulator, Snapshot},
+    gate::Gate,
     journal::{self, ClockLine, Journal, Step},
     service,
     state::State,
     status,
 };
 use std::{
-    io,
+    collections::BTreeMap,
+    io, mem,
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -27,62 +30,90 @@ pub struct Recovered {
     pub damaged_bytes: u64,
 }
 
+/// What a journal leads to.
+struct Replayed {
+    state: State,
+    snapshots: BTreeMap<String, Snapshot>,
+    clock: Option<ClockLine>,
+    /// The time of the last request.
+    last: SystemTime,
+    requests: u64,
+}
+
 impl Emulator {
     /// Continues from a state file, and keeps every change in it: the requests of clients and of the
-    /// control service, and the clock. A file that does not exist is created. A request is answered
-    /// after its line is on the disk. Changes by methods of this handle are not kept.
+    /// control service, the changes by methods of this handle, and the clock. A file that does not
+    /// exist is created. A request is answered after all lines that its answer depends on are on the
+    /// disk. The methods of this handle do not wait for the disk.
     ///
     /// The file has JSON lines. After a restart, time goes on as if the emulator had never stopped:
     /// with the settings of this emulator, and at its speed. Faults and logged requests are not kept.
+    /// The requests that a reset or a return to a snapshot made irrelevant are removed from the file,
+    /// now and when the file has grown to twice its size.
+    ///
+    /// While a file is open, [`Emulator::restore`] and [`Emulator::load_state`] are refused. If the
+    /// file cannot be written any more, every change is refused, and methods without a result change
+    /// nothing.
     ///
     /// # Errors
-    /// If the file cannot be read or written, is used by another process, or is damaged elsewhere than
-    /// at its end. A damaged end is cut.
+    /// If the file cannot be read or written, is used by another process, is not a state file, has a
+    /// line that this build does not understand or refuses, or is damaged elsewhere than in its last
+    /// line. The file and the present state are unchanged then. A damaged last line is cut.
     pub fn open_state(&self, path: impl AsRef<Path>) -> io::Result<Recovered> {
-        let (found, file) = journal::open(path.as_ref())?;
-        let (length, damaged_bytes) = (found.length(), found.damaged);
+        let path = path.as_ref();
+        self.check_no_file().map_err(|status| io::Error::other(status.message()))?;
+        let (found, file) = journal::open(path)?;
+        let damaged_bytes = found.damaged;
+        let (length, is_shorter) = (found.length(), found.is_compacted);
         let (settings, speed) = (self.state().settings.clone(), self.speed());
         let is_new = found.is_empty();
-        let requests = match is_new {
-            true => 0,
+        let replayed = match is_new {
+            true => None,
             false => {
-                let requests = self.replay(found);
-                requests.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?
+                let replayed = self.replay(found);
+                Some(replayed.map_err(|status| journal::unusable(status.message().to_owned()))?)
             }
         };
-        let mut file = journal::resume(file, length)?;
+        let mut file = journal::resume(file, path, length, is_shorter)?;
+        // No request may be executed before its line has a place.
+        let mut journal = self.journal();
+        let requests = replayed.map_or(0, |replayed| self.adopt(replayed));
         {
             let mut state = self.state();
             if is_new {
-                file.append(journal::begin_line(state.seed(), state.now()));
+                file.add_begin(state.seed(), state.now());
             }
             if is_new || state.settings != settings {
                 state.settings = settings;
-                file.append(journal::settings_line(&state.settings));
+                file.add_settings(&state.settings);
             }
         }
         if !is_new {
-            self.set_speed(speed);
+            self.clock().set_speed(speed);
         }
-        file.append(journal::clock_line(self.clock_line()));
-        *self.journal() = Some(file);
+        file.add_clock(self.clock_line());
+        *journal = Some(file);
         Ok(Recovered { requests, damaged_bytes })
     }
 
-    /// Replaces the state by that of a journal: the text of a state file. Tests can begin from it.
-    /// The clock goes on from the last time in it, or from the present time if that is later.
+    /// Replaces the state and the snapshots by those of a journal: the text of a state file. Tests can
+    /// begin from it. The clock goes on from the last time in it, or from the present time if that is
+    /// later.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` if the text is not a journal, `DATA_LOSS` if a request in it is refused.
+    /// `INVALID_ARGUMENT` if the text is not a journal, `DATA_LOSS` if a request in it is refused,
+    /// `FAILED_PRECONDITION` while a state file is open. The present state is unchanged then.
     pub fn load_state(&self, text: &str) -> Result<Recovered, Status> {
+        self.check_no_file()?;
         let found = Journal::read(text.as_bytes()).map_err(journal::unreadable)?;
         if found.is_empty() {
             return Err(status::invalid("journal", "has no lines"));
         }
         let damaged_bytes = found.damaged;
+        let replayed = self.replay(found)?;
         let now = self.present();
         let is_paused = self.is_paused();
-        let requests = self.replay(found)?;
+        let requests = self.adopt(replayed);
         if !is_paused {
             // A clock that stands still is not moved by real time.
             let _ = self.set_time(now);
@@ -90,34 +121,46 @@ impl Emulator {
         Ok(Recovered { requests, damaged_bytes })
     }
 
-    /// Replays a journal in place of the present state.
-    fn replay(&self, journal: Journal) -> Result<u64, Status> {
-        let mut clock: Option<ClockLine> = None;
-        let (mut requests, mut last) = (0, SystemTime::UNIX_EPOCH);
+    /// Replays a journal beside the present state, which a journal that is refused must not harm.
+    fn replay(&self, journal: Journal) -> Result<Replayed, Status> {
+        let (mut clock, mut requests, mut last) = (None, 0, SystemTime::UNIX_EPOCH);
+        let settings = self.state().settings.clone();
+        let state = State::new(last, settings.clone(), 0);
+        let own = Self::from_parts(Clock::new(last, 0), state, Gate::new(0));
         for step in journal.steps() {
             match step {
                 Step::Begin { seed, time } => {
-                    self.clock().hold(Some(time));
+                    own.clock().hold(Some(time));
                     last = time;
-                    let mut state = self.state();
-                    let settings = state.settings.clone();
-                    *state = State::new(time, settings, seed);
+                    *own.state() = State::new(time, settings.clone(), seed);
                 }
-                Step::Settings(settings) => self.state().settings = *settings,
+                Step::Settings(settings) => own.state().settings = *settings,
                 Step::Clock(line) => clock = Some(line),
                 Step::Request { time, path, message } => {
                     last = last.max(time);
-                    self.clock().hold(Some(last));
+                    own.clock().hold(Some(last));
                     requests += 1;
-                    self.replay_request(&path, &message).map_err(|status| {
-                        self.clock().hold(None);
-                        Status::data_loss(format!("request {requests} ({path}): {status}"))
+                    own.replay_request(&path, &message).map_err(|status| {
+                        let reason = format!("request {requests} ({path}): {status}");
+                        Status::data_loss(format!("cannot be replayed: {reason}"))
                     })?;
                 }
             }
         }
-        self.continue_clock(clock, last);
-        Ok(requests)
+        let snapshots = mem::take(&mut *own.snapshots());
+        let mut state = own.state();
+        let empty = state.emptied();
+        let state = mem::replace(&mut *state, empty);
+        Ok(Replayed { state, snapshots, clock, last, requests })
+    }
+
+    /// Puts what a journal leads to in the place of the present state.
+    fn adopt(&self, replayed: Replayed) -> u64 {
+        *self.snapshots() = replayed.snapshots;
+        let mut state = self.state();
+        *state = replayed.state;
+        self.continue_clock(replayed.clock, replayed.last);
+        replayed.requests
     }
 
     fn replay_request(&self, path: &str, message: &[u8]) -> Result<(), Status> {
@@ -136,7 +179,6 @@ impl Emulator {
     /// Sets the clock to where it would be if it had run on.
     fn continue_clock(&self, line: Option<ClockLine>, last: SystemTime) {
         let mut clock = self.clock();
-        clock.hold(None);
         let Some(line) = line else { return clock.restart(last) };
         let passed = match SystemTime::now().duration_since(line.real) {
             Ok(passed) if !line.is_paused => passed.saturating_mul(line.speed),

@@ -219,7 +219,7 @@ impl Emulator {
     pub fn service(&self) -> EmulatorService {
         EmulatorService {
             #[cfg(feature = "http")]
-            control: ControlServer::new(self.clone()),
+            control: server!(ControlServer, self),
             emulator: self.clone(),
             livestream: server!(LivestreamServiceServer, self),
             operations: server!(OperationsServer, self),

@@ -161,6 +161,8 @@ impl Latency {
 pub enum Limit {
     /// Channels of a location: 10.
     Channels,
+    /// Running channels of a location: 10.
+    RunningChannels,
     /// Inputs of a location: 20.
     Inputs,
     /// Assets of a location: 10.
@@ -185,6 +187,7 @@ impl Limit {
     /// Every limit.
     pub const ALL: &[Self] = &[
         Self::Channels,
+        Self::RunningChannels,
         Self::Inputs,
         Self::Assets,
         Self::Clips,
@@ -198,7 +201,7 @@ impl Limit {
 
     const fn default_max(self) -> usize {
         match self {
-            Self::Channels | Self::Assets => 10,
+            Self::Channels | Self::RunningChannels | Self::Assets => 10,
             Self::Inputs => 20,
             Self::Clips => 1000,
             Self::SdStreams => 40,
@@ -297,10 +300,26 @@ impl Default for Settings {
     }
 }
 
+/// The longest time that anything takes: a few times that fit into the years of timestamps.
+const MAX_LENGTH: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// The shortest session: with sessions of no length, time would never pass.
+const MIN_SESSION: Duration = Duration::from_secs(1);
+
 impl Settings {
     pub(super) fn duration_of(&self, latency: Latency) -> Duration {
         let set = self.latencies.get(&latency).copied().or(self.every_latency);
-        set.unwrap_or(latency.default_duration())
+        set.unwrap_or(latency.default_duration()).min(MAX_LENGTH)
+    }
+
+    /// How long after `AWAITING_INPUT` an encoder connects by itself.
+    pub(super) fn encoder_delay(&self) -> Option<Duration> {
+        self.encoder_delay.map(|delay| delay.min(MAX_LENGTH))
+    }
+
+    /// How long a session of a running channel lasts, until the service restarts it.
+    pub(super) fn session(&self) -> Option<Duration> {
+        self.session.map(|length| length.clamp(MIN_SESSION, MAX_LENGTH))
     }
 
     pub(super) fn max(&self, limit: Limit) -> usize {
@@ -324,7 +343,10 @@ mod tests {
         assert_eq!(Latency::CoolDvrSession.to_string(), "cool-dvr-session");
         assert_eq!("channels".parse(), Ok(Limit::Channels));
         let error = "chanels".parse::<Limit>().unwrap_err().to_string();
-        assert!(error.starts_with("'chanels' is not one of: channels, inputs, "), "{error}");
+        assert!(
+            error.starts_with("'chanels' is not one of: channels, running-channels, "),
+            "{error}"
+        );
         assert_eq!(Limit::HdStreamsH265.to_string(), "hd-streams-h265");
     }
 }

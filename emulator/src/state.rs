@@ -7,6 +7,7 @@
 use super::visionai::VisionTables;
 use super::{
     clip_order::ClipOrder,
+    clock,
     ids::IdRule,
     paging::{self, Listed, Page, Query, TokenKey},
     pipeline::{Feed, Object, Pipeline},
@@ -167,9 +168,9 @@ impl State {
         self.now
     }
 
-    /// The virtual time after a delay, or the present if that time cannot be represented.
+    /// The virtual time after a delay. It can be a time that the clock never reaches.
     pub(super) fn after(&self, delay: Duration) -> SystemTime {
-        self.now.checked_add(delay).unwrap_or(self.now)
+        self.now.checked_add(delay).unwrap_or_else(clock::never)
     }
 
     /// Fires every timer that is due by `now`, each at its own time. Time never goes back.

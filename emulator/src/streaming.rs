@@ -43,7 +43,7 @@ pub(super) fn await_input(state: &mut State, channel: &str) {
     enter(state, channel, StreamingState::AwaitingInput);
     let Ok(found) = state.find::<Channel>(channel) else { return };
     let is_there = state.feeds.get(source(found)) == Some(&Feed::Connected);
-    let delay = state.settings.encoder_delay.or(is_there.then_some(FIRST_FRAME));
+    let delay = state.settings.encoder_delay().or(is_there.then_some(FIRST_FRAME));
     let Some(delay) = delay else { return };
     let name = channel.to_owned();
     state.set_next(channel, state.after(delay), move |state| {
@@ -57,7 +57,7 @@ pub(super) fn await_input(state: &mut State, channel: &str) {
 
 /// Begins a session of a running channel, which the service restarts when it is over.
 pub(super) fn begin_session(state: &mut State, channel: &str) {
-    let Some(length) = state.settings.session else { return };
+    let Some(length) = state.settings.session() else { return };
     let (time, name) = (state.after(length), channel.to_owned());
     state.set_next(&session_key(channel), time, move |state| {
         let Ok(found) = state.find::<Channel>(&name) else { return };

@@ -331,7 +331,7 @@ async fn reset_removes_everything_and_snapshots_restore_it() {
         emulator.advance(Duration::from_secs(60));
         assert_eq!(service.state().await, StreamingState::Stopped, "round {round}");
     }
-    emulator.restore(&in_rust);
+    emulator.restore(&in_rust).expect("no state file is open");
     assert_eq!(service.state().await, StreamingState::Streaming);
     let absent = control(&emulator, "snapshots/absent:restore", json!({})).await;
     assert_eq!(absent, Err(404));
@@ -405,7 +405,79 @@ async fn a_restored_snapshot_finishes_the_work_that_was_due_meanwhile() {
     let snapshot = service.emulator.snapshot();
     service.emulator.reset();
     service.emulator.advance(Duration::from_secs(3600));
-    service.emulator.restore(&snapshot);
+    service.emulator.restore(&snapshot).expect("no state file is open");
     let channel: ChannelName = CHANNEL.parse().expect("a name");
     assert_eq!(service.channel().await.name, channel.as_str());
+}
+
+#[tokio::test]
+async fn the_id_and_the_number_of_a_project_are_one_in_the_control_service() {
+    let builder = Emulator::builder().manual_clock().encoder_delay(None).project("p", 123);
+    let mut service = Service::on(builder.build());
+    let emulator = service.emulator.clone();
+    let numbered = |name: &str| name.replace("projects/p/", "projects/123/");
+    service.make_channel().await;
+    service.live.start_channel(support::name(CHANNEL)).await.expect("it is stopped");
+    emulator.advance(Duration::from_secs(600));
+    let channel = json!({"name": numbered(CHANNEL)});
+    for path in ["encoders:connect", "encoders:disconnect", "resources:fail", "channels:recover"] {
+        control(&emulator, path, channel.clone()).await.expect(path);
+    }
+    let state = json!({"name": numbered(CHANNEL), "state": "STREAMING"});
+    control(&emulator, "channels:setStreamingState", state).await.expect("a state");
+    let made = service.create_channel("late", support::channel()).await.expect("room");
+    let operation = made.into_inner().name;
+    assert!(operation.starts_with("projects/123/"), "{operation}");
+    let late: ChannelName =
+        format!("{}/channels/late", numbered(LOCATION)).parse().expect("a name");
+    assert!(emulator.operation_on(&late).is_some());
+    control(&emulator, "resources:fail", json!({"name": operation})).await.expect("it runs");
+    assert_eq!(service.error(&operation).await, Code::Internal);
+
+    emulator.clear_requests();
+    for own in [numbered(CHANNEL), CHANNEL.to_owned()] {
+        service.live.get_channel(support::name(&own)).await.expect("there");
+    }
+    for own in [numbered(CHANNEL), CHANNEL.to_owned()] {
+        let log = get(&emulator, &format!("requests?resource={own}")).await;
+        assert_eq!(log["requests"].as_array().map(Vec::len), Some(2), "{own}: {log}");
+    }
+    for own in [numbered(LOCATION), LOCATION.to_owned(), "projects/123".to_owned()] {
+        emulator.inject(Fault::status(Status::aborted("no")).on_resource(&own).times(2));
+        for other in [numbered(CHANNEL), CHANNEL.to_owned()] {
+            let refused = service.live.get_channel(support::name(&other)).await;
+            assert_eq!(support::code(refused), Code::Aborted, "{own}: {other}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_state_file_larger_than_4_mib_is_loaded_over_grpc_with_gzip_and_as_json() {
+    let begin = r#"{"journal":1,"seed":0,"time":"2026-01-01T00:00:00Z"}"#;
+    let clock = r#"{"clock":{"time":"2026-01-01T00:00:00Z","real":"2026-01-01T00:00:00Z","speed":0,"paused":true}}"#;
+    let journal = format!("{begin}\n{}", format!("{clock}\n").repeat(60_000));
+    assert!(journal.len() > 5 * 1024 * 1024);
+    let emulator = Emulator::builder().manual_clock().build();
+    let loaded = control(&emulator, "state:load", json!({"journal": journal})).await;
+    assert_eq!(loaded, Ok(json!({})));
+    let mut message = vec![0x0a];
+    prost::encode_length_delimiter(journal.len(), &mut message).expect("room");
+    message.extend_from_slice(journal.as_bytes());
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, &message).expect("room");
+    let zipped = gzip.finish().expect("room");
+    for (flag, body) in [(0, message), (1, zipped)] {
+        let mut frame = vec![flag];
+        frame.extend_from_slice(&u32::try_from(body.len()).expect("small").to_be_bytes());
+        frame.extend_from_slice(&body);
+        let request = http::Request::post("http://e/livestream.emulator.v1.Control/LoadState")
+            .header("content-type", "application/grpc")
+            .header("grpc-encoding", if flag == 1 { "gzip" } else { "identity" })
+            .body(tonic::body::Body::new(http_body_util::Full::new(bytes::Bytes::from(frame))))
+            .expect("valid");
+        let response = tower::ServiceExt::oneshot(emulator.service(), request).await;
+        let response = response.expect("infallible");
+        let status = response.headers().get("grpc-status");
+        assert!(status.is_none(), "flag {flag}: {:?}", response.headers());
+    }
 }

@@ -228,6 +228,27 @@ async fn running_channels_share_a_quota_of_output_streams() {
 }
 
 #[tokio::test]
+async fn ten_channels_of_a_location_run_at_once() {
+    let builder = manual().limit(Limit::Channels, 20).every_latency(Duration::ZERO);
+    let mut service = Service::on(builder.build());
+    let name_of = |n: usize| format!("{LOCATION}/channels/c{n}");
+    for n in 0..12 {
+        service.create_channel(&format!("c{n}"), channel()).await.expect("room");
+    }
+    for n in 0..10 {
+        service.live.start_channel(name(&name_of(n))).await.expect("at most ten");
+    }
+    let refused: Status = service.live.start_channel(name(&name_of(10))).await.expect_err("11");
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.message().contains("10 running channels"), "{refused}");
+    let info = refused.get_details_error_info().expect("a reason");
+    assert_eq!(info.reason, "RESOURCE_LIMIT_EXCEEDED");
+    service.live.stop_channel(name(&name_of(3))).await.expect("it runs");
+    service.live.start_channel(name(&name_of(10))).await.expect("ten again");
+    service.live.start_channel(name(&name_of(11))).await.expect_err("eleven");
+}
+
+#[tokio::test]
 async fn requests_have_a_quota_a_minute_with_retry_info() {
     let mut service = Service::on(manual().request_quota().build());
     let list = model::ListInputsRequest { parent: LOCATION.to_owned(), ..Default::default() };

@@ -78,7 +78,7 @@ impl Drop for Running {
 
 #[test]
 fn invalid_flags_are_refused_with_exit_code_2() {
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 22] = [
         (&["--speed", "0"], "--speed"),
         (&["--speed=-1"], "--speed"),
         (&["--latency", "create-chanel=1s"], "create-channel"),
@@ -86,7 +86,19 @@ fn invalid_flags_are_refused_with_exit_code_2() {
         (&["--latency", "create-channel=soon"], "soon"),
         (&["--limit", "channels=many"], "many"),
         (&["--project", "p=q"], "q"),
+        (&["--project", "p=0"], "'0'"),
+        (&["--project", "=1"], "''"),
+        (&["--project", "123=1"], "123"),
+        (&["--project", "a/b=1"], "a/b"),
+        (&["--project", "p=1", "--project", "q=1"], "q=1"),
+        (&["--project", "p=1", "--project", "p=2"], "p=2"),
         (&["--encoder-delay", "later"], "later"),
+        (&["--encoder-delay", "4000d"], "10 years"),
+        (&["--session-length", "0s"], "second"),
+        (&["--session-length", "4000d"], "10 years"),
+        (&["--latency", "schedule-event=200000000000000d"], "10 years"),
+        (&["--latency", "schedule-event=9999999d"], "10 years"),
+        (&["--latency", "all=NaNs"], "NaNs"),
         (&["--nonsense"], "--nonsense"),
         (&["--unreachable", "nowhere"], "nowhere"),
     ];
@@ -132,6 +144,20 @@ fn a_state_file_that_cannot_be_used_is_an_error_with_its_path() {
         assert_eq!(output.status.code(), Some(1), "{error}");
         assert!(error.contains(file) && error.contains(hint), "{error}");
     }
+}
+
+#[test]
+fn a_file_that_is_not_a_state_file_is_named_and_untouched() {
+    let path = std::env::temp_dir().join(format!("emulator-letter-{}", std::process::id()));
+    let (text, file) = ("a letter to a friend\n", path.to_str().expect("text"));
+    std::fs::write(&path, text).expect("writable");
+    let output = run(&["--state", file]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let hints = [file, "is not a state file", "the file is unchanged", "use another file"];
+    assert!(hints.iter().all(|hint| error.contains(hint)), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).expect("readable"), text);
+    let _ = std::fs::remove_file(&path);
 }
 
 #[tokio::test]

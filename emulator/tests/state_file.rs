@@ -2,7 +2,10 @@
 
 mod support;
 
-use livestream_client::model::{self, channel::StreamingState};
+use livestream_client::{
+    model::{self, channel::StreamingState},
+    name::{ChannelName, InputName},
+};
 use livestream_emulator::{Builder, Emulator, Latency, Limit};
 use serde_json::{Value, json};
 use std::{
@@ -320,4 +323,299 @@ async fn a_reopened_state_file_goes_on_at_the_speed_of_the_new_emulator() {
     close(service, &folder.file()).await;
     let (service, _) = open(Emulator::builder().speed(5), &folder.file());
     assert_eq!(service.emulator.speed(), 5);
+}
+
+/// Writes a file, opens it as a state file, and expects an error that leaves the file as it is.
+fn refuse(path: &Path, content: &[u8]) -> String {
+    fs::write(path, content).expect("writable");
+    let error = manual().build().open_state(path).expect_err("refused").to_string();
+    assert_eq!(fs::read(path).expect("readable"), content, "the file is untouched: {error}");
+    error
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_a_state_file_is_refused_and_untouched() {
+    let folder = Folder::new("foreign");
+    let begin = r#"{"journal":1,"seed":0,"time":"2026-01-01T00:00:00Z"}"#;
+    let foreign = [
+        "a letter to a friend",
+        "a letter to a friend\n",
+        "{\"name\": \"settings\"}\n",
+        "\n",
+        "{\"journal\":1}\n",
+        &format!("!{begin}\n"),
+    ];
+    for text in foreign {
+        let error = refuse(&folder.file(), text.as_bytes());
+        assert!(error.contains("is not a state file"), "{text}: {error}");
+        let error = manual().build().load_state(text).expect_err("refused");
+        assert!(error.message().contains("is not a state file"), "{text}: {error}");
+    }
+    refuse(&folder.file(), &[0xff, 0xd8, 0xff, b'\n', 0]);
+    let error = refuse(&folder.file(), begin.replace(":1,", ":2,").as_bytes());
+    assert!(error.contains("is not a state file"), "it has no complete line: {error}");
+    let error = refuse(&folder.file(), format!("{}\n", begin.replace(":1,", ":2,")).as_bytes());
+    assert!(error.contains("version 2"), "{error}");
+    // A process was killed while it wrote the first line: nothing is lost.
+    fs::write(folder.file(), &begin[..30]).expect("writable");
+    let recovered = manual().build().open_state(folder.file()).expect("a damaged end");
+    assert_eq!((recovered.requests, recovered.damaged_bytes), (0, 30));
+}
+
+#[tokio::test]
+async fn a_complete_line_that_cannot_be_understood_is_refused_even_at_the_end() {
+    let folder = Folder::new("unknown");
+    let begin = r#"{"journal":1,"seed":0,"time":"2026-01-01T00:00:00Z"}"#;
+    let time = "2026-01-01T00:00:00Z";
+    let list = "/google.longrunning.Operations/ListOperations";
+    let lines = [
+        (json!({"time": time, "method": "/other.Service/Create", "request": {}}), "/other.Service"),
+        (json!({"time": time, "method": list, "request": {"nonsense": 1}}), "nonsense"),
+        (json!({"time": "today", "method": list, "request": {}}), "time"),
+        (json!({"settings": {"new": true}}), "settings"),
+        (json!({"clock": {}}), "clock"),
+        (json!({}), "line 2"),
+        (json!([1]), "line 2"),
+        (json!({"journal": 1, "seed": 0, "time": time}), "line 2"),
+    ];
+    for (line, hint) in lines {
+        let error = refuse(&folder.file(), format!("{begin}\n{line}\n").as_bytes());
+        assert!(error.contains(hint) && error.contains("line 2"), "{line}: {error}");
+    }
+    for garbled in ["{\"time\": \"20", "\u{0}\u{0}\u{0}", "{\"clock\"!\n"] {
+        fs::write(folder.file(), format!("{begin}\n{garbled}")).expect("writable");
+        let service = Service::on(manual().build());
+        let recovered = service.emulator.open_state(folder.file()).expect("a damaged end");
+        assert_eq!(recovered.damaged_bytes, garbled.len() as u64, "{garbled}");
+        close(service, &folder.file()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_replayed_leaves_the_present_state() {
+    let folder = Folder::new("refused");
+    let (mut service, _) = open(manual(), &folder.file());
+    service.make_input().await;
+    close(service, &folder.file()).await;
+    let text = fs::read_to_string(folder.file()).expect("readable");
+    let create = text.lines().find(|line| line.contains("/CreateInput")).expect("it is there");
+    let twice = format!("{text}{create}\n");
+
+    let mut service = Service::on(manual().build());
+    service.stream().await;
+    let made = send(&service.emulator, "POST", "/emulator/v1/snapshots", "{}").await;
+    assert_eq!(made.status, 200);
+    let before = (world(&service.emulator).await, service.emulator.now());
+    let error = service.emulator.load_state(&twice).expect_err("the input exists");
+    assert!(error.message().contains("request 2"), "{error}");
+    assert_eq!((world(&service.emulator).await, service.emulator.now()), before);
+    fs::write(folder.file(), &twice).expect("writable");
+    let error = service.emulator.open_state(folder.file()).expect_err("the input exists");
+    assert!(error.to_string().contains("request 2"), "{error}");
+    assert_eq!((world(&service.emulator).await, service.emulator.now()), before);
+    assert_eq!(fs::read_to_string(folder.file()).expect("readable"), twice);
+    let path = "/emulator/v1/snapshots/snapshot-1:restore";
+    assert_eq!(send(&service.emulator, "POST", path, "{}").await.status, 200);
+}
+
+#[tokio::test]
+async fn changes_through_the_handle_are_there_after_a_restart() {
+    let folder = Folder::new("handle");
+    let builder = || manual().encoder_delay(None);
+    let (mut service, _) = open(builder(), &folder.file());
+    let emulator = service.emulator.clone();
+    let channel: ChannelName = CHANNEL.parse().expect("a name");
+    let input: InputName = support::INPUT.parse().expect("a name");
+    service.make_channel().await;
+    emulator.reset();
+    service.make_channel().await;
+    service.live.start_channel(support::name(CHANNEL)).await.expect("it is stopped");
+    emulator.advance(Duration::from_secs(600));
+    emulator.feed_input(&input).expect("there");
+    emulator.advance(Duration::from_secs(5));
+    emulator.starve_input(&input).expect("there");
+    emulator.connect_encoder(&channel).expect("there");
+    emulator.disconnect_encoder(&channel).expect("there");
+    emulator.put_object("gs://bucket/logo.jpg", 10, 7);
+    emulator.put_object("elsewhere", 10, 7);
+    emulator.fail(&channel, tonic::Status::data_loss("no bucket")).expect("it runs");
+    emulator.advance(Duration::from_secs(1));
+    emulator.recover(&channel).expect("it failed");
+    emulator.set_streaming_state(&channel, StreamingState::StreamingNoInput).expect("there");
+    let operation = {
+        service.create_channel("late", support::channel()).await.expect("room").into_inner().name
+    };
+    emulator
+        .fail(
+            &operation.parse::<livestream_client::name::OperationName>().expect("a name"),
+            tonic::Status::aborted("no room"),
+        )
+        .expect("it runs");
+    let before = world(&emulator).await;
+    drop(emulator);
+    close(service, &folder.file()).await;
+
+    let (mut service, _) = open(builder(), &folder.file());
+    assert_eq!(world(&service.emulator).await, before);
+    assert_eq!(service.state().await, StreamingState::StreamingNoInput);
+    let text = fs::read_to_string(folder.file()).expect("readable");
+    assert!(text.contains("gs://bucket/logo.jpg"), "{text}");
+}
+
+#[tokio::test]
+async fn what_a_state_file_cannot_hold_is_refused_while_it_is_open() {
+    let folder = Folder::new("unheld");
+    let (mut service, _) = open(manual(), &folder.file());
+    service.make_input().await;
+    let snapshot = service.emulator.snapshot();
+    service.emulator.reset();
+    let before = world(&service.emulator).await;
+    let text = hour_old(1, true);
+    let errors = [
+        service.emulator.restore(&snapshot).expect_err("refused"),
+        service.emulator.load_state(&text).expect_err("refused"),
+    ];
+    for error in errors {
+        assert_eq!(error.code(), tonic::Code::FailedPrecondition, "{error}");
+    }
+    assert_eq!(world(&service.emulator).await, before);
+}
+
+async fn post(emulator: &Emulator, path: &str, body: Value) -> Value {
+    let answer = send(emulator, "POST", &format!("/emulator/v1/{path}"), &body.to_string()).await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+    answer.json()
+}
+
+#[tokio::test]
+async fn compaction_keeps_the_snapshots_and_what_follows_the_last_return_to_one() {
+    let folder = Folder::new("snapshots");
+    let (mut service, _) = open(manual(), &folder.file());
+    let emulator = service.emulator.clone();
+    post(&emulator, "snapshots", json!({})).await;
+    service.make_input().await;
+    assert_eq!(post(&emulator, "snapshots", json!({})).await["id"], "snapshot-2");
+    service.create_channel("dropped", support::channel()).await.expect("room");
+    emulator.advance(Duration::from_secs(10));
+    for _ in 0..3 {
+        post(&emulator, "snapshots/snapshot-2:restore", json!({})).await;
+        service.create_channel("news", support::channel()).await.expect("room");
+        emulator.advance(Duration::from_secs(10));
+    }
+    let before = (world(&emulator).await, emulator.now());
+    drop(emulator);
+    close(service, &folder.file()).await;
+
+    for _ in 0..2 {
+        let (service, requests) = open(manual(), &folder.file());
+        assert_eq!(requests, 5, "an input, two snapshots, a return, and a channel");
+        assert_eq!((world(&service.emulator).await, service.emulator.now()), before);
+        close(service, &folder.file()).await;
+    }
+    let (service, _) = open(manual(), &folder.file());
+    post(&service.emulator, "snapshots/snapshot-1:restore", json!({})).await;
+    assert_eq!(world(&service.emulator).await[1], json!({}), "no inputs");
+    assert_eq!(post(&service.emulator, "snapshots", json!({})).await["id"], "snapshot-3");
+}
+
+#[tokio::test]
+async fn a_restored_snapshot_has_the_settings_of_the_present() {
+    let folder = Folder::new("restored");
+    let builder = |max| manual().every_latency(Duration::ZERO).limit(Limit::Channels, max);
+    let (service, _) = open(builder(1), &folder.file());
+    post(&service.emulator, "snapshots", json!({"id": "empty"})).await;
+    close(service, &folder.file()).await;
+    for _ in 0..2 {
+        let (mut service, _) = open(builder(2), &folder.file());
+        post(&service.emulator, "snapshots/empty:restore", json!({})).await;
+        for id in ["news", "late"] {
+            service.create_channel(id, support::channel()).await.expect("room for two");
+        }
+        close(service, &folder.file()).await;
+    }
+}
+
+#[tokio::test]
+async fn compaction_drops_all_clocks_but_the_last() {
+    let folder = Folder::new("clocks");
+    let (service, _) = open(manual(), &folder.file());
+    (0..1000).for_each(|_| service.emulator.advance(Duration::from_secs(1)));
+    let now = service.emulator.now();
+    close(service, &folder.file()).await;
+    let (service, _) = open(manual(), &folder.file());
+    assert_eq!(service.emulator.now(), now);
+    close(service, &folder.file()).await;
+    let lines = fs::read_to_string(folder.file()).expect("readable").lines().count();
+    assert!(lines < 10, "{lines}");
+}
+
+#[tokio::test]
+async fn a_second_state_file_is_refused() {
+    let folder = Folder::new("second");
+    let (service, _) = open(manual(), &folder.file());
+    let other = folder.0.join("other.jsonl");
+    let error = service.emulator.open_state(&other).expect_err("one is open");
+    assert!(error.to_string().contains("a state file is open"), "{error}");
+    assert!(!other.exists());
+}
+
+#[tokio::test]
+async fn compaction_happens_while_the_emulator_runs() {
+    let folder = Folder::new("running");
+    let (mut service, _) = open(manual(), &folder.file());
+    let (mut longest, mut shrunk) = (0, 0);
+    let mut last = 0;
+    for _ in 0..40 {
+        for n in 0..40 {
+            let mut request = service.create_input_request("camera");
+            request.input_id = format!("camera-{}", n % 20);
+            // A refusal is not in the file.
+            let _ = service.live.create_input(request).await;
+        }
+        post(&service.emulator, "state:reset", json!({})).await;
+        let length = fs::metadata(folder.file()).expect("there").len();
+        shrunk += u32::from(length < last);
+        last = length;
+        longest = longest.max(length);
+    }
+    assert!(shrunk > 0 && longest < 150_000, "{shrunk}, {longest}");
+    service.make_input().await;
+    let before = (world(&service.emulator).await, service.emulator.now());
+    let other = manual().build().open_state(folder.file()).expect_err("it is in use");
+    assert!(other.to_string().contains("another process"), "the new file is locked: {other}");
+    close(service, &folder.file()).await;
+    let (service, requests) = open(manual(), &folder.file());
+    assert_eq!(requests, 1);
+    assert_eq!((world(&service.emulator).await, service.emulator.now()), before);
+    let files = fs::read_dir(&folder.0).expect("readable").count();
+    assert_eq!(files, 1, "no temporary file is left");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn compaction_keeps_the_permissions_and_other_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new("permissions");
+    let temporary = folder.0.join("state.jsonl.compacted");
+    for (left, is_replaced) in [(None, true), (Some("a letter"), false), (Some("{\"jour"), true)] {
+        let (mut service, _) = open(manual(), &folder.file());
+        fs::set_permissions(folder.file(), fs::Permissions::from_mode(0o640)).expect("own");
+        service.make_input().await;
+        post(&service.emulator, "state:reset", json!({})).await;
+        close(service, &folder.file()).await;
+        if let Some(left) = left {
+            fs::write(&temporary, left).expect("writable");
+        }
+        let (service, requests) = open(manual(), &folder.file());
+        assert_eq!(requests, 0);
+        close(service, &folder.file()).await;
+        let text = fs::read_to_string(folder.file()).expect("readable");
+        assert_eq!(!text.contains("/CreateInput"), is_replaced, "{left:?}");
+        let mode = fs::metadata(folder.file()).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        let kept = fs::read_to_string(&temporary).ok();
+        assert_eq!(kept.as_deref(), left.filter(|_| !is_replaced));
+        let _ = fs::remove_file(&temporary);
+        fs::remove_file(folder.file()).expect("there");
+    }
 }

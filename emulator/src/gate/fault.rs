@@ -3,6 +3,7 @@
 //! They are injected behind the connection, so that they hit clients in every language. The layer
 //! [`Faults`](crate::Faults) injects faults into one client instead.
 
+use crate::projects::Projects;
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     time::Duration,
@@ -127,13 +128,13 @@ impl Fault {
         self
     }
 
-    fn matches(&self, path: &str, resource: &str) -> bool {
+    fn matches(&self, path: &str, resource: &str, projects: &Projects) -> bool {
         let name = path.rsplit('/').next().unwrap_or_default();
         let is_method = [path, path.trim_start_matches('/'), name].contains(&&*self.method);
-        let is_below =
-            || resource.strip_prefix(&*self.resource).is_some_and(|r| r.starts_with('/'));
-        (self.method.is_empty() || is_method)
-            && (self.resource.is_empty() || resource == self.resource || is_below())
+        let own = projects.with_id(&self.resource);
+        let own = own.as_ref().unwrap_or(&self.resource);
+        let is_below = || resource.strip_prefix(&**own).is_some_and(|r| r.starts_with('/'));
+        (self.method.is_empty() || is_method) && (own.is_empty() || resource == own || is_below())
     }
 }
 
@@ -185,12 +186,14 @@ impl FaultTable {
     }
 
     /// The faults that hit the next request: all delays, and the first other fault.
-    pub(crate) fn strike(&mut self, path: &str, resource: &str) -> Strike {
+    pub(crate) fn strike(&mut self, path: &str, resource: &str, projects: &Projects) -> Strike {
+        let by_id = projects.with_id(resource);
+        let resource = by_id.as_deref().unwrap_or(resource);
         let mut strike = Strike::default();
         let (seed, drawn) = (self.seed, &mut self.drawn);
         for (_, fault) in &mut self.rules {
             let is_delay = matches!(fault.effect, Effect::Delay(_));
-            if (!is_delay && strike.effect.is_some()) || !fault.matches(path, resource) {
+            if (!is_delay && strike.effect.is_some()) || !fault.matches(path, resource, projects) {
                 continue;
             }
             if fault.skip > 0 {
@@ -232,7 +235,7 @@ mod tests {
     const LOCATION: &str = "projects/p/locations/l";
 
     fn hits(table: &mut FaultTable, path: &str, resource: &str) -> bool {
-        table.strike(path, resource).effect.is_some()
+        table.strike(path, resource, &Projects::default()).effect.is_some()
     }
 
     #[test]
@@ -277,7 +280,7 @@ mod tests {
         table.add(Fault::go_away());
         table.add(Fault::silence());
         table.add(Fault::delay(Duration::from_secs(2)));
-        let strike = table.strike(CREATE, "");
+        let strike = table.strike(CREATE, "", &Projects::default());
         assert_eq!(strike.delay, Duration::from_secs(3));
         assert!(matches!(strike.effect, Some(Effect::GoAway)));
     }

@@ -57,34 +57,62 @@ impl Line {
         value.to_string()
     }
 
-    /// `None` for a text that is not a line.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let value: Value = serde_json::from_str(text).ok()?;
+    /// # Errors
+    /// Why the text is not a line.
+    pub(super) fn read(text: &str) -> Result<Self, NoLine> {
+        let value: Value = serde_json::from_str(text).map_err(|_| NoLine::Garbled)?;
+        Self::of(&value).map_err(NoLine::Unknown)
+    }
+
+    fn of(value: &Value) -> Result<Self, String> {
         if let Some(version) = value.get("journal") {
-            let is_known = version.as_u64() == Some(VERSION);
+            if version.as_u64() != Some(VERSION) {
+                return Err(format!(
+                    "has version {version} of the format, and this build reads version {VERSION}"
+                ));
+            }
             let begin = || {
-                Some(Self::Begin {
-                    seed: value.get("seed")?.as_u64()?,
-                    time: time(value.get("time")?)?,
-                })
+                let seed = value.get("seed")?.as_u64()?;
+                Some(Self::Begin { seed, time: time(value.get("time")?)? })
             };
-            return begin().filter(|_| is_known);
+            return begin().ok_or_else(|| "has no valid seed and time".to_owned());
         }
         if let Some(settings) = value.get("settings") {
-            return Some(Self::Settings(Box::new(read_settings(settings)?)));
+            let settings =
+                read_settings(settings).map(|settings| Self::Settings(Box::new(settings)));
+            return settings.ok_or_else(|| "has settings that this build does not know".to_owned());
         }
         if let Some(clock) = value.get("clock") {
-            return Some(Self::Clock(ClockLine {
-                time: time(clock.get("time")?)?,
-                real: time(clock.get("real")?)?,
-                speed: clock.get("speed")?.as_u64()?.try_into().ok()?,
-                is_paused: clock.get("paused")?.as_bool()?,
-            }));
+            let clock = read_clock(clock).map(Self::Clock);
+            return clock.ok_or_else(|| "has an invalid clock".to_owned());
         }
-        let path = value.get("method")?.as_str()?.to_owned();
-        let message = read_request(&path, value.get("request")?.clone())?;
-        Some(Self::Request { time: time(value.get("time")?)?, path, message })
+        let Some(path) = value.get("method").and_then(Value::as_str) else {
+            return Err("is neither a request, nor settings, nor a clock".to_owned());
+        };
+        let input = input(path)
+            .ok_or_else(|| format!("has the method {path}, which this build does not know"))?;
+        let request = value.get("request").cloned().unwrap_or_default();
+        let message = from_json(&input, request)
+            .map_err(|error| format!("has an invalid request: {}", error.message()))?;
+        let time = value.get("time").and_then(time).ok_or("has no valid time")?;
+        let message = prost::Message::encode_to_vec(&message);
+        Ok(Self::Request { time, path: path.to_owned(), message })
     }
+}
+
+/// Why a text is not a line.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum NoLine {
+    /// It is no JSON, as after a crash.
+    Garbled,
+    /// It is JSON that this build does not understand, for this reason.
+    Unknown(String),
+}
+
+/// Whether bytes are the beginning of a first line, and no more.
+pub(super) fn is_cut_begin(bytes: &[u8]) -> bool {
+    let begin = format!("{{\"journal\":{VERSION},");
+    bytes.starts_with(begin.as_bytes()) && !bytes.ends_with(b"\n")
 }
 
 fn text(time: SystemTime) -> String {
@@ -105,8 +133,13 @@ fn write_request(path: &str, message: &[u8]) -> Option<Value> {
     serde_json::to_value(DynamicMessage::decode(input(path)?, message).ok()?).ok()
 }
 
-fn read_request(path: &str, request: Value) -> Option<Vec<u8>> {
-    Some(prost::Message::encode_to_vec(&from_json(&input(path)?, request).ok()?))
+fn read_clock(clock: &Value) -> Option<ClockLine> {
+    Some(ClockLine {
+        time: time(clock.get("time")?)?,
+        real: time(clock.get("real")?)?,
+        speed: clock.get("speed")?.as_u64()?.try_into().ok()?,
+        is_paused: clock.get("paused")?.as_bool()?,
+    })
 }
 
 fn nanos(length: Duration) -> Value {
@@ -199,12 +232,18 @@ mod tests {
         for line in lines {
             let text = line.write();
             assert!(!text.contains('\n'));
-            let read = Line::read(&text).unwrap_or_else(|| panic!("{text}"));
+            let read = Line::read(&text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
             assert_eq!(read.write(), text);
         }
-        for text in ["", "{", "{}", "{\"journal\":2,\"seed\":0,\"time\":\"2026-01-01T00:00:00Z\"}"]
-        {
-            assert!(Line::read(text).is_none(), "{text}");
+    }
+
+    #[test]
+    fn garbled_text_is_told_from_a_line_of_another_build() {
+        for text in ["", "{", "{\"clock\": {}"] {
+            assert_eq!(Line::read(text).expect_err("no line"), NoLine::Garbled, "{text}");
+        }
+        for text in ["{}", "1", "{\"journal\":2,\"seed\":0,\"time\":\"2026-01-01T00:00:00Z\"}"] {
+            assert!(matches!(Line::read(text), Err(NoLine::Unknown(_))), "{text}");
         }
     }
 }

@@ -3,24 +3,22 @@
 //! The emulated world depends on its requests, its settings and its seed alone, so that a replay leads
 //! to the same state. A request is answered after its line is on the disk.
 
+mod compact;
 mod file;
 mod lines;
 
-pub(super) use file::{JournalFile, Progress};
+pub(super) use file::{JournalFile, Place};
 pub(super) use lines::ClockLine;
 
 use super::{settings::Settings, status};
-use lines::Line;
+use lines::{Line, NoLine, is_cut_begin};
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read as _},
     path::Path,
     time::SystemTime,
 };
 use tonic::Status;
-
-/// The control method that removes everything: a replay can begin there.
-const RESET: &str = "/livestream.emulator.v1.Control/Reset";
 
 /// What a journal holds.
 #[derive(Debug, Default)]
@@ -30,6 +28,8 @@ pub(super) struct Journal {
     length: u64,
     /// The number of bytes after them that are no lines.
     pub(super) damaged: u64,
+    /// Whether the file has many lines that are not needed.
+    pub(super) is_compacted: bool,
 }
 
 /// A step of a replay.
@@ -42,28 +42,41 @@ pub(super) enum Step {
 }
 
 impl Journal {
-    /// Reads a journal. Only its end may be damaged: a process can be killed while it writes.
+    /// Reads a journal. Only its last line may be damaged: a process can be killed while it writes.
     ///
     /// # Errors
-    /// The number of the first line that is damaged although others follow.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, usize> {
+    /// Why the bytes are not a journal.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
         let mut journal = Self::default();
-        let mut first_bad = None;
-        for (at, text) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let mut texts = bytes.split_inclusive(|byte| *byte == b'\n').enumerate().peekable();
+        while let Some((at, text)) = texts.next() {
             let whole = text.strip_suffix(b"\n").and_then(|text| std::str::from_utf8(text).ok());
-            let line = whole.and_then(Line::read).filter(|line| {
-                // The first line, and no other.
-                matches!(line, Line::Begin { .. }) == journal.lines.is_empty()
-            });
-            match (line, first_bad) {
-                (Some(_), Some(bad)) => return Err(bad),
-                (Some(line), None) => {
+            let line = whole.map_or(Err(NoLine::Garbled), Line::read);
+            let is_last = texts.peek().is_none();
+            let number = at + 1;
+            match line {
+                Ok(Line::Begin { .. }) if at > 0 => {
+                    return Err(format!("line {number} begins another state file"));
+                }
+                Ok(line) if at > 0 || matches!(line, Line::Begin { .. }) => {
                     journal.lines.push(line);
                     journal.length += text.len() as u64;
                 }
-                (None, _) => {
-                    first_bad = first_bad.or(Some(at + 1));
-                    journal.damaged += text.len() as u64;
+                // Without a complete first line, only its beginning shows that this is a journal.
+                Err(NoLine::Garbled) if is_last && (at > 0 || is_cut_begin(text)) => {
+                    journal.damaged = text.len() as u64;
+                }
+                Err(NoLine::Garbled) if at > 0 => {
+                    return Err(format!("line {number} is damaged, and is not the last one"));
+                }
+                Err(NoLine::Unknown(reason)) if at > 0 => {
+                    return Err(format!("line {number} {reason}"));
+                }
+                Err(NoLine::Unknown(reason)) => {
+                    return Err(format!("is not a state file of this build: line 1 {reason}"));
+                }
+                Ok(_) | Err(NoLine::Garbled) => {
+                    return Err("is not a state file, or its first line is damaged".to_owned());
                 }
             }
         }
@@ -74,20 +87,9 @@ impl Journal {
         self.lines.is_empty()
     }
 
-    /// Drops the requests up to the last one that removed everything, unless there is a snapshot,
-    /// which outlives it. Returns whether there were any.
-    fn compact(&mut self) -> bool {
-        let is = |line: &Line, name: &str| matches!(line, Line::Request { path, .. } if path.ends_with(name));
-        if self.lines.iter().any(|line| is(line, "/CreateSnapshot")) {
-            return false;
-        }
-        let Some(last) = self.lines.iter().rposition(|line| is(line, RESET)) else { return false };
-        let mut at = 0;
-        self.lines.retain(|line| {
-            at += 1;
-            at > last + 1 || !matches!(line, Line::Request { .. })
-        });
-        true
+    /// The length of the lines, in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
     }
 
     /// The steps of a replay, in order.
@@ -101,61 +103,65 @@ impl Journal {
     }
 }
 
-/// Opens a journal: its content, and the file to continue. It is compacted first.
+/// Continues the file of a journal that was replayed: without its damaged end, and without what a
+/// replay does not need.
+pub(super) fn resume(
+    file: File,
+    path: &Path,
+    length: u64,
+    is_shorter: bool,
+) -> io::Result<JournalFile> {
+    JournalFile::start(file, path, length, compacted, is_shorter)
+}
+
+/// The content of a file without the lines that a replay does not need; `None` if there are few.
+fn compacted(bytes: &[u8]) -> Option<String> {
+    let mut lines = Journal::read(bytes).ok()?.lines;
+    let is_shorter = compact::compact(&mut lines);
+    is_shorter.then(|| lines.iter().map(|line| line.write() + "\n").collect())
+}
+
+/// Opens a journal: what a replay needs of its content, and the file to continue. The file is not
+/// changed yet.
 ///
 /// # Errors
-/// If the file cannot be read or written, or if it is damaged elsewhere than at its end.
+/// If the file cannot be read or written, or if it is not a journal.
 pub(super) fn open(path: &Path) -> io::Result<(Journal, File)> {
     let mut file = file::open(path)?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    let mut journal = Journal::read(&bytes).map_err(|line| {
-        let reason = format!("line {line} is damaged, and is not the last one");
-        io::Error::new(io::ErrorKind::InvalidData, reason)
-    })?;
-    if journal.compact() {
-        // A new file takes the place of the old one at once, so that neither is ever half there.
-        let new = path.with_extension("compacted");
-        let texts = journal.lines.iter().map(|line| line.write() + "\n");
-        let text = texts.collect::<String>();
-        fs::write(&new, &text)?;
-        File::open(&new)?.sync_all()?;
-        fs::rename(&new, path)?;
-        journal.length = text.len() as u64;
-        file = file::open(path)?;
-    }
+    let mut journal = Journal::read(&bytes).map_err(unusable)?;
+    journal.is_compacted = compact::compact(&mut journal.lines);
     Ok((journal, file))
 }
 
-/// Continues the file of a journal, without its damaged end.
-pub(super) fn resume(file: File, length: u64) -> io::Result<JournalFile> {
-    JournalFile::start(file, length)
+/// The error for a file that is not a journal, or not one that can be replayed.
+pub(super) fn unusable(reason: String) -> io::Error {
+    let advice = "the file is unchanged; use another file, or remove it to begin without a state";
+    io::Error::new(io::ErrorKind::InvalidData, format!("{reason} ({advice})"))
 }
 
-impl Journal {
-    pub(super) fn length(&self) -> u64 {
-        self.length
+impl JournalFile {
+    /// Adds the start of a journal.
+    pub(super) fn add_begin(&mut self, seed: u64, time: SystemTime) {
+        self.append(Line::Begin { seed, time }.write(), false);
     }
-}
 
-/// The line of the start of a journal.
-pub(super) fn begin_line(seed: u64, time: SystemTime) -> String {
-    Line::Begin { seed, time }.write()
-}
+    /// Adds settings.
+    pub(super) fn add_settings(&mut self, settings: &Settings) {
+        self.append(Line::Settings(Box::new(settings.clone())).write(), false);
+    }
 
-/// The line of settings.
-pub(super) fn settings_line(settings: &Settings) -> String {
-    Line::Settings(Box::new(settings.clone())).write()
-}
+    /// Adds a clock.
+    pub(super) fn add_clock(&mut self, clock: ClockLine) {
+        self.append(Line::Clock(clock).write(), false);
+    }
 
-/// The line of a clock.
-pub(super) fn clock_line(clock: ClockLine) -> String {
-    Line::Clock(clock).write()
-}
-
-/// The line of a request.
-pub(super) fn request_line(time: SystemTime, path: &str, message: Vec<u8>) -> String {
-    Line::Request { time, path: path.to_owned(), message }.write()
+    /// Adds a request.
+    pub(super) fn add_request(&mut self, time: SystemTime, path: &str, message: Vec<u8>) {
+        let is_cut = compact::is_cut(path);
+        self.append(Line::Request { time, path: path.to_owned(), message }.write(), is_cut);
+    }
 }
 
 /// The answer to a request whose line cannot be written.
@@ -164,6 +170,6 @@ pub(super) fn unwritable(reason: &str) -> Status {
 }
 
 /// The answer to a journal that is not one.
-pub(super) fn unreadable(line: usize) -> Status {
-    status::invalid("journal", format!("line {line} is damaged, and is not the last one"))
+pub(super) fn unreadable(reason: String) -> Status {
+    status::invalid("journal", reason)
 }

@@ -7,6 +7,7 @@ use super::{
     links,
 };
 use crate::{
+    clock,
     operations::no_undo,
     paging::{Page, query},
     pipeline::Object,
@@ -116,7 +117,7 @@ pub(super) fn generate_hls_token(
         let reason = "cannot be played: set its `enable_hls_playback` first";
         return Err(status::precondition("HLS_PLAYBACK_DISABLED", &request.stream, reason));
     }
-    let expiry = state.after(TOKEN_LIFETIME);
+    let expiry = clock::after(state.now(), TOKEN_LIFETIME);
     let seconds = expiry.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
     let claims = format!(r#"{{"sub":"{}","exp":{seconds}}}"#, request.stream);

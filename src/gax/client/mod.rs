@@ -271,21 +271,6 @@ impl<C: Client> Builder<C> {
     ///
     /// All calls share the one service. A call waits while another call waits for the service to be
     /// ready. The layer is in the same place as one of [`layer`](Self::layer).
-    ///
-    /// # Examples
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), livestream_client::Error> {
-    /// use std::time::Duration;
-    /// use tower::limit::RateLimitLayer;
-    ///
-    /// let at_most_20_a_second = RateLimitLayer::new(20, Duration::from_secs(1));
-    /// let client = livestream_client::LivestreamClient::builder()
-    ///     .anonymous()
-    ///     .shared_layer(at_most_20_a_second)
-    ///     .build()?;
-    /// # Ok(()) }
-    /// ```
     pub fn shared_layer<L, B>(self, layer: L) -> Self
     where
         L: Layer<BoxChannel> + Send + Sync + 'static,

@@ -54,7 +54,11 @@
 //! ```
 //!
 //! A name can contain a project *number* or a project *id*. The service uses both, so two different
-//! names can refer to the same resource. An id is accepted if any document of the API allows it.
+//! names can refer to the same resource.
+//!
+//! An id is accepted if any document of the API allows it: 1 to 63 letters, digits, hyphens and underscores. For
+//! some resources, the service refuses a part of these ids when you create the resource. Lower-case letters,
+//! digits and inner hyphens are always safe.
 
 pub use crate::{
     gax::name::{InvalidName, OperationName, ResourceName},

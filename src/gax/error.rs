@@ -201,7 +201,8 @@ impl Error {
         self.0.stats.attempts
     }
 
-    /// How long the call took, all attempts and waits included.
+    /// How long the call took, with all attempts and pauses. It is 0 where [`attempts`](Self::attempts)
+    /// is 0.
     pub fn elapsed(&self) -> Duration {
         self.0.stats.elapsed
     }

@@ -280,7 +280,7 @@ async fn listening(emulator: &Emulator) -> std::net::SocketAddr {
     address
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn each_silent_connection_of_a_listener_is_closed_after_its_limit() {
     const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let address = listening(&Emulator::builder().manual_clock().build()).await;
@@ -300,12 +300,22 @@ async fn each_silent_connection_of_a_listener_is_closed_after_its_limit() {
         (&*body, 30),
         (&*chunks, 30),
     ];
-    let mut silent = tokio::task::JoinSet::new();
+    let mut connections = Vec::new();
     for (part, limit) in cases.repeat(30) {
-        let part = part.to_owned();
+        let mut connection = TcpStream::connect(address).await.expect("listening");
+        connection.write_all(part.as_bytes()).await.expect("open");
+        connections.push((connection, part.to_owned(), limit));
+    }
+    // The listener accepts connections in order: when the last one is served, all others are accepted, and
+    // the clock may skip idle time.
+    let mut last = TcpStream::connect(address).await.expect("listening");
+    last.write_all(keep_alive.as_bytes()).await.expect("open");
+    last.read_exact(&mut [0; 12]).await.expect("a response");
+    tokio::time::pause();
+
+    let mut silent = tokio::task::JoinSet::new();
+    for (mut connection, part, limit) in connections {
         silent.spawn(async move {
-            let mut connection = TcpStream::connect(address).await.expect("listening");
-            connection.write_all(part.as_bytes()).await.expect("open");
             let begun = tokio::time::Instant::now();
             let end = async { while connection.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {} };
             let end = tokio::time::timeout(Duration::from_secs(600), end).await;

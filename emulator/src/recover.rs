@@ -56,8 +56,8 @@ impl Emulator {
     /// nothing.
     ///
     /// # Errors
-    /// If the file cannot be read or written, is used by another process, is not a state file, has a
-    /// line that this build does not understand or refuses, or is damaged elsewhere than in its last
+    /// If the file is new and the emulator has resources, or if the file cannot be read or written, is
+    /// used by another process, is not a state file, has a line that this build does not understand or refuses, or is damaged elsewhere than in its last
     /// line. The file and the present state are unchanged then. A damaged last line is cut.
     pub fn open_state(&self, path: impl AsRef<Path>) -> io::Result<Recovered> {
         let path = path.as_ref();
@@ -67,6 +67,10 @@ impl Emulator {
         let (length, is_shorter) = (found.length(), found.is_compacted);
         let (settings, speed) = (self.state().settings.clone(), self.speed());
         let is_new = found.is_empty();
+        if is_new && !self.is_fresh() {
+            let reason = "a new state file needs an emulator without resources and snapshots";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
         let replayed = match is_new {
             true => None,
             false => {
@@ -85,7 +89,7 @@ impl Emulator {
             }
             if is_new || state.settings != settings {
                 state.settings = settings;
-                file.add_settings(&state.settings);
+                file.add_settings(state.now(), &state.settings);
             }
         }
         if !is_new {
@@ -121,6 +125,12 @@ impl Emulator {
         Ok(Recovered { requests, damaged_bytes })
     }
 
+    /// Whether a replay of nothing leads to the present state.
+    fn is_fresh(&self) -> bool {
+        let has_snapshots = !self.snapshots().is_empty();
+        !has_snapshots && self.state().is_fresh()
+    }
+
     /// Replays a journal beside the present state, which a journal that is refused must not harm.
     fn replay(&self, journal: Journal) -> Result<Replayed, Status> {
         let (mut clock, mut requests, mut last) = (None, 0, SystemTime::UNIX_EPOCH);
@@ -134,7 +144,11 @@ impl Emulator {
                     last = time;
                     *own.state() = State::new(time, settings.clone(), seed);
                 }
-                Step::Settings(settings) => own.state().settings = *settings,
+                Step::Settings { time, settings } => {
+                    last = last.max(time);
+                    own.clock().hold(Some(last));
+                    own.state().settings = *settings;
+                }
                 Step::Clock(line) => clock = Some(line),
                 Step::Request { time, path, message } => {
                     last = last.max(time);

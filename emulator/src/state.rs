@@ -349,6 +349,12 @@ impl State {
         Self::new(self.now, self.settings.clone(), self.random.seed)
     }
 
+    /// Whether nothing was done yet: every operation draws a random number.
+    #[cfg(feature = "http")]
+    pub(super) fn is_fresh(&self) -> bool {
+        self.random.drawn == 0 && self.objects.is_empty() && self.feeds.is_empty()
+    }
+
     /// How many random numbers were drawn.
     pub(super) fn drawn(&self) -> u64 {
         self.random.drawn

@@ -138,6 +138,50 @@ async fn the_settings_of_the_past_apply_to_the_past_and_new_ones_from_now_on() {
 }
 
 #[tokio::test]
+async fn new_settings_apply_from_the_time_on_at_which_they_were_set() {
+    let folder = Folder::new("settings-time");
+    let (mut service, _) = open(manual().every_latency(Duration::ZERO), &folder.file());
+    service.make_channel().await;
+    let start = service.live.start_channel(support::name(CHANNEL)).await;
+    start.expect("it is stopped");
+    service.emulator.advance(Duration::from_secs(10));
+    assert_eq!(service.state().await, StreamingState::Streaming, "an encoder came by itself");
+    close(service, &folder.file()).await;
+    let without = || manual().every_latency(Duration::ZERO).encoder_delay(None);
+    for _ in 0..2 {
+        let (mut service, _) = open(without(), &folder.file());
+        assert_eq!(service.state().await, StreamingState::Streaming);
+        close(service, &folder.file()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_json_form_is_kept() {
+    let folder = Folder::new("stranger");
+    let (mut service, _) = open(manual(), &folder.file());
+    service.stream().await;
+    let detail = prost_types::Any { type_url: "type.example/no.Such".into(), value: vec![1, 2] };
+    let status = tonic_types::Status { code: 13, message: "burnt".into(), details: vec![detail] };
+    let details = prost::Message::encode_to_vec(&status).into();
+    let error = tonic::Status::with_details(tonic::Code::Internal, "burnt", details);
+    let news: ChannelName = CHANNEL.parse().expect("a name");
+    service.emulator.fail(&news, error).expect("it runs");
+    close(service, &folder.file()).await;
+    let (mut service, _) = open(manual(), &folder.file());
+    assert_eq!(service.state().await, StreamingState::StreamingError);
+}
+
+#[tokio::test]
+async fn a_new_file_needs_an_emulator_without_resources() {
+    let folder = Folder::new("not-fresh");
+    let mut service = Service::on(manual().build());
+    service.make_channel().await;
+    let error = service.emulator.open_state(folder.file()).expect_err("it has a channel");
+    assert!(error.to_string().contains("without resources"), "{error}");
+    assert_eq!(fs::read(folder.file()).expect("created"), b"");
+}
+
+#[tokio::test]
 async fn a_damaged_end_is_cut_and_damage_elsewhere_is_an_error() {
     let folder = Folder::new("damage");
     let (mut service, _) = open(manual(), &folder.file());

@@ -130,7 +130,7 @@ impl RequestLog {
             Some((code, message)) => format!("{code:?}: {message}"),
             None => "no response".to_owned(),
         };
-        Some(format!("{form} {method} {resource} {status}{outcome}"))
+        Some(printable(&format!("{form} {method} {resource} {status}{outcome}")))
     }
 
     pub(crate) fn requests(&self) -> impl DoubleEndedIterator<Item = &LoggedRequest> {
@@ -140,4 +140,13 @@ impl RequestLog {
     pub(crate) fn clear(&mut self) {
         self.requests.clear();
     }
+}
+
+/// A text in one line, without control characters: a name or a message can come from a client.
+fn printable(text: &str) -> String {
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escaped).collect()
 }

@@ -88,7 +88,11 @@ fn answer_own(
 /// Logs a request that no method has got.
 fn log(emulator: &Emulator, head: Parts, refused: &Refused) {
     // The control service is not logged.
-    if refused.path.starts_with(&format!("/{}/", control_server::SERVICE_NAME)) {
+    let is_control = |path: &str| {
+        path.starts_with("/emulator/v1/")
+            || path.starts_with(&format!("/{}/", control_server::SERVICE_NAME))
+    };
+    if is_control(&refused.path) {
         return;
     }
     let number = emulator.log(LoggedRequest {

@@ -28,7 +28,7 @@ enum Kind {
 
 fn kind(line: &Line) -> Kind {
     let (path, message) = match line {
-        Line::Begin { .. } | Line::Settings(_) => return Kind::Other,
+        Line::Begin { .. } | Line::Settings { .. } => return Kind::Other,
         Line::Clock(_) => return Kind::Clock,
         Line::Request { path, message, .. } => (path, &**message),
     };

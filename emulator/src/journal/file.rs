@@ -153,6 +153,9 @@ impl JournalFile {
     pub(crate) fn failure(&self) -> Option<String> {
         match &*self.progress.borrow() {
             Progress::Failed(reason) => Some(reason.clone()),
+            Progress::Written(_) if self.progress.has_changed().is_err() => {
+                Some("its thread has ended".to_owned())
+            }
             Progress::Written(_) => None,
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     http::{POOL, from_json},
     settings::Settings,
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use prost_reflect::DynamicMessage;
 use prost_types::Timestamp;
 use serde_json::{Map, Value, json};
@@ -19,8 +20,8 @@ const VERSION: u64 = 1;
 pub(super) enum Line {
     /// The first line: the seed of the random parts.
     Begin { seed: u64, time: SystemTime },
-    /// The settings from here on.
-    Settings(Box<Settings>),
+    /// The settings from this time on.
+    Settings { time: SystemTime, settings: Box<Settings> },
     /// How the clock runs from here on.
     Clock(ClockLine),
     /// A request that changed something.
@@ -42,7 +43,9 @@ impl Line {
             Self::Begin { seed, time } => {
                 json!({ "journal": VERSION, "seed": seed, "time": text(*time) })
             }
-            Self::Settings(settings) => json!({ "settings": write_settings(settings) }),
+            Self::Settings { time, settings } => {
+                json!({ "time": text(*time), "settings": write_settings(settings) })
+            }
             Self::Clock(clock) => json!({ "clock": {
                 "time": text(clock.time),
                 "real": text(clock.real),
@@ -50,8 +53,13 @@ impl Line {
                 "paused": clock.is_paused,
             }}),
             Self::Request { time, path, message } => {
-                let request = write_request(path, message).unwrap_or_default();
-                json!({ "time": text(*time), "method": path, "request": request })
+                let mut line = json!({ "time": text(*time), "method": path });
+                match write_request(path, message) {
+                    Some(request) => line["request"] = request,
+                    // An `Any` of an unknown type has no JSON form.
+                    None => line["message"] = Value::from(BASE64.encode(message)),
+                }
+                line
             }
         };
         value.to_string()
@@ -78,9 +86,12 @@ impl Line {
             return begin().ok_or_else(|| "has no valid seed and time".to_owned());
         }
         if let Some(settings) = value.get("settings") {
-            let settings =
-                read_settings(settings).map(|settings| Self::Settings(Box::new(settings)));
-            return settings.ok_or_else(|| "has settings that this build does not know".to_owned());
+            let settings = || {
+                let settings = Box::new(read_settings(settings)?);
+                Some(Self::Settings { time: time(value.get("time")?)?, settings })
+            };
+            return settings()
+                .ok_or_else(|| "has settings that this build does not know".to_owned());
         }
         if let Some(clock) = value.get("clock") {
             let clock = read_clock(clock).map(Self::Clock);
@@ -91,11 +102,16 @@ impl Line {
         };
         let input = input(path)
             .ok_or_else(|| format!("has the method {path}, which this build does not know"))?;
-        let request = value.get("request").cloned().unwrap_or_default();
-        let message = from_json(&input, request)
-            .map_err(|error| format!("has an invalid request: {}", error.message()))?;
+        let message = match value.get("message").and_then(Value::as_str) {
+            Some(message) => BASE64.decode(message).map_err(|_| "has an invalid message")?,
+            None => {
+                let request = value.get("request").cloned().unwrap_or_default();
+                let request = from_json(&input, request)
+                    .map_err(|error| format!("has an invalid request: {}", error.message()))?;
+                prost::Message::encode_to_vec(&request)
+            }
+        };
         let time = value.get("time").and_then(time).ok_or("has no valid time")?;
-        let message = prost::Message::encode_to_vec(&message);
         Ok(Self::Request { time, path: path.to_owned(), message })
     }
 }
@@ -221,7 +237,7 @@ mod tests {
         let request = StartChannelRequest { name: "n".to_owned(), request_id: String::new() };
         let lines = [
             Line::Begin { seed: u64::MAX, time: at(1) },
-            Line::Settings(Box::new(settings)),
+            Line::Settings { time: at(1), settings: Box::new(settings) },
             Line::Clock(ClockLine { time: at(2), real: at(3), speed: 120, is_paused: true }),
             Line::Request {
                 time: at(4),

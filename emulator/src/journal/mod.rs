@@ -36,7 +36,7 @@ pub(super) struct Journal {
 #[derive(Debug)]
 pub(super) enum Step {
     Begin { seed: u64, time: SystemTime },
-    Settings(Box<Settings>),
+    Settings { time: SystemTime, settings: Box<Settings> },
     Clock(ClockLine),
     Request { time: SystemTime, path: String, message: Vec<u8> },
 }
@@ -96,7 +96,7 @@ impl Journal {
     pub(super) fn steps(self) -> impl Iterator<Item = Step> {
         self.lines.into_iter().map(|line| match line {
             Line::Begin { seed, time } => Step::Begin { seed, time },
-            Line::Settings(settings) => Step::Settings(settings),
+            Line::Settings { time, settings } => Step::Settings { time, settings },
             Line::Clock(clock) => Step::Clock(clock),
             Line::Request { time, path, message } => Step::Request { time, path, message },
         })
@@ -147,9 +147,10 @@ impl JournalFile {
         self.append(Line::Begin { seed, time }.write(), false);
     }
 
-    /// Adds settings.
-    pub(super) fn add_settings(&mut self, settings: &Settings) {
-        self.append(Line::Settings(Box::new(settings.clone())).write(), false);
+    /// Adds the settings from a time on.
+    pub(super) fn add_settings(&mut self, time: SystemTime, settings: &Settings) {
+        let settings = Box::new(settings.clone());
+        self.append(Line::Settings { time, settings }.write(), false);
     }
 
     /// Adds a clock.

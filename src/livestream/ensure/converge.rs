@@ -181,6 +181,7 @@ impl<'a, N: Declared> Convergence<'a, N> {
     }
 
     pub(super) async fn pause(&mut self) {
+        self.was_idle = false;
         self.poller.pause(|_, _| {}).await;
     }
 
@@ -236,6 +237,7 @@ impl<'a, N: Declared> Convergence<'a, N> {
     /// Waits for what made the service refuse a step.
     async fn settle(&mut self, refusal: Error) -> Result<(), Error> {
         self.refused += 1;
+        self.was_idle = false;
         let exists = refusal.is_already_exists();
         if self.refused == 1 && !exists {
             // The next read may show why.

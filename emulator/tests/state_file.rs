@@ -137,19 +137,24 @@ async fn the_settings_of_the_past_apply_to_the_past_and_new_ones_from_now_on() {
     assert!(service.live.get_channel(support::name(&late)).await.is_ok());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn new_settings_apply_from_the_time_on_at_which_they_were_set() {
     let folder = Folder::new("settings-time");
-    let (mut service, _) = open(manual().every_latency(Duration::ZERO), &folder.file());
+    // While the file is closed, real time passes: a millisecond of it is ten seconds.
+    let running = || {
+        let builder = Emulator::builder().speed(10_000).session_length(None);
+        let quick = builder.every_latency(Duration::ZERO);
+        quick.latency(Latency::StartChannel, Duration::from_secs(1))
+    };
+    let (mut service, _) = open(running(), &folder.file());
     service.make_channel().await;
     let start = service.live.start_channel(support::name(CHANNEL)).await;
     start.expect("it is stopped");
-    service.emulator.advance(Duration::from_secs(10));
+    tokio::time::advance(Duration::from_millis(1)).await;
     assert_eq!(service.state().await, StreamingState::Streaming, "an encoder came by itself");
     close(service, &folder.file()).await;
-    let without = || manual().every_latency(Duration::ZERO).encoder_delay(None);
     for _ in 0..2 {
-        let (mut service, _) = open(without(), &folder.file());
+        let (mut service, _) = open(running().encoder_delay(None), &folder.file());
         assert_eq!(service.state().await, StreamingState::Streaming);
         close(service, &folder.file()).await;
     }

@@ -54,7 +54,7 @@
 //! let error = json::from_str::<DvrSession>(r#"{"dvrManifests": [{"manifest": "main"}]}"#);
 //! assert_eq!(
 //!     error.unwrap_err().to_string(),
-//!     "DvrSession cannot be read: dvrManifests[0]: unrecognized field name 'manifest' \
+//!     "DvrSession cannot be read: dvr_manifests[0]: unrecognized field name 'manifest' \
 //!      at line 1 column 29"
 //! );
 //! # Ok::<(), json::Error>(())

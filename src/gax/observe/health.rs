@@ -32,7 +32,7 @@ struct State {
     last: VecDeque<Failure>,
 }
 
-/// Calls that failed one after the other or got no answer, with no success between them.
+/// Calls, one after the other, that failed or got no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Streak {
     pub(super) calls: u32,

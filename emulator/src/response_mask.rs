@@ -7,7 +7,7 @@ const MAX_DEPTH: usize = 20;
 const MAX_PATH: usize = 500;
 
 /// The paths of a mask such as `name,output.uri`, `channels(name,streamingState)` or `channels/name`, in
-/// snake case with dots. The path `*` stands for everything.
+/// snake case with dots. The path `*` selects all fields.
 ///
 /// # Errors
 /// The error in the text.
